@@ -1,0 +1,171 @@
+//! Identifiers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// The text is not an id that we could have issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a decimal id of 1 to 19 digits")]
+pub struct IdError;
+
+/// Our number of a payment or refund: decimal, 1 to 19 digits, no leading zero.
+///
+/// Numeric because the settlement and processing files say so. It is PPRO's `TXID` or `REFUNDID`,
+/// and Midtrans' `order_id` or `refund_key`.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(i64);
+
+        impl $name {
+            /// From a number; it must be positive.
+            ///
+            /// # Errors
+            /// [`IdError`] for zero and below.
+            pub const fn new(number: i64) -> Result<Self, IdError> {
+                if number > 0 { Ok(Self(number)) } else { Err(IdError) }
+            }
+
+            /// The number, always positive.
+            #[must_use]
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse_id(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, out)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+id!(
+    /// A payment: PPRO's `TXID`, Midtrans' `order_id`. Decimal, 1 to 19 digits.
+    TxId
+);
+id!(
+    /// A refund: PPRO's `REFUNDID`, Midtrans' `refund_key`. Decimal, 1 to 19 digits.
+    RefundId
+);
+
+fn parse_id(text: &str) -> Result<i64, IdError> {
+    let canonical = (1..=19).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+        && !text.starts_with('0');
+    if canonical { text.parse().map_err(|_| IdError) } else { Err(IdError) }
+}
+
+/// Issues ids that grow with time and differ between instances.
+///
+/// 63 bits: 41 of milliseconds since 2024 (69 years), 10 of instance number, 12 of sequence
+/// (4,096 ids a millisecond). When a millisecond is used up, or the clock goes back, the next id
+/// borrows from the milliseconds to come, so that ids of one generator always grow.
+#[derive(Debug)]
+pub struct IdGenerator {
+    instance: i64,
+    last: i64,
+}
+
+/// 2024-01-01T00:00:00Z in milliseconds since 1970.
+const EPOCH_MS: i64 = 1_704_067_200_000;
+const SEQUENCE_BITS: u32 = 12;
+const INSTANCE_BITS: u32 = 10;
+
+impl IdGenerator {
+    /// The largest instance number.
+    pub const INSTANCE_MAX: u16 = (1 << INSTANCE_BITS) - 1;
+
+    /// A generator for `instance`; numbers above [`Self::INSTANCE_MAX`] wrap round.
+    #[must_use]
+    pub fn new(instance: u16) -> Self {
+        Self { instance: i64::from(instance & Self::INSTANCE_MAX), last: 0 }
+    }
+
+    /// The next id, as a number above every earlier one of this generator.
+    pub fn next(&mut self, now: Timestamp) -> i64 {
+        let ticks = now.as_millis().saturating_sub(EPOCH_MS).max(1) << SEQUENCE_BITS;
+        self.last = ticks.max(self.last.saturating_add(1));
+        let (ms, sequence) = (self.last >> SEQUENCE_BITS, self.last & ((1 << SEQUENCE_BITS) - 1));
+        (ms << (SEQUENCE_BITS + INSTANCE_BITS)) | (self.instance << SEQUENCE_BITS) | sequence
+    }
+
+    /// The next payment id.
+    pub fn next_tx(&mut self, now: Timestamp) -> TxId {
+        TxId(self.next(now))
+    }
+
+    /// The next refund id.
+    pub fn next_refund(&mut self, now: Timestamp) -> RefundId {
+        RefundId(self.next(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_only_in_their_one_written_form() {
+        for (text, good) in [
+            ("1", true),
+            ("123887123", true),
+            ("9223372036854775807", true),
+            ("9223372036854775808", false),
+            ("0", false),
+            ("01", false),
+            ("-1", false),
+            ("+1", false),
+            ("", false),
+            ("12a", false),
+            ("10000000000000000000", false),
+        ] {
+            assert_eq!(text.parse::<TxId>().is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_grow_even_when_the_clock_does_not() {
+        let mut ids = IdGenerator::new(3);
+        let mut other = IdGenerator::new(4);
+        let now = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let mut before = 0;
+        for step in 0..10_000_i64 {
+            let at = Timestamp::from_micros(now.as_micros() - step);
+            let id = ids.next(at);
+            assert!(id > before);
+            assert_ne!(id, other.next(at));
+            before = id;
+        }
+        assert!(before.to_string().len() <= 19);
+    }
+}

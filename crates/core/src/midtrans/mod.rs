@@ -1,0 +1,1 @@
+//! The Midtrans Core API wire format (`docs/midtrans.md`).

@@ -1,0 +1,204 @@
+//! Amounts. The unit is in the type: [`Sen`] on the PPRO side, [`Rupiah`] on the Midtrans side.
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
+use serde::{Deserialize, Serialize};
+
+/// Hundredths of a rupiah, the unit of a PPRO `amount` (1 IDR is sent as `100`).
+///
+/// Never negative. Rule: `docs/psp-guide.md`, "Amounts".
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Sen(u64);
+
+impl Sen {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// An amount of `sen` hundredths of a rupiah.
+    #[must_use]
+    pub const fn new(sen: u64) -> Self {
+        Self(sen)
+    }
+
+    /// The number of sen.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The sum, or `None` if it does not fit.
+    #[must_use]
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
+    }
+
+    /// The difference, or `None` if `other` is larger.
+    #[must_use]
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(rest) => Some(Self(rest)),
+            None => None,
+        }
+    }
+}
+
+/// Why an amount is not a [`Rupiah`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Sen are left over: the amount is not a multiple of 100.
+    #[error("not a whole number of rupiah")]
+    NotWhole,
+    /// Zero, or above [`Rupiah::MAX`].
+    #[error("outside 1 to {} rupiah", Rupiah::MAX)]
+    OutOfRange,
+    /// The text is not a decimal number such as `44000.00`.
+    #[error("not a decimal amount")]
+    NotANumber,
+}
+
+/// Whole rupiah, the unit of a Midtrans charge and refund.
+///
+/// Always `1..=`[`Rupiah::MAX`]. Rule: `docs/midtrans.md`, "Amounts".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Rupiah(u64);
+
+impl Rupiah {
+    /// The ceiling of a verified GoPay wallet, in rupiah.
+    pub const MAX: u64 = 20_000_000;
+
+    /// The ceiling of a wallet without identity check (KYC), in rupiah.
+    pub const MAX_UNVERIFIED: u64 = 2_000_000;
+
+    /// Whole rupiah.
+    ///
+    /// # Errors
+    /// [`AmountError::OutOfRange`] outside `1..=`[`Rupiah::MAX`].
+    pub const fn new(rupiah: u64) -> Result<Self, AmountError> {
+        match rupiah {
+            1..=Self::MAX => Ok(Self(rupiah)),
+            _ => Err(AmountError::OutOfRange),
+        }
+    }
+
+    /// Converts from sen.
+    ///
+    /// # Errors
+    /// [`AmountError::NotWhole`] if sen are left over, else [`AmountError::OutOfRange`].
+    pub const fn from_sen(sen: Sen) -> Result<Self, AmountError> {
+        if !sen.0.is_multiple_of(100) {
+            return Err(AmountError::NotWhole);
+        }
+        Self::new(sen.0 / 100)
+    }
+
+    /// Reads an amount as Midtrans writes it in answers: `"44000.00"`.
+    ///
+    /// ```
+    /// use gopay_core::money::{AmountError, Rupiah};
+    /// assert_eq!(Rupiah::from_decimal_text("44000.00").unwrap().get(), 44_000);
+    /// assert_eq!(Rupiah::from_decimal_text("0.50"), Err(AmountError::NotWhole));
+    /// ```
+    ///
+    /// # Errors
+    /// [`AmountError::NotANumber`], [`AmountError::NotWhole`], [`AmountError::OutOfRange`].
+    pub fn from_decimal_text(text: &str) -> Result<Self, AmountError> {
+        match sen_from_decimal_text(text)? {
+            sen if sen == Sen::ZERO => Err(AmountError::OutOfRange),
+            sen => Self::from_sen(sen),
+        }
+    }
+
+    /// The number of rupiah.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The same amount in sen.
+    #[must_use]
+    pub const fn sen(self) -> Sen {
+        Sen(self.0.saturating_mul(100))
+    }
+
+    /// As Midtrans writes it: `44000.00`.
+    #[must_use]
+    pub fn decimal_text(self) -> String {
+        format!("{}.00", self.0)
+    }
+}
+
+impl TryFrom<u64> for Rupiah {
+    type Error = AmountError;
+
+    fn try_from(rupiah: u64) -> Result<Self, AmountError> {
+        Self::new(rupiah)
+    }
+}
+
+impl From<Rupiah> for u64 {
+    fn from(rupiah: Rupiah) -> Self {
+        rupiah.get()
+    }
+}
+
+/// Reads a decimal amount of rupiah, zero allowed, as sen: `"0.00"`, `"44000.00"`, `"44000"`.
+///
+/// # Errors
+/// [`AmountError::NotANumber`] for other text, [`AmountError::NotWhole`] for parts of a sen,
+/// [`AmountError::OutOfRange`] for negative or enormous amounts.
+pub fn sen_from_decimal_text(text: &str) -> Result<Sen, AmountError> {
+    let amount = Decimal::from_str_exact(text).map_err(|_| AmountError::NotANumber)?;
+    let sen = amount.checked_mul(Decimal::ONE_HUNDRED).ok_or(AmountError::OutOfRange)?;
+    if !sen.fract().is_zero() {
+        return Err(AmountError::NotWhole);
+    }
+    sen.to_u64().map(Sen).ok_or(AmountError::OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sen_become_whole_rupiah_within_the_wallet_ceiling() {
+        for (sen, expected) in [
+            (0, Err(AmountError::OutOfRange)),
+            (1, Err(AmountError::NotWhole)),
+            (99, Err(AmountError::NotWhole)),
+            (100, Ok(1)),
+            (1_000_000, Ok(10_000)),
+            (2_000_000_000, Ok(20_000_000)),
+            (2_000_000_100, Err(AmountError::OutOfRange)),
+            (u64::MAX, Err(AmountError::NotWhole)),
+        ] {
+            assert_eq!(Rupiah::from_sen(Sen::new(sen)).map(Rupiah::get), expected, "{sen} sen");
+        }
+    }
+
+    #[test]
+    fn decimal_text_is_read_exactly_or_refused() {
+        for (text, expected) in [
+            ("44000.00", Ok(44_000)),
+            ("44000", Ok(44_000)),
+            ("1.00", Ok(1)),
+            ("0.00", Err(AmountError::OutOfRange)),
+            ("10.50", Err(AmountError::NotWhole)),
+            ("10.005", Err(AmountError::NotWhole)),
+            ("-1.00", Err(AmountError::OutOfRange)),
+            ("20000000.00", Ok(20_000_000)),
+            ("20000001.00", Err(AmountError::OutOfRange)),
+            ("", Err(AmountError::NotANumber)),
+            ("1e3", Err(AmountError::NotANumber)),
+            ("ten", Err(AmountError::NotANumber)),
+        ] {
+            assert_eq!(Rupiah::from_decimal_text(text).map(Rupiah::get), expected, "{text:?}");
+        }
+    }
+}

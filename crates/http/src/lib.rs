@@ -1,0 +1,1 @@
+//! The HTTP face: the Simple API, shopper pages, Midtrans notifications, health.

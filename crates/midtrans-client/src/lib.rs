@@ -1,0 +1,1 @@
+//! One method per Midtrans endpoint, and whether money may have moved.

@@ -1,0 +1,1 @@
+//! How the program calls others over HTTP.

@@ -1,0 +1,1 @@
+//! A GoPay and Midtrans stand-in with scripted faults and a movable clock.

@@ -1,0 +1,1 @@
+//! The store of payments: its trait, records, errors and contract suite.
