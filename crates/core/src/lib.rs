@@ -10,4 +10,6 @@
 pub mod ids;
 pub mod midtrans;
 pub mod money;
+pub mod payment;
+pub mod refund;
 pub mod time;

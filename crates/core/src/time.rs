@@ -40,6 +40,12 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// The beginning of this second.
+    #[must_use]
+    pub const fn whole_seconds(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(1_000_000)))
+    }
+
     /// This much later; saturates at the end of time.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {

@@ -1,1 +1,358 @@
-//! The store of payments: its trait, records, errors and contract suite.
+//! The store of payments: its trait, its records and errors, and (feature `contract`) the suite
+//! that every engine must pass.
+//!
+//! A method is one database transaction and one step of a use case: the new state, its event
+//! record, the stored answer and the delivery owed commit together or not at all. The rules are
+//! not here: an engine loads a row, calls the pure function of [`gopay_core`], and writes what it
+//! returned. When a method returns `Ok`, what it did survives a power cut.
+#![warn(missing_docs)]
+
+use async_trait::async_trait;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::money::Sen;
+use gopay_core::payment::{Event, Failure, Payment, PaymentState, Verdict};
+use gopay_core::refund::{Refund, RefundRejection, RefundTerms};
+use gopay_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "contract")]
+pub mod contract;
+
+/// Why the store did not do what it was asked. Nothing of the step has happened, except after
+/// [`StoreError::Down`], where the commit may have survived.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too much to do, or a lock was not to be had: try again.
+    #[error("the store is busy")]
+    Busy,
+    /// The id is taken.
+    #[error("the id is taken")]
+    Conflict,
+    /// No such row, where the caller knows that there must be one.
+    #[error("no such row in {table}")]
+    Missing {
+        /// The table.
+        table: &'static str,
+    },
+    /// A stored value no longer parses.
+    #[error("{table}.{column} of row {row} does not parse")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The key of the row.
+        row: String,
+    },
+    /// The schema is not the one that this program knows.
+    #[error("the schema is version {found}, this program knows version {known}")]
+    Schema {
+        /// In the store.
+        found: i64,
+        /// In this program.
+        known: i64,
+    },
+    /// The database failed.
+    #[error("the store failed")]
+    Down(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// One line of a payment's append-only trail: what happened, when, and what was known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When.
+    pub at: Timestamp,
+    /// A stable word, such as `charge_sent`, `state`, `delivery_attempt`.
+    pub kind: String,
+    /// What was known; never personal data, credentials or transient input.
+    pub detail: serde_json::Value,
+}
+
+/// What a step adds to the trail, without the time, which is the step's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// A stable word.
+    pub kind: &'static str,
+    /// What was known; never personal data, credentials or transient input.
+    pub detail: serde_json::Value,
+}
+
+/// What [`Store::payment_create`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The payment is durable.
+    New,
+    /// The contract used this nonce before, for this payment. Nothing was written.
+    NonceTaken(Box<Payment>),
+}
+
+/// What [`Store::payment_apply`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The payment afterwards.
+    pub payment: Payment,
+    /// The state before.
+    pub before: PaymentState,
+    /// What the event did.
+    pub verdict: Verdict,
+}
+
+/// What a look-up by the PSP's own reference found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    /// Nothing.
+    None,
+    /// Exactly one.
+    One(T),
+    /// Several: the reference is ambiguous.
+    Many,
+}
+
+/// What is owed to a PSP: one notification about one final state of one payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Grows; deliveries of one payment go out in this order.
+    pub delivery_id: i64,
+    /// The payment.
+    pub tx_id: TxId,
+    /// The login of the PSP, for its secrets.
+    pub client: String,
+    /// Where to.
+    pub url: String,
+    /// `finaltimestamp`: when the final state was reached.
+    pub final_at: Timestamp,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When to try (again).
+    pub next_attempt_at: Timestamp,
+    /// Where it stands.
+    pub state: DeliveryState,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// To be tried at its time.
+    Waiting,
+    /// The receiver confirmed it.
+    Delivered,
+    /// Given up after the last try; an operator may send it again.
+    GivenUp,
+}
+
+impl DeliveryState {
+    /// The stable word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// How one try of a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// Confirmed by the receiver.
+    Delivered,
+    /// Try again at this time.
+    Retry(Timestamp),
+    /// The last try failed.
+    GiveUp,
+    /// Not tried (the receiver has too many calls open): put back without counting.
+    Postpone(Timestamp),
+}
+
+/// A refund to be admitted and reserved.
+#[derive(Clone, Debug)]
+pub struct NewRefund<'a> {
+    /// The id under which it is stored, admitted or not.
+    pub refund_id: RefundId,
+    /// The payment.
+    pub tx_id: TxId,
+    /// The login of the call.
+    pub client: &'a str,
+    /// The contract of the call.
+    pub contract: &'a str,
+    /// The PSP's reference.
+    pub merchant_refund_id: Option<&'a str>,
+    /// `currency` of the call.
+    pub currency: &'a str,
+    /// `amount` of the call.
+    pub amount: Sen,
+    /// Text for the shopper.
+    pub descriptor: Option<&'a str>,
+    /// What the contract allows.
+    pub terms: RefundTerms,
+}
+
+/// What [`Store::refund_reserve`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// Durable and reserved: the refund may be sent. With the payment, for its Midtrans id.
+    Admitted(Box<Refund>, Box<Payment>),
+    /// Not admitted; recorded as failed under its id.
+    Refused(RefundRejection),
+    /// The contract has no such payment; nothing was recorded.
+    NoPayment,
+}
+
+/// Sums over the store, for operators and for tests that compare both sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Payments per state word.
+    pub payments: std::collections::BTreeMap<String, u64>,
+    /// Sum of succeeded payments, in sen.
+    pub succeeded_sen: u64,
+    /// Sum of succeeded refunds, in sen.
+    pub refunded_sen: u64,
+    /// Refunds per state word.
+    pub refunds: std::collections::BTreeMap<String, u64>,
+    /// Deliveries per state word.
+    pub deliveries: std::collections::BTreeMap<String, u64>,
+}
+
+/// The store. Every method is one transaction; see the crate's description.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores a new payment, with its first notes, before anything is sent for it.
+    ///
+    /// If the payment has a nonce that its contract used before, nothing is written and the
+    /// earlier payment is returned. [`StoreError::Conflict`] if the id is taken.
+    async fn payment_create(
+        &self,
+        payment: &Payment,
+        notes: &[Note],
+    ) -> Result<Created, StoreError>;
+
+    /// Applies an event by [`Payment::on`] and stores the result, a `state` record if the verdict
+    /// is moved or noted, the notes, and the delivery if one is owed.
+    ///
+    /// `answer` is stored with the payment if the event moved it and the payment has a nonce.
+    /// For verdicts same and refused only the notes are written.
+    async fn payment_apply(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Applied, StoreError>;
+
+    /// Reads a payment.
+    async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError>;
+
+    /// Finds a contract's payments by the PSP's reference, ignoring ASCII and Unicode case.
+    async fn payment_find(
+        &self,
+        contract: &str,
+        merchant_tx_id: &str,
+    ) -> Result<Found<Payment>, StoreError>;
+
+    /// Finds a contract's payment by nonce.
+    async fn payment_find_nonce(
+        &self,
+        contract: &str,
+        nonce: &str,
+    ) -> Result<Option<Payment>, StoreError>;
+
+    /// Takes at most `limit` payments whose check is due, oldest first, and sets their next check
+    /// by [`Payment::checked`], so that no other worker takes them and none is forgotten if this
+    /// worker dies. Returned as they are after that.
+    async fn payment_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Payment>, StoreError>;
+
+    /// Makes a payment's check due at `at`, if it is not due before and any is planned at all.
+    async fn payment_check_at(&self, tx_id: TxId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Adds to a payment's trail.
+    async fn payment_note(
+        &self,
+        tx_id: TxId,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// A payment's trail, oldest first.
+    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// Admits a refund by [`Payment::reserve_refund`] and stores it with its reservation, or
+    /// stores the refusal. A refund whose payment is not the contract's is not stored.
+    async fn refund_reserve(
+        &self,
+        refund: &NewRefund<'_>,
+        now: Timestamp,
+    ) -> Result<Reserved, StoreError>;
+
+    /// Stores a refund's clear outcome by [`Refund::resolve`]; a failure gives its reservation
+    /// back. Returns the refund afterwards; a refund that was resolved before stays as it was.
+    async fn refund_resolve(
+        &self,
+        refund_id: RefundId,
+        outcome: Result<(), Failure>,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Refund, StoreError>;
+
+    /// Stores a call that was refused before it reached a payment's rules, as a failed refund.
+    async fn refund_record_refused(
+        &self,
+        refund: &Refund,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Reads a refund.
+    async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError>;
+
+    /// Finds a contract's refunds by the PSP's reference, ignoring case.
+    async fn refund_find(
+        &self,
+        contract: &str,
+        merchant_refund_id: &str,
+    ) -> Result<Found<Refund>, StoreError>;
+
+    /// The refunds of a payment, oldest first.
+    async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError>;
+
+    /// As [`Store::payment_claim_due`], for unresolved refunds and [`Refund::checked`].
+    async fn refund_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Refund>, StoreError>;
+
+    /// Takes at most `limit` deliveries that are due and first of their payment, and sets their
+    /// next attempt to `lease_until`, so that a worker that dies leaves them to the next.
+    async fn delivery_claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Stores how a try ended, with a `delivery_attempt` record of `detail` unless postponed.
+    async fn delivery_record(
+        &self,
+        delivery: &Delivery,
+        outcome: &AttemptOutcome,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The deliveries of a payment, oldest first.
+    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Makes a payment's last delivery due again, whatever became of it; false if it has none.
+    async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Sums over the whole store. Reads every row: for operators and tests.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Writes and reads a little, to say whether the store works.
+    async fn ping(&self, now: Timestamp) -> Result<(), StoreError>;
+}

@@ -1,0 +1,717 @@
+//! A payment and the one function that moves it.
+//!
+//! Source of the life cycle: `docs/psp-guide.md`, "Life of a payment", and `docs/midtrans.md`,
+//! "Status values".
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::TxId;
+use crate::money::{Rupiah, Sen};
+use crate::time::Timestamp;
+
+/// Gives an enum its stable words: on the wire, in the store and in logs.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// Every value, in order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The value of a stable word.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+words!(
+    /// Where a payment goes. A transaction never crosses from one to the other.
+    Channel {
+        /// The simulator or Midtrans' sandbox.
+        Test = "testchannel",
+        /// Midtrans' production.
+        Live = "livechannel",
+    }
+);
+
+words!(
+    /// Our state of a payment.
+    PaymentState {
+        /// Durable, and not yet known to be open at Midtrans.
+        Initialized = "initialized",
+        /// Open: the shopper can pay.
+        Pending = "pending",
+        /// GoPay has the money. Final.
+        Succeeded = "succeeded",
+        /// Over without money. May still become [`PaymentState::Succeeded`] by late money.
+        Failed = "failed",
+    }
+);
+
+words!(
+    /// PPRO's `FAILREASON` (`docs/psp-guide.md`, "Reasons").
+    FailReason {
+        /// Reason not known.
+        Unknown = "UNKNOWN",
+        /// Problem in the data sent.
+        InputData = "INPUT_DATA",
+        /// The shopper gave up.
+        UserAbort = "USER_ABORT",
+        /// No result in time.
+        Timeout = "TIMEOUT",
+        /// Our own fault.
+        LocalError = "LOCAL_ERROR",
+        /// Fault at Midtrans or GoPay.
+        RemoteError = "REMOTE_ERROR",
+        /// We declined: limits, blocked contract.
+        LocalDecline = "LOCAL_DECLINE",
+        /// GoPay declined.
+        RemoteDecline = "REMOTE_DECLINE",
+        /// By `CANCELTX`.
+        Canceled = "CANCELED",
+    }
+);
+
+words!(
+    /// What may exist at Midtrans under our order id.
+    Upstream {
+        /// Nothing exists, and nothing we sent can still bring it about.
+        Absent = "absent",
+        /// A charge was about to be sent or its answer is missing: something may exist.
+        Unclear = "unclear",
+        /// A charge exists and can be paid.
+        Open = "open",
+        /// A charge existed and can no longer be paid.
+        Closed = "closed",
+        /// A charge was paid.
+        Paid = "paid",
+    }
+);
+
+/// Why a payment or refund failed: the PPRO reason and a text of at most 128 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// PPRO's word.
+    pub reason: FailReason,
+    /// `ERRMSG`; never holds personal data.
+    pub message: String,
+}
+
+impl Failure {
+    /// The longest `ERRMSG`, in characters (`docs/psp-guide.md`, "Answers").
+    pub const MESSAGE_CHARS_MAX: usize = 128;
+
+    /// A failure; the message is cut at [`Self::MESSAGE_CHARS_MAX`] characters.
+    #[must_use]
+    pub fn new(reason: FailReason, message: &str) -> Self {
+        Self { reason, message: message.chars().take(Self::MESSAGE_CHARS_MAX).collect() }
+    }
+}
+
+/// One purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
+    pub tx_id: TxId,
+    /// The login of the PSP.
+    pub client: String,
+    /// The merchant's contract.
+    pub contract: String,
+    /// `channel` of the call; none if the call was refused because of it.
+    pub channel: Option<Channel>,
+    /// The PSP's reference as sent; repeats allowed, compared without case.
+    pub merchant_tx_id: Option<String>,
+    /// None only for a call that was refused because of its amount.
+    pub amount: Option<Rupiah>,
+    /// See [`PaymentState`].
+    pub state: PaymentState,
+    /// Set if and only if `state` is failed.
+    pub failure: Option<Failure>,
+    /// See [`Upstream`].
+    pub upstream: Upstream,
+    /// Midtrans' `transaction_id`, once known.
+    pub midtrans_tx_id: Option<String>,
+    /// Where the GoPay app takes over.
+    pub deeplink: Option<String>,
+    /// `REDIRECTSECRET`: 32 letters and digits.
+    pub redirect_secret: String,
+    /// Where the shopper goes at the end.
+    pub merchant_redirect_url: Option<String>,
+    /// Where the PSP is told.
+    pub notification_url: Option<String>,
+    /// The PSP's `nonce`.
+    pub nonce: Option<String>,
+    /// SHA-256 of the call's content, to tell a repeat from another call under the same nonce.
+    pub fingerprint: [u8; 32],
+    /// The stored answer to the call; kept only for calls with a nonce.
+    pub answer: Option<Vec<u8>>,
+    /// The call as a JSON object of strings, without `password` and `transientin.*`.
+    pub request: String,
+    /// When the call came.
+    pub created_at: Timestamp,
+    /// End of the session: nobody may pay after it.
+    pub deadline_at: Timestamp,
+    /// When the present final state was reached; `finaltimestamp`.
+    pub final_at: Option<Timestamp>,
+    /// When the money came, by GoPay's clock if it said so.
+    pub paid_at: Option<Timestamp>,
+    /// `CANCELTX` was accepted for sending.
+    pub cancel_requested: bool,
+    /// Accepted and unresolved refunds together.
+    pub refund_reserved: Sen,
+    /// When a worker should ask Midtrans next, if ever.
+    pub next_check_at: Option<Timestamp>,
+    /// How often a worker has asked in the present phase.
+    pub checks: u32,
+}
+
+/// How a charge ended without money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closure {
+    /// Time ran out.
+    Expired,
+    /// Cancelled at Midtrans.
+    Cancelled,
+    /// GoPay or the fraud check refused it.
+    Denied,
+    /// Midtrans says `failure`.
+    Failed,
+}
+
+/// What can happen to a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Midtrans opened the charge.
+    ChargeCreated {
+        /// Midtrans' `transaction_id`.
+        midtrans_tx_id: String,
+        /// Where the GoPay app takes over.
+        deeplink: String,
+    },
+    /// The charge was refused; nothing exists.
+    ChargeRefused(Failure),
+    /// Nobody knows whether the charge exists; it must be hunted down and closed.
+    ChargeUnclear(Failure),
+    /// GET status says that the money is there.
+    Paid {
+        /// Midtrans' `transaction_id`.
+        midtrans_tx_id: String,
+        /// Midtrans' `settlement_time`, if given.
+        paid_at: Option<Timestamp>,
+    },
+    /// Midtrans says that the charge is over without money.
+    Closed(Closure),
+    /// GET status says that the charge waits for the shopper.
+    StillOpen {
+        /// Midtrans' `transaction_id`.
+        midtrans_tx_id: String,
+    },
+    /// Midtrans does not know the order.
+    NotFound,
+    /// Midtrans could not be asked, or its answer tells nothing.
+    NoNews,
+    /// The session is over and Midtrans could not be asked for so long that we stop waiting.
+    GaveUp,
+    /// The PSP called `CANCELTX`.
+    CancelRequested,
+}
+
+impl Event {
+    /// A stable word for the event trail.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::ChargeCreated { .. } => "charge_created",
+            Self::ChargeRefused(_) => "charge_refused",
+            Self::ChargeUnclear(_) => "charge_unclear",
+            Self::Paid { .. } => "paid",
+            Self::Closed(Closure::Expired) => "closed_expired",
+            Self::Closed(Closure::Cancelled) => "closed_cancelled",
+            Self::Closed(Closure::Denied) => "closed_denied",
+            Self::Closed(Closure::Failed) => "closed_failed",
+            Self::StillOpen { .. } => "still_open",
+            Self::NotFound => "not_found",
+            Self::NoNews => "no_news",
+            Self::GaveUp => "gave_up",
+            Self::CancelRequested => "cancel_requested",
+        }
+    }
+}
+
+/// What an event did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The state changed.
+    Moved,
+    /// The state is the same; something else about the payment changed.
+    Noted,
+    /// Told again what was known.
+    Same,
+    /// Stale or contradictory news: nothing changed.
+    Refused,
+}
+
+/// The result of [`Payment::on`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The payment afterwards.
+    pub payment: Payment,
+    /// What happened.
+    pub verdict: Verdict,
+    /// The PSP must be told; commit the delivery with the new state.
+    pub delivery_owed: bool,
+}
+
+impl Payment {
+    /// What `event` does to this payment at `now`. The only way a payment changes.
+    ///
+    /// Succeeded is final; failed may still become succeeded, because money that came late is
+    /// still money; every other pair changes nothing.
+    #[must_use]
+    pub fn on(&self, event: &Event, now: Timestamp) -> Step {
+        use PaymentState as S;
+        let mut next = self.clone();
+        let verdict = match (event, self.state) {
+            (Event::ChargeCreated { midtrans_tx_id, deeplink }, S::Initialized) => {
+                next.midtrans_tx_id = Some(midtrans_tx_id.clone());
+                next.deeplink = Some(deeplink.clone());
+                next.upstream = Upstream::Open;
+                next.enter(S::Pending)
+            }
+            (Event::ChargeRefused(failure), S::Initialized) => {
+                next.upstream = Upstream::Absent;
+                next.fail(failure.clone(), now)
+            }
+            (Event::ChargeUnclear(failure), S::Initialized) => {
+                next.upstream = Upstream::Unclear;
+                next.fail(failure.clone(), now)
+            }
+            (Event::Paid { midtrans_tx_id, paid_at }, S::Initialized | S::Pending | S::Failed) => {
+                next.succeed(midtrans_tx_id, *paid_at, now)
+            }
+            (Event::Paid { .. }, S::Succeeded) => Verdict::Same,
+
+            (Event::Closed(closure), S::Initialized | S::Pending) => {
+                next.upstream = Upstream::Closed;
+                let failure = self.closed_failure(*closure);
+                next.fail(failure, now)
+            }
+            (Event::Closed(_), S::Failed) if self.upstream == Upstream::Closed => Verdict::Same,
+            (Event::Closed(_), S::Failed) => {
+                next.upstream = Upstream::Closed;
+                next.checks = 0;
+                Verdict::Noted
+            }
+
+            (Event::StillOpen { midtrans_tx_id }, S::Initialized | S::Pending | S::Failed) => {
+                let known = self.upstream == Upstream::Open
+                    && self.midtrans_tx_id.as_ref() == Some(midtrans_tx_id);
+                next.upstream = Upstream::Open;
+                next.midtrans_tx_id = Some(midtrans_tx_id.clone());
+                if known { Verdict::Same } else { Verdict::Noted }
+            }
+            (Event::NotFound, S::Pending) if now >= self.deadline_at => {
+                next.upstream = Upstream::Absent;
+                next.fail(session_over(), now)
+            }
+            (Event::GaveUp, S::Pending) => next.fail(session_over(), now),
+            (Event::GaveUp, S::Initialized) => next.fail(
+                Failure::new(FailReason::RemoteError, "GoPay could not be reached; try again"),
+                now,
+            ),
+            (Event::CancelRequested, S::Pending) => {
+                next.cancel_requested = true;
+                if self.cancel_requested { Verdict::Same } else { Verdict::Noted }
+            }
+            (Event::NotFound | Event::NoNews, S::Initialized | S::Pending | S::Failed)
+            | (Event::GaveUp, S::Failed) => Verdict::Same,
+            (
+                Event::ChargeCreated { .. } | Event::ChargeRefused(_) | Event::ChargeUnclear(_),
+                S::Pending | S::Succeeded | S::Failed,
+            )
+            | (
+                Event::Closed(_)
+                | Event::StillOpen { .. }
+                | Event::NotFound
+                | Event::NoNews
+                | Event::GaveUp,
+                S::Succeeded,
+            )
+            | (Event::CancelRequested, S::Initialized | S::Succeeded | S::Failed) => {
+                Verdict::Refused
+            }
+        };
+        if verdict == Verdict::Moved {
+            next.checks = 0;
+        }
+        next.next_check_at = next.check_after(now);
+        Step { delivery_owed: self.owes_delivery(event, &next), payment: next, verdict }
+    }
+
+    /// Marks one look by a worker and sets when to look again.
+    ///
+    /// Called when a worker claims the payment, so that a worker that dies leaves a time behind.
+    #[must_use]
+    pub fn checked(&self, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.checks = next.checks.saturating_add(1);
+        next.next_check_at = next.check_after(now);
+        next
+    }
+
+    /// Whether the session is over at `now`.
+    #[must_use]
+    pub fn session_over(&self, now: Timestamp) -> bool {
+        now >= self.deadline_at
+    }
+
+    /// The PSP hears of every change to a final state, except in the answer that it is reading
+    /// anyway: the charge's own outcome (`docs/psp-guide.md`, "Notifications").
+    fn owes_delivery(&self, event: &Event, next: &Self) -> bool {
+        let in_answer = matches!(event, Event::ChargeRefused(_) | Event::ChargeUnclear(_));
+        let entered_final = next.state != self.state
+            && matches!(next.state, PaymentState::Succeeded | PaymentState::Failed);
+        entered_final && !in_answer && next.notification_url.is_some()
+    }
+
+    fn enter(&mut self, state: PaymentState) -> Verdict {
+        self.state = state;
+        Verdict::Moved
+    }
+
+    fn fail(&mut self, failure: Failure, now: Timestamp) -> Verdict {
+        self.failure = Some(failure);
+        self.final_at = Some(now);
+        self.enter(PaymentState::Failed)
+    }
+
+    fn succeed(
+        &mut self,
+        midtrans_tx_id: &str,
+        paid_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Verdict {
+        self.upstream = Upstream::Paid;
+        self.midtrans_tx_id = Some(midtrans_tx_id.to_owned());
+        self.failure = None;
+        self.final_at = Some(now);
+        self.paid_at = Some(paid_at.unwrap_or(now));
+        self.enter(PaymentState::Succeeded)
+    }
+
+    /// Which failure a closure without money is.
+    fn closed_failure(&self, closure: Closure) -> Failure {
+        let (reason, message) = match closure {
+            _ if self.state == PaymentState::Initialized => {
+                (FailReason::RemoteError, "GoPay did not confirm the charge in time; try again")
+            }
+            Closure::Cancelled if self.cancel_requested => {
+                (FailReason::Canceled, "Canceled by CANCELTX")
+            }
+            Closure::Cancelled if self.channel == Some(Channel::Test) => {
+                (FailReason::UserAbort, "The shopper gave up")
+            }
+            Closure::Cancelled => (FailReason::RemoteDecline, "Canceled at GoPay"),
+            Closure::Expired => return session_over(),
+            Closure::Denied => (FailReason::RemoteDecline, "Declined by GoPay"),
+            Closure::Failed => (FailReason::RemoteError, "GoPay reports a failure"),
+        };
+        Failure::new(reason, message)
+    }
+
+    /// When a worker should ask Midtrans, counted from `now`.
+    fn check_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let wait = match (self.state, self.upstream) {
+            (PaymentState::Succeeded, _) | (PaymentState::Failed, Upstream::Absent) => return None,
+            (PaymentState::Initialized, _) => INITIALIZED_CHECK,
+            (PaymentState::Pending, _) if self.session_over(now) => {
+                doubled(OVERDUE_CHECK_FIRST, self.checks, OVERDUE_CHECK_MAX)
+            }
+            (PaymentState::Pending, _) => {
+                let wait =
+                    self.jittered(doubled(PENDING_CHECK_FIRST, self.checks, PENDING_CHECK_MAX));
+                return Some(now.after(wait).min(self.deadline_at));
+            }
+            (PaymentState::Failed, Upstream::Unclear | Upstream::Open) => {
+                self.jittered(doubled(HUNT_CHECK_FIRST, self.checks, HUNT_CHECK_MAX))
+            }
+            (PaymentState::Failed, Upstream::Closed | Upstream::Paid) => {
+                self.jittered(doubled(LATE_CHECK_FIRST, self.checks, LATE_CHECK_MAX))
+            }
+        };
+        let next = now.after(wait);
+        let watched = self.final_at.is_none_or(|at| next.since(at) <= LATE_WATCH);
+        watched.then_some(next)
+    }
+
+    /// Spreads checks by up to a quarter, the same way each time for one payment and check.
+    fn jittered(&self, wait: Duration) -> Duration {
+        let mixed = self
+            .tx_id
+            .get()
+            .wrapping_add(i64::from(self.checks))
+            .wrapping_mul(0x2545_F491_4F6C_DD1D)
+            .rotate_left(17);
+        let permille = u32::try_from(mixed.rem_euclid(250)).unwrap_or(0);
+        wait + wait * permille / 1000
+    }
+}
+
+/// First look at a pending payment after 10 s, which is also the least distance that Midtrans
+/// advises (`docs/midtrans.md`, "GET status"); then twice as long each time.
+const PENDING_CHECK_FIRST: Duration = Duration::from_secs(10);
+const PENDING_CHECK_MAX: Duration = Duration::from_secs(300);
+/// An initialized payment belongs to the call that made it for as long as that call may run
+/// (30 s); a worker that finds one later knows that the call is dead.
+const INITIALIZED_CHECK: Duration = Duration::from_secs(60);
+/// The session is over but Midtrans did not answer: ask often, the PSP waits.
+const OVERDUE_CHECK_FIRST: Duration = Duration::from_secs(5);
+const OVERDUE_CHECK_MAX: Duration = Duration::from_secs(60);
+/// A charge that may be open although we said FAILED: close it soon.
+const HUNT_CHECK_FIRST: Duration = Duration::from_secs(5);
+const HUNT_CHECK_MAX: Duration = Duration::from_secs(3600);
+/// Late money after the end: rare, so look ever more seldom, for three days.
+const LATE_CHECK_FIRST: Duration = Duration::from_secs(60);
+const LATE_CHECK_MAX: Duration = Duration::from_secs(24 * 3600);
+const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// How long after the session Midtrans may stay silent before we say FAILED/TIMEOUT without it.
+/// The charge carries its own expiry, so nobody can pay meanwhile; the hunt goes on.
+pub const SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
+
+fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times.min(16))).min(max)
+}
+
+fn session_over() -> Failure {
+    Failure::new(FailReason::Timeout, "The session is over; the shopper did not pay in time")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A payment as it is stored before its charge is sent.
+    pub(crate) fn initialized() -> Payment {
+        let now = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        Payment {
+            tx_id: TxId::new(123_887_123).unwrap(),
+            client: "testclient".into(),
+            contract: "TESTCONTRACT".into(),
+            channel: Some(Channel::Test),
+            merchant_tx_id: None,
+            amount: Some(Rupiah::new(10_000).unwrap()),
+            state: PaymentState::Initialized,
+            failure: None,
+            upstream: Upstream::Unclear,
+            midtrans_tx_id: None,
+            deeplink: None,
+            redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
+            merchant_redirect_url: None,
+            notification_url: Some("https://psp.example/notify".into()),
+            nonce: None,
+            fingerprint: [0; 32],
+            answer: None,
+            request: "{}".into(),
+            created_at: now,
+            deadline_at: now.after(Duration::from_secs(3600)),
+            final_at: None,
+            paid_at: None,
+            cancel_requested: false,
+            refund_reserved: Sen::ZERO,
+            next_check_at: None,
+            checks: 0,
+        }
+    }
+
+    fn created() -> Event {
+        Event::ChargeCreated { midtrans_tx_id: "m-1".into(), deeplink: "gojek://x".into() }
+    }
+
+    fn paid() -> Event {
+        Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: None }
+    }
+
+    fn refused() -> Event {
+        Event::ChargeRefused(Failure::new(FailReason::RemoteDecline, "no"))
+    }
+
+    fn unclear() -> Event {
+        Event::ChargeUnclear(Failure::new(FailReason::RemoteError, "?"))
+    }
+
+    fn still_open() -> Event {
+        Event::StillOpen { midtrans_tx_id: "m-1".into() }
+    }
+
+    fn all_events() -> Vec<Event> {
+        vec![
+            created(),
+            refused(),
+            unclear(),
+            paid(),
+            Event::Closed(Closure::Expired),
+            Event::Closed(Closure::Cancelled),
+            Event::Closed(Closure::Denied),
+            Event::Closed(Closure::Failed),
+            still_open(),
+            Event::NotFound,
+            Event::NoNews,
+            Event::GaveUp,
+            Event::CancelRequested,
+        ]
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_goes_where_the_table_says() {
+        use PaymentState as S;
+        use Verdict as V;
+        let start = initialized();
+        let early = start.created_at.after(Duration::from_secs(60));
+        let pending = start.on(&created(), early).payment;
+        let succeeded = pending.on(&paid(), early).payment;
+        let failed = pending.on(&Event::Closed(Closure::Expired), early).payment;
+        #[rustfmt::skip]
+        let rows = [
+            (&start, created(), S::Pending, V::Moved, false),
+            (&start, refused(), S::Failed, V::Moved, false),
+            (&start, unclear(), S::Failed, V::Moved, false),
+            (&start, paid(), S::Succeeded, V::Moved, true),
+            (&start, Event::Closed(Closure::Cancelled), S::Failed, V::Moved, true),
+            (&start, still_open(), S::Initialized, V::Noted, false),
+            (&start, Event::NotFound, S::Initialized, V::Same, false),
+            (&start, Event::NoNews, S::Initialized, V::Same, false),
+            (&start, Event::GaveUp, S::Failed, V::Moved, true),
+            (&start, Event::CancelRequested, S::Initialized, V::Refused, false),
+            (&pending, created(), S::Pending, V::Refused, false),
+            (&pending, refused(), S::Pending, V::Refused, false),
+            (&pending, unclear(), S::Pending, V::Refused, false),
+            (&pending, paid(), S::Succeeded, V::Moved, true),
+            (&pending, Event::Closed(Closure::Expired), S::Failed, V::Moved, true),
+            (&pending, Event::Closed(Closure::Denied), S::Failed, V::Moved, true),
+            (&pending, still_open(), S::Pending, V::Same, false),
+            (&pending, Event::NotFound, S::Pending, V::Same, false),
+            (&pending, Event::NoNews, S::Pending, V::Same, false),
+            (&pending, Event::GaveUp, S::Failed, V::Moved, true),
+            (&pending, Event::CancelRequested, S::Pending, V::Noted, false),
+            (&succeeded, created(), S::Succeeded, V::Refused, false),
+            (&succeeded, refused(), S::Succeeded, V::Refused, false),
+            (&succeeded, unclear(), S::Succeeded, V::Refused, false),
+            (&succeeded, paid(), S::Succeeded, V::Same, false),
+            (&succeeded, Event::Closed(Closure::Cancelled), S::Succeeded, V::Refused, false),
+            (&succeeded, still_open(), S::Succeeded, V::Refused, false),
+            (&succeeded, Event::NotFound, S::Succeeded, V::Refused, false),
+            (&succeeded, Event::NoNews, S::Succeeded, V::Refused, false),
+            (&succeeded, Event::GaveUp, S::Succeeded, V::Refused, false),
+            (&succeeded, Event::CancelRequested, S::Succeeded, V::Refused, false),
+            (&failed, created(), S::Failed, V::Refused, false),
+            (&failed, refused(), S::Failed, V::Refused, false),
+            (&failed, unclear(), S::Failed, V::Refused, false),
+            (&failed, paid(), S::Succeeded, V::Moved, true),
+            (&failed, Event::Closed(Closure::Expired), S::Failed, V::Same, false),
+            (&failed, still_open(), S::Failed, V::Noted, false),
+            (&failed, Event::NotFound, S::Failed, V::Same, false),
+            (&failed, Event::NoNews, S::Failed, V::Same, false),
+            (&failed, Event::GaveUp, S::Failed, V::Same, false),
+            (&failed, Event::CancelRequested, S::Failed, V::Refused, false),
+        ];
+        for (from, event, state, verdict, owed) in rows {
+            let step = from.on(&event, early);
+            let case = format!("{:?} on {event:?}", from.state);
+            assert_eq!(step.payment.state, state, "{case}");
+            assert_eq!(step.verdict, verdict, "{case}");
+            assert_eq!(step.delivery_owed, owed, "{case}");
+            assert_eq!(step.payment.failure.is_some(), state == S::Failed, "{case}");
+        }
+    }
+
+    #[test]
+    fn the_reason_follows_who_closed_the_charge() {
+        let start = initialized();
+        let at = start.created_at;
+        let pending = start.on(&created(), at).payment;
+        let asked = pending.on(&Event::CancelRequested, at).payment;
+        let mut live = pending.clone();
+        live.channel = Some(Channel::Live);
+        for (from, closure, reason) in [
+            (&pending, Closure::Expired, FailReason::Timeout),
+            (&pending, Closure::Denied, FailReason::RemoteDecline),
+            (&pending, Closure::Failed, FailReason::RemoteError),
+            (&pending, Closure::Cancelled, FailReason::UserAbort),
+            (&live, Closure::Cancelled, FailReason::RemoteDecline),
+            (&asked, Closure::Cancelled, FailReason::Canceled),
+            (&asked, Closure::Expired, FailReason::Timeout),
+            (&start, Closure::Cancelled, FailReason::RemoteError),
+        ] {
+            let step = from.on(&Event::Closed(closure), at);
+            assert_eq!(step.payment.failure.unwrap().reason, reason, "{closure:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_midtrans_does_not_know_fails_only_when_the_session_is_over() {
+        let start = initialized();
+        let pending = start.on(&created(), start.created_at).payment;
+        let step = pending.on(&Event::NotFound, pending.deadline_at);
+        assert_eq!(step.payment.state, PaymentState::Failed);
+        assert_eq!(step.payment.failure.unwrap().reason, FailReason::Timeout);
+    }
+
+    #[test]
+    fn checks_come_at_the_deadline_and_end_after_three_days() {
+        let start = initialized();
+        let mut payment = start.on(&created(), start.created_at).payment;
+        let mut looks = Vec::new();
+        while let Some(at) = payment.next_check_at.filter(|at| *at < payment.deadline_at) {
+            looks.push(at);
+            payment = payment.checked(at);
+        }
+        assert!(looks.len() > 5 && looks.len() < 40, "{} looks", looks.len());
+        assert_eq!(payment.next_check_at, Some(payment.deadline_at));
+
+        let mut failed = payment.on(&Event::Closed(Closure::Expired), payment.deadline_at).payment;
+        let end = failed.final_at.unwrap();
+        let mut last = end;
+        while let Some(at) = failed.next_check_at {
+            last = at;
+            failed = failed.checked(at);
+        }
+        assert!(last.since(end) <= LATE_WATCH);
+        assert!(last.since(end) > LATE_WATCH / 2, "late money is looked for until {last}");
+        assert_eq!(start.on(&refused(), start.created_at).payment.next_check_at, None);
+    }
+
+    proptest::proptest! {
+        /// No order of events ever takes money back, or finds money that nobody paid.
+        #[test]
+        fn no_order_of_events_loses_or_makes_money(picks in proptest::collection::vec((0..13_usize, 0..7200_u64), 0..40)) {
+            let mut payment = initialized();
+            let mut was_paid = false;
+            let mut now = payment.created_at;
+            for (pick, seconds) in picks {
+                let event = all_events().swap_remove(pick);
+                now = now.after(Duration::from_secs(seconds));
+                was_paid |= matches!(event, Event::Paid { .. });
+                let step = payment.on(&event, now);
+                proptest::prop_assert_eq!(step.delivery_owed && step.verdict != Verdict::Moved, false);
+                payment = step.payment;
+                proptest::prop_assert_eq!(payment.state == PaymentState::Succeeded, was_paid);
+                proptest::prop_assert_eq!(payment.failure.is_some(), payment.state == PaymentState::Failed);
+            }
+        }
+    }
+}

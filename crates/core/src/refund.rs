@@ -1,0 +1,330 @@
+//! Refunds and the rules that admit them.
+//!
+//! Source: `docs/psp-guide.md`, "Refunds".
+
+use std::time::Duration;
+
+use crate::ids::{RefundId, TxId};
+use crate::money::{Rupiah, Sen};
+use crate::payment::{FailReason, Failure, Payment, PaymentState};
+use crate::time::Timestamp;
+
+/// PPRO's limit for GoPay: 30 days after the payment succeeded, to the second.
+pub const REFUND_WINDOW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Where a refund stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefundState {
+    /// Durable and reserved; Midtrans has not given a clear answer yet.
+    Unresolved,
+    /// Midtrans accepted it.
+    Succeeded,
+    /// Refused; nothing is reserved.
+    Failed(Failure),
+}
+
+impl RefundState {
+    /// The stable word for the store and for logs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unresolved => "unresolved",
+            Self::Succeeded => "succeeded",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Money on its way back to the shopper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// Ours; PPRO's `REFUNDID`, Midtrans' `refund_key`.
+    pub refund_id: RefundId,
+    /// The payment.
+    pub tx_id: TxId,
+    /// The login of the PSP.
+    pub client: String,
+    /// The contract of the payment.
+    pub contract: String,
+    /// The PSP's reference as sent; repeats allowed.
+    pub merchant_refund_id: Option<String>,
+    /// How much goes back; none only for a call that was refused because of its amount.
+    pub amount: Option<Rupiah>,
+    /// Text for the shopper's GoPay history (`specin.dynamicdescriptor`).
+    pub descriptor: Option<String>,
+    /// See [`RefundState`].
+    pub state: RefundState,
+    /// When the call came.
+    pub created_at: Timestamp,
+    /// When it succeeded or failed.
+    pub resolved_at: Option<Timestamp>,
+    /// When a worker should look after it next, if ever.
+    pub next_check_at: Option<Timestamp>,
+    /// How often a worker has looked.
+    pub checks: u32,
+}
+
+/// What a call asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct RefundOrder<'a> {
+    /// The contract of the call.
+    pub contract: &'a str,
+    /// `currency` of the call.
+    pub currency: &'a str,
+    /// `amount` of the call, in sen.
+    pub amount: Sen,
+}
+
+/// What a contract allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefundTerms {
+    /// Whether there are refunds at all.
+    pub allowed: bool,
+    /// At most [`REFUND_WINDOW_MAX`], counted in whole seconds from the `finaltimestamp` that the
+    /// PSP was told; the last second is inside.
+    pub window: Duration,
+}
+
+/// Why a refund is not admitted, in order of checking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundRejection {
+    /// The payment belongs to another contract; said as if it did not exist.
+    ForeignContract,
+    /// The contract does not allow refunds.
+    NotAllowed,
+    /// The payment has not succeeded.
+    NotSucceeded,
+    /// The currency is not the payment's.
+    WrongCurrency,
+    /// Not a positive number of whole rupiah.
+    NotWhole,
+    /// More than is left; holds what is left, in sen.
+    TooMuch(Sen),
+    /// The refund window is over.
+    TooLate,
+}
+
+impl RefundRejection {
+    /// The PPRO reason: a wrong request is `INPUT_DATA`, the time limit is ours to decline.
+    #[must_use]
+    pub fn failure(self) -> Failure {
+        let (reason, message) = match self {
+            Self::ForeignContract => (FailReason::InputData, "Transaction not found".to_owned()),
+            Self::NotSucceeded => (
+                FailReason::InputData,
+                "txid: only a SUCCEEDED transaction can be refunded".to_owned(),
+            ),
+            Self::WrongCurrency => {
+                (FailReason::InputData, "currency: must be IDR, as in the transaction".to_owned())
+            }
+            Self::NotWhole => (
+                FailReason::InputData,
+                "amount: must be a positive multiple of 100 (1 IDR = 100)".to_owned(),
+            ),
+            Self::TooMuch(left) => (
+                FailReason::InputData,
+                format!("amount: more than is left to refund; at most {} would pass", left.get()),
+            ),
+            Self::TooLate => (
+                FailReason::LocalDecline,
+                "The refund window of this transaction is over".to_owned(),
+            ),
+            Self::NotAllowed => {
+                (FailReason::LocalDecline, "The contract does not allow refunds".to_owned())
+            }
+        };
+        Failure::new(reason, &message)
+    }
+}
+
+impl Payment {
+    /// What is left to refund.
+    #[must_use]
+    pub fn refundable(&self) -> Sen {
+        self.amount
+            .and_then(|amount| amount.sen().checked_sub(self.refund_reserved))
+            .unwrap_or(Sen::ZERO)
+    }
+
+    /// Admits a refund and reserves its amount, or says why not.
+    ///
+    /// # Errors
+    /// The first [`RefundRejection`] in order of declaration.
+    pub fn reserve_refund(
+        &self,
+        order: RefundOrder<'_>,
+        terms: RefundTerms,
+        now: Timestamp,
+    ) -> Result<(Self, Rupiah), RefundRejection> {
+        if order.contract != self.contract {
+            return Err(RefundRejection::ForeignContract);
+        }
+        if !terms.allowed {
+            return Err(RefundRejection::NotAllowed);
+        }
+        let (PaymentState::Succeeded, Some(succeeded_at)) = (self.state, self.final_at) else {
+            return Err(RefundRejection::NotSucceeded);
+        };
+        if order.currency != "IDR" {
+            return Err(RefundRejection::WrongCurrency);
+        }
+        let whole = order.amount.get().is_multiple_of(100) && order.amount > Sen::ZERO;
+        if !whole {
+            return Err(RefundRejection::NotWhole);
+        }
+        let too_much = RefundRejection::TooMuch(self.refundable());
+        if order.amount > self.refundable() {
+            return Err(too_much);
+        }
+        let last_second = succeeded_at.whole_seconds().after(terms.window.min(REFUND_WINDOW_MAX));
+        if now.whole_seconds() > last_second {
+            return Err(RefundRejection::TooLate);
+        }
+        let amount = Rupiah::from_sen(order.amount).map_err(|_| too_much)?;
+        let mut next = self.clone();
+        next.refund_reserved = self.refund_reserved.checked_add(order.amount).ok_or(too_much)?;
+        Ok((next, amount))
+    }
+
+    /// Gives a reservation back after its refund failed.
+    #[must_use]
+    pub fn release_refund(&self, amount: Rupiah) -> Self {
+        let mut next = self.clone();
+        next.refund_reserved = self.refund_reserved.checked_sub(amount.sen()).unwrap_or(Sen::ZERO);
+        next
+    }
+}
+
+impl Refund {
+    /// Marks one look by a worker and sets when to look again: soon at first, then ever more
+    /// seldom, but never not at all, because money hangs on it.
+    #[must_use]
+    pub fn checked(&self, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        let wait = CHECK_FIRST.saturating_mul(2_u32.saturating_pow(self.checks.min(16)));
+        next.checks = self.checks.saturating_add(1);
+        next.next_check_at = Some(now.after(wait.min(CHECK_MAX)));
+        next
+    }
+
+    /// The refund after a clear answer. A refund is resolved once: later answers change nothing.
+    #[must_use]
+    pub fn resolve(&self, outcome: Result<(), Failure>, now: Timestamp) -> Option<Self> {
+        if self.state != RefundState::Unresolved {
+            return None;
+        }
+        let mut next = self.clone();
+        next.state = match outcome {
+            Ok(()) => RefundState::Succeeded,
+            Err(failure) => RefundState::Failed(failure),
+        };
+        next.resolved_at = Some(now);
+        next.next_check_at = None;
+        Some(next)
+    }
+}
+
+/// The call that made the refund works on it for at most 30 s; a worker looks after that.
+const CHECK_FIRST: Duration = Duration::from_secs(40);
+const CHECK_MAX: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::Event;
+    use crate::payment::tests::initialized;
+
+    const TERMS: RefundTerms = RefundTerms { allowed: true, window: REFUND_WINDOW_MAX };
+
+    fn succeeded() -> Payment {
+        let start = initialized();
+        let paid = Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: None };
+        start.on(&paid, start.created_at).payment
+    }
+
+    #[test]
+    fn refunds_are_admitted_in_order_of_precedence() {
+        use RefundRejection as R;
+        let paid = succeeded();
+        let day = Duration::from_secs(24 * 3600);
+        let second = Duration::from_secs(1);
+        let day30 = REFUND_WINDOW_MAX;
+        #[rustfmt::skip]
+        let rows = [
+            ("TESTCONTRACT", "IDR", 1_000_000, day, Ok(10_000)),
+            ("TESTCONTRACT", "IDR", 100, day, Ok(1)),
+            ("TESTCONTRACT", "IDR", 1_000_100, day, Err(R::TooMuch(Sen::new(1_000_000)))),
+            ("TESTCONTRACT", "IDR", 150, day, Err(R::NotWhole)),
+            ("TESTCONTRACT", "IDR", 0, day, Err(R::NotWhole)),
+            ("TESTCONTRACT", "USD", 100, day, Err(R::WrongCurrency)),
+            ("OTHER", "USD", 0, day, Err(R::ForeignContract)),
+            ("TESTCONTRACT", "IDR", 100, day30, Ok(1)),
+            ("TESTCONTRACT", "IDR", 100, day30 + second, Err(R::TooLate)),
+            ("TESTCONTRACT", "IDR", u64::MAX, day, Err(R::NotWhole)),
+        ];
+        for (contract, currency, sen, later, expected) in rows {
+            let order = RefundOrder { contract, currency, amount: Sen::new(sen) };
+            let got = paid.reserve_refund(order, TERMS, paid.created_at.after(later));
+            assert_eq!(got.map(|(_, amount)| amount.get()), expected, "{order:?} after {later:?}");
+        }
+        let order =
+            RefundOrder { contract: "TESTCONTRACT", currency: "IDR", amount: Sen::new(100) };
+        let start = initialized();
+        assert_eq!(start.reserve_refund(order, TERMS, start.created_at), Err(R::NotSucceeded));
+        let none = RefundTerms { allowed: false, ..TERMS };
+        assert_eq!(paid.reserve_refund(order, none, start.created_at), Err(R::NotAllowed));
+        let day = RefundTerms { window: day, ..TERMS };
+        assert_eq!(
+            paid.reserve_refund(order, day, start.created_at.after(day.window + second)),
+            Err(R::TooLate)
+        );
+    }
+
+    #[test]
+    fn a_refund_is_resolved_once() {
+        let start = initialized();
+        let refund = Refund {
+            refund_id: RefundId::new(7).unwrap(),
+            tx_id: start.tx_id,
+            client: start.client,
+            contract: start.contract,
+            merchant_refund_id: None,
+            amount: Rupiah::new(10).ok(),
+            descriptor: None,
+            state: RefundState::Unresolved,
+            created_at: start.created_at,
+            resolved_at: None,
+            next_check_at: None,
+            checks: 0,
+        };
+        let now = start.created_at;
+        let done = refund.resolve(Ok(()), now).unwrap();
+        assert_eq!(done.state, RefundState::Succeeded);
+        assert_eq!(done.resolve(Err(Failure::new(FailReason::Unknown, "late")), now), None);
+        assert_eq!(refund.checked(now).checked(now).checks, 2);
+        assert!(refund.checked(now).next_check_at > Some(now));
+    }
+
+    proptest::proptest! {
+        /// Whatever is asked for, in any order, reservations never exceed the payment.
+        #[test]
+        fn reservations_never_exceed_the_payment(asks in proptest::collection::vec((0..2_000_000_u64, proptest::bool::ANY), 0..60)) {
+            let mut payment = succeeded();
+            let now = payment.created_at;
+            let mut open = Vec::new();
+            for (sen, give_back) in asks {
+                let order = RefundOrder { contract: "TESTCONTRACT", currency: "IDR", amount: Sen::new(sen / 100 * 100) };
+                if let Ok((next, amount)) = payment.reserve_refund(order, TERMS, now) {
+                    payment = next;
+                    open.push(amount);
+                }
+                if let Some(amount) = open.pop_if(|_| give_back) {
+                    payment = payment.release_refund(amount);
+                }
+                let sum: u64 = open.iter().map(|amount| amount.sen().get()).sum();
+                proptest::prop_assert_eq!(payment.refund_reserved.get(), sum);
+                proptest::prop_assert!(sum <= 1_000_000);
+            }
+        }
+    }
+}
