@@ -4,12 +4,19 @@
 //! Pure: no async, I/O, clock, randomness, environment or logging. Time, ids and terms are
 //! arguments. Another program can use it as a library; `benches/` and `fuzz/` do.
 //!
-//! Reading order: [`money`], [`time`], [`ids`], then [`midtrans`] (a wire format).
+//! Reading order: values ([`money`], [`time`], [`ids`], [`text`], [`country`]); rules
+//! ([`payment`], [`refund`], [`rejection`]); the wire formats, which do not know each other
+//! ([`ppro`], [`midtrans`]); and [`translate`], which knows both.
 #![warn(missing_docs)]
 
+pub mod country;
 pub mod ids;
 pub mod midtrans;
 pub mod money;
 pub mod payment;
+pub mod ppro;
 pub mod refund;
+pub mod rejection;
+pub mod text;
 pub mod time;
+pub mod translate;

@@ -1,1 +1,166 @@
-//! How the program calls others over HTTP.
+//! How anything leaves the process: one request, one bounded answer, and whether the peer may
+//! have seen the request.
+//!
+//! Deliberately not here: retries, redirects, proxies, cookies, compression, any knowledge of
+//! what is sent. A redirect is an answer like any other, and a request is sent at most once.
+//!
+//! Reading order: [`Transport`], [`AddressPolicy`], [`HttpTransport`].
+
+mod address;
+mod http;
+
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use crate::address::AddressPolicy;
+pub use crate::http::{BuildError, HttpTransport, HttpTransportBuilder, install_crypto};
+
+/// The way out. The program has [`HttpTransport`]; the deterministic simulation puts a peer in
+/// the same process behind it.
+#[async_trait::async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends `request` at most once and waits for the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`TransportError`] if there is no complete answer within the bounds of the request.
+    async fn send(&self, request: Outgoing) -> Result<Incoming, TransportError>;
+}
+
+/// The methods that are ever used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Asks; changes nothing at the peer.
+    Get,
+    /// Tells; may change something at the peer.
+    Post,
+}
+
+/// A request. `Debug` shows neither header values, nor the body, nor the path and query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Get or post.
+    pub method: Method,
+    /// An absolute `http` or `https` URL.
+    pub url: String,
+    /// Header names in any case, and their values.
+    pub headers: Vec<(&'static str, String)>,
+    /// Sent with its length; an empty one of a GET is left out.
+    pub body: Bytes,
+    /// Of the whole exchange, from looking up the name to the last byte of the answer.
+    pub timeout: Duration,
+    /// The longest answer that is read; a longer one is [`TransportError::Unknown`].
+    pub reply_bytes_max: usize,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
+        let origin = url::Url::parse(&self.url).map(|url| url.origin().ascii_serialization());
+        out.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("origin", &origin.unwrap_or_default())
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .field("timeout", &self.timeout)
+            .field("reply_bytes_max", &self.reply_bytes_max)
+            .finish()
+    }
+}
+
+/// A complete answer. `Debug` does not show the body.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The HTTP status.
+    pub status: u16,
+    /// At most [`Outgoing::reply_bytes_max`] bytes.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Incoming")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// What stands behind a [`TransportError`].
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why there is no answer, told apart by what the peer may have seen.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// Certainly no byte of the request reached the peer: a bad request, a blocked address, no
+    /// such name, connection refused, no connection in time, TLS not agreed.
+    #[error("the request was not sent")]
+    NotSent(#[source] Cause),
+    /// The peer may have acted on the request: time-out, reset, a bad or too long answer.
+    #[error("it is unknown whether the request arrived")]
+    Unknown(#[source] Cause),
+}
+
+impl TransportError {
+    /// A [`TransportError::NotSent`] for this reason.
+    pub fn not_sent(cause: impl Into<Cause>) -> Self {
+        Self::NotSent(cause.into())
+    }
+
+    /// A [`TransportError::Unknown`] for this reason.
+    pub fn unknown(cause: impl Into<Cause>) -> Self {
+        Self::Unknown(cause.into())
+    }
+}
+
+/// The reasons that are found here and not in the network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not an absolute URL.
+    #[error("not a URL: {0}")]
+    Url(url::ParseError),
+    /// Neither `http` nor `https`.
+    #[error("neither http nor https")]
+    Scheme,
+    /// A header that HTTP cannot carry.
+    #[error("the header {0} cannot be sent")]
+    Header(&'static str),
+    /// The host is an address that the policy refuses.
+    #[error("the address {0} is not allowed")]
+    AddressBlocked(IpAddr),
+    /// The policy refuses every address of the host.
+    #[error("no address of the host is allowed")]
+    HostBlocked,
+    /// The exchange took longer than [`Outgoing::timeout`].
+    #[error("no complete answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// The answer is longer than [`Outgoing::reply_bytes_max`].
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_confidential_is_printed() {
+        let request = Outgoing {
+            method: Method::Post,
+            url: "https://user:hidden1@example.com/hidden2?a=hidden3".into(),
+            headers: vec![("authorization", "hidden4".into())],
+            body: Bytes::from_static(b"hidden5"),
+            timeout: Duration::from_secs(1),
+            reply_bytes_max: 10,
+        };
+        let answer = Incoming { status: 200, body: Bytes::from_static(b"hidden6") };
+        let shown = format!("{request:?} {answer:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        for part in ["Post", "https://example.com", "authorization", "200", "body_bytes: 7"] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! What Midtrans tells us unasked. News until verified; a hint even then.
+
+use super::code::StatusCode;
+use super::signature;
+use super::status::{FraudStatus, TransactionStatus};
+use super::tx_id::{MidtransTxId, MidtransTxIdError};
+use super::wire::{Wire, time, word};
+use crate::money::{AmountError, Rupiah};
+use crate::time::Timestamp;
+
+/// A body that is not a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotificationError {
+    /// Not a JSON object, or one that names a field twice.
+    #[error("the notification is not a JSON object")]
+    NotJson,
+    /// JSON inside a JSON string, as the dashboard's test button has sent it. Nothing to apply,
+    /// and no reason to make Midtrans try again.
+    #[error("the notification is JSON inside a JSON string")]
+    DoubleEncoded,
+    /// A field that every notification has is absent.
+    #[error("the notification lacks `{0}`")]
+    Missing(&'static str),
+    /// `transaction_id` cannot be one of Midtrans.
+    #[error("the notification has an unreadable `transaction_id`")]
+    TransactionId(#[source] MidtransTxIdError),
+}
+
+/// The signature is not that of a holder of the server key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signature does not match")]
+pub struct SignatureError;
+
+/// A notification from whoever knows the URL. Good for nothing but finding the key.
+#[derive(Clone, Debug)]
+pub struct UnverifiedNotification {
+    claim: Notification,
+    signature_key: String,
+}
+
+/// A notification signed with the server key.
+///
+/// The signature covers `order_id`, `status_code` and `gross_amount` only, and these are the same
+/// for settlement and refund, or for expire, cancel and deny. What it does not cover can have
+/// been changed on the way and is called a claim until a status call confirms it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    order_id: String,
+    status_code: String,
+    gross_amount: String,
+    midtrans_tx_id: MidtransTxId,
+    status: TransactionStatus,
+    fraud: Option<FraudStatus>,
+    settlement_time: Option<Timestamp>,
+    payment_option_type: Option<String>,
+}
+
+impl UnverifiedNotification {
+    /// Reads the body of a notification. The caller bounds its length.
+    ///
+    /// ```
+    /// use gopay_core::midtrans::{NotificationError, UnverifiedNotification};
+    /// let body = br#"{"order_id":"1","status_code":"200","gross_amount":"100.00",
+    ///     "signature_key":"ab","transaction_id":"A1","transaction_status":"settlement"}"#;
+    /// assert_eq!(UnverifiedNotification::parse(body).unwrap().order_id(), "1");
+    /// let twice = UnverifiedNotification::parse(br#""{\"order_id\":\"1\"}""#);
+    /// assert_eq!(twice.unwrap_err(), NotificationError::DoubleEncoded);
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotificationError`], of absent fields the first in the order of the signature.
+    pub fn parse(body: &[u8]) -> Result<Self, NotificationError> {
+        use NotificationError as E;
+        let Some(wire) = Wire::read_object(body) else {
+            return Err(if is_double_encoded(body) { E::DoubleEncoded } else { E::NotJson });
+        };
+        let status = wire.status();
+        let fraud = wire.fraud();
+        let need = |text: Option<String>, name| {
+            text.filter(|text| !text.is_empty()).ok_or(E::Missing(name))
+        };
+        Ok(Self {
+            claim: Notification {
+                settlement_time: time(&wire.settlement_time),
+                payment_option_type: wire.payment_option_type.get().map(word),
+                order_id: need(wire.order_id.take(), "order_id")?,
+                status_code: need(wire.status_code.take(), "status_code")?,
+                gross_amount: need(wire.gross_amount.take(), "gross_amount")?,
+                midtrans_tx_id: need(wire.transaction_id.take(), "transaction_id")
+                    .and_then(|text| MidtransTxId::new(text).map_err(E::TransactionId))?,
+                status: status.ok_or(E::Missing("transaction_status"))?,
+                fraud,
+            },
+            signature_key: need(wire.signature_key.take(), "signature_key")?,
+        })
+    }
+
+    /// The claimed number of the payment, to find the server key with.
+    #[must_use]
+    pub fn order_id(&self) -> &str {
+        &self.claim.order_id
+    }
+
+    /// Checks the signature over the very texts that were sent, in constant time.
+    ///
+    /// # Errors
+    /// [`SignatureError`] if it does not match, and always under an empty key, which anybody has.
+    pub fn verify(self, server_key: &str) -> Result<Notification, SignatureError> {
+        let claim = self.claim;
+        let expected =
+            signature::sign(&claim.order_id, &claim.status_code, &claim.gross_amount, server_key);
+        if signature::same(&self.signature_key, &expected) && !server_key.is_empty() {
+            Ok(claim)
+        } else {
+            Err(SignatureError)
+        }
+    }
+}
+
+fn is_double_encoded(body: &[u8]) -> bool {
+    serde_json::from_slice::<String>(body).is_ok_and(|inner| {
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&inner).is_ok()
+    })
+}
+
+impl Notification {
+    /// Reads a notification that nobody has verified; see [`UnverifiedNotification::parse`].
+    ///
+    /// # Errors
+    /// [`NotificationError`].
+    pub fn parse(body: &[u8]) -> Result<UnverifiedNotification, NotificationError> {
+        UnverifiedNotification::parse(body)
+    }
+
+    /// Signed: our number of the payment, exactly as sent.
+    #[must_use]
+    pub fn order_id(&self) -> &str {
+        &self.order_id
+    }
+
+    /// Signed: the code, if it is one.
+    #[must_use]
+    pub fn status_code(&self) -> Option<StatusCode> {
+        self.status_code.parse().ok()
+    }
+
+    /// Signed: the amount charged.
+    ///
+    /// # Errors
+    /// [`AmountError`] if it is not an amount that we could have charged.
+    pub fn gross(&self) -> Result<Rupiah, AmountError> {
+        Rupiah::from_decimal_text(&self.gross_amount)
+    }
+
+    /// Not signed: Midtrans' number of the payment.
+    #[must_use]
+    pub const fn midtrans_tx_id(&self) -> &MidtransTxId {
+        &self.midtrans_tx_id
+    }
+
+    /// Not signed: the state of the payment.
+    #[must_use]
+    pub const fn claimed_status(&self) -> &TransactionStatus {
+        &self.status
+    }
+
+    /// Not signed: what the fraud check says.
+    #[must_use]
+    pub const fn claimed_fraud(&self) -> Option<&FraudStatus> {
+        self.fraud.as_ref()
+    }
+
+    /// Not signed: when the shopper paid.
+    #[must_use]
+    pub const fn claimed_settlement_time(&self) -> Option<Timestamp> {
+        self.settlement_time
+    }
+
+    /// Not signed: which purse of GoPay paid.
+    #[must_use]
+    pub fn claimed_payment_option_type(&self) -> Option<&str> {
+        self.payment_option_type.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{ChargeReply, CloseReply, RefundReply, StatusReply};
+    use super::*;
+
+    const KEY: &str = "SB-Mid-server-EXAMPLE";
+
+    /// The shapes of `docs/midtrans.md`, "Payload fields for GoPay", signed with [`KEY`].
+    fn notification(code: &str, status: &str, fields: &str) -> String {
+        let signature = signature::sign("PPGO-000001", code, "125000.00", KEY);
+        format!(
+            r#"{{"transaction_time":"2025-06-21 15:30:00","transaction_status":"{status}",
+                "transaction_id":"8b82e549-2a48-47a9-8cb1-fb36060b88f3",
+                "status_message":"midtrans payment notification","status_code":"{code}",
+                "signature_key":"{signature}","payment_type":"gopay","order_id":"PPGO-000001",
+                "gross_amount":"125000.00","fraud_status":"accept","currency":"IDR",
+                "merchant_id":"G1","expiry_time":"2025-06-21 15:45:00"{fields}}}"#
+        )
+    }
+
+    fn verified(body: &str) -> Notification {
+        Notification::parse(body.as_bytes()).unwrap().verify(KEY).unwrap()
+    }
+
+    #[test]
+    fn every_documented_event_verifies_and_reads() {
+        use TransactionStatus as T;
+        for (code, status, fields, expected) in [
+            ("201", "pending", "", T::Pending),
+            ("200", "settlement", r#","settlement_time":"2025-06-21 15:34:20""#, T::Settlement),
+            ("202", "expire", "", T::Expire),
+            ("202", "cancel", "", T::Cancel),
+            ("202", "deny", r#","channel_response_code":"900""#, T::Deny),
+            ("200", "refund", r#","refund_amount":"125000.00","refunds":[{}]"#, T::Refund),
+            ("200", "partial_refund", r#","metadata":{"a":1}"#, T::PartialRefund),
+            ("200", "invented", "", T::Unknown("invented".into())),
+        ] {
+            let news = verified(&notification(code, status, fields));
+            assert_eq!(news.claimed_status(), &expected);
+            assert_eq!(news.order_id(), "PPGO-000001");
+            assert_eq!(news.status_code().unwrap().to_string(), code);
+            assert_eq!(news.gross().map(Rupiah::get), Ok(125_000));
+            assert_eq!(news.claimed_fraud(), Some(&FraudStatus::Accept));
+            assert_eq!(news.midtrans_tx_id().as_str(), "8b82e549-2a48-47a9-8cb1-fb36060b88f3");
+        }
+        let paid = verified(&notification(
+            "200",
+            "settlement",
+            r#","settlement_time":"2025-06-21 15:34:20","payment_option_type":"PAY_LATER""#,
+        ));
+        assert_eq!(paid.claimed_payment_option_type(), Some("PAY_LATER"));
+        assert_eq!(
+            paid.claimed_settlement_time(),
+            Timestamp::from_rfc3339("2025-06-21T08:34:20Z").ok()
+        );
+    }
+
+    #[test]
+    fn the_documented_sample_reads_and_needs_its_own_key() {
+        let sample = include_bytes!(
+            "../../../../tests/fixtures/midtrans/\
+             notification-settlement-mt-alt-doc-gopay-qris-pos.json"
+        );
+        let news = Notification::parse(sample).unwrap();
+        assert_eq!(news.order_id(), "20190904190821463338875755684689");
+        assert_eq!(news.claim.status, TransactionStatus::Settlement);
+        assert_eq!(news.claim.gross().map(Rupiah::get), Ok(100));
+        assert_eq!(news.verify(KEY), Err(SignatureError));
+    }
+
+    #[test]
+    fn a_change_of_anything_signed_is_noticed() {
+        let good = notification("200", "settlement", "");
+        for (from, to) in [
+            ("PPGO-000001", "PPGO-000002"),
+            (r#""status_code":"200""#, r#""status_code":"201""#),
+            ("125000.00", "125000.01"),
+            ("125000.00", "125000.0"),
+            ("125000.00", "125000"),
+            (r#""signature_key":"5"#, r#""signature_key":"6"#),
+            (r#""signature_key":"5"#, r#""signature_key":""#),
+        ] {
+            let forged = good.replace(from, to);
+            assert_ne!(forged, good);
+            let news = Notification::parse(forged.as_bytes()).unwrap();
+            assert_eq!(news.verify(KEY), Err(SignatureError), "{from} -> {to}");
+        }
+        let wrong_key = Notification::parse(good.as_bytes()).unwrap().verify("other");
+        assert_eq!(wrong_key, Err(SignatureError));
+    }
+
+    #[test]
+    fn nobody_signs_with_an_empty_key() {
+        let signature = signature::sign("PPGO-000001", "200", "125000.00", "");
+        let good = notification("200", "settlement", "");
+        let ours = signature::sign("PPGO-000001", "200", "125000.00", KEY);
+        let forged = good.replace(&ours, &signature);
+        let news = Notification::parse(forged.as_bytes()).unwrap();
+        assert_eq!(news.verify(""), Err(SignatureError));
+    }
+
+    #[test]
+    fn numbers_sign_like_the_strings_they_replace() {
+        let body = notification("200", "settlement", "")
+            .replace(r#""125000.00""#, "125000.00")
+            .replace(r#""status_code":"200""#, r#""status_code":200"#);
+        assert_eq!(verified(&body).gross().map(Rupiah::get), Ok(125_000));
+    }
+
+    #[test]
+    fn what_is_no_notification_says_why() {
+        use NotificationError as E;
+        let good = notification("200", "settlement", "");
+        let quoted = serde_json::to_string(&good).unwrap();
+        let without = |field: &str| good.replace(&format!("\"{field}\""), "\"other\"");
+        for (body, expected) in [
+            (quoted, E::DoubleEncoded),
+            (r#""{}""#.into(), E::DoubleEncoded),
+            (r#""hello""#.into(), E::NotJson),
+            (String::new(), E::NotJson),
+            ("null".into(), E::NotJson),
+            ("[]".into(), E::NotJson),
+            ("{".into(), E::NotJson),
+            ("[".repeat(100_000), E::NotJson),
+            ("{\"a\":".repeat(100_000), E::NotJson),
+            (good.replacen('{', r#"{"order_id":"2","#, 1), E::NotJson),
+            ("{}".into(), E::Missing("order_id")),
+            (without("order_id"), E::Missing("order_id")),
+            (good.replace("PPGO-000001", ""), E::Missing("order_id")),
+            (without("status_code"), E::Missing("status_code")),
+            (without("gross_amount"), E::Missing("gross_amount")),
+            (without("transaction_id"), E::Missing("transaction_id")),
+            (without("transaction_status"), E::Missing("transaction_status")),
+            (without("signature_key"), E::Missing("signature_key")),
+            (good.replace("8b82e549", "../"), E::TransactionId(MidtransTxIdError)),
+        ] {
+            let shown: String = body.chars().take(200).collect();
+            assert_eq!(Notification::parse(body.as_bytes()).unwrap_err(), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_amount_that_is_none_is_found_when_asked_for() {
+        let signature = signature::sign("PPGO-000001", "200", "lots", KEY);
+        let ours = signature::sign("PPGO-000001", "200", "125000.00", KEY);
+        let body = notification("200", "settlement", "")
+            .replace(&ours, &signature)
+            .replace("125000.00", "lots");
+        assert_eq!(verified(&body).gross(), Err(AmountError::NotANumber));
+    }
+
+    /// JSON-like text that reaches further into the readers than random bytes do.
+    fn near_json() -> impl Strategy<Value = Vec<u8>> {
+        let name = prop::sample::select(vec![
+            "status_code",
+            "transaction_id",
+            "order_id",
+            "gross_amount",
+            "transaction_status",
+            "fraud_status",
+            "signature_key",
+            "settlement_time",
+            "refund_amount",
+            "refunds",
+            "actions",
+            "validation_messages",
+            "channel_response_code",
+            "refund_chargeback_id",
+        ]);
+        let value = prop_oneof![
+            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+            any::<f64>().prop_map(|number| number.to_string()),
+            any::<i64>().prop_map(|number| number.to_string()),
+            prop::sample::select(vec![
+                "null",
+                "true",
+                "[]",
+                "{}",
+                r#""200""#,
+                r#""202""#,
+                r#""deny""#,
+                r#""refund""#,
+                r#""1.00""#,
+                r#"[{"refund_amount":"1.00","created_at":"2025-99-99 99:99:99"}]"#,
+                r#"[{"name":"deeplink-redirect","url":"::"}]"#,
+                r#""9999-12-31 23:59:59""#,
+                "1e300",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        prop::collection::btree_map(name, value, 0..14).prop_map(|fields| {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            format!("{{{}}}", fields.join(",")).into_bytes()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_a_reader(
+            http in prop_oneof![any::<u16>(), 200_u16..600],
+            body in prop_oneof![near_json(), prop::collection::vec(any::<u8>(), 0..300)],
+        ) {
+            // Only the absence of a panic is asked here, and one rule that holds for every body:
+            // a server's fault is never a certain answer.
+            let charge = ChargeReply::parse(http, &body);
+            let status = StatusReply::parse(http, &body);
+            let close = CloseReply::parse(http, &body);
+            let refund = RefundReply::parse(http, &body);
+            if http >= 500 {
+                prop_assert_eq!(charge, Ok(ChargeReply::Unclear));
+                prop_assert_eq!(status, Ok(StatusReply::Unclear));
+                prop_assert_eq!(close, Ok(CloseReply::Unclear));
+                prop_assert_eq!(refund, Ok(RefundReply::Unclear));
+            }
+            if let Ok(news) = Notification::parse(&body) {
+                prop_assert_eq!(news.verify(KEY), Err(SignatureError));
+            }
+        }
+
+        #[test]
+        fn what_midtrans_signs_we_verify(
+            order in "[A-Za-z0-9~._-]{1,50}",
+            amount in 1_u64..=Rupiah::MAX,
+            key in "[ -~]{1,60}",
+        ) {
+            let gross = Rupiah::new(amount).unwrap().decimal_text();
+            let signature = signature::sign(&order, "200", &gross, &key);
+            let body = format!(
+                r#"{{"order_id":"{order}","status_code":"200","gross_amount":"{gross}",
+                    "signature_key":"{signature}","transaction_id":"A1",
+                    "transaction_status":"settlement"}}"#
+            );
+            let news = Notification::parse(body.as_bytes()).unwrap().verify(&key).unwrap();
+            prop_assert_eq!(news.order_id(), order);
+            prop_assert_eq!(news.gross().map(Rupiah::get), Ok(amount));
+        }
+    }
+}

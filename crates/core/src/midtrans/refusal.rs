@@ -1,0 +1,144 @@
+//! Why Midtrans or GoPay said no.
+
+use super::code::StatusCode;
+
+/// A clear no: what was asked for does not exist and will not come into being by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Midtrans' code.
+    pub status_code: StatusCode,
+    /// `status_message`, at most [`Refusal::TEXT_CHARS_MAX`] characters on one line, for the log
+    /// and the event trail. May be empty. Never match on it.
+    pub message: String,
+    /// `channel_response_code`, the code of GoPay itself, if it was asked.
+    pub provider_code: Option<String>,
+    /// `channel_response_message`, bounded as `message`.
+    pub provider_message: Option<String>,
+    /// `validation_messages`, each bounded as `message`, at most
+    /// [`Refusal::VALIDATION_LINES_MAX`].
+    pub validation: Vec<String>,
+    /// What to do about it.
+    pub cause: RefusalCause,
+}
+
+impl Refusal {
+    /// Enough for every message in Midtrans' documentation, and short enough for a log line.
+    pub const TEXT_CHARS_MAX: usize = 200;
+
+    /// More broken rules than these help nobody to find the first.
+    pub const VALIDATION_LINES_MAX: usize = 10;
+}
+
+/// Who can do something about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusalCause {
+    /// The request breaks a rule of Midtrans; sent again it is refused again.
+    InputData,
+    /// GoPay or the fraud check will not take this payment, or the state does not allow it.
+    Declined,
+    /// Keys, permissions or merchant set-up: the operator must act.
+    Misconfigured,
+    /// Nothing was done, and it may work later.
+    Temporary,
+    /// A clear no without a clear reason.
+    Unknown,
+}
+
+impl RefusalCause {
+    /// A stable word for logs and the event trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InputData => "input_data",
+            Self::Declined => "declined",
+            Self::Misconfigured => "misconfigured",
+            Self::Temporary => "temporary",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// GoPay's own code knows better than Midtrans' code, which lumps a blocked user together
+    /// with a wrong set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
+    pub(super) fn of(status_code: StatusCode, provider_code: Option<&str>) -> Self {
+        match provider_code {
+            Some("303" | "2903" | "102" | "110" | "142" | "1703") => Self::Misconfigured,
+            Some("900") => Self::Temporary,
+            Some("101" | "112" | "201" | "4060") => Self::Declined,
+            Some("310" | "2701" | "153" | "5009" | "902") => Self::InputData,
+            _ => Self::of_status(status_code),
+        }
+    }
+
+    /// 410 stays unknown: one page of the documentation says that the user is blocked, another
+    /// that the merchant is deactivated.
+    const fn of_status(status_code: StatusCode) -> Self {
+        match status_code.get() {
+            400 | 408 | 413 => Self::InputData,
+            202 | 404 | 412 | 414 => Self::Declined,
+            401 | 402 | 405 => Self::Misconfigured,
+            429 => Self::Temporary,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// GoPay's codes for "a transaction with that number exists" and "... is being made".
+pub(super) fn is_duplicate(provider_code: Option<&str>) -> bool {
+    matches!(provider_code, Some("2901" | "132"))
+}
+
+/// `text` on one line, at most `chars_max` characters long.
+pub(super) fn bounded(text: &str, chars_max: usize) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(chars_max).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_refusal_has_its_cause() {
+        use RefusalCause as C;
+        for (code, provider, expected) in [
+            (400, None, C::InputData),
+            (408, None, C::InputData),
+            (413, None, C::InputData),
+            (413, Some("902"), C::InputData),
+            (400, Some("310"), C::InputData),
+            (400, Some("2701"), C::InputData),
+            (400, Some("153"), C::InputData),
+            (400, Some("5009"), C::InputData),
+            (400, Some("1703"), C::Misconfigured),
+            (402, Some("1703"), C::Misconfigured),
+            (401, None, C::Misconfigured),
+            (402, None, C::Misconfigured),
+            (402, Some("303"), C::Misconfigured),
+            (402, Some("2903"), C::Misconfigured),
+            (402, Some("110"), C::Misconfigured),
+            (402, Some("112"), C::Declined),
+            (410, Some("112"), C::Declined),
+            (410, None, C::Unknown),
+            (404, Some("101"), C::Declined),
+            (404, None, C::Declined),
+            (202, Some("201"), C::Declined),
+            (202, Some("4060"), C::Declined),
+            (202, None, C::Declined),
+            (202, Some("900"), C::Temporary),
+            (202, Some("77777"), C::Declined),
+            (412, None, C::Declined),
+            (414, None, C::Declined),
+            (429, None, C::Temporary),
+            (499, None, C::Unknown),
+        ] {
+            let code = StatusCode::new(code).unwrap();
+            assert_eq!(RefusalCause::of(code, provider), expected, "{code} {provider:?}");
+        }
+    }
+
+    #[test]
+    fn text_for_the_log_is_one_short_line() {
+        assert_eq!(bounded("a\r\nb\u{7f}c", 10), "a  b c");
+        assert_eq!(bounded("éàü", 2), "éà");
+        assert_eq!(bounded("", 2), "");
+    }
+}

@@ -1,0 +1,573 @@
+//! What Midtrans says of a payment: GET status, and the answers to cancel and expire.
+
+use serde_json::Value;
+
+use super::ReplyError;
+use super::code::{StatusCode, spoken};
+use super::refusal::Refusal;
+use super::tx_id::MidtransTxId;
+use super::wire::{Text, Wire, time, word};
+use crate::money::{Rupiah, Sen, sen_from_decimal_text};
+use crate::time::Timestamp;
+
+/// Midtrans' `transaction_status` (`docs/midtrans.md`, "Status values and state machine").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TransactionStatus {
+    /// Waits for the shopper.
+    Pending,
+    /// Paid.
+    Settlement,
+    /// Cards only.
+    Capture,
+    /// Cards and pre-authorisation only.
+    Authorize,
+    /// Refused by the provider or the fraud check; final.
+    Deny,
+    /// Cancelled by us; final.
+    Cancel,
+    /// Not paid in time; final.
+    Expire,
+    /// An unexpected error of Midtrans; final.
+    Failure,
+    /// Given back wholly; final.
+    Refund,
+    /// Given back in part.
+    PartialRefund,
+    /// Taken back wholly.
+    Chargeback,
+    /// Taken back in part.
+    PartialChargeback,
+    /// A word that Midtrans did not have when this was written; at most 64 characters of it.
+    Unknown(String),
+}
+
+impl TransactionStatus {
+    /// Reads the wire word; every word has a value.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Self {
+        match text {
+            "pending" => Self::Pending,
+            "settlement" => Self::Settlement,
+            "capture" => Self::Capture,
+            "authorize" => Self::Authorize,
+            "deny" => Self::Deny,
+            "cancel" => Self::Cancel,
+            "expire" => Self::Expire,
+            "failure" => Self::Failure,
+            "refund" => Self::Refund,
+            "partial_refund" => Self::PartialRefund,
+            "chargeback" => Self::Chargeback,
+            "partial_chargeback" => Self::PartialChargeback,
+            other => Self::Unknown(word(other)),
+        }
+    }
+
+    /// The wire word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pending => "pending",
+            Self::Settlement => "settlement",
+            Self::Capture => "capture",
+            Self::Authorize => "authorize",
+            Self::Deny => "deny",
+            Self::Cancel => "cancel",
+            Self::Expire => "expire",
+            Self::Failure => "failure",
+            Self::Refund => "refund",
+            Self::PartialRefund => "partial_refund",
+            Self::Chargeback => "chargeback",
+            Self::PartialChargeback => "partial_chargeback",
+            Self::Unknown(text) => text,
+        }
+    }
+}
+
+/// Midtrans' `fraud_status`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FraudStatus {
+    /// Nothing suspicious.
+    Accept,
+    /// Taken for fraud.
+    Deny,
+    /// To be looked at by a person; cards only.
+    Challenge,
+    /// A word that Midtrans did not have when this was written; at most 64 characters of it.
+    Unknown(String),
+}
+
+impl FraudStatus {
+    /// Reads the wire word; every word has a value.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Self {
+        match text {
+            "accept" => Self::Accept,
+            "deny" => Self::Deny,
+            "challenge" => Self::Challenge,
+            other => Self::Unknown(word(other)),
+        }
+    }
+
+    /// The wire word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Accept => "accept",
+            Self::Deny => "deny",
+            Self::Challenge => "challenge",
+            Self::Unknown(text) => text,
+        }
+    }
+}
+
+/// What Midtrans holds about one payment.
+///
+/// The wire's `payment_type` is informational: a GoPay charge paid by QR code says `qris`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusView {
+    /// Our number of the payment, as Midtrans knows it; the caller compares.
+    pub order_id: String,
+    /// Midtrans' number of the payment; the caller compares, since an `order_id` can own several.
+    pub midtrans_tx_id: MidtransTxId,
+    /// The amount charged; refunds do not lower it. The caller compares.
+    pub gross: Rupiah,
+    /// `IDR` where present.
+    pub currency: Option<String>,
+    /// The state of the payment.
+    pub status: TransactionStatus,
+    /// The state of the API action; 407 for an expired payment.
+    pub status_code: Option<StatusCode>,
+    /// What the fraud check says; often absent.
+    pub fraud: Option<FraudStatus>,
+    /// When the shopper paid.
+    pub settlement_time: Option<Timestamp>,
+    /// When GoPay stops taking the payment.
+    pub expiry_time: Option<Timestamp>,
+    /// `gopay`, or `qris`; never decide by it.
+    pub payment_type: Option<String>,
+    /// `GOPAY_WALLET`, `PAY_LATER` and others to come.
+    pub payment_option_type: Option<String>,
+    /// GoPay's own code, if it was asked.
+    pub provider_code: Option<String>,
+    /// GoPay's own text, on one line of at most [`Refusal::TEXT_CHARS_MAX`] characters.
+    pub provider_message: Option<String>,
+    /// Each refund that Midtrans or GoPay accepted.
+    pub refunds: Vec<RefundView>,
+    /// The sum of all refunds.
+    pub refund_total: Option<Sen>,
+    /// Where to send the shopper, if repeated here.
+    pub deeplink: Option<String>,
+}
+
+/// One refund in [`StatusView::refunds`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundView {
+    /// Our `refund_key`, if the refund is ours.
+    pub key: Option<String>,
+    /// The amount of this refund alone.
+    pub amount: Sen,
+    /// When Midtrans took it on.
+    pub created_at: Option<Timestamp>,
+    /// Whether the provider has confirmed it (`bank_confirmed_at` is present).
+    pub confirmed: bool,
+    /// Midtrans' number of the refund; beyond what a JSON reader with floats can hold.
+    pub chargeback_id: Option<u64>,
+}
+
+impl StatusView {
+    /// Whether the shopper's money has come in, whatever happened to it later.
+    ///
+    /// A settlement needs code 200 and no word from the fraud check but `accept`. Source:
+    /// `docs/midtrans.md`, "Ordering and duplicates".
+    #[must_use]
+    pub fn is_paid(&self) -> bool {
+        use TransactionStatus as T;
+        let came_in = match self.status {
+            T::Settlement => self.status_code.is_none_or(|code| code.get() == 200),
+            T::Refund | T::PartialRefund | T::Chargeback | T::PartialChargeback => true,
+            T::Pending
+            | T::Capture
+            | T::Authorize
+            | T::Deny
+            | T::Cancel
+            | T::Expire
+            | T::Failure
+            | T::Unknown(_) => false,
+        };
+        came_in && matches!(self.fraud, None | Some(FraudStatus::Accept))
+    }
+
+    /// The refund with this key, the way to learn what became of an unclear one.
+    #[must_use]
+    pub fn refund(&self, key: &str) -> Option<&RefundView> {
+        self.refunds.iter().find(|refund| refund.key.as_deref() == Some(key))
+    }
+
+    fn from_wire(wire: Wire) -> Result<Self, ReplyError> {
+        Ok(Self {
+            order_id: wire.order_id()?,
+            midtrans_tx_id: wire.tx_id()?,
+            gross: wire.gross()?,
+            status: wire.status().ok_or(ReplyError::Missing("transaction_status"))?,
+            status_code: wire.code(),
+            fraud: wire.fraud(),
+            settlement_time: time(&wire.settlement_time),
+            expiry_time: time(&wire.expiry_time),
+            provider_code: wire.provider_code().map(word),
+            provider_message: wire.provider_message(),
+            refunds: refunds(&wire.refunds)?,
+            refund_total: wire.refund_total()?,
+            deeplink: wire.deeplink(),
+            currency: wire.currency.get().map(word),
+            payment_type: wire.payment_type.get().map(word),
+            payment_option_type: wire.payment_option_type.get().map(word),
+        })
+    }
+}
+
+/// A refund that cannot be read makes the answer unreadable: money was given back, and guessing
+/// how much would be worse than asking again.
+fn refunds(list: &Value) -> Result<Vec<RefundView>, ReplyError> {
+    let unreadable = ReplyError::Malformed("refunds");
+    match list {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(entries) => {
+            entries.iter().map(|entry| refund(entry).ok_or(unreadable)).collect()
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Err(unreadable),
+    }
+}
+
+fn refund(entry: &Value) -> Option<RefundView> {
+    let text = |name: &str| Text::of(entry.get(name));
+    Some(RefundView {
+        amount: sen_from_decimal_text(text("refund_amount").get()?).ok()?,
+        key: text("refund_key").get().map(word),
+        created_at: time(&text("created_at")),
+        confirmed: text("bank_confirmed_at").get().is_some_and(|at| !at.is_empty()),
+        chargeback_id: text("refund_chargeback_id").get().and_then(|id| id.parse().ok()),
+    })
+}
+
+/// What GET status says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusReply {
+    /// The payment, as it stands. Large, and the common case.
+    Found(Box<StatusView>),
+    /// Midtrans looked and has no such transaction.
+    NotFound,
+    /// Still being made.
+    InProgress,
+    /// We were not let in; the operator must act.
+    Misconfigured(Refusal),
+    /// No conclusion; ask again later.
+    Unclear,
+}
+
+impl StatusReply {
+    /// Reads an answer to `GET /v2/{id}/status`.
+    ///
+    /// ```
+    /// use gopay_core::midtrans::StatusReply;
+    /// assert_eq!(StatusReply::parse(200, br#"{"status_code":"404"}"#), Ok(StatusReply::NotFound));
+    /// assert!(StatusReply::parse(404, b"<html>").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReplyError`] if the answer cannot be read; nothing may be concluded from it.
+    pub fn parse(http_status: u16, body: &[u8]) -> Result<Self, ReplyError> {
+        let wire = Wire::read(http_status, body)?;
+        let Some(code) = spoken(http_status, wire.code()) else {
+            return Ok(Self::Unclear);
+        };
+        Ok(match code.get() {
+            // A denied payment has code 202, too.
+            202 if wire.status().is_none() => Self::InProgress,
+            // 407 is the normal code of an expired payment.
+            200..=202 | 407 => Self::Found(Box::new(StatusView::from_wire(wire)?)),
+            401 | 402 => Self::Misconfigured(wire.refusal(code)),
+            404 => Self::NotFound,
+            _ => Self::Unclear,
+        })
+    }
+}
+
+/// What Midtrans said to a cancel or expire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReply {
+    /// Nobody can pay any more.
+    Closed(Box<StatusView>),
+    /// The payment is no longer pending; it may be paid: ask for its status.
+    WrongState,
+    /// Midtrans looked and has no such transaction.
+    NotFound,
+    /// The first request with this idempotency key still runs.
+    InProgress,
+    /// We were not let in; the operator must act.
+    Misconfigured(Refusal),
+    /// The payment may or may not be closed: ask for its status.
+    Unclear,
+}
+
+impl CloseReply {
+    /// Reads an answer to `POST /v2/{id}/cancel` or `POST /v2/{id}/expire`.
+    ///
+    /// A success that does not name the whole payment is [`CloseReply::Unclear`].
+    ///
+    /// # Errors
+    /// [`ReplyError`] if the answer is not JSON; the payment may or may not be closed.
+    pub fn parse(http_status: u16, body: &[u8]) -> Result<Self, ReplyError> {
+        let wire = Wire::read(http_status, body)?;
+        let Some(code) = spoken(http_status, wire.code()) else {
+            return Ok(Self::Unclear);
+        };
+        Ok(match code.get() {
+            _ if http_status == 202 => Self::InProgress,
+            202 => Self::InProgress,
+            200 | 407 => Self::closed(wire),
+            401 | 402 => Self::Misconfigured(wire.refusal(code)),
+            404 => Self::NotFound,
+            412 => Self::WrongState,
+            _ => Self::Unclear,
+        })
+    }
+
+    fn closed(wire: Wire) -> Self {
+        use TransactionStatus as T;
+        match StatusView::from_wire(wire) {
+            Ok(view) if matches!(view.status, T::Cancel | T::Expire) => {
+                Self::Closed(Box::new(view))
+            }
+            Ok(_) | Err(_) => Self::Unclear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::refusal::RefusalCause;
+    use super::*;
+
+    /// A GET status answer with `fields` added.
+    fn answer(code: &str, status: &str, fields: &str) -> String {
+        format!(
+            r#"{{"status_code":"{code}","transaction_id":"A1","order_id":"7",
+                "gross_amount":"125000.00","transaction_status":"{status}"{fields}}}"#
+        )
+    }
+
+    fn view(body: &str) -> StatusView {
+        match StatusReply::parse(200, body.as_bytes()) {
+            Ok(StatusReply::Found(view)) => *view,
+            other => panic!("not found: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_word_is_read_and_written_alike() {
+        for text in [
+            "pending",
+            "settlement",
+            "capture",
+            "authorize",
+            "deny",
+            "cancel",
+            "expire",
+            "failure",
+            "refund",
+            "partial_refund",
+            "chargeback",
+            "partial_chargeback",
+        ] {
+            let status = TransactionStatus::from_wire(text);
+            assert!(!matches!(status, TransactionStatus::Unknown(_)), "{text}");
+            assert_eq!(status.as_str(), text);
+        }
+        for text in ["accept", "deny", "challenge"] {
+            let fraud = FraudStatus::from_wire(text);
+            assert!(!matches!(fraud, FraudStatus::Unknown(_)), "{text}");
+            assert_eq!(fraud.as_str(), text);
+        }
+        assert_eq!(TransactionStatus::from_wire("Pending").as_str(), "Pending");
+        assert_eq!(FraudStatus::from_wire("new"), FraudStatus::Unknown("new".into()));
+        assert_eq!(TransactionStatus::from_wire(&"x".repeat(99)).as_str().len(), 64);
+    }
+
+    #[test]
+    fn a_refunded_payment_shows_all_that_we_use() {
+        let view = view(&answer(
+            "200",
+            "partial_refund",
+            r#","currency":"IDR","fraud_status":"accept","payment_type":"qris",
+              "payment_option_type":"GOPAY_WALLET","settlement_time":"2025-02-07 09:41:00",
+              "expiry_time":"2025-02-07 09:56:00","channel_response_code":"200",
+              "channel_response_message":"Success","refund_amount":"30000.00",
+              "metadata":{"a":{"b":[]}},"transaction_type":"on-us",
+              "refunds":[{"refund_chargeback_id":202502070943231234,
+                "refund_chargeback_uuid":"u","refund_amount":"10000.00",
+                "created_at":"2025-02-07 09:43:23","reason":"","refund_key":"71",
+                "refund_method":"online","bank_confirmed_at":"2025-02-07 09:43:24"},
+               {"refund_chargeback_id":"18446744073709551615","refund_amount":20000}]"#,
+        ));
+        let at = |text| Timestamp::from_wib_seconds(text).ok();
+        assert_eq!(
+            view,
+            StatusView {
+                order_id: "7".into(),
+                midtrans_tx_id: MidtransTxId::new("A1").unwrap(),
+                gross: Rupiah::new(125_000).unwrap(),
+                currency: Some("IDR".into()),
+                status: TransactionStatus::PartialRefund,
+                status_code: StatusCode::new(200).ok(),
+                fraud: Some(FraudStatus::Accept),
+                settlement_time: at("2025-02-07 09:41:00"),
+                expiry_time: at("2025-02-07 09:56:00"),
+                payment_type: Some("qris".into()),
+                payment_option_type: Some("GOPAY_WALLET".into()),
+                provider_code: Some("200".into()),
+                provider_message: Some("Success".into()),
+                refunds: vec![
+                    RefundView {
+                        key: Some("71".into()),
+                        amount: Sen::new(1_000_000),
+                        created_at: at("2025-02-07 09:43:23"),
+                        confirmed: true,
+                        chargeback_id: Some(202_502_070_943_231_234),
+                    },
+                    RefundView {
+                        key: None,
+                        amount: Sen::new(2_000_000),
+                        created_at: None,
+                        confirmed: false,
+                        chargeback_id: Some(u64::MAX),
+                    },
+                ],
+                refund_total: Some(Sen::new(3_000_000)),
+                deeplink: None,
+            }
+        );
+        assert_eq!(view.refund("71").map(|refund| refund.amount), Some(Sen::new(1_000_000)));
+        assert_eq!(view.refund("72"), None);
+    }
+
+    #[test]
+    fn paid_needs_the_state_the_code_and_no_word_of_fraud() {
+        let accept = r#","fraud_status":"accept""#;
+        for (code, status, fields, paid) in [
+            ("200", "settlement", accept, true),
+            ("200", "settlement", "", true),
+            ("201", "settlement", accept, false),
+            ("202", "settlement", accept, false),
+            ("200", "settlement", r#","fraud_status":"deny""#, false),
+            ("200", "settlement", r#","fraud_status":"challenge""#, false),
+            ("200", "settlement", r#","fraud_status":"new""#, false),
+            ("200", "refund", accept, true),
+            ("200", "partial_refund", "", true),
+            ("200", "chargeback", accept, true),
+            ("200", "partial_chargeback", accept, true),
+            ("200", "refund", r#","fraud_status":"deny""#, false),
+            ("201", "pending", accept, false),
+            ("200", "pending", accept, false),
+            ("407", "expire", accept, false),
+            ("200", "cancel", accept, false),
+            ("202", "deny", accept, false),
+            ("202", "failure", accept, false),
+            ("200", "capture", accept, false),
+            ("200", "authorize", accept, false),
+            ("200", "Settlement", accept, false),
+        ] {
+            assert_eq!(view(&answer(code, status, fields)).is_paid(), paid, "{code} {status}");
+        }
+        let uncoded = answer("200", "settlement", "").replace(r#""status_code":"200","#, "");
+        assert!(view(&uncoded).is_paid());
+    }
+
+    #[test]
+    fn a_status_answer_is_a_payment_or_a_clear_absence_or_nothing() {
+        let good = answer("201", "pending", "");
+        for (http, body, expected) in [
+            (200, answer("407", "expire", ""), "found"),
+            (407, answer("407", "expire", ""), "found"),
+            (200, answer("202", "deny", ""), "found"),
+            (202, answer("202", "deny", ""), "found"),
+            (200, good.clone(), "found"),
+            (200, r#"{"status_code":"404","status_message":"x"}"#.into(), "not found"),
+            (404, r#"{"status_code":"404"}"#.into(), "not found"),
+            (404, r#"{"message":"no route"}"#.into(), "unclear"),
+            (202, "{}".into(), "in progress"),
+            (202, String::new(), "in progress"),
+            (200, r#"{"status_code":"202"}"#.into(), "in progress"),
+            (401, r#"{"status_code":"401"}"#.into(), "misconfigured"),
+            (401, String::new(), "misconfigured"),
+            (200, r#"{"status_code":"402"}"#.into(), "misconfigured"),
+            (429, "slow down".into(), "unclear"),
+            (500, good.clone(), "unclear"),
+            (502, "<html>".into(), "unclear"),
+            (200, r#"{"status_code":"500"}"#.into(), "unclear"),
+            (200, r#"{"status_code":"412"}"#.into(), "unclear"),
+            (302, good.clone(), "unclear"),
+            (404, good.clone(), "unclear"),
+            (200, "<html>".into(), "error"),
+            (404, "<html>".into(), "error"),
+            (200, r#"{"status_code":"200"}"#.into(), "error"),
+            (200, good.replace("125000.00", "0.00"), "error"),
+            (200, good.replace("125000.00", "1.5"), "error"),
+            (200, good.replace("A1", "../A1"), "error"),
+            (200, good.replace(r#""order_id":"7""#, r#""order_id":"""#), "error"),
+            (200, answer("200", "refund", r#","refund_amount":"lots""#), "error"),
+            (200, answer("200", "refund", r#","refunds":[{"refund_key":"1"}]"#), "error"),
+            (200, answer("200", "refund", r#","refunds":[["1"]]"#), "error"),
+            (200, answer("200", "refund", r#","refunds":{}"#), "error"),
+            (200, answer("200", "refund", r#","refunds":null"#), "found"),
+        ] {
+            let kind = match StatusReply::parse(http, body.as_bytes()) {
+                Ok(StatusReply::Found(_)) => "found",
+                Ok(StatusReply::NotFound) => "not found",
+                Ok(StatusReply::InProgress) => "in progress",
+                Ok(StatusReply::Misconfigured(refusal)) => {
+                    assert_eq!(refusal.cause, RefusalCause::Misconfigured);
+                    "misconfigured"
+                }
+                Ok(StatusReply::Unclear) => "unclear",
+                Err(_) => "error",
+            };
+            assert_eq!(kind, expected, "HTTP {http}: {body}");
+        }
+    }
+
+    #[test]
+    fn closing_is_believed_only_when_the_payment_says_so() {
+        for (http, body, expected) in [
+            (200, answer("200", "cancel", ""), "closed"),
+            (200, answer("407", "expire", ""), "closed"),
+            (407, answer("407", "expire", ""), "closed"),
+            (200, answer("200", "settlement", ""), "unclear"),
+            (200, answer("200", "pending", ""), "unclear"),
+            (200, r#"{"status_code":"200","transaction_status":"cancel"}"#.into(), "unclear"),
+            (200, r#"{"status_code":"412"}"#.into(), "wrong state"),
+            (412, r#"{"status_code":"412"}"#.into(), "wrong state"),
+            (200, r#"{"status_code":"404"}"#.into(), "not found"),
+            (404, "{}".into(), "unclear"),
+            (202, answer("200", "cancel", ""), "in progress"),
+            (202, String::new(), "in progress"),
+            (200, r#"{"status_code":"202"}"#.into(), "in progress"),
+            (401, String::new(), "misconfigured"),
+            (200, r#"{"status_code":"401"}"#.into(), "misconfigured"),
+            (500, String::new(), "unclear"),
+            (200, r#"{"status_code":"503"}"#.into(), "unclear"),
+            (429, String::new(), "unclear"),
+            (200, String::new(), "error"),
+        ] {
+            let kind = match CloseReply::parse(http, body.as_bytes()) {
+                Ok(CloseReply::Closed(_)) => "closed",
+                Ok(CloseReply::WrongState) => "wrong state",
+                Ok(CloseReply::NotFound) => "not found",
+                Ok(CloseReply::InProgress) => "in progress",
+                Ok(CloseReply::Misconfigured(_)) => "misconfigured",
+                Ok(CloseReply::Unclear) => "unclear",
+                Err(_) => "error",
+            };
+            assert_eq!(kind, expected, "HTTP {http}: {body}");
+        }
+    }
+}

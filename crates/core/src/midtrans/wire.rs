@@ -1,0 +1,266 @@
+//! The one lenient shape under every answer and notification.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::ReplyError;
+use super::code::{StatusCode, speaks_alone};
+use super::refusal::{Refusal, RefusalCause, bounded};
+use super::status::{FraudStatus, TransactionStatus};
+use super::tx_id::MidtransTxId;
+use crate::money::{Rupiah, Sen, sen_from_decimal_text};
+use crate::time::Timestamp;
+
+/// The fields of Midtrans that we read, whatever the endpoint. All optional here; each reply
+/// decides which of them it cannot do without.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wire {
+    pub(super) status_code: Text,
+    pub(super) status_message: Text,
+    pub(super) transaction_id: Text,
+    pub(super) order_id: Text,
+    pub(super) gross_amount: Text,
+    pub(super) currency: Text,
+    pub(super) payment_type: Text,
+    pub(super) payment_option_type: Text,
+    pub(super) transaction_status: Text,
+    pub(super) fraud_status: Text,
+    pub(super) settlement_time: Text,
+    pub(super) expiry_time: Text,
+    pub(super) channel_response_code: Text,
+    pub(super) channel_response_message: Text,
+    pub(super) signature_key: Text,
+    pub(super) refund_amount: Text,
+    pub(super) refund_key: Text,
+    pub(super) refund_chargeback_id: Text,
+    pub(super) actions: Value,
+    pub(super) validation_messages: Value,
+    pub(super) refunds: Value,
+}
+
+/// A string, or a number or boolean in its place. Anything else counts as absent.
+#[derive(Default)]
+pub(super) struct Text(Option<String>);
+
+impl Text {
+    pub(super) fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub(super) fn take(self) -> Option<String> {
+        self.0
+    }
+
+    pub(super) fn of(value: Option<&Value>) -> Self {
+        Self(value.and_then(|value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number_text(number)),
+            Value::Bool(truth) => Some(truth.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        // By way of `Value`, since a number may come in whatever form the JSON reader keeps it.
+        Ok(Self::of(Some(&Value::deserialize(input)?)))
+    }
+}
+
+/// A number as Midtrans would have written it in a string: whole ones in digits, others with the
+/// two decimals of an amount.
+fn number_text(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(amount) if !number.is_i64() && !number.is_u64() => format!("{amount:.2}"),
+        _ => number.to_string(),
+    }
+}
+
+/// The characters kept of an outside code or word. All known ones are shorter than 40.
+const WORD_CHARS_MAX: usize = 64;
+
+impl Wire {
+    /// Reads an answer. Without a readable body the HTTP status must speak for itself.
+    pub(super) fn read(http_status: u16, body: &[u8]) -> Result<Self, ReplyError> {
+        match Self::read_object(body) {
+            Some(wire) => Ok(wire),
+            None if speaks_alone(http_status) => Ok(Self::default()),
+            None => Err(ReplyError::NotJson),
+        }
+    }
+
+    /// `None` unless the body is a JSON object. The derived reader would also take an array, as
+    /// a list of fields by position.
+    pub(super) fn read_object(body: &[u8]) -> Option<Self> {
+        match body.trim_ascii_start().first() {
+            Some(b'{') => serde_json::from_slice(body).ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn code(&self) -> Option<StatusCode> {
+        self.status_code.get()?.parse().ok()
+    }
+
+    pub(super) fn status(&self) -> Option<TransactionStatus> {
+        self.transaction_status.get().map(TransactionStatus::from_wire)
+    }
+
+    pub(super) fn fraud(&self) -> Option<FraudStatus> {
+        self.fraud_status.get().map(FraudStatus::from_wire)
+    }
+
+    pub(super) fn tx_id(&self) -> Result<MidtransTxId, ReplyError> {
+        let text = self.transaction_id.get().ok_or(ReplyError::Missing("transaction_id"))?;
+        MidtransTxId::new(text).map_err(|_| ReplyError::Malformed("transaction_id"))
+    }
+
+    pub(super) fn order_id(&self) -> Result<String, ReplyError> {
+        match self.order_id.get() {
+            Some(text) if !text.is_empty() => Ok(word(text)),
+            _ => Err(ReplyError::Missing("order_id")),
+        }
+    }
+
+    pub(super) fn gross(&self) -> Result<Rupiah, ReplyError> {
+        let text = self.gross_amount.get().ok_or(ReplyError::Missing("gross_amount"))?;
+        Rupiah::from_decimal_text(text).map_err(|_| ReplyError::Malformed("gross_amount"))
+    }
+
+    pub(super) fn refund_total(&self) -> Result<Option<Sen>, ReplyError> {
+        self.refund_amount
+            .get()
+            .map(sen_from_decimal_text)
+            .transpose()
+            .map_err(|_| ReplyError::Malformed("refund_amount"))
+    }
+
+    pub(super) fn provider_code(&self) -> Option<&str> {
+        self.channel_response_code.get()
+    }
+
+    pub(super) fn refusal(&self, status_code: StatusCode) -> Refusal {
+        let line = |text: &str| bounded(text, Refusal::TEXT_CHARS_MAX);
+        Refusal {
+            status_code,
+            message: self.status_message.get().map(line).unwrap_or_default(),
+            provider_code: self.provider_code().map(word),
+            provider_message: self.provider_message(),
+            validation: self
+                .validation_messages
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .take(Refusal::VALIDATION_LINES_MAX)
+                .map(line)
+                .collect(),
+            cause: RefusalCause::of(status_code, self.provider_code()),
+        }
+    }
+
+    pub(super) fn provider_message(&self) -> Option<String> {
+        self.channel_response_message.get().map(|text| bounded(text, Refusal::TEXT_CHARS_MAX))
+    }
+
+    /// The URL that leads the shopper to GoPay, found by its name, since order and number of the
+    /// actions vary.
+    pub(super) fn deeplink(&self) -> Option<String> {
+        self.actions
+            .as_array()?
+            .iter()
+            .find(|action| action.get("name").and_then(Value::as_str) == Some("deeplink-redirect"))
+            .and_then(|action| action.get("url")?.as_str())
+            .filter(|url| is_safe_link(url))
+            .map(str::to_owned)
+    }
+}
+
+/// One line of at most [`WORD_CHARS_MAX`] characters.
+pub(super) fn word(text: &str) -> String {
+    bounded(text, WORD_CHARS_MAX)
+}
+
+/// A time of Midtrans. One that cannot be read is as good as none: nothing is decided by it.
+pub(super) fn time(text: &Text) -> Option<Timestamp> {
+    Timestamp::from_wib_seconds(text.get()?).ok()
+}
+
+/// Longer than any deeplink that carries a callback URL, short enough for a header.
+const LINK_BYTES_MAX: usize = 4_096;
+
+/// A link that may stand in a `Location` header and in an `href`. Hosts and app schemes change
+/// without notice (`docs/midtrans.md`, "Charge response"), so only what a browser would run or
+/// read locally is excluded.
+fn is_safe_link(link: &str) -> bool {
+    link.len() <= LINK_BYTES_MAX
+        && link.bytes().all(|byte| byte.is_ascii_graphic())
+        && url::Url::parse(link).is_ok_and(|url| {
+            !matches!(
+                url.scheme(),
+                "javascript" | "data" | "vbscript" | "file" | "blob" | "about" | "view-source"
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stand_in_for_strings() {
+        let wire = Wire::read_object(
+            br#" {"status_code":201,"order_id":9223372036854775807,"gross_amount":44000.00,
+                "transaction_id":true,"currency":null,"fraud_status":{"a":[1]}}"#,
+        )
+        .unwrap();
+        assert_eq!(wire.code().map(StatusCode::get), Some(201));
+        assert_eq!(wire.order_id.get(), Some("9223372036854775807"));
+        assert_eq!(wire.gross_amount.get(), Some("44000.00"));
+        assert_eq!(wire.transaction_id.get(), Some("true"));
+        assert_eq!(wire.currency.get(), None);
+        assert_eq!(wire.fraud_status.get(), None);
+    }
+
+    #[test]
+    fn only_one_object_with_each_field_once_is_an_answer() {
+        for body in [
+            "",
+            "null",
+            "[]",
+            r#"["201"]"#,
+            r#""{}""#,
+            "{",
+            "{} {}",
+            "<html>",
+            "\u{feff}{}",
+            r#"{"status_code":"200","status_code":"201"}"#,
+        ] {
+            assert!(Wire::read_object(body.as_bytes()).is_none(), "{body:?}");
+        }
+        assert!(Wire::read_object(b"\n {\"unheard_of\": [{}]}").is_some());
+    }
+
+    #[test]
+    fn only_a_link_that_a_browser_may_follow_is_a_deeplink() {
+        let long = format!("https://gopay.co.id/{}", "a".repeat(LINK_BYTES_MAX));
+        for (link, good) in [
+            ("gojek://gopay/merchanttransfer?tref=1509110800474199656LMVO&amount=10000", true),
+            ("https://gopay.co.id/app/merchanttransfer?tref=1", true),
+            ("https://a.page.link/x", true),
+            ("javascript:alert(1)", false),
+            ("JavaScript:alert(1)", false),
+            ("data:text/html,x", false),
+            ("file:///etc/passwd", false),
+            ("/gopay", false),
+            ("", false),
+            ("https://gopay.co.id/\r\nSet-Cookie: a=b", false),
+            ("https://gopay.co.id/ x", false),
+            (long.as_str(), false),
+        ] {
+            assert_eq!(is_safe_link(link), good, "{link}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What all calls share, and the calls other than TRANSACTION.
+//!
+//! Source: `docs/psp-guide.md`, "Calls".
+
+use sha2::{Digest as _, Sha256};
+
+use crate::ids::{RefundId, TxId};
+use crate::money::Sen;
+use crate::ppro::check;
+use crate::ppro::field::Field;
+use crate::ppro::form::Form;
+use crate::ppro::transaction::{Checker, Stopped};
+use crate::rejection::{First, Rejection, Rule};
+
+/// Which call it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxType {
+    /// Opens a payment.
+    Transaction,
+    /// Asks for a payment by our id.
+    GetTxStatus,
+    /// Asks for a payment by the PSP's reference.
+    GetTxStatusByMerchantTxId,
+    /// Gives money back.
+    Refund,
+    /// Asks for a refund by our id.
+    GetRefundStatus,
+    /// Asks for a refund by the PSP's reference; PPRO's pages use two names for it.
+    GetRefundStatusByMerchantRefundId,
+    /// Ends a pending payment.
+    CancelTx,
+    /// Asks for data that no GoPay payment has.
+    RequestData,
+}
+
+impl TxType {
+    /// The call of a `txtype`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "TRANSACTION" => Self::Transaction,
+            "GETTXSTATUS" => Self::GetTxStatus,
+            "GETTXSTATUSBYMERCHANTTXID" => Self::GetTxStatusByMerchantTxId,
+            "REFUND" => Self::Refund,
+            "GETREFUNDSTATUS" => Self::GetRefundStatus,
+            "GETREFUNDBYMERCHANTREFUNDID" | "GETREFUNDSTATUSBYMERCHANTREFUNDID" => {
+                Self::GetRefundStatusByMerchantRefundId
+            }
+            "CANCELTX" => Self::CancelTx,
+            "REQUESTDATA" => Self::RequestData,
+            _ => return None,
+        })
+    }
+}
+
+/// The parameters of every call.
+#[derive(Clone, Copy)]
+pub struct Envelope<'f> {
+    /// Which call it is.
+    pub tx_type: TxType,
+    /// The PSP.
+    pub login: &'f str,
+    /// Its password.
+    pub password: &'f str,
+    /// The merchant's contract.
+    pub contract: &'f str,
+}
+
+impl std::fmt::Debug for Envelope<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Envelope({:?}, contract {})", self.tx_type, self.contract)
+    }
+}
+
+/// The call of a form, whatever else is wrong with it; decides the shape of the answer.
+#[must_use]
+pub fn tx_type(form: &Form<'_>) -> Option<TxType> {
+    TxType::from_name(form.get(Field::Txtype)?)
+}
+
+/// Reads the parameters of every call.
+///
+/// # Errors
+/// The first fault, in the order `returnmode`, `txtype`, `login`, `password`, `contractid`.
+pub fn open<'f>(form: &Form<'f>) -> Result<Envelope<'f>, Rejection> {
+    let known = |field: Field, rule: Rule| match form.fault(field) {
+        Some(rejection) => Err(rejection),
+        None => form.get(field).ok_or(Rejection::of(field, rule)),
+    };
+    if known(Field::Returnmode, Rule::Returnmode)? != "urlencodeext" {
+        return Err(Rejection::of(Field::Returnmode, Rule::Returnmode));
+    }
+    let tx_type = TxType::from_name(known(Field::Txtype, Rule::Txtype)?)
+        .ok_or(Rejection::of(Field::Txtype, Rule::Txtype))?;
+    let filled = |field: Field| match known(field, Rule::Missing)? {
+        "" => Err(Rejection::of(field, Rule::Missing)),
+        value => Ok(value),
+    };
+    Ok(Envelope {
+        tx_type,
+        login: filled(Field::Login)?,
+        password: filled(Field::Password)?,
+        contract: filled(Field::Contractid)?,
+    })
+}
+
+/// Reads one parameter that must be there.
+///
+/// # Errors
+/// Its encoding fault, or that it is missing.
+pub fn required<'f>(form: &Form<'f>, field: Field) -> Result<&'f str, Rejection> {
+    match form.fault(field) {
+        Some(rejection) => Err(rejection),
+        None => form.filled(field).ok_or(Rejection::of(field, Rule::Missing)),
+    }
+}
+
+/// Reads `txid`. Text that is no id of ours is the id of nothing: `Ok(None)`.
+///
+/// # Errors
+/// As [`required`].
+pub fn tx_id(form: &Form<'_>) -> Result<Option<TxId>, Rejection> {
+    required(form, Field::Txid).map(|text| text.parse().ok())
+}
+
+/// Reads `refundid`, as [`tx_id`].
+///
+/// # Errors
+/// As [`required`].
+pub fn refund_id(form: &Form<'_>) -> Result<Option<RefundId>, Rejection> {
+    required(form, Field::Refundid).map(|text| text.parse().ok())
+}
+
+/// A REFUND call that is well-formed; whether it is admitted is the payment's business.
+#[derive(Clone, Copy, Debug)]
+pub struct RefundCall<'f> {
+    /// The PSP's reference.
+    pub merchant_refund_id: Option<&'f str>,
+    /// Must equal the transaction's.
+    pub currency: &'f str,
+    /// In sen.
+    pub amount: Sen,
+    /// Text for the shopper's GoPay history.
+    pub descriptor: Option<&'f str>,
+}
+
+/// Checks a REFUND call but for its `txid`.
+///
+/// # Errors
+/// The first fault, in the order `merchantrefundid`, `currency`, `amount`,
+/// `specin.dynamicdescriptor`.
+pub fn refund<'f>(form: &Form<'f>) -> Result<RefundCall<'f>, Rejection> {
+    let mut first = First::default();
+    let mut checker = Checker { form, sink: &mut first, good: true };
+    let call = read_refund(&mut checker);
+    match (call, first.0) {
+        (Ok(Some(call)), None) => Ok(call),
+        (_, Some(rejection)) => Err(rejection),
+        (_, None) => Err(Rejection::of(Field::Amount, Rule::Missing)),
+    }
+}
+
+fn read_refund<'f>(
+    checker: &mut Checker<'_, 'f, First>,
+) -> Result<Option<RefundCall<'f>>, Stopped> {
+    let merchant_refund_id = checker
+        .optional(Field::Merchantrefundid, |value| check::reference(value).map(|()| value))?;
+    let currency = checker.required(Field::Currency, Ok)?;
+    let amount = checker.required(Field::Amount, check::amount)?;
+    let descriptor = checker.optional(Field::DynamicDescriptor, Ok)?;
+    Ok(currency.zip(amount).map(|(currency, amount)| RefundCall {
+        merchant_refund_id,
+        currency,
+        amount: Sen::new(amount),
+        descriptor,
+    }))
+}
+
+/// What is kept of a call: its parameters as a JSON object of strings, in a fixed order, without
+/// `password`, without `transientin.*` (PPRO: never stored), without what has a fault.
+#[must_use]
+pub fn record(form: &Form<'_>) -> String {
+    let mut out = Vec::with_capacity(512);
+    out.push(b'{');
+    let known = Field::ALL
+        .iter()
+        .filter(|field| {
+            !matches!(field, Field::Password | Field::Returnmode) && !field.is_transient()
+        })
+        .filter_map(|field| form.get(*field).map(|value| (field.name(), value)));
+    for (name, value) in known.chain(form.other_specin()) {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        crate::text::push_json_string(&mut out, name);
+        out.push(b':');
+        crate::text::push_json_string(&mut out, value);
+    }
+    out.push(b'}');
+    // Made of strings.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// A digest of a call's content, in which a repeat under the same nonce must agree: every
+/// parameter but `password`, transient ones included.
+#[must_use]
+pub fn fingerprint(form: &Form<'_>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let known = Field::ALL
+        .iter()
+        .filter(|field| !matches!(field, Field::Password))
+        .filter_map(|field| form.get(*field).map(|value| (field.name(), value)));
+    for (name, value) in known.chain(form.other_specin()) {
+        for part in [name, value] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().into()
+}
+
+/// Checks that the `specin.*` of a `CANCELTX` are those of the transaction's record.
+///
+/// # Errors
+/// The first parameter that differs, or has a fault.
+pub fn same_specin(form: &Form<'_>, record: &str) -> Result<(), Rejection> {
+    let stored: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(record).unwrap_or_default();
+    let differs = |name: &str, value: &str| stored.get(name).is_none_or(|kept| kept != value);
+    for field in Field::ALL.iter().filter(|field| field.is_specin()) {
+        if let Some(rejection) = form.fault(*field) {
+            return Err(rejection);
+        }
+        if form.get(*field).is_some_and(|value| differs(field.name(), value)) {
+            return Err(Rejection::of(*field, Rule::DiffersFromTransaction));
+        }
+    }
+    for (place, (name, value)) in (0..).zip(form.other_specin()) {
+        if differs(name, value) {
+            let subject = crate::rejection::Subject::Other(place);
+            return Err(Rejection { subject, rule: Rule::DiffersFromTransaction });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ppro::form::Scratch;
+
+    const COMMON: &str = "returnmode=urlencodeext&txtype=REFUND&login=l&password=p&contractid=c";
+
+    fn with_form<T>(body: &str, run: impl FnOnce(&Form<'_>) -> T) -> T {
+        let mut scratch = Scratch::new();
+        let (form, _) = Form::decode(body.as_bytes(), &mut scratch);
+        run(&form)
+    }
+
+    #[test]
+    fn common_parameters_are_checked_in_order() {
+        for (drop, add, message) in [
+            ("", "", None),
+            ("returnmode=urlencodeext", "", Some("Invalid returnmode, must be urlencodeext")),
+            (
+                "returnmode=urlencodeext",
+                "returnmode=urlencode",
+                Some("Invalid returnmode, must be urlencodeext"),
+            ),
+            ("txtype=REFUND", "", Some("Invalid txtype")),
+            ("txtype=REFUND", "txtype=refund", Some("Invalid txtype")),
+            ("login=l", "", Some("login: missing; send it with a value")),
+            ("password=p", "password=", Some("password: missing; send it with a value")),
+            ("contractid=c", "", Some("contractid: missing; send it with a value")),
+            ("", "login=l", Some("login: sent more than once; send it once")),
+        ] {
+            let body = format!("{}&{add}", COMMON.replace(drop, ""));
+            let got =
+                with_form(&body, |form| open(form).map(|_| ()).map_err(|fault| fault.to_string()));
+            assert_eq!(got.err().as_deref(), message, "{body}");
+        }
+    }
+
+    #[test]
+    fn both_names_of_the_refund_look_up_work() {
+        for name in ["GETREFUNDBYMERCHANTREFUNDID", "GETREFUNDSTATUSBYMERCHANTREFUNDID"] {
+            assert_eq!(TxType::from_name(name), Some(TxType::GetRefundStatusByMerchantRefundId));
+        }
+        assert_eq!(TxType::from_name("GETXSTATUS"), None);
+    }
+
+    #[test]
+    fn refund_faults_name_their_field() {
+        for (body, expected) in [
+            ("currency=IDR&amount=100", Ok(100)),
+            ("currency=IDR&amount=100&merchantrefundid=a%20b", Err("reference_form")),
+            ("amount=100", Err("missing")),
+            ("currency=IDR", Err("missing")),
+            ("currency=IDR&amount=1.0", Err("amount_form")),
+            ("currency=IDR&amount=100&specin.dynamicdescriptor=%ff", Err("not_utf8")),
+        ] {
+            let got = with_form(body, |form| {
+                refund(form).map(|call| call.amount.get()).map_err(|fault| fault.code())
+            });
+            assert_eq!(got, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_record_keeps_neither_password_nor_transient_input() {
+        let body = "login=l&password=hunter2&specin.email=a%40b.example&specin.own=%22&transientin.orderitems=%5B%5D&foo=1";
+        let kept = with_form(body, record);
+        assert_eq!(kept, r#"{"login":"l","specin.email":"a@b.example","specin.own":"\""}"#);
+        for (cancel, good) in [
+            ("specin.email=a%40b.example", true),
+            ("txid=1", true),
+            ("specin.own=%22", true),
+            ("specin.email=other%40b.example", false),
+            ("specin.phone=%2B6281", false),
+            ("specin.own=x", false),
+        ] {
+            assert_eq!(
+                with_form(cancel, |form| same_specin(form, &kept).is_ok()),
+                good,
+                "{cancel}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_sees_content_and_not_form() {
+        let print = |body: &str| with_form(body, fingerprint);
+        let base = print("amount=100&specin.email=a%40b.example&transientin.orderitems=x");
+        assert_eq!(
+            base,
+            print("specin.email=a@b.example&amount=%3100&transientin.orderitems=x&password=p")
+        );
+        assert_ne!(base, print("amount=100&specin.email=a%40b.example&transientin.orderitems=y"));
+        assert_ne!(base, print("amount=1&specin.email=00a%40b.example&transientin.orderitems=x"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The PPRO Simple API wire format (`docs/psp-guide.md`).
+
+pub mod call;
+pub mod check;
+pub mod field;
+pub mod form;
+pub mod hash;
+pub mod items;
+pub mod reply;
+pub mod transaction;

@@ -1,0 +1,333 @@
+//! Answers in the `urlencodeext` form.
+//!
+//! Source: `docs/psp-guide.md`, "Answers": upper-case keys, `%20` for a space, one `RAND` pair.
+
+use crate::payment::{FailReason, Failure, Payment, PaymentState};
+use crate::refund::{Refund, RefundState};
+
+/// PPRO's `REQUESTFAILREASON`: why a status call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestFailReason {
+    /// Exact reason not known.
+    Unknown,
+    /// Wrong credentials, contract disabled and the like.
+    AuthError,
+    /// System error.
+    SystemError,
+    /// No such transaction.
+    TxNotFound,
+    /// The merchant's reference is ambiguous.
+    TxNotUnique,
+    /// No such refund.
+    RefundNotFound,
+    /// The merchant's reference is ambiguous.
+    RefundNotUnique,
+}
+
+impl RequestFailReason {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::AuthError => "AUTH_ERROR",
+            Self::SystemError => "SYSTEM_ERROR",
+            Self::TxNotFound => "TX_NOT_FOUND",
+            Self::TxNotUnique => "TX_NOT_UNIQUE",
+            Self::RefundNotFound => "REFUND_NOT_FOUND",
+            Self::RefundNotUnique => "REFUND_NOT_UNIQUE",
+        }
+    }
+}
+
+/// The meaningless pair that each answer holds: `RAND<10 digits>=<40 hex>`, at any place but the
+/// first, so that `REQUESTSTATUS` or `STATUS` is what a reader meets first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rand {
+    /// Seeds the digits and the place.
+    pub seed: u64,
+    /// The value.
+    pub bytes: [u8; 20],
+}
+
+/// An answer under construction.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pairs: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    /// An answer without pairs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a pair.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.pairs.push((key, value.into()));
+        self
+    }
+
+    fn with_some(self, key: &'static str, value: Option<impl Into<String>>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    /// The line to send.
+    #[must_use]
+    pub fn render(&self, rand: Option<Rand>) -> String {
+        let mut out = String::with_capacity(512);
+        let places = u64::try_from(self.pairs.len()).unwrap_or(1).max(1);
+        let place = rand.map(|rand| rand.seed.rotate_left(32) % places);
+        for (at, (key, value)) in (0_u64..).zip(&self.pairs) {
+            push_pair(&mut out, key, value);
+            if place == Some(at) {
+                push_rand(&mut out, rand);
+            }
+        }
+        out
+    }
+}
+
+fn push_pair(out: &mut String, key: &str, value: &str) {
+    if !out.is_empty() {
+        out.push('&');
+    }
+    out.push_str(key);
+    out.push('=');
+    push_encoded(out, value);
+}
+
+fn push_rand(out: &mut String, rand: Option<Rand>) {
+    let Some(rand) = rand else { return };
+    let digits = 1_000_000_000 + rand.seed % 9_000_000_000;
+    push_pair(out, &format!("RAND{digits}"), &hex::encode(rand.bytes));
+}
+
+/// Percent-encodes a value: everything but letters, digits and `-._~`, a space as `%20`.
+#[must_use]
+pub fn encode(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    push_encoded(&mut out, value);
+    out
+}
+
+fn push_encoded(out: &mut String, value: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let digit =
+                |nibble: u8| char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
+            out.push('%');
+            out.push(digit(byte >> 4));
+            out.push(digit(byte & 15));
+        }
+    }
+}
+
+/// The answer to a TRANSACTION call.
+///
+/// `redirect_url` is ours; it is sent only while the payment is pending.
+#[must_use]
+pub fn transaction(payment: &Payment, redirect_url: &str) -> Reply {
+    transaction_pairs(Reply::new(), payment, redirect_url)
+}
+
+/// The answer to a call about a transaction: `REQUESTSTATUS` first, then as for TRANSACTION.
+#[must_use]
+pub fn status(payment: &Payment, redirect_url: &str) -> Reply {
+    transaction_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), payment, redirect_url)
+}
+
+/// The answer to `CANCELTX` for a payment that is no longer pending.
+#[must_use]
+pub fn not_pending(payment: &Payment, redirect_url: &str) -> Reply {
+    let mut reply =
+        transaction_pairs(request_failed_pairs(RequestFailReason::Unknown), payment, redirect_url);
+    for (key, value) in &mut reply.pairs {
+        if *key == "ERRMSG" {
+            "Transaction is not pending".clone_into(value);
+        }
+    }
+    reply
+}
+
+fn transaction_pairs(reply: Reply, payment: &Payment, redirect_url: &str) -> Reply {
+    let (status, funds) = match payment.state {
+        // Not answered yet, so nobody can pay it yet; to the PSP it is pending.
+        PaymentState::Initialized | PaymentState::Pending => ("PENDING", "WAITING"),
+        PaymentState::Succeeded => ("SUCCEEDED", "WAITING"),
+        PaymentState::Failed => ("FAILED", "NOT_EXPECTED"),
+    };
+    let message = payment.failure.as_ref().map_or("", |failure| failure.message.as_str());
+    let reply = reply
+        .with("STATUS", status)
+        .with("TXID", payment.tx_id.to_string())
+        .with_some("MERCHANTTXID", payment.merchant_tx_id.clone())
+        .with("FUNDSSTATUS", funds)
+        .with("ERRMSG", message)
+        .with_some("FAILREASON", payment.failure.as_ref().map(|failure| failure.reason.as_str()))
+        .with_some("CHANNEL", payment.channel.map(crate::payment::Channel::as_str))
+        .with("TAG", "gopay");
+    if payment.state == PaymentState::Pending {
+        reply
+            .with("REDIRECTURL", redirect_url)
+            .with("REDIRECTSECRET", payment.redirect_secret.as_str())
+    } else {
+        reply
+    }
+}
+
+/// The answer to a TRANSACTION call that no transaction was made for: a severe error.
+#[must_use]
+pub fn transaction_refused(failure: &Failure) -> Reply {
+    Reply::new()
+        .with("STATUS", "FAILED")
+        .with("TXID", "0")
+        .with("FAILREASON", failure.reason.as_str())
+        .with("ERRMSG", failure.message.as_str())
+}
+
+/// The answer to a status call that itself failed, about a transaction.
+#[must_use]
+pub fn status_failed(reason: RequestFailReason, message: &str) -> Reply {
+    request_failed_pairs(reason).with("STATUS", "FAILED").with("TXID", "0").with("ERRMSG", message)
+}
+
+/// The answer to a status call that itself failed, about a refund.
+#[must_use]
+pub fn refund_status_failed(reason: RequestFailReason, message: &str) -> Reply {
+    request_failed_pairs(reason)
+        .with("STATUS", "FAILED")
+        .with("REFUNDID", "0")
+        .with("ERRMSG", message)
+}
+
+/// The answer to `REQUESTDATA`, or to another call that failed and is about nothing.
+#[must_use]
+pub fn request_failed(reason: RequestFailReason, message: &str) -> Reply {
+    request_failed_pairs(reason).with("ERRMSG", message)
+}
+
+fn request_failed_pairs(reason: RequestFailReason) -> Reply {
+    Reply::new().with("REQUESTSTATUS", "FAILED").with("REQUESTFAILREASON", reason.as_str())
+}
+
+/// The answer to REFUND. An unresolved refund is answered as failed, since PPRO knows no pending
+/// refund and we never say SUCCEEDED before Midtrans did; the text says that the outcome is open.
+#[must_use]
+pub fn refund(refund: &Refund) -> Reply {
+    refund_pairs(Reply::new(), refund)
+}
+
+/// The answer to a call about a refund that has an outcome.
+#[must_use]
+pub fn refund_status(refund: &Refund) -> Reply {
+    refund_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), refund)
+}
+
+/// What a refund is called while its outcome is open.
+pub const REFUND_OPEN: &str =
+    "Outcome not known yet, do not repeat the refund; ask GETREFUNDSTATUS";
+
+fn refund_pairs(reply: Reply, refund: &Refund) -> Reply {
+    let (status, message, reason) = match &refund.state {
+        RefundState::Succeeded => ("SUCCEEDED", "", None),
+        RefundState::Failed(failure) => ("FAILED", failure.message.as_str(), Some(failure.reason)),
+        RefundState::Unresolved => ("FAILED", REFUND_OPEN, Some(FailReason::RemoteError)),
+    };
+    reply
+        .with("STATUS", status)
+        .with("REFUNDID", refund.refund_id.to_string())
+        .with_some("MERCHANTREFUNDID", refund.merchant_refund_id.clone())
+        .with("ERRMSG", message)
+        .with_some("FAILREASON", reason.map(FailReason::as_str))
+}
+
+/// The answer to a REFUND call that no refund was recorded for.
+#[must_use]
+pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Reply {
+    Reply::new()
+        .with("STATUS", "FAILED")
+        .with("REFUNDID", "0")
+        .with_some("MERCHANTREFUNDID", merchant_refund_id)
+        .with("ERRMSG", failure.message.as_str())
+        .with("FAILREASON", failure.reason.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::Event;
+    use crate::payment::tests::initialized;
+
+    #[test]
+    fn values_are_percent_encoded() {
+        for (value, expected) in [
+            ("", ""),
+            ("a b", "a%20b"),
+            ("a+b", "a%2Bb"),
+            ("-._~", "-._~"),
+            ("\u{e9}", "%C3%A9"),
+            ("https://x/?a=1&b", "https%3A%2F%2Fx%2F%3Fa%3D1%26b"),
+        ] {
+            assert_eq!(encode(value), expected);
+        }
+    }
+
+    #[test]
+    fn the_rand_pair_may_stand_anywhere_but_first() {
+        let reply = Reply::new().with("STATUS", "FAILED").with("TXID", "0");
+        let mut places = std::collections::BTreeSet::new();
+        for seed in 0..64_u64 {
+            let rand = Rand { seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), bytes: [0xab; 20] };
+            let line = reply.render(Some(rand));
+            let pairs: Vec<&str> = line.split('&').collect();
+            assert_eq!(pairs.len(), 3);
+            let place = pairs.iter().position(|pair| pair.starts_with("RAND")).unwrap();
+            let (key, value) = pairs[place].split_once('=').unwrap();
+            assert_eq!((key.len(), value), (14, "ab".repeat(20).as_str()));
+            places.insert(place);
+        }
+        assert_eq!(places, [1, 2].into());
+        assert_eq!(reply.render(None), "STATUS=FAILED&TXID=0");
+    }
+
+    #[test]
+    fn each_outcome_has_its_keys_and_no_others() {
+        let start = initialized();
+        let at = start.created_at;
+        let created = Event::ChargeCreated { midtrans_tx_id: "m".into(), deeplink: "g://x".into() };
+        let pending = start.on(&created, at).payment;
+        let paid = Event::Paid { midtrans_tx_id: "m".into(), paid_at: None };
+        let succeeded = pending.on(&paid, at).payment;
+        let failed = pending.on(&Event::Closed(crate::payment::Closure::Expired), at).payment;
+        let url = "https://pay.example/ti/gopay";
+        assert_eq!(
+            transaction(&pending, url).render(None),
+            "STATUS=PENDING&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=&CHANNEL=testchannel&TAG=gopay&REDIRECTURL=https%3A%2F%2Fpay.example%2Fti%2Fgopay&REDIRECTSECRET=9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy"
+        );
+        assert_eq!(
+            status(&succeeded, url).render(None),
+            "REQUESTSTATUS=SUCCEEDED&STATUS=SUCCEEDED&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=&CHANNEL=testchannel&TAG=gopay"
+        );
+        assert_eq!(
+            transaction(&failed, url).render(None),
+            "STATUS=FAILED&TXID=123887123&FUNDSSTATUS=NOT_EXPECTED&ERRMSG=The%20session%20is%20over%3B%20the%20shopper%20did%20not%20pay%20in%20time&FAILREASON=TIMEOUT&CHANNEL=testchannel&TAG=gopay"
+        );
+        assert_eq!(
+            not_pending(&succeeded, url).render(None),
+            "REQUESTSTATUS=FAILED&REQUESTFAILREASON=UNKNOWN&STATUS=SUCCEEDED&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=Transaction%20is%20not%20pending&CHANNEL=testchannel&TAG=gopay"
+        );
+        assert_eq!(
+            status_failed(RequestFailReason::TxNotUnique, "Ambiguous MerchantTxId").render(None),
+            "REQUESTSTATUS=FAILED&REQUESTFAILREASON=TX_NOT_UNIQUE&STATUS=FAILED&TXID=0&ERRMSG=Ambiguous%20MerchantTxId"
+        );
+    }
+}

@@ -1,0 +1,382 @@
+//! From a checked TRANSACTION to the body of a Midtrans charge. Knows both wire formats; nobody
+//! else does.
+//!
+//! Source: `docs/midtrans.md`, "Charge request". Absent stays absent; lengths are cut at character
+//! boundaries; the items add up to `gross_amount`, even after surplus items were folded into one.
+
+use std::time::Duration;
+
+use crate::ids::TxId;
+use crate::ppro::items::Item;
+use crate::ppro::transaction::{Address, Order};
+use crate::text::{cut, push_json_string, push_number};
+use crate::time::Timestamp;
+
+/// Midtrans takes bodies of at most 16,000 characters; counted in bytes here, which is never less.
+pub const BODY_BYTES_MAX: usize = 16_000;
+
+/// The longest item name, in characters.
+const ITEM_NAME_MAX: usize = 50;
+
+/// The longest custom field, in characters.
+const CUSTOM_FIELD_MAX: usize = 255;
+
+/// What a charge needs beside the order.
+#[derive(Clone, Copy, Debug)]
+pub struct ChargeTerms<'a> {
+    /// Ours; Midtrans' `order_id`.
+    pub order_id: TxId,
+    /// When the session began.
+    pub order_time: Timestamp,
+    /// How long the session lasts, in whole seconds.
+    pub session: Duration,
+    /// Where the GoPay app returns to unless the call says otherwise.
+    pub return_url: &'a str,
+}
+
+/// Writes the charge body into `out`, which is emptied first.
+///
+/// At most [`BODY_BYTES_MAX`] bytes: first surplus items are folded into one line whose price
+/// keeps the sum exact, then, only for absurdly long texts, the parts of addresses are cut.
+pub fn charge(order: &Order<'_>, terms: &ChargeTerms<'_>, out: &mut Vec<u8>) {
+    // Address parts pass the check with at most 255 characters, so that the first turn cuts
+    // nothing; the last turn always fits, since 16 texts of 40 characters, 6 bytes each in the
+    // worst escape, take less than 4,000 bytes, and the return address at most 2,000.
+    for part_max in [255, 100, 40] {
+        write_charge(order, terms, part_max, order.items.len(), out);
+        let surplus = out.len().saturating_sub(BODY_BYTES_MAX);
+        if surplus == 0 {
+            return;
+        }
+        let kept = items_that_fit(order, surplus);
+        write_charge(order, terms, part_max, kept, out);
+        if out.len() <= BODY_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+/// How many items may stay if the body is `surplus` bytes too long.
+fn items_that_fit(order: &Order<'_>, surplus: usize) -> usize {
+    /// Room for the line that stands for the others; its name and figures are bounded.
+    const FOLDED_BYTES: usize = 120;
+    let mut freed = 0;
+    let mut line = Vec::new();
+    for (at, item) in order.items.iter().enumerate().rev() {
+        line.clear();
+        write_item(item, order.items_text, &mut line);
+        freed += line.len() + 1;
+        if freed >= surplus + FOLDED_BYTES {
+            return at;
+        }
+    }
+    0
+}
+
+fn write_charge(
+    order: &Order<'_>,
+    terms: &ChargeTerms<'_>,
+    part_max: usize,
+    kept: usize,
+    out: &mut Vec<u8>,
+) {
+    out.clear();
+    out.extend_from_slice(b"{\"payment_type\":\"gopay\",\"transaction_details\":{\"order_id\":\"");
+    push_number(out, i128::from(terms.order_id.get()));
+    out.extend_from_slice(b"\",\"gross_amount\":");
+    push_number(out, i128::from(order.amount.get()));
+    out.extend_from_slice(b"},\"item_details\":[");
+    write_items(order, kept, out);
+    out.extend_from_slice(b"],\"customer_details\":{");
+    write_customer(order, part_max, out);
+    out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":");
+    push_json_string(out, order.deeplink_callback_url.unwrap_or(terms.return_url));
+    out.extend_from_slice(b"},\"custom_expiry\":{\"order_time\":");
+    push_json_string(out, &terms.order_time.wib_seconds_with_offset());
+    out.extend_from_slice(b",\"expiry_duration\":");
+    push_number(out, i128::from(terms.session.as_secs()));
+    out.extend_from_slice(b",\"unit\":\"second\"}");
+    if let Some(descriptor) = order.descriptor.and_then(printable_descriptor) {
+        out.extend_from_slice(b",\"custom_field1\":");
+        push_json_string(out, &descriptor);
+    }
+    out.push(b'}');
+}
+
+fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
+    let (shown, folded) = order.items.split_at_checked(kept).unwrap_or((order.items, &[]));
+    for (at, item) in shown.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_item(item, order.items_text, out);
+    }
+    if folded.is_empty() {
+        return;
+    }
+    if !shown.is_empty() {
+        out.push(b',');
+    }
+    out.extend_from_slice(b"{\"price\":");
+    push_number(out, folded.iter().map(Item::total).sum());
+    out.extend_from_slice(b",\"quantity\":1,\"name\":\"");
+    push_number(out, i128::try_from(folded.len()).unwrap_or(0));
+    out.extend_from_slice(b" further items\"}");
+}
+
+fn write_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"price\":");
+    push_number(out, i128::from(item.price));
+    out.extend_from_slice(b",\"quantity\":");
+    push_number(out, i128::from(item.quantity));
+    out.extend_from_slice(b",\"name\":");
+    match item.plain_name(items_text) {
+        Some(name) => push_json_string(out, cut(name, ITEM_NAME_MAX)),
+        None => push_json_string(out, &item.name(items_text, ITEM_NAME_MAX)),
+    }
+    out.push(b'}');
+}
+
+fn write_customer(order: &Order<'_>, part_max: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"first_name\":");
+    push_json_string(out, order.account_holder);
+    write_member(out, "email", order.email);
+    write_member(out, "phone", order.phone);
+    write_address(out, "billing_address", &order.billing, part_max);
+    write_address(out, "shipping_address", &order.shipping, part_max);
+}
+
+fn write_address(out: &mut Vec<u8>, name: &str, address: &Address<'_>, part_max: usize) {
+    let before = out.len();
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":{");
+    let start = out.len();
+    let short = |part: Option<&str>| part.map(|part| cut(part, part_max)).map(str::to_owned);
+    for (member, part) in [
+        ("first_name", address.first_name),
+        ("last_name", address.last_name),
+        ("phone", address.phone),
+        ("address", address.line),
+        ("city", address.city),
+        ("postal_code", address.postal_code),
+    ] {
+        write_member(out, member, short(part).as_deref());
+    }
+    write_member(out, "country_code", address.country.and_then(crate::country::alpha3));
+    if out.len() == start {
+        out.truncate(before);
+        return;
+    }
+    // The first member's comma.
+    out.remove(start);
+    out.push(b'}');
+}
+
+fn write_member(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    let Some(value) = value else { return };
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    push_json_string(out, value);
+}
+
+/// White space stripped at the ends, control characters removed, cut without an error
+/// (`docs/psp-guide.md`, "Dynamic descriptor"); none if nothing is left.
+#[must_use]
+pub fn printable_descriptor(text: &str) -> Option<String> {
+    let clean: String = text.chars().filter(|char| !char.is_control()).collect();
+    let short = cut(clean.trim(), CUSTOM_FIELD_MAX).trim_end();
+    (!short.is_empty()).then(|| short.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ppro::form::{Form, Scratch};
+    use crate::ppro::reply::encode;
+    use crate::ppro::transaction::{Terms, check};
+    use crate::rejection::First;
+    use serde_json::{Value, json};
+
+    fn translate(pairs: &[(&str, &str)]) -> Vec<u8> {
+        let mut body = String::from("channel=testchannel&tag=gopay&countrycode=ID&currency=IDR");
+        for (name, value) in pairs {
+            body.push_str(&format!("&{name}={}", encode(value)));
+        }
+        let mut scratch = Scratch::new();
+        let (form, items) = Form::decode(body.as_bytes(), &mut scratch);
+        let mut sink = First::default();
+        let order = check(&form, items, Terms::OPEN, &mut sink);
+        let order = order.unwrap_or_else(|| panic!("refused: {:?}", sink.0));
+        let terms = ChargeTerms {
+            order_id: "123887123".parse().unwrap(),
+            order_time: Timestamp::from_rfc3339("2025-06-21T08:34:20Z").unwrap(),
+            session: Duration::from_secs(3600),
+            return_url: "https://pay.example/return/gopay/1/",
+        };
+        let mut out = b"left over".to_vec();
+        charge(&order, &terms, &mut out);
+        out
+    }
+
+    fn parsed(body: &[u8]) -> Value {
+        serde_json::from_slice(body).unwrap_or_else(|error| {
+            panic!("{error}: {}", String::from_utf8_lossy(body));
+        })
+    }
+
+    #[test]
+    fn the_published_example_becomes_a_charge() {
+        let body = translate(&[
+            ("amount", "1000000"),
+            ("accountholdername", "Siti Rahma"),
+            (
+                "transientin.orderitems",
+                r#"[{"name":"table","price":"2000.00","quantity":2},{"name":"Laptop 2.0","price":"3000.00","quantity":2}]"#,
+            ),
+        ]);
+        assert_eq!(
+            parsed(&body),
+            json!({
+                "payment_type": "gopay",
+                "transaction_details": {"order_id": "123887123", "gross_amount": 10000},
+                "item_details": [
+                    {"price": 2000, "quantity": 2, "name": "table"},
+                    {"price": 3000, "quantity": 2, "name": "Laptop 2.0"}
+                ],
+                "customer_details": {"first_name": "Siti Rahma"},
+                "gopay": {"enable_callback": true, "callback_url": "https://pay.example/return/gopay/1/"},
+                "custom_expiry": {"order_time": "2025-06-21 15:34:20 +0700", "expiry_duration": 3600, "unit": "second"}
+            })
+        );
+    }
+
+    #[test]
+    fn every_field_lands_where_it_belongs() {
+        let body = translate(&[
+            ("amount", "100"),
+            ("accountholdername", "Budi"),
+            ("specin.deeplinkcallbackurl", "shopapp://paid"),
+            ("specin.email", "budi@example.org"),
+            ("specin.phone", "+628111"),
+            ("specin.billingaddrfirstname", "B1"),
+            ("specin.billingaddrlastname", "B2"),
+            ("specin.billingphone", "B3"),
+            ("specin.billingaddrline1", "B4"),
+            ("specin.billingaddrcity", "B5"),
+            ("specin.billingaddrpostalcde", "66"),
+            ("specin.billingcntrycde", "ID"),
+            ("specin.shippingaddrfirstname", "S1"),
+            ("specin.shippingaddrlastname", "S2"),
+            ("specin.shippingphone", "S3"),
+            ("specin.shippingaddrline1", "S4"),
+            ("specin.shippingaddrcity", "S5"),
+            ("specin.shippingaddrpostalcde", "S6"),
+            ("specin.shippingcntrycde", "SG"),
+            ("specin.dynamicdescriptor", "  Toko\u{7} Budi \u{1f600} "),
+            ("transientin.orderitems", r#"[{"name":"a\"\u00e9","price":"1.00","quantity":1}]"#),
+        ]);
+        let charge = parsed(&body);
+        assert_eq!(
+            charge["customer_details"],
+            json!({
+                "first_name": "Budi", "email": "budi@example.org", "phone": "+628111",
+                "billing_address": {
+                    "first_name": "B1", "last_name": "B2", "phone": "B3", "address": "B4",
+                    "city": "B5", "postal_code": "66", "country_code": "IDN"
+                },
+                "shipping_address": {
+                    "first_name": "S1", "last_name": "S2", "phone": "S3", "address": "S4",
+                    "city": "S5", "postal_code": "S6", "country_code": "SGP"
+                }
+            })
+        );
+        assert_eq!(charge["gopay"]["callback_url"], "shopapp://paid");
+        assert_eq!(charge["custom_field1"], "Toko Budi \u{1f600}");
+        assert_eq!(charge["item_details"][0]["name"], "a\"\u{e9}");
+    }
+
+    #[test]
+    fn empty_parts_leave_no_trace() {
+        let body = translate(&[
+            ("amount", "100"),
+            ("accountholdername", "Budi"),
+            ("specin.billingaddrcity", ""),
+            ("specin.shippingcntrycde", ""),
+            ("specin.dynamicdescriptor", " \u{7} "),
+            ("transientin.orderitems", r#"[{"name":"a","price":"1.00","quantity":1}]"#),
+        ]);
+        let charge = parsed(&body);
+        assert_eq!(charge["customer_details"], json!({"first_name": "Budi"}));
+        assert!(charge.get("custom_field1").is_none());
+    }
+
+    fn sum(charge: &Value) -> i64 {
+        let items = charge["item_details"].as_array().unwrap();
+        items
+            .iter()
+            .map(|item| item["price"].as_i64().unwrap() * item["quantity"].as_i64().unwrap())
+            .sum()
+    }
+
+    #[test]
+    fn long_carts_fold_and_keep_their_sum() {
+        for (count, name) in [(80, "kopi"), (400, "kopi"), (1_000, "\u{1f600}\u{1f600}\"\\")] {
+            let name = name.repeat(20).replace('\\', "\\\\").replace('"', "\\\"");
+            let item = format!(r#"{{"name":"{name}","price":"7.00","quantity":2}}"#);
+            let cart = format!("[{}]", vec![item; count].join(","));
+            let amount = (count * 1400).to_string();
+            let body = translate(&[
+                ("amount", &amount),
+                ("accountholdername", "Budi"),
+                ("transientin.orderitems", &cart),
+            ]);
+            assert!(body.len() <= BODY_BYTES_MAX, "{} bytes", body.len());
+            let charge = parsed(&body);
+            assert_eq!(sum(&charge), i64::try_from(count * 14).unwrap());
+            let shown = charge["item_details"].as_array().unwrap();
+            assert!(shown.iter().all(|item| item["name"].as_str().unwrap().chars().count() <= 50));
+            if shown.len() < count {
+                let rest = count - (shown.len() - 1);
+                assert_eq!(shown.last().unwrap()["name"], format!("{rest} further items"));
+                assert!(body.len() > BODY_BYTES_MAX - 600, "folds no more than it must");
+            }
+        }
+    }
+
+    #[test]
+    fn absurdly_long_texts_still_fit() {
+        for filler in ["\u{1f600}", "\u{1}", "\""] {
+            let long = filler.repeat(255);
+            let url = format!("shopapp://{}", "a".repeat(1_990));
+            let descriptor = "\u{1f600}".repeat(300);
+            let mut pairs = vec![
+                ("amount", "140000"),
+                ("accountholdername", "Budi"),
+                ("specin.deeplinkcallbackurl", url.as_str()),
+                ("specin.dynamicdescriptor", descriptor.as_str()),
+            ];
+            for name in [
+                "specin.billingaddrfirstname",
+                "specin.billingaddrlastname",
+                "specin.billingphone",
+                "specin.billingaddrline1",
+                "specin.billingaddrcity",
+                "specin.shippingaddrfirstname",
+                "specin.shippingaddrlastname",
+                "specin.shippingphone",
+                "specin.shippingaddrline1",
+                "specin.shippingaddrcity",
+            ] {
+                pairs.push((name, long.as_str()));
+            }
+            let item = r#"{"name":"kopi","price":"7.00","quantity":2}"#;
+            let cart = format!("[{}]", vec![item; 100].join(","));
+            pairs.push(("transientin.orderitems", &cart));
+            let body = translate(&pairs);
+            assert!(body.len() <= BODY_BYTES_MAX, "{} bytes", body.len());
+            assert_eq!(sum(&parsed(&body)), 1_400);
+        }
+    }
+}
