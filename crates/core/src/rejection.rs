@@ -119,6 +119,8 @@ pub enum Rule {
     ReferenceForm,
     /// Not printable ASCII.
     NotAscii,
+    /// The contract used this nonce for a call with other content.
+    NonceReused,
     /// A line break.
     LineBreak,
     /// Not an e-mail address.
@@ -240,6 +242,7 @@ impl Rejection {
             Rule::AmountNeedsKyc => "amount_needs_kyc",
             Rule::ReferenceForm => "reference_form",
             Rule::NotAscii => "not_ascii",
+            Rule::NonceReused => "nonce_reused",
             Rule::LineBreak => "line_break",
             Rule::EmailForm => "email_form",
             Rule::PhoneForm => "phone_form",
@@ -312,6 +315,7 @@ impl Rejection {
             }
             Rule::ReferenceForm => "letters, digits and .,-_ only",
             Rule::NotAscii => "printable ASCII only",
+            Rule::NonceReused => "a new nonce for a new call",
             Rule::LineBreak => "one line",
             Rule::EmailForm => "an address such as name@example.org",
             Rule::PhoneForm => "+ and country code, such as +628123456789",
@@ -442,6 +446,7 @@ impl Rule {
             Self::AmountNotWhole => "not whole rupiah",
             Self::AmountTooLarge | Self::AmountNeedsKyc => "above the limit",
             Self::ReferenceForm => "has a character that is not allowed",
+            Self::NonceReused => "used before for a call with other content",
             Self::NotAscii => "has a character outside printable ASCII",
             Self::LineBreak => "holds a line break",
             Self::EmailForm => "not an e-mail address",

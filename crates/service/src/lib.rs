@@ -1,1 +1,244 @@
-//! Use cases and workers: accept, apply, refund, deliver, check.
+//! The use cases of the adapter and its workers, between the pure rules of [`gopay_core`] and the
+//! outside: store, Midtrans, receivers, clock, chance, all given as arguments.
+//!
+//! Intent is durable before any call to the outside; the outcome is durable before any answer.
+//! What this room does not do: sockets, HTML, SQL, config files.
+//!
+//! Reading order: [`Service`], `call` (one entry for all `txtype`s), `accept` (TRANSACTION),
+//! `charge` (opening it at Midtrans), `news` (what Midtrans says later), `refund`, `cancel`,
+//! `shopper` (redirects), `deliver` (telling the PSP), [`worker`] (the loops), `explain`.
+
+mod accept;
+mod call;
+mod cancel;
+mod charge;
+mod clock;
+mod deliver;
+mod directory;
+mod explain;
+mod news;
+mod refund;
+mod shopper;
+pub mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gopay_core::ids::TxId;
+use gopay_core::payment::{Channel, Event, Payment};
+use gopay_midtrans_client::MidtransClient;
+use gopay_outbound::Transport;
+use gopay_store::{Applied, Note, Store, StoreError};
+use tokio::sync::Notify;
+
+pub use call::Answer;
+pub use clock::{Clock, RandomBytes, SystemClock, os_random};
+pub use directory::{Client, Contract, Directory, hash_password};
+pub use news::NotificationAnswer;
+pub use shopper::{Landing, PageError};
+
+/// What the operator may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where our own pages are, without a slash at the end.
+    pub public_base_url: String,
+    /// How long a shopper may take.
+    pub session: Duration,
+    /// How long a payment may be refunded.
+    pub refund_window: Duration,
+    /// When to try a delivery again: one entry a retry.
+    pub delivery_schedule: Vec<Duration>,
+    /// How long a receiver may take.
+    pub delivery_timeout: Duration,
+    /// Deliveries under way at once, to all receivers and to one.
+    pub delivery_concurrency: usize,
+    /// See [`Settings::delivery_concurrency`].
+    pub delivery_concurrency_per_receiver: usize,
+    /// Status calls to Midtrans that workers may begin in a second.
+    pub checks_per_second: usize,
+    /// Calls of PSPs that may run at once; more are told to come back.
+    pub concurrent_calls: usize,
+    /// Number of this instance among those that share a store.
+    pub instance: u16,
+    /// Answers carry a `RAND` pair.
+    pub rand_pair: bool,
+}
+
+impl Settings {
+    /// PPRO's session limit for GoPay.
+    pub const SESSION_MAX: Duration = Duration::from_secs(3600);
+
+    /// PPRO's schedule: every 15 minutes, at most 192 times (48 hours).
+    #[must_use]
+    pub fn default_schedule() -> Vec<Duration> {
+        vec![Duration::from_secs(15 * 60); 192]
+    }
+}
+
+/// Midtrans, by channel. A payment never crosses.
+pub struct Upstreams {
+    /// The simulator or Midtrans' sandbox.
+    pub test: Option<Upstream>,
+    /// Midtrans' production.
+    pub live: Option<Upstream>,
+}
+
+/// One account at Midtrans.
+pub struct Upstream {
+    /// Calls it.
+    pub client: MidtransClient,
+    /// Verifies its notifications.
+    pub server_key: secrecy::SecretString,
+}
+
+impl Upstreams {
+    fn of(&self, channel: Option<Channel>) -> Option<&Upstream> {
+        match channel? {
+            Channel::Test => self.test.as_ref(),
+            Channel::Live => self.live.as_ref(),
+        }
+    }
+}
+
+/// All that the service needs from outside.
+pub struct Parts {
+    /// See [`Settings`].
+    pub settings: Settings,
+    /// Who may call.
+    pub directory: Directory,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Midtrans.
+    pub upstreams: Upstreams,
+    /// Carries notifications to PSPs.
+    pub receivers: Arc<dyn Transport>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives chance.
+    pub random: Box<RandomBytes>,
+}
+
+/// The adapter's use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    directory: Directory,
+    store: Arc<dyn Store>,
+    upstreams: Upstreams,
+    receivers: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    mint: clock::Mint,
+    calls: tokio::sync::Semaphore,
+    /// Woken when a delivery or an early check is owed.
+    wake: Notify,
+}
+
+impl Service {
+    /// Puts the service together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
+        let mint = clock::Mint::new(settings.instance, random, settings.rand_pair);
+        let calls = tokio::sync::Semaphore::new(settings.concurrent_calls);
+        let wake = Notify::new();
+        Self(Arc::new(Inner {
+            settings,
+            directory,
+            store,
+            upstreams,
+            receivers,
+            clock,
+            mint,
+            calls,
+            wake,
+        }))
+    }
+
+    /// The store, for operators' questions.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// The time, as the service sees it.
+    #[must_use]
+    pub fn now(&self) -> gopay_core::time::Timestamp {
+        self.0.clock.now()
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The address that the PSP sends the shopper to: at most 255 characters.
+    fn redirect_url(&self, payment: &Payment) -> String {
+        use gopay_core::ppro::hash::{Page, page_code};
+        let (tx, rs) = (payment.tx_id, payment.redirect_secret.as_str());
+        let cs = page_code(Page::Redirect, tx, rs, &self.shared_secret(payment));
+        format!("{}/ti/gopay?tx={tx}&rs={rs}&cs={cs}", self.settings().public_base_url)
+    }
+
+    /// The address that the GoPay app returns to. It ends with a slash and has no query, because
+    /// GoPay simply appends one (`docs/midtrans.md`, "Return from the app").
+    fn return_url(&self, payment: &Payment) -> String {
+        use gopay_core::ppro::hash::{Page, page_code};
+        let (tx, rs) = (payment.tx_id, payment.redirect_secret.as_str());
+        let code = page_code(Page::Return, tx, rs, &self.shared_secret(payment));
+        format!("{}/return/gopay/{tx}/{code}/", self.settings().public_base_url)
+    }
+
+    fn shared_secret(&self, payment: &Payment) -> String {
+        use secrecy::ExposeSecret as _;
+        let client = self.0.directory.client(&payment.client);
+        client.map(|client| client.shared_secret.expose_secret().to_owned()).unwrap_or_default()
+    }
+
+    /// Stores an event; tries again while the store is busy. Wakes the delivery worker.
+    async fn apply(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+    ) -> Result<Applied, StoreError> {
+        let applied = self
+            .insist(|| self.0.store.payment_apply(tx_id, event, answer, notes, self.now()))
+            .await?;
+        if applied.before != applied.payment.state {
+            tracing::info!(
+                payment.tx_id = %tx_id,
+                event = event.word(),
+                from = applied.before.as_str(),
+                to = applied.payment.state.as_str(),
+                "payment moved"
+            );
+            self.0.wake.notify_waiters();
+        }
+        Ok(applied)
+    }
+
+    /// Repeats a store call while the store says that it is busy, for about a second.
+    async fn insist<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        let mut wait = Duration::from_millis(10);
+        loop {
+            match step().await {
+                Err(StoreError::Busy) if wait < Duration::from_secs(1) => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// A line for a payment's trail.
+fn note(kind: &'static str, detail: serde_json::Value) -> Note {
+    Note { kind, detail }
+}

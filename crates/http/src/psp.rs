@@ -1,0 +1,38 @@
+//! The listener of PSPs: the Simple API, `POST /`.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::response::Response;
+use axum::routing::post;
+use tokio::time::Instant;
+
+use crate::{App, BodyError, read_body, respond};
+
+const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
+
+/// Routes of the `psp` listener. Any other method on `/` is answered with 405.
+pub fn router(app: App) -> Router {
+    Router::new().route("/", post(call)).with_state(app)
+}
+
+async fn call(State(app): State<App>, request: Request<Body>) -> Response {
+    let started = Instant::now();
+    let limits = app.limits;
+    let body = match read_body(request, limits.call_bytes_max, limits.body_timeout).await {
+        Ok(body) => body,
+        Err(BodyError::TooLong) => {
+            let max = u32::try_from(limits.call_bytes_max).unwrap_or(u32::MAX);
+            return respond(413, FORM, app.service.body_too_long(max).body);
+        }
+        Err(BodyError::TooSlow) => return respond(408, "text/plain", "the body took too long\n"),
+        Err(BodyError::Broken) => return respond(400, "text/plain", "the body broke off\n"),
+    };
+    let answer = app.service.call(body).await;
+    metrics::counter!("gopay_calls_total", "overloaded" => if answer.overloaded { "yes" } else { "no" })
+        .increment(1);
+    metrics::histogram!("gopay_call_duration_seconds").record(started.elapsed());
+    // The outcome is in the body; 503 only says that the call was not taken at all.
+    respond(if answer.overloaded { 503 } else { 200 }, FORM, answer.body)
+}

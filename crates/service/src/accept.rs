@@ -1,0 +1,203 @@
+//! TRANSACTION: check, make durable, open the charge, make that durable, answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gopay_core::money::Sen;
+use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentState, Upstream};
+use gopay_core::ppro::call;
+use gopay_core::ppro::check;
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::Form;
+use gopay_core::ppro::items::Item;
+use gopay_core::ppro::reply;
+use gopay_core::ppro::transaction::{self, Order};
+use gopay_core::rejection::{First, Rejection, Rule};
+use gopay_core::translate::{ChargeTerms, charge};
+use gopay_store::{Created, Note, StoreError};
+use serde_json::json;
+
+use crate::call::{Answer, log_trouble};
+use crate::directory::Contract;
+use crate::{Service, note};
+
+/// A call that is ready to be stored.
+pub(crate) struct Draft {
+    payment: Payment,
+    /// The charge to send; none if the call was refused.
+    charge: Option<Bytes>,
+    notes: Vec<Note>,
+}
+
+impl Service {
+    /// Checks a call and translates it. A refused call is recorded too, under an id of its own.
+    pub(crate) fn draft<'f>(
+        &self,
+        form: &Form<'f>,
+        items: &'f mut Vec<Item>,
+        login: &str,
+        contract: &Contract,
+    ) -> Draft {
+        let mut payment = self.blank(form, login, contract);
+        let mut first = First::default();
+        let order = if contract.enabled {
+            transaction::check(form, items, contract.terms(), &mut first)
+        } else {
+            first.0 = Some(Rejection::of(Field::Contractid, Rule::ContractDisabled));
+            None
+        };
+        match (order, first.0) {
+            (Some(order), None) => self.accepted(payment, &order, contract),
+            (_, rejection) => {
+                let rejection =
+                    rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
+                refuse(&mut payment, rejection.failure());
+                let detail =
+                    json!({"code": rejection.code(), "field": rejection.subject.to_string()});
+                Draft { payment, charge: None, notes: vec![note("refused", detail)] }
+            }
+        }
+    }
+
+    /// The payment as far as it can be known before the checks.
+    fn blank(&self, form: &Form<'_>, login: &str, contract: &Contract) -> Payment {
+        let now = self.now();
+        let good = |field: Field, check: fn(&str) -> Result<(), Rule>| {
+            form.get(field).filter(|value| check(value).is_ok()).map(str::to_owned)
+        };
+        let nonce = good(Field::Nonce, |value| check::ascii(value, 255));
+        let fingerprint = if nonce.is_some() { call::fingerprint(form) } else { [0; 32] };
+        Payment {
+            tx_id: self.0.mint.tx_id(now),
+            client: login.to_owned(),
+            contract: contract.id.clone(),
+            channel: form.get(Field::Channel).and_then(Channel::from_word),
+            merchant_tx_id: good(Field::Merchanttxid, check::reference),
+            amount: None,
+            state: PaymentState::Initialized,
+            failure: None,
+            // The charge may be on its way as soon as this is durable.
+            upstream: Upstream::Unclear,
+            midtrans_tx_id: None,
+            deeplink: None,
+            redirect_secret: self.0.mint.redirect_secret(),
+            merchant_redirect_url: contract.redirect_url.clone(),
+            notification_url: contract.notification_url.clone(),
+            nonce,
+            fingerprint,
+            answer: None,
+            request: call::record(form),
+            created_at: now,
+            deadline_at: now.after(self.settings().session),
+            final_at: None,
+            paid_at: None,
+            cancel_requested: false,
+            refund_reserved: Sen::ZERO,
+            next_check_at: None,
+            checks: 0,
+        }
+    }
+
+    fn accepted(&self, mut payment: Payment, order: &Order<'_>, contract: &Contract) -> Draft {
+        payment.amount = Some(order.amount);
+        let own = |url: Option<&str>, other: &Option<String>| {
+            url.map(str::to_owned).or_else(|| other.clone())
+        };
+        payment.merchant_redirect_url = own(order.merchant_redirect_url, &contract.redirect_url);
+        payment.notification_url = own(order.notification_url, &contract.notification_url);
+        // Initialized payments are checked too: the call that owns this one may die.
+        payment = payment.checked(payment.created_at);
+        payment.checks = 0;
+        let return_url = self.return_url(&payment);
+        let terms = ChargeTerms {
+            order_id: payment.tx_id,
+            order_time: payment.created_at,
+            session: self.settings().session,
+            return_url: &return_url,
+        };
+        let mut body = Vec::with_capacity(1024);
+        charge(order, &terms, &mut body);
+        let detail = json!({"items": order.items.len(), "bytes": body.len()});
+        Draft { payment, charge: Some(body.into()), notes: vec![note("accepted", detail)] }
+    }
+
+    /// Runs a drafted call. `Conflict` asks the caller to draft again: the id was taken.
+    pub(crate) async fn transact(&self, draft: Draft) -> Result<Answer, StoreError> {
+        let Draft { mut payment, charge, notes } = draft;
+        if charge.is_none() && payment.nonce.is_some() {
+            payment.answer = Some(self.render(&payment));
+        }
+        let created = self.insist(|| self.0.store.payment_create(&payment, &notes)).await?;
+        if let Created::NonceTaken(earlier) = created {
+            return self.replay(*earlier, payment).await;
+        }
+        let Some(body) = charge else {
+            let body = payment.answer.take().unwrap_or_else(|| self.render(&payment));
+            return Ok(Answer { body, overloaded: false });
+        };
+        let (event, notes) = self.open_charge(&payment, body).await;
+        Ok(self.book(payment, &event, &notes).await)
+    }
+
+    /// Makes the charge's outcome durable, then answers.
+    async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Answer {
+        let expected = payment.on(event, self.now()).payment;
+        let body = self.render(&expected);
+        let kept = payment.nonce.as_ref().map(|_| body.as_slice());
+        match self.apply(payment.tx_id, event, kept, notes).await {
+            Ok(applied) if applied.payment.state == expected.state => {
+                Answer { body, overloaded: false }
+            }
+            // A worker was faster, because this call took too long: what is stored is the truth.
+            Ok(applied) => Answer { body: self.render(&applied.payment), overloaded: false },
+            Err(error) => {
+                log_trouble(&error);
+                // Stored as initialized: a worker will close what may exist at Midtrans.
+                let mut unbooked = payment;
+                refuse(&mut unbooked, crate::call::local_error());
+                Answer { body: self.render(&unbooked), overloaded: false }
+            }
+        }
+    }
+
+    fn render(&self, payment: &Payment) -> Vec<u8> {
+        let reply = reply::transaction(payment, &self.redirect_url(payment));
+        reply.render(self.0.mint.rand()).into_bytes()
+    }
+
+    /// Answers a call whose nonce was used before: the stored answer if the content is the same.
+    async fn replay(&self, earlier: Payment, mut repeat: Payment) -> Result<Answer, StoreError> {
+        if earlier.fingerprint != repeat.fingerprint {
+            repeat.nonce = None;
+            repeat.channel = repeat.channel.or(earlier.channel);
+            refuse(&mut repeat, Rejection::of(Field::Nonce, Rule::NonceReused).failure());
+            let notes = [note("refused", json!({"code": "nonce_reused", "field": "nonce"}))];
+            self.insist(|| self.0.store.payment_create(&repeat, &notes)).await?;
+            return Ok(Answer { body: self.render(&repeat), overloaded: false });
+        }
+        let first = self.wait_for_first(earlier).await?;
+        let body = first.answer.clone().unwrap_or_else(|| self.render(&first));
+        Ok(Answer { body, overloaded: false })
+    }
+
+    /// Waits while the first call with a nonce runs, at most as long as a call may run.
+    async fn wait_for_first(&self, mut first: Payment) -> Result<Payment, StoreError> {
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = crate::charge::BUDGET.as_millis() / STEP.as_millis();
+        while first.state == PaymentState::Initialized && left > 0 {
+            tokio::time::sleep(STEP).await;
+            left -= 1;
+            first = self.0.store.payment_get(first.tx_id).await?.unwrap_or(first);
+        }
+        Ok(first)
+    }
+}
+
+/// Makes a payment that failed before anything was sent.
+fn refuse(payment: &mut Payment, failure: Failure) {
+    payment.state = PaymentState::Failed;
+    payment.upstream = Upstream::Absent;
+    payment.final_at = Some(payment.created_at);
+    payment.failure = Some(failure);
+    payment.next_check_at = None;
+}

@@ -1,0 +1,68 @@
+//! CANCELTX: ends a pending payment.
+
+use bytes::Bytes;
+use gopay_core::ids::TxId;
+use gopay_core::payment::{Event, FailReason, Payment, PaymentState};
+use gopay_core::ppro::call;
+use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
+
+use crate::Service;
+use crate::call::{status_trouble, tx_not_found};
+use crate::news::Close;
+
+impl Service {
+    pub(crate) async fn cancel(&self, contract: &str, tx_id: Option<TxId>, body: &Bytes) -> Reply {
+        let payment = match self.payment_of(contract, tx_id).await {
+            Ok(Some(payment)) => payment,
+            Ok(None) => return tx_not_found(),
+            Err(error) => return status_trouble(&error),
+        };
+        let same = self.with_form(body, |_, form, _| call::same_specin(form, &payment.request));
+        if let Err(rejection) = same {
+            let message = rejection.failure().message;
+            return reply::status_failed(RequestFailReason::Unknown, &message);
+        }
+        match payment.state {
+            PaymentState::Pending => self.cancel_pending(payment).await,
+            PaymentState::Initialized => reply::status_failed(
+                RequestFailReason::SystemError,
+                "The transaction is just being opened; try again in 10 seconds",
+            ),
+            PaymentState::Succeeded | PaymentState::Failed => self.no_longer_pending(&payment),
+        }
+    }
+
+    async fn cancel_pending(&self, payment: Payment) -> Reply {
+        // Durable first: if we die now, a worker finishes the cancellation.
+        let requested = self.apply(payment.tx_id, &Event::CancelRequested, None, &[]).await;
+        let payment = match requested {
+            Ok(applied) => applied.payment,
+            Err(error) => return status_trouble(&error),
+        };
+        if payment.state != PaymentState::Pending {
+            return self.no_longer_pending(&payment);
+        }
+        let (event, notes) = self.close(&payment, Close::Cancel).await;
+        match self.apply(payment.tx_id, &event, None, &notes).await {
+            Ok(applied) => self.cancelled(&applied.payment),
+            Err(error) => status_trouble(&error),
+        }
+    }
+
+    fn cancelled(&self, payment: &Payment) -> Reply {
+        let canceled =
+            payment.failure.as_ref().is_some_and(|failure| failure.reason == FailReason::Canceled);
+        match payment.state {
+            PaymentState::Failed if canceled => reply::status(payment, &self.redirect_url(payment)),
+            PaymentState::Succeeded | PaymentState::Failed => self.no_longer_pending(payment),
+            PaymentState::Initialized | PaymentState::Pending => reply::status_failed(
+                RequestFailReason::SystemError,
+                "GoPay did not confirm yet; ask GETTXSTATUS",
+            ),
+        }
+    }
+
+    fn no_longer_pending(&self, payment: &Payment) -> Reply {
+        reply::not_pending(payment, &self.redirect_url(payment))
+    }
+}

@@ -1,0 +1,116 @@
+//! Time and chance, given from outside, so that tests and the demo can move the one and repeat
+//! the other.
+
+use std::sync::Mutex;
+
+use gopay_core::ids::{IdGenerator, RefundId, TxId};
+use gopay_core::ppro::reply::Rand;
+use gopay_core::time::Timestamp;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The time of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Fills buffers with random bytes: the operating system's, or a seeded generator's in tests.
+pub type RandomBytes = dyn Fn(&mut [u8]) + Send + Sync;
+
+/// Random bytes of the operating system.
+///
+/// # Panics
+/// If the operating system has none, which would make secrets guessable.
+#[expect(clippy::expect_used, reason = "there is no safe way on without random bytes")]
+pub fn os_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
+}
+
+/// Makes ids and secrets.
+pub(crate) struct Mint {
+    ids: Mutex<IdGenerator>,
+    random: Box<RandomBytes>,
+    /// Answers carry a `RAND` pair; off for readable tests.
+    rand_pair: bool,
+}
+
+impl Mint {
+    pub(crate) fn new(instance: u16, random: Box<RandomBytes>, rand_pair: bool) -> Self {
+        Self { ids: Mutex::new(IdGenerator::new(instance)), random, rand_pair }
+    }
+
+    pub(crate) fn tx_id(&self, now: Timestamp) -> TxId {
+        self.ids().next_tx(now)
+    }
+
+    pub(crate) fn refund_id(&self, now: Timestamp) -> RefundId {
+        self.ids().next_refund(now)
+    }
+
+    fn ids(&self) -> std::sync::MutexGuard<'_, IdGenerator> {
+        // The generator is a counter: there is no broken state that a panic could leave behind.
+        self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// `REDIRECTSECRET`: 32 letters and digits, 190 bits.
+    pub(crate) fn redirect_secret(&self) -> String {
+        const ALPHABET: &[u8; 62] =
+            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut secret = String::with_capacity(32);
+        while secret.len() < 32 {
+            let mut bytes = [0; 48];
+            (self.random)(&mut bytes);
+            // Bytes from 248 up would make the first eight letters likelier.
+            let letters = bytes.iter().filter(|byte| **byte < 248).filter_map(|byte| {
+                ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().map(char::from)
+            });
+            secret.extend(letters.take(32 - secret.len()));
+        }
+        secret
+    }
+
+    pub(crate) fn rand(&self) -> Option<Rand> {
+        if !self.rand_pair {
+            return None;
+        }
+        let mut seed = [0; 8];
+        let mut bytes = [0; 20];
+        (self.random)(&mut seed);
+        (self.random)(&mut bytes);
+        Some(Rand { seed: u64::from_le_bytes(seed), bytes })
+    }
+
+    pub(crate) fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_32_letters_and_digits() {
+        let mint = Mint::new(0, Box::new(os_random), true);
+        let secrets: std::collections::BTreeSet<String> =
+            (0..100).map(|_| mint.redirect_secret()).collect();
+        assert_eq!(secrets.len(), 100);
+        for secret in secrets {
+            assert_eq!(secret.len(), 32);
+            assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        }
+    }
+}

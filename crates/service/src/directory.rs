@@ -1,0 +1,189 @@
+//! Who may call, and under which terms: clients (PSPs), their contracts, and their passwords.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use argon2::Argon2;
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use gopay_core::payment::Channel;
+use gopay_core::ppro::transaction::{Kyc, Terms};
+use gopay_core::refund::RefundTerms;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
+
+/// A PSP.
+#[derive(Debug)]
+pub struct Client {
+    /// `login`.
+    pub login: String,
+    /// Argon2 hash in PHC form, as `hash-password` prints it.
+    pub password_hash: SecretString,
+    /// Keys the return hash and our own page codes.
+    pub shared_secret: SecretString,
+    /// Keys notifications: the first signs; the others are there for rotation.
+    pub notification_secrets: Vec<SecretString>,
+    /// The receiver's answer must begin with `OK` to count.
+    pub require_ok_body: bool,
+}
+
+/// A merchant's contract.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// `contractid`.
+    pub id: String,
+    /// The login of its PSP.
+    pub client: String,
+    /// Calls of a disabled contract are declined.
+    pub enabled: bool,
+    /// Which channels it may use.
+    pub channels: Vec<Channel>,
+    /// How well its shoppers' wallets are known.
+    pub kyc: Kyc,
+    /// Where its PSP is told unless the call says otherwise.
+    pub notification_url: Option<String>,
+    /// Where its shoppers return unless the call says otherwise.
+    pub redirect_url: Option<String>,
+    /// Whether it may refund.
+    pub refunds: bool,
+}
+
+impl Contract {
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            test_channel: self.channels.contains(&Channel::Test),
+            live_channel: self.channels.contains(&Channel::Live),
+            kyc: self.kyc,
+            has_redirect_url: self.redirect_url.is_some(),
+            has_notification_url: self.notification_url.is_some(),
+        }
+    }
+
+    pub(crate) fn refund_terms(&self, window: Duration) -> RefundTerms {
+        RefundTerms { allowed: self.refunds, window }
+    }
+}
+
+/// What is wrong with a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Known to be good.
+    Good,
+    /// Not seen before: to be verified, which takes long.
+    Unverified,
+}
+
+/// All clients and contracts.
+pub struct Directory {
+    clients: HashMap<String, Client>,
+    contracts: HashMap<String, Contract>,
+    /// Digests of credentials that were verified, so that Argon2 runs once per login.
+    verified: Mutex<HashMap<String, [u8; 32]>>,
+    /// Salt of those digests; lives as long as the process.
+    salt: [u8; 32],
+    /// Argon2 is slow and hungry on purpose: a flood of wrong passwords must not take the machine.
+    verifying: Semaphore,
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Directory({} clients, {} contracts)", self.clients.len(), self.contracts.len())
+    }
+}
+
+/// Two of anything at a time: see [`Directory::verifying`].
+const VERIFYING_MAX: usize = 2;
+
+impl Directory {
+    /// A directory; `salt` must be random.
+    #[must_use]
+    pub fn new(clients: Vec<Client>, contracts: Vec<Contract>, salt: [u8; 32]) -> Self {
+        Self {
+            clients: clients.into_iter().map(|client| (client.login.clone(), client)).collect(),
+            contracts: contracts
+                .into_iter()
+                .map(|contract| (contract.id.clone(), contract))
+                .collect(),
+            verified: Mutex::new(HashMap::new()),
+            salt,
+            verifying: Semaphore::new(VERIFYING_MAX),
+        }
+    }
+
+    pub(crate) fn client(&self, login: &str) -> Option<&Client> {
+        self.clients.get(login)
+    }
+
+    /// A contract of this client; another's is as good as none.
+    pub(crate) fn contract(&self, login: &str, id: &str) -> Option<&Contract> {
+        self.contracts.get(id).filter(|contract| contract.client == login)
+    }
+
+    /// Whether these credentials were verified before. Constant time in the password.
+    pub(crate) fn recall(&self, login: &str, password: &str) -> Verdict {
+        let digest = self.digest(login, password);
+        let known = self.verified().get(login).copied();
+        match known {
+            Some(known) if bool::from(known.ct_eq(&digest)) => Verdict::Good,
+            _ => Verdict::Unverified,
+        }
+    }
+
+    /// Verifies credentials against the stored hash and remembers good ones.
+    ///
+    /// An unknown login takes as long as a wrong password.
+    pub(crate) async fn verify(&self, login: String, password: SecretString) -> bool {
+        let Ok(_permit) = self.verifying.acquire().await else { return false };
+        let client = self.clients.get(&login);
+        let hash = match client {
+            Some(client) => client.password_hash.clone(),
+            None => match self.clients.values().next() {
+                Some(other) => other.password_hash.clone(),
+                None => return false,
+            },
+        };
+        let digest = self.digest(&login, password.expose_secret());
+        let matches = tokio::task::spawn_blocking(move || {
+            PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
+                Argon2::default()
+                    .verify_password(password.expose_secret().as_bytes(), &hash)
+                    .is_ok()
+            })
+        });
+        let good = matches.await.unwrap_or(false) && client.is_some();
+        if good {
+            self.verified().insert(login, digest);
+        }
+        good
+    }
+
+    fn digest(&self, login: &str, password: &str) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(self.salt)
+            .chain_update(login.len().to_le_bytes())
+            .chain_update(login)
+            .chain_update(password)
+            .finalize()
+            .into()
+    }
+
+    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
+        self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Hashes a password for the config: Argon2id, PHC form.
+///
+/// # Errors
+/// If the salt or the parameters do not suit Argon2, which would be a bug.
+pub fn hash_password(
+    password: &str,
+    salt: &[u8; 16],
+) -> Result<String, argon2::password_hash::Error> {
+    use argon2::password_hash::PasswordHasher as _;
+    let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), salt)?;
+    Ok(hash.to_string())
+}

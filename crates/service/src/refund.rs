@@ -1,0 +1,387 @@
+//! REFUND: check, reserve, make durable, send, resolve. Never twice, never too much.
+
+use std::time::Duration;
+
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::midtrans::{RefundReply, StatusReply, StatusView};
+use gopay_core::money::Rupiah;
+use gopay_core::payment::{FailReason, Failure, Payment};
+use gopay_core::ppro::call;
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::Form;
+use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
+use gopay_core::refund::{Refund, RefundState};
+use gopay_core::translate::printable_descriptor;
+use gopay_midtrans_client::CallError;
+use gopay_store::{Found, NewRefund, Note, Reserved, StoreError};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::call::{local_error, log_trouble};
+use crate::charge::{BUDGET, chain, describe, failure};
+use crate::directory::Contract;
+use crate::{Service, note};
+
+/// A decoded REFUND call; owns what it needs.
+pub(crate) struct RefundDraft {
+    client: String,
+    contract: Contract,
+    /// None if the text is no id of ours.
+    tx_id: Result<Option<TxId>, Failure>,
+    order: Result<Order, Failure>,
+    merchant_refund_id: Option<String>,
+}
+
+struct Order {
+    currency: String,
+    amount: gopay_core::money::Sen,
+    descriptor: Option<String>,
+}
+
+/// A refusal that follows an unclear try may be about the repeat, and the status may lag: only
+/// after this long is its word taken.
+const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// What one try told.
+enum Tried {
+    Accepted,
+    Refused(Failure),
+    NotSent,
+    Unclear,
+}
+
+impl Service {
+    pub(crate) fn refund_draft(
+        &self,
+        form: &Form<'_>,
+        login: &str,
+        contract: &Contract,
+    ) -> RefundDraft {
+        let failed = |rejection: gopay_core::rejection::Rejection| rejection.failure();
+        let order = call::refund(form).map_err(failed).map(|call| Order {
+            currency: call.currency.to_owned(),
+            amount: call.amount,
+            descriptor: call.descriptor.and_then(printable_descriptor),
+        });
+        let reference = form.get(Field::Merchantrefundid);
+        let good = reference.filter(|value| gopay_core::ppro::check::reference(value).is_ok());
+        RefundDraft {
+            client: login.to_owned(),
+            contract: contract.clone(),
+            tx_id: call::tx_id(form).map_err(failed),
+            order,
+            merchant_refund_id: good.map(str::to_owned),
+        }
+    }
+
+    pub(crate) async fn refund(&self, draft: RefundDraft) -> Reply {
+        let reference = draft.merchant_refund_id.clone();
+        match self.try_refund(draft).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                log_trouble(&error);
+                let failure = Failure::new(
+                    FailReason::LocalError,
+                    "Temporary fault; ask GETREFUNDSTATUSBYMERCHANTREFUNDID before trying again",
+                );
+                reply::refund_refused(&failure, reference.as_deref())
+            }
+        }
+    }
+
+    async fn try_refund(&self, draft: RefundDraft) -> Result<Reply, StoreError> {
+        let RefundDraft { client, contract, tx_id, order, merchant_refund_id } = draft;
+        let reference = merchant_refund_id.as_deref();
+        let tx_id = match tx_id {
+            Ok(tx_id) => tx_id,
+            Err(failure) => return Ok(reply::refund_refused(&failure, reference)),
+        };
+        let Some(payment) = self.payment_of(&contract.id, tx_id).await? else {
+            return Ok(not_found(reference));
+        };
+        let order = match order {
+            Ok(order) => order,
+            Err(failure) => {
+                return self.record_refused(&payment, failure, merchant_refund_id).await;
+            }
+        };
+        for _ in 0..3 {
+            let new = NewRefund {
+                refund_id: self.0.mint.refund_id(self.now()),
+                tx_id: payment.tx_id,
+                client: &client,
+                contract: &contract.id,
+                merchant_refund_id: reference,
+                currency: &order.currency,
+                amount: order.amount,
+                descriptor: order.descriptor.as_deref(),
+                terms: contract.refund_terms(self.settings().refund_window),
+            };
+            match self.insist(|| self.0.store.refund_reserve(&new, self.now())).await {
+                Ok(Reserved::NoPayment) => return Ok(not_found(reference)),
+                Ok(Reserved::Refused(_)) => {
+                    let stored = self.0.store.refund_get(new.refund_id).await?;
+                    return Ok(stored.map_or_else(
+                        || reply::refund_refused(&local_error(), reference),
+                        |refund| reply::refund(&refund),
+                    ));
+                }
+                Ok(Reserved::Admitted(refund, payment)) => {
+                    let sent = self.send_refund(*refund, &payment, false).await?;
+                    return Ok(reply::refund(&sent));
+                }
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Records a call that is not well-formed, so that its REFUNDID can be asked for.
+    async fn record_refused(
+        &self,
+        payment: &Payment,
+        failure: Failure,
+        merchant_refund_id: Option<String>,
+    ) -> Result<Reply, StoreError> {
+        let now = self.now();
+        let refund = Refund {
+            refund_id: self.0.mint.refund_id(now),
+            tx_id: payment.tx_id,
+            client: payment.client.clone(),
+            contract: payment.contract.clone(),
+            merchant_refund_id,
+            amount: None,
+            descriptor: None,
+            state: RefundState::Failed(failure),
+            created_at: now,
+            resolved_at: Some(now),
+            next_check_at: None,
+            checks: 0,
+        };
+        self.insist(|| self.0.store.refund_record_refused(&refund, now)).await?;
+        Ok(reply::refund(&refund))
+    }
+
+    /// Sends a reserved refund until its outcome is clear or the budget is used up; what is still
+    /// open then is a worker's to finish. `sent_before`: an earlier try may have taken effect.
+    pub(crate) async fn send_refund(
+        &self,
+        refund: Refund,
+        payment: &Payment,
+        sent_before: bool,
+    ) -> Result<Refund, StoreError> {
+        const TRIES_MAX: u32 = 3;
+        const PAUSE: Duration = Duration::from_millis(300);
+        let Some(amount) = refund.amount else { return Ok(refund) };
+        let started = Instant::now();
+        let mut may_exist = sent_before;
+        let mut notes = Vec::new();
+        for attempt in 0..TRIES_MAX {
+            if attempt > 0 {
+                if started.elapsed() > BUDGET / 3 {
+                    break;
+                }
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            let (tried, said) = self.refund_once(&refund, payment, amount).await;
+            notes.push(note(
+                "refund_sent",
+                json!({"refund": refund.refund_id.to_string(), "attempt": attempt, "answer": said}),
+            ));
+            match tried {
+                Tried::Accepted => return self.resolve(&refund, Ok(()), notes).await,
+                Tried::Refused(failure) if !may_exist => {
+                    return self.resolve(&refund, Err(failure), notes).await;
+                }
+                Tried::Refused(failure) => {
+                    if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true)
+                    {
+                        return self.resolve(&refund, Ok(()), notes).await;
+                    }
+                    if self.now().since(refund.created_at) >= SETTLED_AFTER {
+                        return self.resolve(&refund, Err(failure), notes).await;
+                    }
+                    break;
+                }
+                Tried::NotSent => {}
+                Tried::Unclear => {
+                    may_exist = true;
+                    if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true)
+                    {
+                        return self.resolve(&refund, Ok(()), notes).await;
+                    }
+                }
+            }
+        }
+        if !may_exist {
+            let failure = Failure::new(
+                FailReason::RemoteError,
+                "GoPay cannot be reached; nothing was refunded; try again later",
+            );
+            return self.resolve(&refund, Err(failure), notes).await;
+        }
+        self.insist(|| self.0.store.payment_note(refund.tx_id, &notes, self.now())).await?;
+        Ok(refund)
+    }
+
+    async fn refund_once(
+        &self,
+        refund: &Refund,
+        payment: &Payment,
+        amount: Rupiah,
+    ) -> (Tried, String) {
+        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+            return (Tried::NotSent, "channel not connected".to_owned());
+        };
+        let order_id = payment.tx_id.to_string();
+        let id = payment.midtrans_tx_id.as_deref().unwrap_or(&order_id);
+        // The same key for every try of one refund: Midtrans repeats what it answered before.
+        let key = format!("r{}", refund.refund_id);
+        let reason = refund.descriptor.as_deref();
+        match upstream.client.refund(id, refund.refund_id, amount, reason, &key).await {
+            Ok(RefundReply::Accepted(_)) => (Tried::Accepted, "accepted".to_owned()),
+            Ok(RefundReply::Refused(refusal)) => {
+                (Tried::Refused(failure(&refusal)), describe(&refusal))
+            }
+            Ok(RefundReply::Duplicate) => (Tried::Unclear, "duplicate".to_owned()),
+            Ok(RefundReply::InProgress) => (Tried::Unclear, "in progress".to_owned()),
+            Ok(RefundReply::Unclear) => (Tried::Unclear, "unclear".to_owned()),
+            Err(error @ CallError::NotSent(_)) => (Tried::NotSent, chain(&error)),
+            Err(error @ CallError::OutcomeUnknown(_)) => (Tried::Unclear, chain(&error)),
+        }
+    }
+
+    /// Whether Midtrans lists the refund; none if it could not be asked.
+    async fn refund_exists(
+        &self,
+        refund: &Refund,
+        payment: &Payment,
+        amount: Rupiah,
+        notes: &mut Vec<Note>,
+    ) -> Option<bool> {
+        let upstream = self.0.upstreams.of(payment.channel)?;
+        let order_id = payment.tx_id.to_string();
+        let id = payment.midtrans_tx_id.as_deref().unwrap_or(&order_id);
+        let found = match upstream.client.status(id).await {
+            Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
+            _ => None,
+        };
+        let detail =
+            json!({"about": "refund", "refund": refund.refund_id.to_string(), "listed": found});
+        notes.push(note("asked", detail));
+        found
+    }
+
+    async fn resolve(
+        &self,
+        refund: &Refund,
+        outcome: Result<(), Failure>,
+        notes: Vec<Note>,
+    ) -> Result<Refund, StoreError> {
+        let id = refund.refund_id;
+        let resolved = self
+            .insist(|| self.0.store.refund_resolve(id, outcome.clone(), &notes, self.now()))
+            .await?;
+        tracing::info!(
+            payment.tx_id = %refund.tx_id,
+            refund.id = %id,
+            state = resolved.state.as_str(),
+            "refund resolved"
+        );
+        Ok(resolved)
+    }
+
+    /// Looks after a refund whose outcome is open: asks first, then sends it again under its key.
+    pub(crate) async fn check_refund(&self, refund: Refund) -> Result<(), StoreError> {
+        let (Some(payment), Some(amount)) =
+            (self.0.store.payment_get(refund.tx_id).await?, refund.amount)
+        else {
+            return Ok(());
+        };
+        let mut notes = Vec::new();
+        if self.refund_exists(&refund, &payment, amount, &mut notes).await == Some(true) {
+            return self.resolve(&refund, Ok(()), notes).await.map(|_| ());
+        }
+        self.insist(|| self.0.store.payment_note(refund.tx_id, &notes, self.now())).await?;
+        self.send_refund(refund, &payment, true).await.map(|_| ())
+    }
+
+    /// Resolves the open refunds that Midtrans lists, after it notified us of one.
+    pub(crate) async fn resolve_open_refunds(&self, payment: &Payment) -> Result<(), StoreError> {
+        let refunds = self.0.store.refunds_of(payment.tx_id).await?;
+        for refund in refunds.into_iter().filter(|refund| refund.state == RefundState::Unresolved) {
+            let Some(amount) = refund.amount else { continue };
+            let mut notes = Vec::new();
+            if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true) {
+                self.resolve(&refund, Ok(()), notes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn refund_status(&self, contract: &str, id: Option<RefundId>) -> Reply {
+        let found = match id {
+            Some(id) => self.0.store.refund_get(id).await,
+            None => Ok(None),
+        };
+        match found {
+            Ok(Some(refund)) if refund.contract == contract => about(&refund),
+            Ok(_) => refund_not_found(),
+            Err(error) => refund_trouble(&error),
+        }
+    }
+
+    pub(crate) async fn refund_status_by_reference(
+        &self,
+        contract: &str,
+        reference: &str,
+    ) -> Reply {
+        match self.0.store.refund_find(contract, reference).await {
+            Ok(Found::One(refund)) => about(&refund),
+            Ok(Found::None) => refund_not_found(),
+            Ok(Found::Many) => reply::refund_status_failed(
+                RequestFailReason::RefundNotUnique,
+                "Ambiguous MerchantRefundId",
+            ),
+            Err(error) => refund_trouble(&error),
+        }
+    }
+}
+
+/// Whether GET status lists this refund with its amount. Another amount under our key would mean
+/// that somebody else uses our keys: it is not ours.
+fn listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> bool {
+    let Some(entry) = view.refund(&refund.refund_id.to_string()) else { return false };
+    if entry.amount != amount.sen() {
+        tracing::error!(refund.id = %refund.refund_id, "a refund is listed with another amount");
+    }
+    entry.amount == amount.sen()
+}
+
+/// The state of a refund. PPRO has no word for an open one, so the question fails, not the refund.
+fn about(refund: &Refund) -> Reply {
+    match refund.state {
+        RefundState::Unresolved => {
+            reply::refund_status_failed(RequestFailReason::SystemError, reply::REFUND_OPEN)
+        }
+        RefundState::Succeeded | RefundState::Failed(_) => reply::refund_status(refund),
+    }
+}
+
+fn not_found(reference: Option<&str>) -> Reply {
+    let failure = Failure::new(FailReason::InputData, "Transaction not found");
+    reply::refund_refused(&failure, reference)
+}
+
+fn refund_not_found() -> Reply {
+    reply::refund_status_failed(RequestFailReason::RefundNotFound, "Refund not found")
+}
+
+fn refund_trouble(error: &StoreError) -> Reply {
+    log_trouble(error);
+    reply::refund_status_failed(
+        RequestFailReason::SystemError,
+        "Temporary fault; ask again in 10 seconds",
+    )
+}

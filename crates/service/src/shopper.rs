@@ -1,0 +1,112 @@
+//! The shopper's two stops with us: on the way to GoPay, and on the way back.
+
+use std::time::Duration;
+
+use gopay_core::ids::TxId;
+use gopay_core::payment::{Payment, PaymentState};
+use gopay_core::ppro::hash::{self, Page};
+use gopay_store::StoreError;
+
+use crate::Service;
+
+/// Where a shopper goes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// The payment waits: to the GoPay app on a phone, else a page that says so.
+    GoPay {
+        /// Where the GoPay app takes over.
+        deeplink: String,
+        /// The page may lead a desktop browser on: there is no phone behind the test channel.
+        test: bool,
+    },
+    /// Over, paid or failed: back to the merchant.
+    Merchant(String),
+    /// Over, and the merchant gave no address.
+    Nowhere,
+}
+
+/// Why a page cannot be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageError {
+    /// The address is not one of ours, or was changed.
+    BadLink,
+    /// The store does not answer.
+    Trouble,
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        crate::call::log_trouble(&error);
+        Self::Trouble
+    }
+}
+
+impl Service {
+    /// `REDIRECTURL`: checks its codes and says where the shopper goes.
+    ///
+    /// # Errors
+    /// [`PageError`].
+    pub async fn redirect_page(&self, tx: &str, rs: &str, cs: &str) -> Result<Landing, PageError> {
+        let payment = self.payment_of_page(tx, Page::Redirect, cs).await?;
+        if !hash::same_code(&payment.redirect_secret, rs) {
+            return Err(PageError::BadLink);
+        }
+        let payment = if payment.state == PaymentState::Pending && payment.session_over(self.now())
+        {
+            self.fresh(payment).await?
+        } else {
+            payment
+        };
+        let test = payment.channel == Some(gopay_core::payment::Channel::Test);
+        let open = payment.state == PaymentState::Pending && !payment.session_over(self.now());
+        match &payment.deeplink {
+            Some(deeplink) if open => Ok(Landing::GoPay { deeplink: deeplink.clone(), test }),
+            _ => Ok(self.back_to_merchant(&payment)),
+        }
+    }
+
+    /// Where the GoPay app returns to: asks Midtrans if the outcome is not known yet, then sends
+    /// the shopper on to the merchant, whatever the outcome.
+    ///
+    /// # Errors
+    /// [`PageError`].
+    pub async fn return_page(&self, tx: &str, code: &str) -> Result<Landing, PageError> {
+        let payment = self.payment_of_page(tx, Page::Return, code).await?;
+        let payment = if payment.state == PaymentState::Pending {
+            self.fresh(payment).await?
+        } else {
+            payment
+        };
+        Ok(self.back_to_merchant(&payment))
+    }
+
+    async fn payment_of_page(
+        &self,
+        tx: &str,
+        page: Page,
+        code: &str,
+    ) -> Result<Payment, PageError> {
+        let tx_id: TxId = tx.parse().map_err(|_| PageError::BadLink)?;
+        let payment = self.0.store.payment_get(tx_id).await?.ok_or(PageError::BadLink)?;
+        let secret = self.shared_secret(&payment);
+        let expected = hash::page_code(page, tx_id, &payment.redirect_secret, &secret);
+        if hash::same_code(&expected, code) { Ok(payment) } else { Err(PageError::BadLink) }
+    }
+
+    /// The payment after asking Midtrans, if that is quick; a shopper does not wait for long.
+    async fn fresh(&self, payment: Payment) -> Result<Payment, PageError> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let Ok((event, notes)) = tokio::time::timeout(PATIENCE, self.ask(&payment, vec![])).await
+        else {
+            return Ok(payment);
+        };
+        Ok(self.apply(payment.tx_id, &event, None, &notes).await?.payment)
+    }
+
+    fn back_to_merchant(&self, payment: &Payment) -> Landing {
+        let Some(url) = &payment.merchant_redirect_url else { return Landing::Nowhere };
+        let secret = self.shared_secret(payment);
+        let cs = hash::return_cs(payment.tx_id, &payment.redirect_secret, &secret);
+        Landing::Merchant(hash::merchant_return(url, payment.tx_id, &cs))
+    }
+}
