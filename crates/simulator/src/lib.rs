@@ -1,1 +1,51 @@
 //! A GoPay and Midtrans stand-in with scripted faults and a movable clock.
+//!
+//! It answers Midtrans' Core API for one-time GoPay payments as `docs/midtrans.md` describes it,
+//! quirks included; shows the shopper a wallet page; sends notifications; and does on command what
+//! the real service does at the worst moment.
+//!
+//! It knows nothing of the adapter and speaks only the wire formats. It stores nothing: all
+//! transactions are in memory and gone with the process. It has no real QR codes, no cards, no
+//! tokenization, and no limits on how often it is called.
+//!
+//! The [`Engine`] is a pure state machine: the time is an argument, ids come from a seed, and equal
+//! calls give equal results, so that a simulation can drive it in one process without sockets.
+//! [`router`] and [`run_notifications`] put HTTP around it.
+//!
+//! Reading order: [`api`], [`config`], `charge` (what a charge must look like), `transaction`,
+//! [`engine`], `endpoints`, `wallet`, `pages`, `faults`, `outbox`, [`control`], [`clock`], `server`.
+
+pub mod api;
+mod charge;
+pub mod clock;
+pub mod config;
+pub mod control;
+mod endpoints;
+pub mod engine;
+mod faults;
+mod idempotency;
+mod outbox;
+mod pages;
+mod png;
+mod random;
+mod server;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod wallet;
+mod wire;
+
+pub use api::{ApiReply, ApiRequest, Delivery};
+pub use clock::{MovableClock, OffsetClock, SharedClock};
+pub use config::{
+    EngineConfig, Latency, MerchantKey, NotificationDelays, RepeatedRefundKey, SimulatorConfig,
+    Tier, WalletConfig,
+};
+pub use engine::{Engine, NotificationQueue};
+pub use faults::{Action, Armed, Fault, On, Shape, When};
+pub use outbox::{NotificationOutcome, OutgoingNotification};
+pub use server::{Flushed, SimulatorState, router, run_notifications};
+pub use transaction::{
+    NotificationCounts, PaymentOption, QrisKind, RefundView, Status, Totals, TransactionView,
+};
+pub use wallet::{Payer, Via, WalletError};

@@ -1,0 +1,327 @@
+//! The shell: an axum router over the engine, and the worker that sends notifications.
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use futures::stream;
+use reqwest::redirect::Policy;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::api::{ApiReply, ApiRequest, Delivery, HEADERS_READ, HTML, JSON};
+use crate::clock::SharedClock;
+use crate::config::SimulatorConfig;
+use crate::control;
+use crate::engine::Engine;
+use crate::outbox::{NotificationOutcome, OutgoingNotification};
+
+/// Far above the 16,000 characters of a request, so that the engine can refuse what is too long.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// As upstream (`docs/midtrans.md`, "Delivery").
+const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(15);
+const REDIRECTS_MAX: usize = 5;
+/// Enough to keep a local receiver busy, few enough to leave it sockets.
+const NOTIFICATIONS_IN_FLIGHT_MAX: usize = 64;
+/// The clock may be moved from outside, so the worker looks at it at least this often.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Time for the first half of a truncated answer to leave before the connection closes.
+const TRUNCATE_PAUSE: Duration = Duration::from_millis(20);
+
+/// What handlers and worker share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SimulatorState {
+    engine: Arc<Mutex<Engine>>,
+    clock: SharedClock,
+    wake: Arc<Notify>,
+    client: Arc<OnceLock<reqwest::Client>>,
+}
+
+impl SimulatorState {
+    /// A simulator that has seen nothing yet.
+    #[must_use]
+    pub fn new(config: SimulatorConfig, clock: SharedClock) -> Self {
+        Self {
+            engine: Arc::new(Mutex::new(Engine::new(config))),
+            clock,
+            wake: Arc::new(Notify::new()),
+            client: Arc::new(OnceLock::new()),
+        }
+    }
+
+    /// The clock it goes by.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// Calls `action` with the engine, then wakes the notification worker. The engine is locked
+    /// meanwhile: do not block in it.
+    pub fn with_engine<T>(&self, action: impl FnOnce(&mut Engine) -> T) -> T {
+        // A panic while the engine was locked is a bug; what it holds is still worth showing.
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = action(&mut engine);
+        drop(engine);
+        self.wake.notify_one();
+        result
+    }
+
+    /// Sends every notification that is due, waits for the outcomes and counts them.
+    ///
+    /// # Errors
+    /// The HTTP client could not be built.
+    pub async fn flush_notifications(&self) -> Result<Flushed, reqwest::Error> {
+        let client = self.client()?;
+        let due = self.with_engine(|engine| engine.due_notifications(self.clock.now()));
+        let mut flushed = Flushed::default();
+        let mut sending = JoinSet::new();
+        for notification in due {
+            if sending.len() >= NOTIFICATIONS_IN_FLIGHT_MAX {
+                flushed.count(sending.join_next().await);
+            }
+            sending.spawn(deliver(self.clone(), client.clone(), notification));
+        }
+        while let Some(ended) = sending.join_next().await {
+            flushed.count(Some(ended));
+        }
+        Ok(flushed)
+    }
+
+    /// Built on first use, because a process without TLS provider can still serve everything else.
+    fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let built = reqwest::Client::builder()
+            .user_agent("Veritrans")
+            .redirect(Policy::none())
+            .timeout(NOTIFICATION_TIMEOUT)
+            // Upstream speaks no TLS 1.3: a receiver that speaks nothing else hears nothing.
+            .tls_version_max(reqwest::tls::Version::TLS_1_2)
+            .no_proxy()
+            .build()?;
+        Ok(self.client.get_or_init(|| built).clone())
+    }
+}
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Flushed {
+    /// Tries made.
+    pub sent: u64,
+    /// Of these, taken by the receiver.
+    pub delivered: u64,
+    /// Of these, not.
+    pub failed: u64,
+}
+
+impl Flushed {
+    fn count(&mut self, ended: Option<Result<NotificationOutcome, tokio::task::JoinError>>) {
+        let Some(ended) = ended else { return };
+        let delivered = ended.is_ok_and(NotificationOutcome::delivered);
+        self.sent += 1;
+        self.delivered += u64::from(delivered);
+        self.failed += u64::from(!delivered);
+    }
+}
+
+/// The whole HTTP surface: Core API, checkout page, control API.
+pub fn router(state: SimulatorState) -> Router {
+    Router::new()
+        .route("/simulator/v1/notifications/flush", post(flush))
+        .fallback(answer)
+        .with_state(state)
+}
+
+async fn flush(State(state): State<SimulatorState>) -> Response {
+    let reply = match state.flush_notifications().await {
+        Ok(flushed) => {
+            let queue = state.with_engine(|engine| engine.notification_queue());
+            ApiReply::json(200, &json!({"flushed": flushed, "queue": queue}))
+        }
+        Err(error) => control::error(500, "client", &error.to_string()),
+    };
+    respond(reply)
+}
+
+async fn answer(State(state): State<SimulatorState>, request: Request) -> Response {
+    let Ok(request) = read(request).await else {
+        return respond(control::error(413, "body", "the body is too long or broke off"));
+    };
+    let reply = if request.path.starts_with(control::PREFIX) {
+        let clock = Arc::clone(&state.clock);
+        state.with_engine(|engine| control::handle(engine, clock.as_ref(), &request))
+    } else {
+        state.with_engine(|engine| engine.handle(state.clock.now(), &request))
+    };
+    hand_over(state, reply).await
+}
+
+async fn read(request: Request) -> Result<ApiRequest, axum::Error> {
+    let (parts, body) = request.into_parts();
+    let text = |name: &str| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
+    let headers =
+        HEADERS_READ.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect();
+    Ok(ApiRequest {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers,
+        body: to_bytes(body, BODY_BYTES_MAX).await?,
+    })
+}
+
+/// Waits as long as the reply says, and lets a deferred call have its effect even if the caller
+/// has hung up by then.
+async fn hand_over(state: SimulatorState, reply: ApiReply) -> Response {
+    if let Delivery::Deferred { ticket } = reply.delivery {
+        let resumed = tokio::spawn(async move {
+            tokio::time::sleep(reply.delay).await;
+            state.with_engine(|engine| engine.resume(state.clock.now(), ticket))
+        });
+        return match resumed.await {
+            Ok(late) => respond(late),
+            Err(_) => respond(ApiReply::new(500, JSON, "")),
+        };
+    }
+    if !reply.delay.is_zero() {
+        tokio::time::sleep(reply.delay).await;
+    }
+    respond(reply)
+}
+
+fn respond(reply: ApiReply) -> Response {
+    let length = reply.body.len();
+    let body = match reply.delivery {
+        Delivery::Answer | Delivery::Deferred { .. } => Body::from(reply.body),
+        // The server buffers the head until the body's first bytes; an error instead of them closes
+        // the connection before anything was written.
+        Delivery::Drop => Body::from_stream(stream::once(async {
+            Err::<Bytes, _>(io::Error::other("dropped by a fault"))
+        })),
+        Delivery::Truncate => truncated(&reply.body),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if reply.delivery == Delivery::Truncate {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(Ok(location)) = reply.location.as_deref().map(HeaderValue::from_str) {
+        headers.insert(header::LOCATION, location);
+    }
+    if reply.content_type == HTML {
+        for (name, value) in PAGE_HEADERS {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+/// No form-action: browsers would apply it to the redirect back to the merchant as well.
+const PAGE_HEADERS: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
+
+fn truncated(body: &Bytes) -> Body {
+    let half = body.slice(..body.len() / 2);
+    let parts = stream::unfold(Some(half), |left| async move {
+        match left {
+            Some(half) if !half.is_empty() => Some((Ok(half), Some(Bytes::new()))),
+            Some(_) => {
+                tokio::time::sleep(TRUNCATE_PAUSE).await;
+                Some((Err(io::Error::other("truncated by a fault")), None))
+            }
+            None => None,
+        }
+    });
+    Body::from_stream(parts)
+}
+
+/// Sends notifications as they fall due, until `shutdown` is ready.
+///
+/// # Errors
+/// The HTTP client could not be built.
+pub async fn run_notifications(
+    state: SimulatorState,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), reqwest::Error> {
+    let client = state.client()?;
+    let mut sending = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let free = NOTIFICATIONS_IN_FLIGHT_MAX.saturating_sub(sending.len());
+        for notification in take_due(&state, free) {
+            sending.spawn(deliver(state.clone(), client.clone(), notification));
+        }
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            Some(_) = sending.join_next() => {}
+            () = state.wake.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Not through `with_engine`, which would wake the worker it is called from.
+fn take_due(state: &SimulatorState, max: usize) -> Vec<OutgoingNotification> {
+    let now = state.clock.now();
+    let mut engine = state.engine.lock().unwrap_or_else(PoisonError::into_inner);
+    engine.due_notifications_up_to(now, max)
+}
+
+async fn deliver(
+    state: SimulatorState,
+    client: reqwest::Client,
+    notification: OutgoingNotification,
+) -> NotificationOutcome {
+    let outcome = send(&client, &notification).await;
+    tracing::debug!(attempt = notification.attempt, ?outcome, "notification sent");
+    let now = state.clock.now();
+    state.with_engine(|engine| engine.notification_result(notification.id, now, outcome));
+    outcome
+}
+
+/// Posts the body, following 307 and 308 with the same body.
+async fn send(
+    client: &reqwest::Client,
+    notification: &OutgoingNotification,
+) -> NotificationOutcome {
+    let Ok(mut url) = reqwest::Url::parse(&notification.url) else {
+        return NotificationOutcome::Failed;
+    };
+    for _ in 0..=REDIRECTS_MAX {
+        let answer = client
+            .post(url.clone())
+            .header(header::CONTENT_TYPE, JSON)
+            .header(header::ACCEPT, JSON)
+            .body(notification.body.clone())
+            .send()
+            .await;
+        let Ok(answer) = answer else { return NotificationOutcome::Failed };
+        let status = answer.status().as_u16();
+        let location = answer.headers().get(header::LOCATION).and_then(|text| text.to_str().ok());
+        match (status, location.and_then(|text| url.join(text).ok())) {
+            (307 | 308, Some(next)) => url = next,
+            _ => return NotificationOutcome::Status(status),
+        }
+    }
+    NotificationOutcome::Failed
+}
