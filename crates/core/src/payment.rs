@@ -325,7 +325,8 @@ impl Payment {
                 if known { Verdict::Same } else { Verdict::Noted }
             }
             (Event::NotFound, S::Pending) if now >= self.deadline_at => {
-                next.upstream = Upstream::Absent;
+                // It did exist: one blank answer must not end the watch for late money.
+                next.upstream = Upstream::Unclear;
                 next.fail(session_over(), now)
             }
             (Event::GaveUp, S::Pending) => next.fail(session_over(), now),

@@ -40,8 +40,9 @@ pub struct ChargeTerms<'a> {
 /// keeps the sum exact, then, only for absurdly long texts, the parts of addresses are cut.
 pub fn charge(order: &Order<'_>, terms: &ChargeTerms<'_>, out: &mut Vec<u8>) {
     // Address parts pass the check with at most 255 characters, so that the first turn cuts
-    // nothing; the last turn always fits, since 16 texts of 40 characters, 6 bytes each in the
-    // worst escape, take less than 4,000 bytes, and the return address at most 2,000.
+    // nothing; the last turn always fits: 14 texts of 40 characters, 6 bytes each in the worst
+    // escape, take less than 4,000 bytes; name, e-mail, phone and descriptor less than 4,000; and
+    // the check bounds the return address at 4,000.
     for part_max in [255, 100, 40] {
         write_charge(order, terms, part_max, order.items.len(), out);
         let surplus = out.len().saturating_sub(BODY_BYTES_MAX);

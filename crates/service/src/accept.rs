@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gopay_core::money::Sen;
-use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Event, FailReason, Failure, Payment, PaymentState, Upstream};
 use gopay_core::ppro::call;
 use gopay_core::ppro::check;
 use gopay_core::ppro::field::Field;
@@ -154,7 +154,9 @@ impl Service {
                 log_trouble(&error);
                 // Stored as initialized: a worker will close what may exist at Midtrans.
                 let mut unbooked = payment;
-                refuse(&mut unbooked, crate::call::local_error());
+                let text =
+                    "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
+                refuse(&mut unbooked, Failure::new(FailReason::LocalError, text));
                 Answer { body: self.render(&unbooked), overloaded: false }
             }
         }
@@ -176,6 +178,12 @@ impl Service {
             return Ok(Answer { body: self.render(&repeat), overloaded: false });
         }
         let first = self.wait_for_first(earlier).await?;
+        if first.state == PaymentState::Initialized {
+            let text =
+                "The first call with this nonce has no outcome yet; ask GETTXSTATUSBYMERCHANTTXID";
+            let failure = Failure::new(FailReason::LocalError, text);
+            return Ok(self.answer(&reply::transaction_refused(&failure)));
+        }
         let body = first.answer.clone().unwrap_or_else(|| self.render(&first));
         Ok(Answer { body, overloaded: false })
     }

@@ -61,12 +61,13 @@ impl Service {
         };
         // The permit counts while the caller waits; the task outlives it only if the caller left.
         let service = self.clone();
-        let task = tokio::spawn(async move { service.run(body).await });
+        let copy = body.clone();
+        let task = tokio::spawn(async move { service.run(copy).await });
         let answer = match task.await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(error = %error, "a call ended in a bug");
-                self.answer(&reply::transaction_refused(&local_error()))
+                self.answer(&crashed(&body))
             }
         };
         drop(permit);
@@ -272,16 +273,20 @@ fn credentials() -> Rejection {
 }
 
 fn overload(body: &[u8]) -> Reply {
-    const MESSAGE: &str = "Too many calls at once; try again in 10 seconds";
-    let kind = SCRATCH.with_borrow_mut(|scratch| {
-        let (form, _) = Form::decode(body, scratch);
-        call::tx_type(&form)
-    });
-    refused_with(
-        kind,
-        &Failure::new(FailReason::LocalError, MESSAGE),
-        RequestFailReason::SystemError,
-    )
+    fault(body, "Too many calls at once; nothing was done; try again in 10 seconds")
+}
+
+fn crashed(body: &[u8]) -> Reply {
+    fault(body, "Internal fault; ask for the status before trying again")
+}
+
+/// An answer in the shape of the call, about a fault of ours.
+fn fault(body: &[u8], message: &str) -> Reply {
+    // Buffers of its own: a call that crashed may have left the thread's in use.
+    let mut scratch = Scratch::new();
+    let (form, _) = Form::decode(body, &mut scratch);
+    let failure = Failure::new(FailReason::LocalError, message);
+    refused_with(call::tx_type(&form), &failure, RequestFailReason::SystemError)
 }
 
 /// The answer to a call that was refused before its own rules came up: no id is assigned.

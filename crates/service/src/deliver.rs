@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::Service;
 use crate::charge::chain;
 
-/// Answers are read to see `OK`, and no further.
-const REPLY_BYTES_MAX: usize = 4_096;
+/// Answers are read to see `OK`; some receivers send a whole page with it.
+const REPLY_BYTES_MAX: usize = 256 * 1024;
 
 impl Service {
     /// Sends one delivery and stores how that ended.

@@ -52,7 +52,9 @@ pub struct Contract {
 }
 
 impl Contract {
-    pub(crate) fn terms(&self) -> Terms {
+    /// What its TRANSACTION calls are checked against.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
         Terms {
             test_channel: self.channels.contains(&Channel::Test),
             live_channel: self.channels.contains(&Channel::Live),
@@ -186,4 +188,10 @@ pub fn hash_password(
     use argon2::password_hash::PasswordHasher as _;
     let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), salt)?;
     Ok(hash.to_string())
+}
+
+/// Whether a text is a password hash that can be verified against.
+#[must_use]
+pub fn is_password_hash(hash: &SecretString) -> bool {
+    PasswordHash::new(hash.expose_secret()).is_ok()
 }

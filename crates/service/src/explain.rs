@@ -14,7 +14,7 @@ use gopay_store::{Delivery, EventRecord, Store, StoreError};
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) async fn story(store: &dyn Store, tx_id: TxId) -> Result<Option<String>, StoreError> {
+pub async fn story(store: &dyn Store, tx_id: TxId) -> Result<Option<String>, StoreError> {
     let Some(payment) = store.payment_get(tx_id).await? else { return Ok(None) };
     let trail = store.payment_trail(tx_id).await?;
     let refunds = store.refunds_of(tx_id).await?;
@@ -23,16 +23,6 @@ pub(crate) async fn story(store: &dyn Store, tx_id: TxId) -> Result<Option<Strin
     // Writing to a string cannot fail.
     let _ = write_story(&mut out, &payment, &trail, &refunds, &deliveries);
     Ok(Some(out))
-}
-
-impl crate::Service {
-    /// See `gopay-adapter explain`.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn explain(&self, tx_id: TxId) -> Result<Option<String>, StoreError> {
-        story(self.0.store.as_ref(), tx_id).await
-    }
 }
 
 fn write_story(

@@ -33,7 +33,8 @@ use tokio::sync::Notify;
 
 pub use call::Answer;
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
-pub use directory::{Client, Contract, Directory, hash_password};
+pub use directory::{Client, Contract, Directory, hash_password, is_password_hash};
+pub use explain::story;
 pub use news::NotificationAnswer;
 pub use shopper::{Landing, PageError};
 

@@ -195,14 +195,15 @@ impl Service {
                     return self.resolve(&refund, Err(failure), notes).await;
                 }
                 Tried::Refused(failure) => {
-                    if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true)
-                    {
-                        return self.resolve(&refund, Ok(()), notes).await;
+                    let listed = self.refund_exists(&refund, payment, amount, &mut notes).await;
+                    let settled = self.now().since(refund.created_at) >= SETTLED_AFTER;
+                    match listed {
+                        Some(true) => return self.resolve(&refund, Ok(()), notes).await,
+                        Some(false) if settled => {
+                            return self.resolve(&refund, Err(failure), notes).await;
+                        }
+                        Some(false) | None => break,
                     }
-                    if self.now().since(refund.created_at) >= SETTLED_AFTER {
-                        return self.resolve(&refund, Err(failure), notes).await;
-                    }
-                    break;
                 }
                 Tried::NotSent => {}
                 Tried::Unclear => {

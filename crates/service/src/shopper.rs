@@ -88,6 +88,10 @@ impl Service {
     ) -> Result<Payment, PageError> {
         let tx_id: TxId = tx.parse().map_err(|_| PageError::BadLink)?;
         let payment = self.0.store.payment_get(tx_id).await?.ok_or(PageError::BadLink)?;
+        if self.0.directory.client(&payment.client).is_none() {
+            // Without its secret anybody could make the code.
+            return Err(PageError::BadLink);
+        }
         let secret = self.shared_secret(&payment);
         let expected = hash::page_code(page, tx_id, &payment.redirect_secret, &secret);
         if hash::same_code(&expected, code) { Ok(payment) } else { Err(PageError::BadLink) }

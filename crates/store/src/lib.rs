@@ -15,6 +15,8 @@ use gopay_core::refund::{Refund, RefundRejection, RefundTerms};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub mod engine;
+
 #[cfg(feature = "contract")]
 pub mod contract;
 
@@ -217,10 +219,11 @@ pub struct Totals {
 /// The store. Every method is one transaction; see the crate's description.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Stores a new payment, with its first notes, before anything is sent for it.
+    /// Stores a new payment, with its first notes at its time, before anything is sent for it.
     ///
     /// If the payment has a nonce that its contract used before, nothing is written and the
-    /// earlier payment is returned. [`StoreError::Conflict`] if the id is taken.
+    /// earlier payment is returned, even if the id is taken too. Otherwise
+    /// [`StoreError::Conflict`] if the id is taken.
     async fn payment_create(
         &self,
         payment: &Payment,
@@ -231,7 +234,8 @@ pub trait Store: Send + Sync {
     /// is moved or noted, the notes, and the delivery if one is owed.
     ///
     /// `answer` is stored with the payment if the event moved it and the payment has a nonce.
-    /// For verdicts same and refused only the notes are written.
+    /// For verdicts same and refused only the notes are written, and the payment is returned as
+    /// it is stored. [`StoreError::Missing`] if there is no such payment.
     async fn payment_apply(
         &self,
         tx_id: TxId,
@@ -260,7 +264,8 @@ pub trait Store: Send + Sync {
 
     /// Takes at most `limit` payments whose check is due, oldest first, and sets their next check
     /// by [`Payment::checked`], so that no other worker takes them and none is forgotten if this
-    /// worker dies. Returned as they are after that.
+    /// worker dies. Returned as they are after that. A row that does not parse is put off and
+    /// logged, so that it does not stop the rest.
     async fn payment_claim_due(
         &self,
         now: Timestamp,
@@ -268,9 +273,10 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Payment>, StoreError>;
 
     /// Makes a payment's check due at `at`, if it is not due before and any is planned at all.
+    /// [`StoreError::Missing`] if there is no such payment.
     async fn payment_check_at(&self, tx_id: TxId, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Adds to a payment's trail.
+    /// Adds to a payment's trail. [`StoreError::Missing`] if there is no such payment.
     async fn payment_note(
         &self,
         tx_id: TxId,
@@ -282,7 +288,8 @@ pub trait Store: Send + Sync {
     async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError>;
 
     /// Admits a refund by [`Payment::reserve_refund`] and stores it with its reservation, or
-    /// stores the refusal. A refund whose payment is not the contract's is not stored.
+    /// stores the refusal, with a `refund` record either way. A refund whose payment is not the
+    /// contract's is not stored. [`StoreError::Conflict`] if the id is taken.
     async fn refund_reserve(
         &self,
         refund: &NewRefund<'_>,
@@ -291,6 +298,8 @@ pub trait Store: Send + Sync {
 
     /// Stores a refund's clear outcome by [`Refund::resolve`]; a failure gives its reservation
     /// back. Returns the refund afterwards; a refund that was resolved before stays as it was.
+    /// Writes a `refund` record to the payment's trail if it was not, and the notes always.
+    /// [`StoreError::Missing`] if there is no such refund.
     async fn refund_resolve(
         &self,
         refund_id: RefundId,
@@ -300,6 +309,10 @@ pub trait Store: Send + Sync {
     ) -> Result<Refund, StoreError>;
 
     /// Stores a call that was refused before it reached a payment's rules, as a failed refund.
+    ///
+    /// Its payment need not exist, or may be another contract's; nothing is written to a trail.
+    /// [`StoreError::Conflict`] if the id is taken; [`StoreError::Corrupt`] if the refund has not
+    /// failed, because nothing would be reserved for it.
     async fn refund_record_refused(
         &self,
         refund: &Refund,
@@ -316,7 +329,7 @@ pub trait Store: Send + Sync {
         merchant_refund_id: &str,
     ) -> Result<Found<Refund>, StoreError>;
 
-    /// The refunds of a payment, oldest first.
+    /// The refunds of a payment that its own contract asked for, oldest first.
     async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError>;
 
     /// As [`Store::payment_claim_due`], for unresolved refunds and [`Refund::checked`].
@@ -336,6 +349,11 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Delivery>, StoreError>;
 
     /// Stores how a try ended, with a `delivery_attempt` record of `detail` unless postponed.
+    ///
+    /// `delivery` is as it was claimed. If its lease is over (another worker took it, or an
+    /// operator made it due again), the try is counted and recorded, but only a confirmation
+    /// still changes where the delivery stands; see [`Delivery::after`].
+    /// [`StoreError::Missing`] if there is no such delivery.
     async fn delivery_record(
         &self,
         delivery: &Delivery,
@@ -348,9 +366,11 @@ pub trait Store: Send + Sync {
     async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError>;
 
     /// Makes a payment's last delivery due again, whatever became of it; false if it has none.
+    /// Its tries go on being counted.
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Sums over the whole store. Reads every row: for operators and tests.
+    /// Sums over the whole store; a word that no row has is left out. Reads every row: for
+    /// operators and tests.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
     /// Writes and reads a little, to say whether the store works.

@@ -10,7 +10,7 @@ use crate::ppro::check;
 use crate::ppro::field::Field;
 use crate::ppro::form::Form;
 use crate::ppro::transaction::{Checker, Stopped};
-use crate::rejection::{First, Rejection, Rule};
+use crate::rejection::{First, Rejection, Rule, Subject};
 
 /// Which call it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,12 @@ pub fn tx_type(form: &Form<'_>) -> Option<TxType> {
 /// Reads the parameters of every call.
 ///
 /// # Errors
-/// The first fault, in the order `returnmode`, `txtype`, `login`, `password`, `contractid`.
+/// The first fault, in the order: too many parameters, `returnmode`, `txtype`, `login`, `password`, `contractid`.
 pub fn open<'f>(form: &Form<'f>) -> Result<Envelope<'f>, Rejection> {
+    if let Some(rejection) = form.other_fault().filter(|fault| fault.subject == Subject::Body) {
+        // What was not read may be what would be called missing below.
+        return Err(rejection);
+    }
     let known = |field: Field, rule: Rule| match form.fault(field) {
         Some(rejection) => Err(rejection),
         None => form.get(field).ok_or(Rejection::of(field, rule)),
@@ -237,7 +241,7 @@ pub fn same_specin(form: &Form<'_>, record: &str) -> Result<(), Rejection> {
     }
     for (place, (name, value)) in (0..).zip(form.other_specin()) {
         if differs(name, value) {
-            let subject = crate::rejection::Subject::Other(place);
+            let subject = Subject::Other(place);
             return Err(Rejection { subject, rule: Rule::DiffersFromTransaction });
         }
     }

@@ -147,7 +147,13 @@ fn strict_web_url(value: &str) -> bool {
 /// GoPay adds `order_id` and `result` itself, so it may not bring a `result` of its own
 /// (`docs/midtrans.md`, "Return from the app").
 pub fn app_url(value: &str) -> Result<(), Rule> {
-    length(value, 1, 2_000)?;
+    const CHARS_MAX: u32 = 2_000;
+    // No length is published; this one leaves room in the charge for all the rest.
+    const BYTES_MAX: usize = 4_000;
+    length(value, 1, CHARS_MAX)?;
+    if value.len() > BYTES_MAX {
+        return Err(Rule::TooLong { max: CHARS_MAX / 2, got: chars(value) });
+    }
     if plain_url(value) {
         // Only its query is left to look at.
         return no_result(value);

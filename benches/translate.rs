@@ -1,0 +1,44 @@
+//! The translation, against the obvious way to write it, in one run on one core.
+//!
+//! `cargo bench --bench translate`; the ratios of the two are what is promised, not the times.
+
+mod baseline;
+mod payloads;
+mod product;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gopay_core::ppro::form::Scratch;
+use gopay_core::ppro::transaction::Terms;
+
+fn translate(criterion: &mut Criterion) {
+    let terms = product::charge_terms();
+    let mut scratch = Scratch::new();
+    let mut out = Vec::new();
+    for (name, body) in payloads::all() {
+        let passed = product::translate(&body, Terms::OPEN, &terms, &mut scratch, &mut out);
+        assert_eq!(passed, Ok(()), "{name}");
+        let obvious = baseline::translate(&body, Terms::OPEN, &terms).expect("a good body");
+        assert!(obvious == out, "{name}: the two ways differ");
+
+        let mut group = criterion.benchmark_group(format!("translate/{name}"));
+        let bytes = u64::try_from(body.len()).expect("a short body");
+        group.throughput(Throughput::Bytes(bytes));
+        group.bench_function("product", |bencher| {
+            bencher.iter(|| {
+                let body = black_box(body.as_slice());
+                let done = product::translate(body, Terms::OPEN, &terms, &mut scratch, &mut out);
+                black_box(out.as_slice());
+                done
+            });
+        });
+        group.bench_function("baseline", |bencher| {
+            bencher.iter(|| baseline::translate(black_box(&body), Terms::OPEN, &terms));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, translate);
+criterion_main!(benches);

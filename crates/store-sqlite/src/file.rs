@@ -1,0 +1,275 @@
+//! The database file: its place, its lock, how it is opened, and how it is made durable.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gopay_store::StoreError;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Options;
+use crate::job::down;
+use crate::schema;
+
+/// Distinct statements of the writer, with room.
+const STATEMENTS: usize = 128;
+
+/// Where the database is, as one absolute path however it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+}
+
+/// An error of a file, with what was tried.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {path}", path = path.display())]
+pub(crate) struct FileError<E: std::error::Error + 'static> {
+    what: &'static str,
+    path: PathBuf,
+    source: E,
+}
+
+/// Turns an error into [`StoreError::Down`] that says what was tried with which file.
+pub(crate) fn at<E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+    path: &Path,
+) -> impl FnOnce(E) -> StoreError {
+    let path = path.to_path_buf();
+    move |source| StoreError::Down(Box::new(FileError { what, path, source }))
+}
+
+impl Place {
+    /// Creates the folder if it is missing.
+    pub(crate) fn prepare(path: &Path) -> Result<Self, StoreError> {
+        let name = path.file_name().ok_or_else(|| down("the path of the store names no file"))?;
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            Some(_) | None => Path::new("."),
+        };
+        create_folder(folder).map_err(at("create folder", folder))?;
+        // Another spelling of the path must find the same lock, so links are followed.
+        let path = match fs::canonicalize(path) {
+            Ok(path) => path,
+            Err(_) => fs::canonicalize(folder).map_err(at("find folder", folder))?.join(name),
+        };
+        Ok(Self { path })
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(ending);
+        PathBuf::from(name)
+    }
+
+    /// Keeps other processes out while the file is held. SQLite itself would let them in, and
+    /// two writers would each believe to be the only one.
+    pub(crate) fn lock(&self) -> Result<File, StoreError> {
+        let path = self.beside(".lock");
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
+        let mut file = open.open(&path).map_err(at("open lock file", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(at("lock", &path)(error)),
+            Err(TryLockError::WouldBlock) => {
+                // Who it is helps, but is not needed to say no.
+                let holder = fs::read_to_string(&path).unwrap_or_default();
+                return Err(down(format!(
+                    "{} is in use by process {}, which holds {}; stop it first",
+                    self.path.display(),
+                    holder.trim(),
+                    path.display(),
+                )));
+            }
+        }
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(at("write lock file", &path))?;
+        Ok(file)
+    }
+
+    /// Opens the file for the writer, with the schema of this program and everything durable.
+    /// The caller holds the lock and has no other writer.
+    ///
+    /// Only with `create` may the file be missing: a store that vanished under a running service
+    /// must not come back empty.
+    pub(crate) fn open_writer(
+        &self,
+        options: &Options,
+        create: bool,
+    ) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = if create { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags };
+        let mut db =
+            Connection::open_with_flags(&self.path, flags).map_err(at("open", &self.path))?;
+        schema::check(&db).map_err(|error| self.explain(error))?;
+        tune_writer(&db, options).map_err(at("set up", &self.path))?;
+        self.use_log(&db)?;
+        schema::migrate(&mut db)?;
+        self.settle(&db)?;
+        Ok(db)
+    }
+
+    fn explain(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Down(source) => {
+                down(format!("cannot read {}: {source}", self.path.display()))
+            }
+            StoreError::Busy
+            | StoreError::Conflict
+            | StoreError::Missing { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Schema { .. } => error,
+        }
+    }
+
+    fn use_log(&self, db: &Connection) -> Result<(), StoreError> {
+        let mode: String = db
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+            .map_err(at("write", &self.path))?;
+        if mode == "wal" {
+            return Ok(());
+        }
+        Err(down(format!("{} cannot have a write-ahead log", self.path.display())))
+    }
+
+    /// A connection that cannot write.
+    pub(crate) fn open_reader(&self) -> Result<Connection, StoreError> {
+        let db = open_read_only(&self.path)?;
+        // The cache of a reader holds little across the commits of others.
+        let tuned = tune(&db, Duration::from_secs(2))
+            .and_then(|()| db.pragma_update(None, "cache_size", -4_096));
+        tuned.map_err(at("set up", &self.path))?;
+        Ok(db)
+    }
+
+    /// Makes durable what is visible.
+    ///
+    /// The log may hold commits that were never confirmed by the disk: a process was killed
+    /// before its `fsync`, or the `fsync` failed. After a failure the operating system may take
+    /// the pages for clean and never write them; a later commit would rest on them and be lost
+    /// with them at a power cut. So the log is written again, byte for byte, while no one else
+    /// may write to it, and then moved into the main file.
+    fn settle(&self, db: &Connection) -> Result<(), StoreError> {
+        let log = self.beside("-wal");
+        db.execute_batch("BEGIN IMMEDIATE").map_err(at("lock for writing", &self.path))?;
+        rewrite(&log).map_err(at("write again", &log))?;
+        db.execute_batch("COMMIT").map_err(at("read", &self.path))?;
+        truncate_log(db).map_err(at("copy the log into", &self.path))?;
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        sync_folder(folder).map_err(at("sync folder", folder))
+    }
+}
+
+/// What the writer needs besides.
+fn tune_writer(db: &Connection, options: &Options) -> rusqlite::Result<()> {
+    tune(db, options.busy_timeout)?;
+    // A commit is durable when it returns, not at the next checkpoint.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    // Checkpoints come after the answers of a group, not inside its commit.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // The log is written over from its start after a checkpoint; overwriting blocks costs
+    // less than appending, so it keeps its usual length and only an unusual one is cut.
+    let usual = options.checkpoint_pages.saturating_mul(4096).saturating_mul(2);
+    db.pragma_update(None, "journal_size_limit", usual)?;
+    // 64 MiB: the pages that recent payments are on, with their indexes.
+    db.pragma_update(None, "cache_size", -65_536)?;
+    Ok(())
+}
+
+/// What every connection needs.
+fn tune(db: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    db.busy_timeout(busy_timeout)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // After a failed commit, closing must not copy pages of doubtful worth into the main file.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A plan must not depend on the values bound to it: where a partial index may be used, SQLite
+    // would otherwise compile the statement again for every new value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    // No memory map: through it, a disk that fails is a signal that kills the process; through
+    // a read it is an error.
+    db.pragma_update(None, "mmap_size", 0)?;
+    Ok(())
+}
+
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(at("open", path))
+}
+
+pub(crate) fn schema_version(path: &Path) -> Result<i64, StoreError> {
+    let db = open_read_only(path)?;
+    schema::version(&db).map_err(at("read", path))
+}
+
+/// The length of the log in pages, without doing anything.
+pub(crate) fn log_pages(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_one([], |row| row.get(1))
+}
+
+/// Copies as much of the log as no read needs; the number of pages that had to stay.
+pub(crate) fn checkpoint(db: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = db.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
+    let (pages, copied): (i64, i64) =
+        statement.query_one([], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    Ok(if copied < pages { pages } else { 0 })
+}
+
+fn truncate_log(db: &Connection) -> rusqlite::Result<()> {
+    db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Leaves one file behind, if no read is still going on.
+pub(crate) fn close_writer(db: Connection) {
+    let result = truncate_log(&db)
+        .and_then(|()| db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false))
+        .and_then(|_| db.close().map_err(|(_, error)| error));
+    if let Err(error) = result {
+        tracing::warn!(%error, "the log of the store stays; the next start will take it in");
+    }
+}
+
+/// Writes a file over itself and syncs it. Only the log: closing a descriptor of the main file
+/// would end the locks that SQLite holds on it.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut chunk = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        let read = file.read(&mut chunk)?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(bytes)?;
+        at = file.stream_position()?;
+    }
+    file.sync_all()
+}
+
+/// Creates a folder and those above it, and makes their names durable.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    create_folder(above)?;
+    match fs::create_dir(folder) {
+        // Somebody else may have made it just now; but it may also be a file.
+        Err(_) if folder.is_dir() => {}
+        made => made?,
+    }
+    sync_folder(above)
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

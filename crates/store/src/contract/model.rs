@@ -1,0 +1,396 @@
+//! The store in a few maps behind one lock: the plainest reading of [`Store`]'s description, with
+//! which an engine is compared. It keeps nothing after the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::payment::{Event, Failure, Payment, PaymentState};
+use gopay_core::refund::{Refund, RefundState};
+use gopay_core::time::Timestamp;
+
+use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
+use crate::{
+    Applied, AttemptOutcome, Created, Delivery, DeliveryState, EventRecord, Found, NewRefund, Note,
+    Reserved, Store, StoreError, Totals,
+};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct Model {
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    payments: BTreeMap<TxId, Payment>,
+    trails: BTreeMap<TxId, Vec<EventRecord>>,
+    refunds: BTreeMap<RefundId, Refund>,
+    deliveries: Vec<Delivery>,
+}
+
+impl Model {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rows {
+    fn payment(&mut self, tx_id: TxId) -> Result<&mut Payment, StoreError> {
+        self.payments.get_mut(&tx_id).ok_or(StoreError::Missing { table: "payments" })
+    }
+
+    fn record(&mut self, tx_id: TxId, at: Timestamp, kind: &str, detail: serde_json::Value) {
+        let line = EventRecord { at, kind: kind.to_owned(), detail };
+        self.trails.entry(tx_id).or_default().push(line);
+    }
+
+    fn note(&mut self, tx_id: TxId, notes: &[Note], at: Timestamp) {
+        for note in notes {
+            self.record(tx_id, at, note.kind, note.detail.clone());
+        }
+    }
+
+    fn refund_insert(&mut self, refund: Refund) -> Result<(), StoreError> {
+        if self.refunds.contains_key(&refund.refund_id) {
+            return Err(StoreError::Conflict);
+        }
+        self.refunds.insert(refund.refund_id, refund);
+        Ok(())
+    }
+
+    fn first_of_payment(&self, delivery: &Delivery) -> bool {
+        !self.deliveries.iter().any(|other| {
+            other.tx_id == delivery.tx_id
+                && other.delivery_id < delivery.delivery_id
+                && other.state == DeliveryState::Waiting
+        })
+    }
+}
+
+fn found<T: Clone>(rows: Vec<&T>) -> Found<T> {
+    match rows.as_slice() {
+        [] => Found::None,
+        [one] => Found::One((*one).clone()),
+        _ => Found::Many,
+    }
+}
+
+fn same_reference(stored: Option<&String>, wanted: &str) -> bool {
+    stored.is_some_and(|stored| case_key(stored) == case_key(wanted))
+}
+
+fn count<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word.to_owned()).or_insert(0) += 1;
+    }
+    counts
+}
+
+#[async_trait]
+impl Store for Model {
+    async fn payment_create(
+        &self,
+        payment: &Payment,
+        notes: &[Note],
+    ) -> Result<Created, StoreError> {
+        let mut rows = self.rows();
+        let same_nonce = |other: &&Payment| {
+            payment.nonce.is_some()
+                && other.nonce == payment.nonce
+                && other.contract == payment.contract
+        };
+        if let Some(earlier) = rows.payments.values().find(same_nonce) {
+            return Ok(Created::NonceTaken(Box::new(earlier.clone())));
+        }
+        if rows.payments.contains_key(&payment.tx_id) {
+            return Err(StoreError::Conflict);
+        }
+        rows.payments.insert(payment.tx_id, payment.clone());
+        rows.note(payment.tx_id, notes, payment.created_at);
+        Ok(Created::New)
+    }
+
+    async fn payment_apply(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let mut rows = self.rows();
+        let stored = rows.payment(tx_id)?.clone();
+        let step = engine::payment_apply(stored, event, answer, now);
+        if let Some(detail) = step.record {
+            rows.payments.insert(tx_id, step.applied.payment.clone());
+            rows.record(tx_id, now, KIND_STATE, detail);
+        }
+        rows.note(tx_id, notes, now);
+        if let Some(owed) = step.delivery {
+            let delivery_id = i64::try_from(rows.deliveries.len()).unwrap_or(i64::MAX) + 1;
+            rows.deliveries.push(Delivery {
+                delivery_id,
+                tx_id: owed.tx_id,
+                client: owed.client,
+                url: owed.url,
+                final_at: owed.final_at,
+                attempts: 0,
+                next_attempt_at: now,
+                state: DeliveryState::Waiting,
+            });
+        }
+        Ok(step.applied)
+    }
+
+    async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
+        Ok(self.rows().payments.get(&tx_id).cloned())
+    }
+
+    async fn payment_find(
+        &self,
+        contract: &str,
+        merchant_tx_id: &str,
+    ) -> Result<Found<Payment>, StoreError> {
+        let rows = self.rows();
+        let wanted = |payment: &&Payment| {
+            payment.contract == contract
+                && same_reference(payment.merchant_tx_id.as_ref(), merchant_tx_id)
+        };
+        Ok(found(rows.payments.values().filter(wanted).collect()))
+    }
+
+    async fn payment_find_nonce(
+        &self,
+        contract: &str,
+        nonce: &str,
+    ) -> Result<Option<Payment>, StoreError> {
+        let rows = self.rows();
+        let wanted = |payment: &&Payment| {
+            payment.contract == contract && payment.nonce.as_deref() == Some(nonce)
+        };
+        Ok(rows.payments.values().find(wanted).cloned())
+    }
+
+    async fn payment_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let mut rows = self.rows();
+        let mut due: Vec<&mut Payment> = rows
+            .payments
+            .values_mut()
+            .filter(|payment| payment.next_check_at.is_some_and(|at| at <= now))
+            .collect();
+        due.sort_by_key(|payment| (payment.next_check_at, payment.tx_id));
+        due.truncate(limit);
+        due.iter_mut().for_each(|payment| **payment = payment.checked(now));
+        Ok(due.into_iter().map(|payment| payment.clone()).collect())
+    }
+
+    async fn payment_check_at(&self, tx_id: TxId, at: Timestamp) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        let payment = rows.payment(tx_id)?;
+        payment.next_check_at = payment.next_check_at.map(|planned| planned.min(at));
+        Ok(())
+    }
+
+    async fn payment_note(
+        &self,
+        tx_id: TxId,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        rows.payment(tx_id)?;
+        rows.note(tx_id, notes, now);
+        Ok(())
+    }
+
+    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        Ok(self.rows().trails.get(&tx_id).cloned().unwrap_or_default())
+    }
+
+    async fn refund_reserve(
+        &self,
+        refund: &NewRefund<'_>,
+        now: Timestamp,
+    ) -> Result<Reserved, StoreError> {
+        let mut rows = self.rows();
+        let payment = rows.payments.get(&refund.tx_id).cloned();
+        let Some(payment) = payment.filter(|payment| payment.contract == refund.contract) else {
+            return Ok(Reserved::NoPayment);
+        };
+        let (stored, reserved) = match payment.reserve_refund(refund.order(), refund.terms, now) {
+            Ok((payment, amount)) => {
+                let stored = refund.admitted(amount, now);
+                (stored.clone(), Reserved::Admitted(Box::new(stored), Box::new(payment)))
+            }
+            Err(rejection) => (refund.refused(rejection, now), Reserved::Refused(rejection)),
+        };
+        rows.refund_insert(stored.clone())?;
+        rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(&stored));
+        if let Reserved::Admitted(_, payment) = &reserved {
+            rows.payments.insert(payment.tx_id, (**payment).clone());
+        }
+        Ok(reserved)
+    }
+
+    async fn refund_resolve(
+        &self,
+        refund_id: RefundId,
+        outcome: Result<(), Failure>,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Refund, StoreError> {
+        let mut rows = self.rows();
+        let stored = rows.refunds.get(&refund_id).cloned();
+        let stored = stored.ok_or(StoreError::Missing { table: "refunds" })?;
+        let resolved = stored.resolve(outcome, now);
+        if let Some(refund) = &resolved {
+            rows.refunds.insert(refund_id, refund.clone());
+            if let (RefundState::Failed(_), Some(amount)) = (&refund.state, refund.amount) {
+                let payment = rows.payment(refund.tx_id)?;
+                *payment = payment.release_refund(amount);
+            }
+            rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(refund));
+        }
+        if rows.payments.contains_key(&stored.tx_id) {
+            rows.note(stored.tx_id, notes, now);
+        }
+        Ok(resolved.unwrap_or(stored))
+    }
+
+    async fn refund_record_refused(
+        &self,
+        refund: &Refund,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !matches!(refund.state, RefundState::Failed(_)) {
+            let row = refund.refund_id.to_string();
+            return Err(StoreError::Corrupt { table: "refunds", column: "state", row });
+        }
+        let resolved_at = Some(refund.resolved_at.unwrap_or(now));
+        self.rows().refund_insert(Refund { resolved_at, next_check_at: None, ..refund.clone() })
+    }
+
+    async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
+        Ok(self.rows().refunds.get(&refund_id).cloned())
+    }
+
+    async fn refund_find(
+        &self,
+        contract: &str,
+        merchant_refund_id: &str,
+    ) -> Result<Found<Refund>, StoreError> {
+        let rows = self.rows();
+        let wanted = |refund: &&Refund| {
+            refund.contract == contract
+                && same_reference(refund.merchant_refund_id.as_ref(), merchant_refund_id)
+        };
+        Ok(found(rows.refunds.values().filter(wanted).collect()))
+    }
+
+    async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
+        let rows = self.rows();
+        let Some(payment) = rows.payments.get(&tx_id) else { return Ok(Vec::new()) };
+        let own = |refund: &&Refund| refund.tx_id == tx_id && refund.contract == payment.contract;
+        let mut refunds: Vec<Refund> = rows.refunds.values().filter(own).cloned().collect();
+        refunds.sort_by_key(|refund| (refund.created_at, refund.refund_id));
+        Ok(refunds)
+    }
+
+    async fn refund_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let mut rows = self.rows();
+        let mut due: Vec<&mut Refund> = rows
+            .refunds
+            .values_mut()
+            .filter(|refund| refund.next_check_at.is_some_and(|at| at <= now))
+            .collect();
+        due.sort_by_key(|refund| (refund.next_check_at, refund.refund_id));
+        due.truncate(limit);
+        due.iter_mut().for_each(|refund| **refund = refund.checked(now));
+        Ok(due.into_iter().map(|refund| refund.clone()).collect())
+    }
+
+    async fn delivery_claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut rows = self.rows();
+        let due = |delivery: &&Delivery| {
+            delivery.state == DeliveryState::Waiting
+                && delivery.next_attempt_at <= now
+                && rows.first_of_payment(delivery)
+        };
+        let mut claimed: Vec<Delivery> = rows.deliveries.iter().filter(due).cloned().collect();
+        claimed.sort_by_key(|delivery| (delivery.next_attempt_at, delivery.delivery_id));
+        claimed.truncate(limit);
+        for delivery in &mut claimed {
+            delivery.next_attempt_at = lease_until;
+            let id = delivery.delivery_id;
+            rows.deliveries
+                .iter_mut()
+                .filter(|row| row.delivery_id == id)
+                .for_each(|row| row.clone_from(delivery));
+        }
+        Ok(claimed)
+    }
+
+    async fn delivery_record(
+        &self,
+        delivery: &Delivery,
+        outcome: &AttemptOutcome,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        let row = rows.deliveries.iter_mut().find(|row| row.delivery_id == delivery.delivery_id);
+        let row = row.ok_or(StoreError::Missing { table: "deliveries" })?;
+        *row = row.after(delivery, outcome);
+        let tx_id = row.tx_id;
+        if outcome.counts() {
+            rows.record(tx_id, now, KIND_ATTEMPT, detail);
+        }
+        Ok(())
+    }
+
+    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.rows().deliveries.iter().filter(|row| row.tx_id == tx_id).cloned().collect())
+    }
+
+    async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
+        let mut rows = self.rows();
+        let last = rows.deliveries.iter_mut().rfind(|row| row.tx_id == tx_id);
+        let Some(last) = last else { return Ok(false) };
+        last.state = DeliveryState::Waiting;
+        last.next_attempt_at = now;
+        Ok(true)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        let rows = self.rows();
+        let paid = rows.payments.values().filter(|row| row.state == PaymentState::Succeeded);
+        let back = rows.refunds.values().filter(|row| row.state == RefundState::Succeeded);
+        Ok(Totals {
+            payments: count(rows.payments.values().map(|row| row.state.as_str())),
+            succeeded_sen: paid.filter_map(|row| row.amount).map(|sum| sum.sen().get()).sum(),
+            refunded_sen: back.filter_map(|row| row.amount).map(|sum| sum.sen().get()).sum(),
+            refunds: count(rows.refunds.values().map(|row| row.state.as_str())),
+            deliveries: count(rows.deliveries.iter().map(|row| row.state.as_str())),
+        })
+    }
+
+    async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,276 @@
+//! What every engine does the same way: the steps between reading a row and writing it back.
+//!
+//! Pure, like the rules that they call. An engine reads, asks here, and writes what it is told.
+
+use gopay_core::ids::TxId;
+use gopay_core::money::Rupiah;
+use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
+use gopay_core::refund::{Refund, RefundOrder, RefundRejection, RefundState};
+use gopay_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, NewRefund};
+
+/// The kind of the record of a payment's change of state.
+pub const KIND_STATE: &str = "state";
+/// The kind of the record of a refund's change of state, in the trail of its payment.
+pub const KIND_REFUND: &str = "refund";
+/// The kind of the record of one try of a delivery.
+pub const KIND_ATTEMPT: &str = "delivery_attempt";
+
+/// The form in which a PSP's references are compared: lower case, without regard to context.
+///
+/// Sigma has two small forms, of which [`str::to_lowercase`] picks one by position; here both are
+/// one, so that a reference and its upper-case form always meet.
+///
+/// ```
+/// use gopay_store::engine::case_key;
+/// assert_eq!(case_key("ORDER-ÄΣ"), case_key("order-äς"));
+/// ```
+#[must_use]
+pub fn case_key(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
+}
+
+/// What [`crate::Store::payment_apply`] has to write.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// What to return, and the payment to write if `record` is there.
+    pub applied: Applied,
+    /// The detail of the [`KIND_STATE`] record; none if the event changed nothing.
+    pub record: Option<Value>,
+    /// The delivery to add, if one is owed.
+    pub delivery: Option<OwedDelivery>,
+}
+
+/// A delivery to be added, due at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedDelivery {
+    /// The payment.
+    pub tx_id: TxId,
+    /// The login of the PSP.
+    pub client: String,
+    /// Where to.
+    pub url: String,
+    /// When the final state was reached.
+    pub final_at: Timestamp,
+}
+
+/// Applies an event to a payment as it is stored.
+#[must_use]
+pub fn payment_apply(
+    stored: Payment,
+    event: &Event,
+    answer: Option<&[u8]>,
+    now: Timestamp,
+) -> Application {
+    let before = stored.state;
+    let step = stored.on(event, now);
+    let verdict = step.verdict;
+    if matches!(verdict, Verdict::Same | Verdict::Refused) {
+        let applied = Applied { payment: stored, before, verdict };
+        return Application { applied, record: None, delivery: None };
+    }
+    let mut payment = step.payment;
+    if let (Verdict::Moved, Some(answer), Some(_)) = (verdict, answer, &payment.nonce) {
+        payment.answer = Some(answer.to_vec());
+    }
+    let owed = step.delivery_owed.then(|| payment.notification_url.clone()).flatten();
+    let delivery = owed.map(|url| OwedDelivery {
+        tx_id: payment.tx_id,
+        client: payment.client.clone(),
+        url,
+        final_at: payment.final_at.unwrap_or(now),
+    });
+    let record = Some(state_detail(before, event, verdict, &payment));
+    Application { applied: Applied { payment, before, verdict }, record, delivery }
+}
+
+fn state_detail(before: PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {
+    let mut detail = json!({
+        "from": before.as_str(),
+        "to": after.state.as_str(),
+        "event": event.word(),
+        "verdict": verdict_word(verdict),
+    });
+    if let (Some(failure), Some(members)) = (&after.failure, detail.as_object_mut()) {
+        members.insert("reason".to_owned(), json!(failure.reason.as_str()));
+    }
+    detail
+}
+
+const fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Moved => "moved",
+        Verdict::Noted => "noted",
+        Verdict::Same => "same",
+        Verdict::Refused => "refused",
+    }
+}
+
+/// The detail of the [`KIND_REFUND`] record of a refund that has just come to its state.
+#[must_use]
+pub fn refund_detail(refund: &Refund) -> Value {
+    let mut detail =
+        json!({ "refund_id": refund.refund_id.to_string(), "to": refund.state.as_str() });
+    if let Some(members) = detail.as_object_mut() {
+        if let Some(amount) = refund.amount {
+            members.insert("amount_sen".to_owned(), json!(amount.sen()));
+        }
+        if let RefundState::Failed(failure) = &refund.state {
+            members.insert("reason".to_owned(), json!(failure.reason.as_str()));
+        }
+    }
+    detail
+}
+
+impl<'a> NewRefund<'a> {
+    /// What the payment's rules look at.
+    #[must_use]
+    pub const fn order(&self) -> RefundOrder<'a> {
+        RefundOrder { contract: self.contract, currency: self.currency, amount: self.amount }
+    }
+
+    /// The refund after it was admitted. Its first check is planned as if a worker had just
+    /// looked, but no look is counted.
+    #[must_use]
+    pub fn admitted(&self, amount: Rupiah, now: Timestamp) -> Refund {
+        let refund = self.refund(Some(amount), RefundState::Unresolved, now);
+        Refund { checks: 0, ..refund.checked(now) }
+    }
+
+    /// The refund after it was refused.
+    #[must_use]
+    pub fn refused(&self, rejection: RefundRejection, now: Timestamp) -> Refund {
+        let amount = Rupiah::from_sen(self.amount).ok();
+        let refund = self.refund(amount, RefundState::Failed(rejection.failure()), now);
+        Refund { resolved_at: Some(now), ..refund }
+    }
+
+    fn refund(&self, amount: Option<Rupiah>, state: RefundState, now: Timestamp) -> Refund {
+        Refund {
+            refund_id: self.refund_id,
+            tx_id: self.tx_id,
+            client: self.client.to_owned(),
+            contract: self.contract.to_owned(),
+            merchant_refund_id: self.merchant_refund_id.map(str::to_owned),
+            amount,
+            descriptor: self.descriptor.map(str::to_owned),
+            state,
+            created_at: now,
+            resolved_at: None,
+            next_check_at: None,
+            checks: 0,
+        }
+    }
+}
+
+impl DeliveryState {
+    /// The value of a stable word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Waiting, Self::Delivered, Self::GivenUp]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+}
+
+impl Delivery {
+    /// This stored delivery after a try of it, which began with the claim `claimed`, ended.
+    ///
+    /// A worker may report after its lease was over, when another worker or an operator has set
+    /// another time: then its try counts, but only a confirmation still moves the delivery. A
+    /// confirmed delivery is never tried again because a slower try of it failed.
+    #[must_use]
+    pub fn after(&self, claimed: &Self, outcome: &AttemptOutcome) -> Self {
+        let mut next = self.clone();
+        let lease_holds =
+            self.state == DeliveryState::Waiting && self.next_attempt_at == claimed.next_attempt_at;
+        match outcome {
+            AttemptOutcome::Delivered => next.state = DeliveryState::Delivered,
+            AttemptOutcome::Retry(at) | AttemptOutcome::Postpone(at) if lease_holds => {
+                next.next_attempt_at = *at;
+            }
+            AttemptOutcome::GiveUp if lease_holds => next.state = DeliveryState::GivenUp,
+            AttemptOutcome::Retry(_) | AttemptOutcome::Postpone(_) | AttemptOutcome::GiveUp => {}
+        }
+        if outcome.counts() {
+            next.attempts = self.attempts.saturating_add(1);
+        }
+        next
+    }
+}
+
+impl AttemptOutcome {
+    /// Whether there was a try at all, to be counted and recorded.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        match self {
+            Self::Delivered | Self::Retry(_) | Self::GiveUp => true,
+            Self::Postpone(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_meet_whatever_their_case() {
+        for (one, other, same) in [
+            ("order-1", "ORDER-1", true),
+            ("order-1", "order-2", false),
+            ("Ünïcode-É", "ÜNÏCODE-é", true),
+            ("ΟΔΟΣ", "οδος", true),
+            ("ΟΔΟΣ", "οδοσ", true),
+            ("é", "e", false),
+            ("", "", true),
+        ] {
+            assert_eq!(case_key(one) == case_key(other), same, "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_try_that_outlived_its_lease_only_confirms() {
+        use AttemptOutcome as O;
+        use DeliveryState as S;
+        let time = Timestamp::from_micros;
+        let claimed = Delivery {
+            delivery_id: 1,
+            tx_id: TxId::new(1).unwrap(),
+            client: "psp".into(),
+            url: "https://psp.example/n".into(),
+            final_at: time(0),
+            attempts: 4,
+            next_attempt_at: time(10),
+            state: S::Waiting,
+        };
+        let retaken = Delivery { next_attempt_at: time(20), ..claimed.clone() };
+        let done = Delivery { state: S::Delivered, ..claimed.clone() };
+        let given_up = Delivery { state: S::GivenUp, ..claimed.clone() };
+        for (stored, outcome, state, at, attempts) in [
+            (&claimed, O::Delivered, S::Delivered, 10, 5),
+            (&claimed, O::Retry(time(99)), S::Waiting, 99, 5),
+            (&claimed, O::GiveUp, S::GivenUp, 10, 5),
+            (&claimed, O::Postpone(time(99)), S::Waiting, 99, 4),
+            (&retaken, O::Delivered, S::Delivered, 20, 5),
+            (&retaken, O::Retry(time(99)), S::Waiting, 20, 5),
+            (&retaken, O::GiveUp, S::Waiting, 20, 5),
+            (&retaken, O::Postpone(time(99)), S::Waiting, 20, 4),
+            (&done, O::Retry(time(99)), S::Delivered, 10, 5),
+            (&done, O::GiveUp, S::Delivered, 10, 5),
+            (&given_up, O::Delivered, S::Delivered, 10, 5),
+            (&given_up, O::Postpone(time(99)), S::GivenUp, 10, 4),
+        ] {
+            let after = stored.after(&claimed, &outcome);
+            let case = format!("{outcome:?} on {stored:?}");
+            assert_eq!(after.state, state, "{case}");
+            assert_eq!(after.next_attempt_at, time(at), "{case}");
+            assert_eq!(after.attempts, attempts, "{case}");
+        }
+    }
+}

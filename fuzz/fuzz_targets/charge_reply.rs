@@ -1,0 +1,43 @@
+//! The answer to a charge: "created", "refused" and "denied" are never said lightly.
+#![no_main]
+
+use gopay_core::midtrans::ChargeReply;
+use gopay_core::money::Rupiah;
+use gopay_fuzz::{HTTP, body_code, check_line, check_link, check_refusal, object};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    for http in HTTP {
+        let reply = ChargeReply::parse(http, body);
+        if http >= 500 || body_code(body).is_some_and(|code| code >= 500) && reply.is_ok() {
+            assert_eq!(reply, Ok(ChargeReply::Unclear));
+        }
+        match reply {
+            Ok(ChargeReply::Created(created)) => {
+                assert!(matches!(http, 200 | 201), "created under HTTP {http}");
+                assert!(matches!(body_code(body), None | Some(200 | 201)));
+                assert!((1..=Rupiah::MAX).contains(&created.gross.get()));
+                assert!(!created.order_id.is_empty());
+                check_line(&created.order_id, 64);
+                if let Some(link) = created.deeplink {
+                    check_link(&link);
+                    let sent = object(body).expect("an object").get("actions").cloned();
+                    let sent = sent.expect("a link comes from an action").to_string();
+                    let quoted = serde_json::to_string(&link).expect("a string");
+                    assert!(sent.contains(&quoted), "{link}");
+                }
+            }
+            Ok(ChargeReply::Denied(refusal)) => {
+                assert!((200..300).contains(&http));
+                assert!((200..=202).contains(&refusal.status_code.get()));
+                check_refusal(&refusal);
+            }
+            Ok(ChargeReply::Refused(refusal)) => {
+                assert!((400..500).contains(&refusal.status_code.get()));
+                check_refusal(&refusal);
+            }
+            Ok(ChargeReply::InProgress | ChargeReply::Duplicate | ChargeReply::Unclear)
+            | Err(_) => {}
+        }
+    }
+});

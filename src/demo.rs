@@ -1,0 +1,217 @@
+//! `demo`: everything in one process; `simulate`: the simulator alone.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use gopay_core::payment::Channel;
+use gopay_core::ppro::transaction::Kyc;
+use gopay_core::time::Timestamp;
+use gopay_demo::{Demo, credentials};
+use gopay_service::{Client, Clock, Contract};
+use gopay_simulator::{MovableClock, OffsetClock, SimulatorConfig, SimulatorState};
+use secrecy::SecretString;
+use tokio::task::JoinSet;
+
+use crate::Outcome;
+use crate::cli::{DemoArgs, Role, SimulateArgs};
+use crate::config::{Account, Config, Listen};
+use crate::listen::{self, Stop};
+use crate::serve::{Listeners, build, metrics, run_adapter, runtime};
+
+/// Adapter and simulator go by one clock, which `/simulator/v1/clock` moves.
+#[derive(Debug)]
+struct DemoClock(Arc<OffsetClock>);
+
+impl Clock for DemoClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+const SERVER_KEY: &str = "SB-Mid-server-demo";
+
+pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
+    let temporary = match &args.data {
+        Some(_) => None,
+        None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
+    };
+    let folder = match (&args.data, &temporary) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => PathBuf::from("data"),
+    };
+    runtime()?.block_on(async {
+        let stop = listen::on_signals()?;
+        let (config, listeners, simulator) = bind(&args, folder).await?;
+        let clock = Arc::new(OffsetClock::new());
+        let adapter_url = format!("http://{}/", config.listen.psp);
+        let simulator_url = format!("http://{}", simulator.local_addr()?);
+        let addresses = Addresses {
+            adapter: adapter_url.clone(),
+            admin: format!("http://{}", config.listen.admin),
+            simulator: simulator_url.clone(),
+            store: config.store.display().to_string(),
+        };
+        let mut tasks = JoinSet::new();
+        let settings = SimulatorConfig {
+            base_url: simulator_url.clone(),
+            seed: args.seed,
+            ..SimulatorConfig::default()
+        };
+        let state = SimulatorState::new(settings, clock.clone());
+        let demo = Demo::new(adapter_url, simulator_url)?;
+        let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
+        start_simulator(&mut tasks, state, simulator, router, &stop);
+        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?)?;
+        addresses.print()?;
+        let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
+        listen::finish(tasks, stop).await;
+        ended
+    })
+}
+
+async fn bind(
+    args: &DemoArgs,
+    folder: PathBuf,
+) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
+    let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
+    let listeners = Listeners::bind(&wanted).await?;
+    let simulator = listen::bind(args.simulator_listen).await?;
+    // Port 0 asks for any free port: what was bound counts.
+    let psp = listeners.psp.local_addr()?;
+    let admin = listeners.admin.as_ref().map_or(Ok(psp), tokio::net::TcpListener::local_addr)?;
+    let config = config(Listen { psp, public: psp, admin }, simulator.local_addr()?, folder)?;
+    Ok((config, listeners, simulator))
+}
+
+fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Result<Config> {
+    let mut salt = [0; 16];
+    gopay_service::os_random(&mut salt);
+    let password_hash = gopay_service::hash_password(credentials::PASSWORD, &salt)
+        .map_err(|error| anyhow::anyhow!("cannot hash the demo password: {error}"))?;
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    let default = Config::default();
+    let mut delivery = default.delivery.clone();
+    // Shop and PSP of the demo are on this machine.
+    delivery.allow_private = ["127.0.0.0/8".parse()?, "::1/128".parse()?].to_vec();
+    Ok(Config {
+        base_url: format!("http://{}", listen.public),
+        listen,
+        store: folder.join("gopay.db"),
+        test: Some(Account {
+            base_url: format!("http://{simulator}"),
+            server_key: secret(SERVER_KEY),
+            timeout: std::time::Duration::from_secs(10),
+            connect_timeout: std::time::Duration::from_secs(5),
+            refund_path: gopay_midtrans_client::RefundPath::default(),
+        }),
+        delivery,
+        clients: vec![Client {
+            login: credentials::LOGIN.to_owned(),
+            password_hash: secret(&password_hash),
+            shared_secret: secret(credentials::SHARED_SECRET),
+            notification_secrets: vec![secret(credentials::NOTIFICATION_SECRET)],
+            require_ok_body: false,
+        }],
+        contracts: vec![Contract {
+            id: credentials::CONTRACT.to_owned(),
+            client: credentials::LOGIN.to_owned(),
+            enabled: true,
+            channels: vec![Channel::Test],
+            kyc: Kyc::Verified,
+            notification_url: Some(format!("http://{simulator}/psp/notify")),
+            redirect_url: Some(format!("http://{simulator}/shop/return")),
+            refunds: true,
+        }],
+        ..default
+    })
+}
+
+fn start_simulator(
+    tasks: &mut JoinSet<()>,
+    state: SimulatorState,
+    listener: tokio::net::TcpListener,
+    router: axum::Router,
+    stop: &Stop,
+) {
+    listen::serve(tasks, listener, router, stop);
+    let stopped = listen::stopped(stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {
+            tracing::error!(error = %error, "the simulator cannot send notifications");
+        }
+    });
+}
+
+struct Addresses {
+    adapter: String,
+    admin: String,
+    simulator: String,
+    store: String,
+}
+
+impl Addresses {
+    fn print(&self) -> anyhow::Result<()> {
+        let Self { adapter, admin, simulator, store } = self;
+        let body = gopay_demo::example_body(simulator);
+        writeln!(
+            std::io::stdout().lock(),
+            "gopay-adapter demo is running; stop it with Ctrl-C.
+
+  Simple API      {adapter}
+  shop            {simulator}/shop
+  PSP's receiver  {simulator}/psp/notifications
+  simulator       {simulator}/simulator/v1/transactions
+  health          {admin}/health/ready
+  sums            {admin}/admin/v1/totals
+  store           {store}
+
+  login {login}, password {password}, contractid {contract}, channel {channel}
+  shared secret {shared}, notification secret {notification}
+
+Open a payment of IDR 10,000:
+
+  curl -sS {adapter} -d '{body}'
+
+Then open the REDIRECTURL of the answer (percent-decoded) in a browser.",
+            login = credentials::LOGIN,
+            password = credentials::PASSWORD,
+            contract = credentials::CONTRACT,
+            channel = credentials::CHANNEL,
+            shared = credentials::SHARED_SECRET,
+            notification = credentials::NOTIFICATION_SECRET,
+        )?;
+        std::io::stdout().flush()?;
+        Ok(())
+    }
+}
+
+pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
+    let text = match &args.config {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let mut table: toml::Table = text.parse().context("the simulator's settings are not TOML")?;
+    let own_base_url = table.contains_key("base_url");
+    runtime()?.block_on(async {
+        let stop = listen::on_signals()?;
+        let listener = listen::bind(args.listen).await?;
+        let address = listener.local_addr()?;
+        if !own_base_url {
+            table.insert("base_url".to_owned(), format!("http://{address}").into());
+        }
+        let config: SimulatorConfig =
+            table.try_into().context("the simulator's settings are not valid")?;
+        let state = SimulatorState::new(config, Arc::new(OffsetClock::new()));
+        let mut tasks = JoinSet::new();
+        let router = gopay_simulator::router(state.clone());
+        start_simulator(&mut tasks, state, listener, router, &stop);
+        writeln!(std::io::stdout(), "gopay simulator on http://{address}")?;
+        listen::finish(tasks, stop).await;
+        Ok(Outcome::Done)
+    })
+}

@@ -1,0 +1,282 @@
+//! `serve` and the commands that read its config.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use axum::Router;
+use gopay_http::App;
+use gopay_midtrans_client::{Endpoint, MidtransClient};
+use gopay_outbound::{AddressPolicy, HttpTransport, Transport};
+use gopay_service::{Clock, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams};
+use gopay_store::Store;
+use gopay_store_sqlite::{Options, SqliteStore};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::Outcome;
+use crate::cli::{ConfigArgs, ExplainArgs, Role, ServeArgs};
+use crate::config::{Account, Config, Problem};
+use crate::listen::{self, Stop};
+
+/// The service and what it stands on.
+pub(crate) struct Adapter {
+    pub(crate) service: Service,
+    pub(crate) store: SqliteStore,
+    pub(crate) app: App,
+}
+
+/// The listeners of an adapter, bound; equal addresses share one.
+pub(crate) struct Listeners {
+    pub(crate) psp: TcpListener,
+    /// None if the psp listener serves it too.
+    pub(crate) public: Option<TcpListener>,
+    /// None if another serves it too.
+    pub(crate) admin: Option<TcpListener>,
+    admin_with_public: bool,
+}
+
+impl Listeners {
+    pub(crate) async fn bind(listen: &crate::config::Listen) -> anyhow::Result<Self> {
+        let psp = listen::bind(listen.psp).await?;
+        let own = |address, others: &[std::net::SocketAddr]| !others.contains(&address);
+        let public = if own(listen.public, &[listen.psp]) {
+            Some(listen::bind(listen.public).await?)
+        } else {
+            None
+        };
+        let admin = if own(listen.admin, &[listen.psp, listen.public]) {
+            Some(listen::bind(listen.admin).await?)
+        } else {
+            None
+        };
+        let admin_with_public = listen.admin == listen.public;
+        Ok(Self { psp, public, admin, admin_with_public })
+    }
+
+    /// Starts serving. A worker instance serves the admin routes only.
+    pub(crate) fn serve(self, app: &App, role: Role, tasks: &mut JoinSet<()>, stop: &Stop) {
+        let api = role != Role::Worker;
+        let mut psp = Router::new();
+        let mut public = Router::new();
+        let admin = gopay_http::admin::router(app.clone());
+        if api {
+            psp = psp.merge(gopay_http::psp::router(app.clone()));
+            public = public.merge(gopay_http::public::router(app.clone()));
+        }
+        match self.admin {
+            Some(listener) => listen::serve(tasks, listener, admin, stop),
+            None if self.admin_with_public => public = public.merge(admin),
+            None => psp = psp.merge(admin),
+        }
+        match self.public {
+            Some(listener) => listen::serve(tasks, listener, public, stop),
+            None => psp = psp.merge(public),
+        }
+        listen::serve(tasks, self.psp, psp, stop);
+    }
+}
+
+/// Puts an adapter together.
+pub(crate) fn build(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<Adapter> {
+    let path = config.store.display().to_string();
+    let store = SqliteStore::open(&config.store, Options::default())
+        .with_context(|| format!("cannot open the store {path}"))?;
+    let limits = gopay_http::Limits {
+        call_bytes_max: config.limits.call_bytes,
+        notification_bytes_max: config.limits.notification_bytes,
+        body_timeout: config.limits.body_timeout,
+    };
+    let service = service(config, Arc::new(store.clone()), clock)?;
+    let app = App { service: service.clone(), limits, metrics };
+    Ok(Adapter { service, store, app })
+}
+
+fn service(
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Service> {
+    let notify = format!("{}/midtrans/notification", config.base_url);
+    let receivers =
+        HttpTransport::builder(AddressPolicy::public(config.delivery.allow_private.clone()))
+            .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
+            .build()
+            .context("cannot set up the connections to receivers")?;
+    let upstreams = Upstreams {
+        test: config.test.map(|account| upstream(account, &notify, "test")).transpose()?,
+        live: config.live.map(|account| upstream(account, &notify, "live")).transpose()?,
+    };
+    let mut salt = [0; 32];
+    gopay_service::os_random(&mut salt);
+    Ok(Service::new(Parts {
+        settings: Settings {
+            public_base_url: config.base_url,
+            session: config.limits.session,
+            refund_window: config.limits.refund_window,
+            delivery_schedule: config.delivery.schedule,
+            delivery_timeout: config.delivery.timeout,
+            delivery_concurrency: config.delivery.concurrency,
+            delivery_concurrency_per_receiver: config.delivery.concurrency_per_receiver,
+            checks_per_second: config.limits.checks_per_second,
+            concurrent_calls: config.limits.concurrent_calls,
+            instance: config.instance,
+            rand_pair: true,
+        },
+        directory: Directory::new(config.clients, config.contracts, salt),
+        store,
+        upstreams,
+        receivers: Arc::new(receivers),
+        clock,
+        random: Box::new(gopay_service::os_random),
+    }))
+}
+
+fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstream> {
+    let transport: Arc<dyn Transport> = Arc::new(
+        HttpTransport::builder(AddressPolicy::any())
+            .connect_timeout(account.connect_timeout)
+            .build()
+            .context("cannot set up the connections to Midtrans")?,
+    );
+    let mut endpoint = Endpoint::new(account.base_url, account.server_key.clone());
+    endpoint.timeout = account.timeout;
+    endpoint.refund_path = account.refund_path;
+    endpoint.notification_url = Some(notify.to_owned());
+    let client = MidtransClient::new(transport, endpoint)
+        .with_context(|| format!("the section midtrans.{name} does not work"))?;
+    Ok(Upstream { client, server_key: account.server_key })
+}
+
+/// Installs the recorder of metrics; once a process.
+pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
+}
+
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
+    let config = match read(&args.config)? {
+        Ok(config) => config,
+        Err(no) => return Ok(no),
+    };
+    runtime()?.block_on(async {
+        let stop = listen::on_signals()?;
+        let listeners = Listeners::bind(&config.listen).await?;
+        tracing::info!(
+            psp = %config.listen.psp,
+            public = %config.listen.public,
+            admin = %config.listen.admin,
+            role = ?args.role,
+            "ready"
+        );
+        let adapter = build(config, Arc::new(SystemClock), metrics()?)?;
+        run_adapter(adapter, listeners, args.role, stop).await
+    })
+}
+
+/// Runs an adapter to its stop, then closes the store.
+pub(crate) async fn run_adapter(
+    adapter: Adapter,
+    listeners: Listeners,
+    role: Role,
+    stop: Stop,
+) -> anyhow::Result<Outcome> {
+    let Adapter { service, store, app } = adapter;
+    let mut tasks = JoinSet::new();
+    listeners.serve(&app, role, &mut tasks, &stop);
+    if role != Role::Api {
+        tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
+    }
+    listen::finish(tasks, stop).await;
+    drop((service, app));
+    store.close().await.context("closing the store")?;
+    Ok(Outcome::Done)
+}
+
+/// Reads a config; prints its problems and answers "no" if it has any.
+fn read(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
+    match crate::config::read(&args.config) {
+        Ok(config) => Ok(Ok(config)),
+        Err(problems) => {
+            report(&args.config, &problems)?;
+            Ok(Err(Outcome::No))
+        }
+    }
+}
+
+fn report(path: &Path, problems: &[Problem]) -> anyhow::Result<()> {
+    let mut out = std::io::stderr().lock();
+    for problem in problems {
+        writeln!(out, "{}: {problem}", path.display())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn check_config(args: &ConfigArgs) -> anyhow::Result<Outcome> {
+    match read(args)? {
+        Ok(_) => {
+            writeln!(std::io::stdout(), "{}: valid", args.config.display())?;
+            Ok(Outcome::Done)
+        }
+        Err(no) => Ok(no),
+    }
+}
+
+pub(crate) fn migrate(args: &ConfigArgs) -> anyhow::Result<Outcome> {
+    let config = match read(args)? {
+        Ok(config) => config,
+        Err(no) => return Ok(no),
+    };
+    let store = SqliteStore::open(&config.store, Options::default())
+        .with_context(|| format!("cannot open the store {}", config.store.display()))?;
+    runtime()?.block_on(store.close())?;
+    let version = SqliteStore::schema_version(&config.store)?;
+    writeln!(std::io::stdout(), "{}: schema version {version}", config.store.display())?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn hash_password() -> anyhow::Result<Outcome> {
+    const PASSWORD_BYTES_MAX: u64 = 1_024;
+    let mut password = String::new();
+    std::io::stdin().lock().take(PASSWORD_BYTES_MAX + 1).read_to_string(&mut password)?;
+    let password = password.trim_end_matches(['\n', '\r']);
+    if password.is_empty() || password.len() > 1_024 {
+        return Err(anyhow!("standard input: a password of 1 to 1024 bytes is wanted"));
+    }
+    let mut salt = [0; 16];
+    gopay_service::os_random(&mut salt);
+    let hash = gopay_service::hash_password(password, &salt)
+        .map_err(|error| anyhow!("cannot hash the password: {error}"))?;
+    writeln!(std::io::stdout(), "{hash}")?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
+    let config = match read(&args.config)? {
+        Ok(config) => config,
+        Err(no) => return Ok(no),
+    };
+    let store = SqliteStore::open_read_only(&config.store)
+        .with_context(|| format!("cannot open the store {}", config.store.display()))?;
+    let story = runtime()?.block_on(gopay_service::story(&store, args.txid))?;
+    match story {
+        Some(story) => {
+            std::io::stdout().write_all(story.as_bytes())?;
+            Ok(Outcome::Done)
+        }
+        None => {
+            writeln!(std::io::stderr(), "the store has no transaction {}", args.txid)?;
+            Ok(Outcome::No)
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Drives the built program as a PSP, a shopper and an operator would: over HTTP, from outside.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// A running `gopay-adapter demo`, ended when dropped.
+pub struct Demo {
+    child: Child,
+    pub adapter: String,
+    pub admin: String,
+    pub simulator: String,
+    pub http: reqwest::Client,
+}
+
+/// An answer in urlencodeext form, decoded.
+pub type Answer = BTreeMap<String, String>;
+
+impl Demo {
+    /// Starts the program on free ports and waits until it is ready.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(args: &[&str]) -> Self {
+        let any = "127.0.0.1:0";
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+            .args(["--log", "warn", "demo", "--listen", any])
+            .args(["--admin-listen", any, "--simulator-listen", any])
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut address = |label: &str| {
+            let line = lines
+                .by_ref()
+                .map(|line| line.expect("text"))
+                .find(|line| line.trim_start().starts_with(label))
+                .unwrap_or_else(|| panic!("the program prints `{label}`"));
+            let url = line.split_whitespace().find(|word| word.starts_with("http")).expect("a URL");
+            let after_scheme = url.find("://").expect("a scheme") + 3;
+            let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
+            url[..end].to_owned()
+        };
+        let adapter = address("Simple API");
+        let simulator = address("simulator");
+        let admin = address("health");
+        // Keep reading, or the program would block on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(64)
+            .build()
+            .expect("a client");
+        let demo = Self { child, adapter, admin, simulator, http };
+        demo.eventually("ready", async || {
+            demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
+        })
+        .await;
+        demo
+    }
+
+    /// Sends a raw body to the Simple API; status and text.
+    pub async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, String) {
+        let url = format!("{}/", self.adapter);
+        let answer = self.http.post(url).body(body).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// Calls the Simple API with the demo credentials.
+    pub async fn call(&self, txtype: &str, pairs: &[(&str, &str)]) -> Answer {
+        let (status, text) = self.post(body(txtype, pairs)).await;
+        assert_eq!(status, 200, "{text}");
+        decode(&text)
+    }
+
+    /// A TRANSACTION of PPRO's example with some pairs changed; an empty list changes nothing.
+    pub async fn transaction(&self, changes: &[(&str, &str)]) -> Answer {
+        let pairs = example(changes);
+        let pairs: Vec<(&str, &str)> =
+            pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.call("TRANSACTION", &pairs).await
+    }
+
+    /// Opens a payment that is pending; its TXID.
+    pub async fn pending(&self) -> String {
+        let answer = self.transaction(&[]).await;
+        assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
+        answer["TXID"].clone()
+    }
+
+    /// Opens a payment and pays it; its TXID.
+    pub async fn paid(&self) -> String {
+        let txid = self.pending().await;
+        self.wallet(&txid, "pay", json!({})).await;
+        self.until_status(&txid, "SUCCEEDED").await;
+        txid
+    }
+
+    pub async fn status(&self, txid: &str) -> Answer {
+        self.call("GETTXSTATUS", &[("txid", txid)]).await
+    }
+
+    pub async fn until_status(&self, txid: &str, status: &str) -> Answer {
+        self.eventually(&format!("{txid} {status}"), async || {
+            self.status(txid).await["STATUS"] == status
+        })
+        .await;
+        self.status(txid).await
+    }
+
+    pub async fn refund(&self, txid: &str, sen: u64) -> Answer {
+        let sen = sen.to_string();
+        self.call("REFUND", &[("txid", txid), ("currency", "IDR"), ("amount", &sen)]).await
+    }
+
+    /// A wallet or provider action at the simulator: `pay`, `decline`, `deny`, `expire`, ...
+    pub async fn wallet(&self, txid: &str, action: &str, options: Value) -> Value {
+        self.simulate("POST", &format!("transactions/{txid}/{action}"), options).await
+    }
+
+    /// What the simulator holds of a transaction.
+    pub async fn upstream(&self, txid: &str) -> Value {
+        self.simulate("GET", &format!("transactions/{txid}"), Value::Null).await
+    }
+
+    pub async fn fault(&self, fault: Value) {
+        self.simulate("POST", "faults", fault).await;
+    }
+
+    pub async fn advance(&self, span: &str) {
+        self.simulate("POST", "clock", json!({"advance": span})).await;
+    }
+
+    /// A call of the simulator's control interface.
+    pub async fn simulate(&self, method: &str, path: &str, body: Value) -> Value {
+        let method = method.parse().expect("a method");
+        let url = format!("{}/simulator/v1/{path}", self.simulator);
+        let mut request = self.http.request(method, url);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("the simulator answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("text");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The adapter's sums.
+    pub async fn totals(&self) -> Value {
+        let (status, text) = self.get(&format!("{}/admin/v1/totals", self.admin)).await;
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// Notifications that the demo's PSP received about a transaction, oldest first.
+    pub async fn received(&self, txid: &str) -> Vec<Value> {
+        let (_, text) = self.get(&format!("{}/psp/notifications.json", self.simulator)).await;
+        let all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+        all.into_iter().filter(|one| one["txid"] == txid).collect()
+    }
+
+    pub async fn get(&self, url: &str) -> (u16, String) {
+        match self.http.get(url).send().await {
+            Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+            Err(_) => (0, String::new()),
+        }
+    }
+
+    /// A browser's GET: status, `Location`, page.
+    pub async fn browse(&self, url: &str, agent: &str) -> (u16, String, String) {
+        let answer = self.http.get(url).header("user-agent", agent).send().await.expect("a page");
+        let location =
+            answer.headers().get("location").map(|value| value.to_str().expect("text").to_owned());
+        let status = answer.status().as_u16();
+        (status, location.unwrap_or_default(), answer.text().await.unwrap_or_default())
+    }
+
+    /// Nothing is owed to anybody any more.
+    pub async fn until_outbox_empty(&self) {
+        self.eventually("the outbox is empty", async || {
+            self.totals().await["deliveries"].get("waiting").is_none_or(|count| count == 0)
+        })
+        .await;
+    }
+
+    /// Waits until something holds; the bound only ends a test that has failed.
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let began = Instant::now();
+        while !holds().await {
+            assert!(began.elapsed() < Duration::from_secs(60), "still waiting for: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A form body with the demo credentials.
+pub fn body(txtype: &str, pairs: &[(&str, &str)]) -> String {
+    let common = [
+        ("returnmode", "urlencodeext"),
+        ("txtype", txtype),
+        ("login", "testclient"),
+        ("password", "test123"),
+        ("contractid", "TESTCONTRACT"),
+    ];
+    encode(common.iter().chain(pairs).copied())
+}
+
+pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+pub fn decode(text: &str) -> Answer {
+    let mut answer = Answer::new();
+    for (key, value) in form_urlencoded::parse(text.as_bytes()) {
+        let earlier = answer.insert(key.into_owned(), value.into_owned());
+        assert!(earlier.is_none(), "a key twice in {text}");
+    }
+    answer
+}
+
+/// PPRO's published order, without the common pairs; `changes` replace, add, or (`"-"`) remove.
+pub fn example(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let cart = r#"[{"name":"table","price":"2000.00","quantity":2},{"name":"Laptop 2.0","price":"3000.00","quantity":2}]"#;
+    let mut pairs: Vec<(String, String)> = [
+        ("tag", "gopay"),
+        ("countrycode", "ID"),
+        ("currency", "IDR"),
+        ("amount", "1000000"),
+        ("channel", "testchannel"),
+        ("accountholdername", "Siti Rahma"),
+        ("transientin.orderitems", cart),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    for (name, value) in changes {
+        pairs.retain(|(other, _)| other != name);
+        if *value != "-" {
+            pairs.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
+    pairs
+}
