@@ -10,11 +10,21 @@ use serde_json::{Value, json};
 
 /// A running `gopay-adapter demo`, ended when dropped.
 pub struct Demo {
-    child: Child,
+    _child: Running,
     pub adapter: String,
     pub admin: String,
     pub simulator: String,
     pub http: reqwest::Client,
+}
+
+/// A program that ends with the test, also when the test fails early.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// An answer in urlencodeext form, decoded.
@@ -27,15 +37,17 @@ impl Demo {
     }
 
     pub async fn start_with(args: &[&str]) -> Self {
+        gopay_outbound::install_crypto();
         let any = "127.0.0.1:0";
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
             .args(["--log", "warn", "demo", "--listen", any])
             .args(["--admin-listen", any, "--simulator-listen", any])
             .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut child = Running(child);
+        let mut lines = BufReader::new(child.0.stdout.take().expect("piped")).lines();
         let mut address = |label: &str| {
             let line = lines
                 .by_ref()
@@ -57,7 +69,7 @@ impl Demo {
             .pool_max_idle_per_host(64)
             .build()
             .expect("a client");
-        let demo = Self { child, adapter, admin, simulator, http };
+        let demo = Self { _child: child, adapter, admin, simulator, http };
         demo.eventually("ready", async || {
             demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
         })
@@ -197,13 +209,6 @@ impl Demo {
             assert!(began.elapsed() < Duration::from_secs(60), "still waiting for: {what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
