@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// A running `gopay-adapter demo`, ended when dropped.
-pub struct Demo {
+pub(crate) struct Demo {
     _child: Running,
-    pub adapter: String,
-    pub admin: String,
-    pub simulator: String,
-    pub http: reqwest::Client,
+    pub(crate) adapter: String,
+    pub(crate) admin: String,
+    pub(crate) simulator: String,
+    pub(crate) http: reqwest::Client,
 }
 
 /// A program that ends with the test, also when the test fails early.
-pub struct Running(pub Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -28,15 +28,15 @@ impl Drop for Running {
 }
 
 /// An answer in urlencodeext form, decoded.
-pub type Answer = BTreeMap<String, String>;
+pub(crate) type Answer = BTreeMap<String, String>;
 
 impl Demo {
     /// Starts the program on free ports and waits until it is ready.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    pub async fn start_with(args: &[&str]) -> Self {
+    pub(crate) async fn start_with(args: &[&str]) -> Self {
         gopay_outbound::install_crypto();
         let any = "127.0.0.1:0";
         let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
@@ -78,21 +78,21 @@ impl Demo {
     }
 
     /// Sends a raw body to the Simple API; status and text.
-    pub async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, String) {
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, String) {
         let url = format!("{}/", self.adapter);
         let answer = self.http.post(url).body(body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
     /// Calls the Simple API with the demo credentials.
-    pub async fn call(&self, txtype: &str, pairs: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn call(&self, txtype: &str, pairs: &[(&str, &str)]) -> Answer {
         let (status, text) = self.post(body(txtype, pairs)).await;
         assert_eq!(status, 200, "{text}");
         decode(&text)
     }
 
     /// A TRANSACTION of PPRO's example with some pairs changed; an empty list changes nothing.
-    pub async fn transaction(&self, changes: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn transaction(&self, changes: &[(&str, &str)]) -> Answer {
         let pairs = example(changes);
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -100,25 +100,25 @@ impl Demo {
     }
 
     /// Opens a payment that is pending; its TXID.
-    pub async fn pending(&self) -> String {
+    pub(crate) async fn pending(&self) -> String {
         let answer = self.transaction(&[]).await;
         assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
         answer["TXID"].clone()
     }
 
     /// Opens a payment and pays it; its TXID.
-    pub async fn paid(&self) -> String {
+    pub(crate) async fn paid(&self) -> String {
         let txid = self.pending().await;
         self.wallet(&txid, "pay", json!({})).await;
         self.until_status(&txid, "SUCCEEDED").await;
         txid
     }
 
-    pub async fn status(&self, txid: &str) -> Answer {
+    pub(crate) async fn status(&self, txid: &str) -> Answer {
         self.call("GETTXSTATUS", &[("txid", txid)]).await
     }
 
-    pub async fn until_status(&self, txid: &str, status: &str) -> Answer {
+    pub(crate) async fn until_status(&self, txid: &str, status: &str) -> Answer {
         self.eventually(&format!("{txid} {status}"), async || {
             self.status(txid).await["STATUS"] == status
         })
@@ -126,31 +126,31 @@ impl Demo {
         self.status(txid).await
     }
 
-    pub async fn refund(&self, txid: &str, sen: u64) -> Answer {
+    pub(crate) async fn refund(&self, txid: &str, sen: u64) -> Answer {
         let sen = sen.to_string();
         self.call("REFUND", &[("txid", txid), ("currency", "IDR"), ("amount", &sen)]).await
     }
 
     /// A wallet or provider action at the simulator: `pay`, `decline`, `deny`, `expire`, ...
-    pub async fn wallet(&self, txid: &str, action: &str, options: Value) -> Value {
+    pub(crate) async fn wallet(&self, txid: &str, action: &str, options: Value) -> Value {
         self.simulate("POST", &format!("transactions/{txid}/{action}"), options).await
     }
 
     /// What the simulator holds of a transaction.
-    pub async fn upstream(&self, txid: &str) -> Value {
+    pub(crate) async fn upstream(&self, txid: &str) -> Value {
         self.simulate("GET", &format!("transactions/{txid}"), Value::Null).await
     }
 
-    pub async fn fault(&self, fault: Value) {
+    pub(crate) async fn fault(&self, fault: Value) {
         self.simulate("POST", "faults", fault).await;
     }
 
-    pub async fn advance(&self, span: &str) {
+    pub(crate) async fn advance(&self, span: &str) {
         self.simulate("POST", "clock", json!({"advance": span})).await;
     }
 
     /// A call of the simulator's control interface.
-    pub async fn simulate(&self, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn simulate(&self, method: &str, path: &str, body: Value) -> Value {
         let method = method.parse().expect("a method");
         let url = format!("{}/simulator/v1/{path}", self.simulator);
         let mut request = self.http.request(method, url);
@@ -165,20 +165,20 @@ impl Demo {
     }
 
     /// The adapter's sums.
-    pub async fn totals(&self) -> Value {
+    pub(crate) async fn totals(&self) -> Value {
         let (status, text) = self.get(&format!("{}/admin/v1/totals", self.admin)).await;
         assert_eq!(status, 200, "{text}");
         serde_json::from_str(&text).expect("JSON")
     }
 
     /// Notifications that the demo's PSP received about a transaction, oldest first.
-    pub async fn received(&self, txid: &str) -> Vec<Value> {
+    pub(crate) async fn received(&self, txid: &str) -> Vec<Value> {
         let (_, text) = self.get(&format!("{}/psp/notifications.json", self.simulator)).await;
         let all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
         all.into_iter().filter(|one| one["txid"] == txid).collect()
     }
 
-    pub async fn get(&self, url: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, url: &str) -> (u16, String) {
         match self.http.get(url).send().await {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),
@@ -186,7 +186,7 @@ impl Demo {
     }
 
     /// A browser's GET: status, `Location`, page.
-    pub async fn browse(&self, url: &str, agent: &str) -> (u16, String, String) {
+    pub(crate) async fn browse(&self, url: &str, agent: &str) -> (u16, String, String) {
         let answer = self.http.get(url).header("user-agent", agent).send().await.expect("a page");
         let location =
             answer.headers().get("location").map(|value| value.to_str().expect("text").to_owned());
@@ -195,7 +195,7 @@ impl Demo {
     }
 
     /// Nothing is owed to anybody any more.
-    pub async fn until_outbox_empty(&self) {
+    pub(crate) async fn until_outbox_empty(&self) {
         self.eventually("the outbox is empty", async || {
             self.totals().await["deliveries"].get("waiting").is_none_or(|count| count == 0)
         })
@@ -203,7 +203,7 @@ impl Demo {
     }
 
     /// Waits until something holds; the bound only ends a test that has failed.
-    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
+    pub(crate) async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let began = Instant::now();
         while !holds().await {
             assert!(began.elapsed() < Duration::from_secs(60), "still waiting for: {what}");
@@ -213,7 +213,7 @@ impl Demo {
 }
 
 /// A form body with the demo credentials.
-pub fn body(txtype: &str, pairs: &[(&str, &str)]) -> String {
+pub(crate) fn body(txtype: &str, pairs: &[(&str, &str)]) -> String {
     let common = [
         ("returnmode", "urlencodeext"),
         ("txtype", txtype),
@@ -224,11 +224,11 @@ pub fn body(txtype: &str, pairs: &[(&str, &str)]) -> String {
     encode(common.iter().chain(pairs).copied())
 }
 
-pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-pub fn decode(text: &str) -> Answer {
+pub(crate) fn decode(text: &str) -> Answer {
     let mut answer = Answer::new();
     for (key, value) in form_urlencoded::parse(text.as_bytes()) {
         let earlier = answer.insert(key.into_owned(), value.into_owned());
@@ -238,7 +238,7 @@ pub fn decode(text: &str) -> Answer {
 }
 
 /// PPRO's published order, without the common pairs; `changes` replace, add, or (`"-"`) remove.
-pub fn example(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn example(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     let cart = r#"[{"name":"table","price":"2000.00","quantity":2},{"name":"Laptop 2.0","price":"3000.00","quantity":2}]"#;
     let mut pairs: Vec<(String, String)> = [
         ("tag", "gopay"),
