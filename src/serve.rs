@@ -172,14 +172,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         let stop = listen::on_signals()?;
         let listeners = Listeners::bind(&config.listen).await?;
+        let listen = config.listen.clone();
+        let adapter = build(config, Arc::new(SystemClock), metrics()?)?;
         tracing::info!(
-            psp = %config.listen.psp,
-            public = %config.listen.public,
-            admin = %config.listen.admin,
+            psp = %listen.psp,
+            public = %listen.public,
+            admin = %listen.admin,
             role = ?args.role,
             "ready"
         );
-        let adapter = build(config, Arc::new(SystemClock), metrics()?)?;
         run_adapter(adapter, listeners, args.role, stop).await
     })
 }

@@ -374,6 +374,15 @@ impl Payment {
         next
     }
 
+    /// A parameter of the call as it was sent, at most 64 characters of it, if it was kept.
+    #[must_use]
+    pub fn sent(&self, name: &str) -> Option<String> {
+        const SHOWN_MAX: usize = 64;
+        let request: serde_json::Value = serde_json::from_str(&self.request).ok()?;
+        let value = request.get(name)?.as_str()?;
+        Some(crate::text::cut(value, SHOWN_MAX).to_owned())
+    }
+
     /// Whether the session is over at `now`.
     #[must_use]
     pub fn session_over(&self, now: Timestamp) -> bool {

@@ -52,8 +52,12 @@ impl Service {
                 let rejection =
                     rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
                 refuse(&mut payment, rejection.failure());
-                let detail =
-                    json!({"code": rejection.code(), "field": rejection.subject.to_string()});
+                let detail = json!({
+                    "code": rejection.code(),
+                    "field": rejection.subject.to_string(),
+                    "wanted": rejection.wanted(),
+                    "source": rejection.source(),
+                });
                 Draft { payment, charge: None, notes: vec![note("refused", detail)] }
             }
         }

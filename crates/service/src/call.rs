@@ -56,22 +56,24 @@ impl Service {
     /// The use case runs to its end even if the caller goes away: a charge that was sent must be
     /// booked.
     pub async fn call(&self, body: Bytes) -> Answer {
-        let Ok(permit) = self.0.calls.try_acquire() else {
+        let Ok(permit) = self.0.calls.clone().try_acquire_owned() else {
             return Answer { overloaded: true, ..self.answer(&overload(&body)) };
         };
-        // The permit counts while the caller waits; the task outlives it only if the caller left.
         let service = self.clone();
         let copy = body.clone();
-        let task = tokio::spawn(async move { service.run(copy).await });
-        let answer = match task.await {
+        let task = tokio::spawn(async move {
+            let answer = service.run(copy).await;
+            // Held by the work, not by the caller, who may have left.
+            drop(permit);
+            answer
+        });
+        match task.await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(error = %error, "a call ended in a bug");
                 self.answer(&crashed(&body))
             }
-        };
-        drop(permit);
-        answer
+        }
     }
 
     /// The answer to a body that is larger than allowed.

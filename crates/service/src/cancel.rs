@@ -44,7 +44,15 @@ impl Service {
         }
         let (event, notes) = self.close(&payment, Close::Cancel).await;
         match self.apply(payment.tx_id, &event, None, &notes).await {
-            Ok(applied) => self.cancelled(&applied.payment),
+            Ok(applied) => {
+                if applied.payment.state == PaymentState::Pending
+                    && let Err(error) = self.look_again_soon(payment.tx_id).await
+                {
+                    // A worker comes by anyway, only later.
+                    crate::call::log_trouble(&error);
+                }
+                self.cancelled(&applied.payment)
+            }
             Err(error) => status_trouble(&error),
         }
     }

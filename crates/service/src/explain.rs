@@ -7,8 +7,14 @@ use std::fmt::Write as _;
 use gopay_core::ids::TxId;
 use gopay_core::payment::Payment;
 use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::{Form, Scratch};
+use gopay_core::ppro::reply::encode;
+use gopay_core::ppro::transaction::{self, Terms};
 use gopay_core::refund::{Refund, RefundState};
+use gopay_core::rejection::First;
+use gopay_core::translate::{ChargeTerms, charge};
 use gopay_store::{Delivery, EventRecord, Store, StoreError};
+use serde_json::{Value, json};
 
 /// Tells the story of a transaction; none if the store does not have it.
 ///
@@ -62,6 +68,10 @@ fn write_story(
     for (name, value) in &request {
         writeln!(out, "  {name} = {}", masked(name, value))?;
     }
+    if let Some(charge) = charge_sent(payment, trail, &request) {
+        writeln!(out, "\nCharge sent to Midtrans (rebuilt from what is kept)")?;
+        writeln!(out, "  {charge}")?;
+    }
     writeln!(out, "\nWhat happened")?;
     for record in trail {
         writeln!(out, "  {}  {}  {}", record.at, record.kind, record.detail)?;
@@ -107,6 +117,50 @@ fn write_story(
         )?;
     }
     Ok(())
+}
+
+/// The charge, rebuilt from the stored call. The cart is not kept: one line stands for it.
+fn charge_sent(
+    payment: &Payment,
+    trail: &[EventRecord],
+    request: &BTreeMap<String, String>,
+) -> Option<Value> {
+    let amount = payment.amount?;
+    let accepted = trail.iter().find(|record| record.kind == "accepted")?;
+    let items = accepted.detail.get("items").and_then(Value::as_u64).unwrap_or(0);
+    let cart = json!([{
+        "name": format!("({items} items, not kept)"),
+        "price": amount.decimal_text(),
+        "quantity": 1,
+    }]);
+    let mut body = format!("{}={}", Field::Orderitems.name(), encode(&cart.to_string()));
+    for (name, value) in request {
+        let _ = write!(body, "&{}={}", encode(name), encode(value));
+    }
+    let mut scratch = Scratch::new();
+    let (form, cart) = Form::decode(body.as_bytes(), &mut scratch);
+    let order = transaction::check(&form, cart, Terms::OPEN, &mut First::default())?;
+    let terms = ChargeTerms {
+        order_id: payment.tx_id,
+        order_time: payment.created_at,
+        session: payment.deadline_at.since(payment.created_at),
+        return_url: "(our return page)",
+    };
+    let mut bytes = Vec::new();
+    charge(&order, &terms, &mut bytes);
+    let mut charge: Value = serde_json::from_slice(&bytes).ok()?;
+    mask(charge.get_mut("customer_details")?);
+    Some(charge)
+}
+
+/// Replaces every text by its length.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = format!("({} characters)", text.chars().count()),
+        Value::Object(members) => members.values_mut().for_each(mask),
+        Value::Array(entries) => entries.iter_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Shows how long a personal value is and nothing of it. Parameters that we do not know may be

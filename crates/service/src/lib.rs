@@ -131,7 +131,7 @@ struct Inner {
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     mint: clock::Mint,
-    calls: tokio::sync::Semaphore,
+    calls: Arc<tokio::sync::Semaphore>,
     /// Woken when a delivery or an early check is owed.
     wake: Notify,
 }
@@ -142,7 +142,7 @@ impl Service {
     pub fn new(parts: Parts) -> Self {
         let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
         let mint = clock::Mint::new(settings.instance, random, settings.rand_pair);
-        let calls = tokio::sync::Semaphore::new(settings.concurrent_calls);
+        let calls = Arc::new(tokio::sync::Semaphore::new(settings.concurrent_calls));
         let wake = Notify::new();
         Self(Arc::new(Inner {
             settings,

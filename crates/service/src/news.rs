@@ -170,7 +170,7 @@ impl Service {
         Ok(NotificationAnswer::Done)
     }
 
-    async fn look_again_soon(&self, tx_id: TxId) -> Result<(), StoreError> {
+    pub(crate) async fn look_again_soon(&self, tx_id: TxId) -> Result<(), StoreError> {
         const SOON: Duration = Duration::from_secs(10);
         let at = self.now().after(SOON);
         self.insist(|| self.0.store.payment_check_at(tx_id, at)).await

@@ -62,9 +62,9 @@ pub struct Options {
     pub queue: usize,
     /// Steps in one commit at most: bounds the wait of the first step of a group for the last.
     pub group_max: usize,
-    /// How long the writer waits for a group to become as large as the one before. Callers that
-    /// were answered together tend to come back together; without the wait, the first of them
-    /// would have a commit of its own.
+    /// How long the writer waits at most for the callers of the group before. Those who were
+    /// answered together tend to come back together; without the wait, the first of them would
+    /// have a commit of its own. It never waits longer than a quarter of a commit.
     pub linger: Duration,
     /// Threads that read.
     pub readers: usize,
@@ -79,10 +79,10 @@ impl Default for Options {
         Self {
             queue: 4096,
             group_max: 1024,
-            linger: Duration::from_micros(300),
+            linger: Duration::from_millis(2),
             readers: 2,
             busy_timeout: Duration::from_secs(2),
-            checkpoint_pages: 8192,
+            checkpoint_pages: 16_384,
         }
     }
 }

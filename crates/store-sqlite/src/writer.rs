@@ -16,6 +16,10 @@ use crate::job::{Job, Shared, recovering};
 /// How long to wait between attempts to open the file again. What comes meanwhile is answered.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
+/// The writer waits for more callers at most for this part of the time that a commit takes. A wait
+/// that finds nobody makes a step later by that part; one that does saves a whole commit.
+const LINGER_SHARE: u32 = 4;
+
 pub(crate) fn start(
     shared: &Arc<Shared>,
     jobs: Receiver<Box<dyn Job>>,
@@ -24,8 +28,15 @@ pub(crate) fn start(
     options: Options,
 ) -> Result<JoinHandle<()>, StoreError> {
     let checkpoint_at = options.checkpoint_pages;
-    let writer =
-        Writer { shared: Arc::clone(shared), jobs, options, expected: 1, checkpoint_at, lock };
+    let writer = Writer {
+        shared: Arc::clone(shared),
+        jobs,
+        options,
+        callers: 1,
+        linger: Duration::ZERO,
+        checkpoint_at,
+        lock,
+    };
     Builder::new()
         .name("store-write".to_owned())
         .spawn(move || writer.run(db))
@@ -36,8 +47,11 @@ struct Writer {
     shared: Arc<Shared>,
     jobs: Receiver<Box<dyn Job>>,
     options: Options,
-    /// The size of the last group: the number of callers that may come back at once.
-    expected: usize,
+    /// How many callers there seem to be: those of the last group, who may come back at once,
+    /// and those who came while it was committed.
+    callers: usize,
+    /// How long it pays to wait for them.
+    linger: Duration,
     /// The length of the log, in pages, at which the next checkpoint is due.
     checkpoint_at: i64,
     /// Held until the thread ends, after the connection was closed.
@@ -48,11 +62,17 @@ type Group = Vec<Box<dyn Job>>;
 
 impl Writer {
     fn run(mut self, mut db: Connection) {
-        while let Ok(first) = self.jobs.recv() {
-            let mut group = self.gather(first);
+        let mut waiting = Group::new();
+        while let Some(mut group) = self.gather(waiting) {
+            waiting = Group::new();
+            let begun = Instant::now();
             match commit(&db, &mut group) {
                 Ok(()) => {
                     self.shared.count(group.len());
+                    self.linger = self.options.linger.min(begun.elapsed() / LINGER_SHARE);
+                    // Taken before the answers, so that nobody is counted twice.
+                    self.take_waiting(&mut waiting);
+                    self.callers = group.len().saturating_add(waiting.len());
                     group.into_iter().for_each(Job::answer);
                     self.checkpoint(&db);
                 }
@@ -70,27 +90,32 @@ impl Writer {
         drop(self.lock);
     }
 
-    /// The first job and those that wait already or come within the linger time.
-    fn gather(&mut self, first: Box<dyn Job>) -> Group {
-        let mut group = vec![first];
-        let mut until = None;
-        while group.len() < self.options.group_max {
-            if let Ok(job) = self.jobs.try_recv() {
-                group.push(job);
-                continue;
+    /// The next group: the jobs that wait already and those that come within the linger time.
+    /// `None` when nothing waits and nothing can come any more.
+    fn gather(&mut self, waiting: Group) -> Option<Group> {
+        let mut group = waiting;
+        loop {
+            if group.is_empty() {
+                group.push(self.jobs.recv().ok()?);
             }
-            if group.len() >= self.expected {
-                break;
+            let until = Instant::now() + self.linger;
+            self.take_waiting(&mut group);
+            while group.len() < self.callers.min(self.options.group_max) {
+                match self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(job) => group.push(job),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + self.options.linger);
-            match self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(job) => group.push(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            group.retain(|job| !job.abandoned());
+            if !group.is_empty() {
+                return Some(group);
             }
         }
-        self.expected = group.len();
-        group.retain(|job| !job.abandoned());
-        group
+    }
+
+    fn take_waiting(&self, group: &mut Group) {
+        let room = self.options.group_max.saturating_sub(group.len());
+        group.extend(self.jobs.try_iter().take(room));
     }
 
     /// Copies the log into the main file when it has become long, after the group was answered.
@@ -170,9 +195,6 @@ impl From<rusqlite::Error> for Uncommitted {
 struct RolledBack;
 
 fn commit(db: &Connection, group: &mut Group) -> Result<(), Uncommitted> {
-    if group.is_empty() {
-        return Ok(());
-    }
     match execute(db, "BEGIN IMMEDIATE") {
         Ok(()) => {}
         Err(error) => {

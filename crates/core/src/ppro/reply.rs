@@ -166,6 +166,11 @@ fn transaction_pairs(reply: Reply, payment: &Payment, redirect_url: &str) -> Rep
         PaymentState::Failed => ("FAILED", "NOT_EXPECTED"),
     };
     let message = payment.failure.as_ref().map_or("", |failure| failure.message.as_str());
+    // Echoed as sent. A call without an amount was refused, and these may be the reason.
+    let refused = payment.amount.is_none();
+    let channel = payment.channel.map(|channel| channel.as_str().to_owned());
+    let channel = channel.or_else(|| payment.sent("channel"));
+    let tag = if refused { payment.sent("tag") } else { Some("gopay".to_owned()) };
     let reply = reply
         .with("STATUS", status)
         .with("TXID", payment.tx_id.to_string())
@@ -173,8 +178,8 @@ fn transaction_pairs(reply: Reply, payment: &Payment, redirect_url: &str) -> Rep
         .with("FUNDSSTATUS", funds)
         .with("ERRMSG", message)
         .with_some("FAILREASON", payment.failure.as_ref().map(|failure| failure.reason.as_str()))
-        .with_some("CHANNEL", payment.channel.map(crate::payment::Channel::as_str))
-        .with("TAG", "gopay");
+        .with_some("CHANNEL", channel)
+        .with_some("TAG", tag);
     if payment.state == PaymentState::Pending {
         reply
             .with("REDIRECTURL", redirect_url)
