@@ -1,0 +1,94 @@
+//! The JSON that the built program writes is what `schemas/` says.
+
+mod support;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use jsonschema::{Registry, Validator};
+use serde_json::{Value, json};
+use support::Demo;
+
+fn schema(name: &str) -> Value {
+    let path = format!("{}/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
+}
+
+fn validator(name: &str) -> Validator {
+    let charge = schema("midtrans-charge-request");
+    let id = charge["$id"].as_str().unwrap().to_owned();
+    let registry = Registry::new().add(id, charge).unwrap().prepare().unwrap();
+    jsonschema::draft202012::options().with_registry(&registry).build(&schema(name)).unwrap()
+}
+
+fn assert_valid(schema: &str, document: &Value) {
+    let errors: Vec<String> =
+        validator(schema).iter_errors(document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{schema}: {errors:#?}\n{document}");
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_what_the_schemas_say() {
+    let demo = Demo::start().await;
+    let txid = demo.paid().await;
+    demo.refund(&txid, 100).await;
+    demo.refund(&txid, 150).await;
+    demo.transaction(&[("amount", "1")]).await;
+    demo.pending().await;
+    demo.until_outbox_empty().await;
+    let totals = demo.totals().await;
+    assert_eq!(totals["payments"], json!({"failed": 1, "pending": 1, "succeeded": 1}));
+    assert_valid("admin-totals", &totals);
+    for path in ["live", "ready"] {
+        let (_, text) = demo.get(&format!("{}/health/{path}", demo.admin)).await;
+        assert_valid("admin-health", &serde_json::from_str(&text).unwrap());
+    }
+}
+
+#[test]
+fn schemas_of_the_admin_listener_refuse_what_is_wrong() {
+    let good = json!({"payments": {"pending": 1}, "succeeded_sen": 0, "refunded_sen": 0, "refunds": {}, "deliveries": {}});
+    assert_valid("admin-totals", &good);
+    for (key, value) in [
+        ("payments", json!({"lost": 1})),
+        ("payments", json!({"pending": -1})),
+        ("succeeded_sen", json!(50)),
+        ("refunded_sen", json!("0")),
+        ("extra", json!(1)),
+    ] {
+        let mut bad = good.clone();
+        bad[key] = value;
+        assert!(!validator("admin-totals").is_valid(&bad), "{bad}");
+    }
+    for bad in [
+        json!({"status": "fine"}),
+        json!({"status": "not ready"}),
+        json!({"status": "ready", "reason": "x"}),
+    ] {
+        assert!(!validator("admin-health").is_valid(&bad), "{bad}");
+    }
+}
+
+#[test]
+fn translate_writes_lines_of_its_schema() {
+    let pairs = support::example(&[]);
+    let good = support::encode(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let input =
+        format!("{good}\n\nchannel=x&tag=%ff&a=%00\ntxtype=REFUND\n{good}&specin.email=x\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .args(["translate", "--explain"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 5);
+    assert!(lines[0].get("charge").is_some() && lines[4].get("rejected").is_some());
+    for line in &lines {
+        assert_valid("translate-line", line);
+    }
+}
