@@ -13,7 +13,7 @@
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `cells` (rows to
 //! values); `job`, `writer`, `readers` (threads); `file` (lock, pragmas, recovery), `schema`,
-//! `backup`.
+//! `backup`, `read_only`.
 
 mod backup;
 mod cells;
@@ -82,7 +82,7 @@ impl Default for Options {
             linger: Duration::from_millis(2),
             readers: 2,
             busy_timeout: Duration::from_secs(2),
-            checkpoint_pages: 16_384,
+            checkpoint_pages: 8192,
         }
     }
 }

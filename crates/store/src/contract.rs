@@ -546,6 +546,12 @@ pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
         apply(&store, tx(number), &paid(), at).await;
         assert_eq!(stored(&store, tx(number)).await.answer, kept, "payment {number}");
     }
+    // A later move with an answer brings its own.
+    create(&store, &Payment { nonce: Some("n-3".into()), ..payment(3) }).await;
+    for (event, answer) in [(charge_created(), b"first"), (paid(), b"other")] {
+        store.payment_apply(tx(3), &event, Some(answer), &[], at).await.unwrap();
+        assert_eq!(stored(&store, tx(3)).await.answer, Some(answer.to_vec()));
+    }
 }
 
 /// Told twice, or stale: the payment stays, byte for byte.
