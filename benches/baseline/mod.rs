@@ -368,6 +368,7 @@ impl Item<'_> {
 
 fn read_items(text: &str) -> Outcome<Vec<Item<'_>>> {
     const ITEMS_MAX: usize = 1_000;
+    const LINE_MAX: i64 = 9_999_999_999_999;
     let objects: Vec<ItemObject<'_>> = serde_json::from_str(text)?;
     if !(1..=ITEMS_MAX).contains(&objects.len()) {
         return Err("no items, or too many".into());
@@ -376,7 +377,11 @@ fn read_items(text: &str) -> Outcome<Vec<Item<'_>>> {
     for ItemObject(fields) in objects {
         fields.validate()?;
         let price = fields.price.parse()?;
-        items.push(Item { name: fields.name, price, quantity: fields.quantity });
+        let item = Item { name: fields.name, price, quantity: fields.quantity };
+        if item.total().abs() > Decimal::from(LINE_MAX) {
+            return Err("a line too large".into());
+        }
+        items.push(item);
     }
     Ok(items)
 }

@@ -4,28 +4,35 @@ use std::fmt;
 
 use gopay_core::midtrans::{Refusal, StatusView};
 use gopay_core::money::Rupiah;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// The HTTP statuses under which each body is read: every kind that the readers tell apart.
 pub const HTTP: [u16; 14] = [100, 200, 201, 202, 302, 400, 401, 402, 404, 406, 412, 429, 500, 503];
 
 /// The members that the readers look at; of all others only the form matters.
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 21] = [
     "status_code",
+    "status_message",
     "transaction_id",
     "order_id",
     "gross_amount",
+    "currency",
+    "payment_type",
+    "payment_option_type",
     "transaction_status",
     "fraud_status",
     "settlement_time",
-    "payment_option_type",
+    "expiry_time",
+    "channel_response_code",
+    "channel_response_message",
     "signature_key",
     "refund_amount",
-    "refunds",
+    "refund_key",
+    "refund_chargeback_id",
     "actions",
     "validation_messages",
-    "channel_response_code",
+    "refunds",
 ];
 
 /// What the body says in [`MEMBERS`], if it is an object that can be read.
@@ -52,7 +59,9 @@ pub fn object(body: &[u8]) -> Option<Map<String, Value>> {
             let mut members = Map::new();
             while let Some(name) = map.next_key::<String>()? {
                 if MEMBERS.contains(&name.as_str()) {
-                    members.insert(name, map.next_value()?);
+                    if members.insert(name, map.next_value()?).is_some() {
+                        return Err(A::Error::custom("a member occurs twice"));
+                    }
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }

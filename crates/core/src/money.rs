@@ -154,6 +154,13 @@ impl From<Rupiah> for u64 {
 /// [`AmountError::NotANumber`] for other text, [`AmountError::NotWhole`] for parts of a sen,
 /// [`AmountError::OutOfRange`] for negative or enormous amounts.
 pub fn sen_from_decimal_text(text: &str) -> Result<Sen, AmountError> {
+    // The decimal reader also takes signs, underscores and bare points.
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    if !digits(whole) || !digits(fraction) {
+        return Err(AmountError::NotANumber);
+    }
     let amount = Decimal::from_str_exact(text).map_err(|_| AmountError::NotANumber)?;
     let sen = amount.checked_mul(Decimal::ONE_HUNDRED).ok_or(AmountError::OutOfRange)?;
     if !sen.fract().is_zero() {
@@ -197,6 +204,10 @@ mod tests {
             ("", Err(AmountError::NotANumber)),
             ("1e3", Err(AmountError::NotANumber)),
             ("ten", Err(AmountError::NotANumber)),
+            ("1_000.00", Err(AmountError::NotANumber)),
+            ("+1.00", Err(AmountError::NotANumber)),
+            ("1.", Err(AmountError::NotANumber)),
+            (".5", Err(AmountError::NotANumber)),
         ] {
             assert_eq!(Rupiah::from_decimal_text(text).map(Rupiah::get), expected, "{text:?}");
         }

@@ -142,8 +142,6 @@ pub enum Rule {
         /// Parameters sent.
         got: u32,
     },
-    /// Not a decimal id.
-    IdForm,
     /// Differs from what the transaction was made with.
     DiffersFromTransaction,
     /// Not JSON.
@@ -184,6 +182,8 @@ pub enum Rule {
     QuantityTooSmall,
     /// The quantity is too large.
     QuantityTooLarge,
+    /// Price times quantity is too large.
+    LineTooLarge,
     /// The items do not add up to the amount.
     SumDiffers {
         /// Items, in sen.
@@ -252,7 +252,6 @@ impl Rejection {
             Rule::CountryForm => "country_form",
             Rule::PostalCodeForm => "postal_code_form",
             Rule::TooManySpecin { .. } => "too_many_specin",
-            Rule::IdForm => "id_form",
             Rule::DiffersFromTransaction => "differs_from_transaction",
             Rule::JsonForm { .. } => "json_form",
             Rule::NotAnArray => "not_an_array",
@@ -270,6 +269,7 @@ impl Rejection {
             Rule::QuantityType => "quantity_type",
             Rule::QuantityTooSmall => "quantity_too_small",
             Rule::QuantityTooLarge => "quantity_too_large",
+            Rule::LineTooLarge => "line_too_large",
             Rule::SumDiffers { .. } => "sum_differs",
             Rule::MixedUnits { .. } => "mixed_units",
         }
@@ -325,7 +325,6 @@ impl Rejection {
             Rule::CountryForm => "an ISO 3166-1 alpha-2 code such as ID",
             Rule::PostalCodeForm => "letters, digits, - and space only",
             Rule::TooManySpecin { .. } => "at most 29 specin parameters",
-            Rule::IdForm => "the decimal id from our answer",
             Rule::DiffersFromTransaction => "the value of the TRANSACTION call, or none",
             Rule::JsonForm { .. } => "a JSON array of items",
             Rule::NotAnArray | Rule::ItemNotObject => {
@@ -344,6 +343,7 @@ impl Rejection {
             Rule::PriceTooLarge => "at most 13 digits before the point",
             Rule::QuantityType | Rule::QuantityTooSmall => "an integer of at least 1",
             Rule::QuantityTooLarge => "at most 9 digits",
+            Rule::LineTooLarge => "at most 9999999999999 rupiah a line",
             Rule::SumDiffers { .. } => "prices times quantities must add up to amount",
             Rule::MixedUnits { .. } => "1 IDR is amount 100",
         }
@@ -455,7 +455,6 @@ impl Rule {
             Self::UrlHasResult => "has a result parameter",
             Self::CountryForm => "not a country code",
             Self::PostalCodeForm => "not a postal code",
-            Self::IdForm => "not an id of ours",
             Self::DiffersFromTransaction => "differs from the transaction's",
             Self::NotAnArray => "not an array",
             Self::NoItems => "no items",
@@ -465,6 +464,7 @@ impl Rule {
             Self::PriceForm => "not a price",
             Self::PriceCents => "has cents",
             Self::PriceTooLarge | Self::QuantityTooLarge => "too large",
+            Self::LineTooLarge => "price times quantity is too large",
             Self::QuantityType => "not an integer",
             Self::QuantityTooSmall => "below 1",
         }

@@ -170,6 +170,12 @@ impl Service {
             let rejection = Rejection::of(Field::Contractid, Rule::ContractDisabled);
             return Plan::Other(Other::Answer(refused(Some(tx_type), &rejection)));
         }
+        // TRANSACTION and REFUND report faults in their own order, and record them.
+        if !matches!(tx_type, TxType::Transaction | TxType::Refund)
+            && let Some(rejection) = form.any_fault()
+        {
+            return Plan::Other(Other::Answer(refused(Some(tx_type), &rejection)));
+        }
         let contract = contract.to_owned();
         let wrong = |rejection: Rejection| Other::Answer(refused(Some(tx_type), &rejection));
         let other = match tx_type {

@@ -152,13 +152,13 @@ pub struct RefundCall<'f> {
 ///
 /// # Errors
 /// The first fault, in the order `merchantrefundid`, `currency`, `amount`,
-/// `specin.dynamicdescriptor`.
+/// `specin.dynamicdescriptor`, then encoding faults of any other parameter.
 pub fn refund<'f>(form: &Form<'f>) -> Result<RefundCall<'f>, Rejection> {
     let mut first = First::default();
     let mut checker = Checker { form, sink: &mut first, good: true };
     let call = read_refund(&mut checker);
     match (call, first.0) {
-        (Ok(Some(call)), None) => Ok(call),
+        (Ok(Some(call)), None) => form.any_fault().map_or(Ok(call), Err),
         (_, Some(rejection)) => Err(rejection),
         (_, None) => Err(Rejection::of(Field::Amount, Rule::Missing)),
     }
@@ -302,6 +302,8 @@ mod tests {
             ("currency=IDR", Err("missing")),
             ("currency=IDR&amount=1.0", Err("amount_form")),
             ("currency=IDR&amount=100&specin.dynamicdescriptor=%ff", Err("not_utf8")),
+            ("currency=IDR&amount=100&tag=%zz", Err("bad_escape")),
+            ("currency=IDR&amount=100&foo=1&foo=2", Err("repeated")),
         ] {
             let got = with_form(body, |form| {
                 refund(form).map(|call| call.amount.get()).map_err(|fault| fault.code())

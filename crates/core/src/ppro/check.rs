@@ -129,7 +129,10 @@ fn plain_url(value: &str) -> bool {
 fn strict_web_url(value: &str) -> bool {
     let clean = |byte: u8| byte > b' ' && byte != 0x7f && byte != b'\\';
     // The parser forgives missing and surplus slashes; browsers and clients may not.
-    let after_scheme = value.split_once("://").map_or("", |(_, rest)| rest);
+    let after_scheme = scheme(value)
+        .filter(|scheme| matches!(scheme.as_str(), "http" | "https"))
+        .and_then(|scheme| value.get(scheme.len() + "://".len()..))
+        .unwrap_or_default();
     value.bytes().all(clean)
         && !after_scheme.is_empty()
         && !after_scheme.starts_with('/')
@@ -159,8 +162,7 @@ pub fn app_url(value: &str) -> Result<(), Rule> {
         return no_result(value);
     }
     let clean = |byte: u8| byte > b' ' && byte != 0x7f && byte != b'\\';
-    let scheme_end = value.find("://").unwrap_or_default();
-    let scheme = value.get(..scheme_end).unwrap_or_default().to_ascii_lowercase();
+    let scheme = scheme(value).unwrap_or_default();
     let harmless = !scheme.is_empty() && !matches!(scheme.as_str(), "javascript" | "data" | "file");
     let parsed = || match scheme.as_str() {
         "http" | "https" => strict_web_url(value),
@@ -172,9 +174,18 @@ pub fn app_url(value: &str) -> Result<(), Rule> {
     no_result(value)
 }
 
+/// What stands before `://` at the very start, in lower case, if it has the form of a scheme.
+fn scheme(value: &str) -> Option<String> {
+    let (scheme, _) = value.split_once("://")?;
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let formed =
+        scheme.bytes().all(good) && scheme.starts_with(|char: char| char.is_ascii_alphabetic());
+    formed.then(|| scheme.to_ascii_lowercase())
+}
+
 fn no_result(value: &str) -> Result<(), Rule> {
-    let query = value.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split('#').next().unwrap_or_default();
+    let before_fragment = value.split('#').next().unwrap_or_default();
+    let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
     let is_result = |pair: &str| pair.split('=').next() == Some("result");
     if query.split('&').any(is_result) { Err(Rule::UrlHasResult) } else { Ok(()) }
 }
@@ -269,6 +280,9 @@ mod tests {
             ("https://shop.example\\@evil.example/", false, false),
             ("https://shop .example/", false, false),
             ("javascript://x/%0aalert(1)", false, false),
+            ("javascript:alert(1)//://x", false, false),
+            ("data:text/html,<script>alert(1)</script>://x", false, false),
+            ("https:evil.example/?u=https://shop.example/", false, false),
             ("javascript:alert(1)", false, false),
             ("mailto:a@b.example", false, false),
             ("", false, false),
@@ -279,6 +293,7 @@ mod tests {
         assert_eq!(app_url("shopapp://paid?result=1"), Err(Rule::UrlHasResult));
         assert_eq!(app_url("https://s.example/?a=1&result"), Err(Rule::UrlHasResult));
         assert_eq!(app_url("https://s.example/?results=1#result=2"), Ok(()));
+        assert_eq!(app_url("https://s.example/#/paid?result=1"), Ok(()));
         let long = |length: usize| format!("https://s.example/{}", "a".repeat(length - 18));
         assert!(web_url(&long(255)).is_ok());
         assert!(web_url(&long(256)).is_err());

@@ -34,6 +34,7 @@ impl Scratch {
 struct Other {
     name: Range<usize>,
     value: Range<usize>,
+    fault: Option<Fault>,
 }
 
 /// What is wrong with one parameter's encoding.
@@ -139,9 +140,15 @@ impl<'s> Form<'s> {
         self.specin
     }
 
-    /// The `specin.*` parameters that we do not know; they are stored.
+    /// The first encoding fault of any parameter, in order of [`Field`], unknown ones last.
+    #[must_use]
+    pub fn any_fault(&self) -> Option<Rejection> {
+        Field::ALL.iter().find_map(|field| self.fault(*field)).or(self.fault)
+    }
+
+    /// The `specin.*` parameters that we do not know, but for those with a fault; they are stored.
     pub fn other_specin(&self) -> impl Iterator<Item = (&'s str, &'s str)> {
-        self.others.iter().filter_map(|other| {
+        self.others.iter().filter(|other| other.fault.is_none()).filter_map(|other| {
             let name = self.text.get(other.name.clone())?;
             name.starts_with("specin.").then_some((name, self.text.get(other.value.clone())?))
         })
@@ -227,17 +234,22 @@ impl Decoder<'_> {
         self.text.push(SEPARATOR);
         let bytes = self.text.get(name.clone()).unwrap_or_default();
         self.specin += u32::from(bytes.starts_with(b"specin."));
-        let repeated = self
-            .others
-            .iter()
-            .any(|other| self.text.get(other.name.clone()).unwrap_or_default() == bytes);
-        let fault = name_fault.or(fault).or(repeated.then_some(Fault::Repeated));
+        let same =
+            |other: &&mut Other| self.text.get(other.name.clone()).unwrap_or_default() == bytes;
+        let repeated = match self.others.iter_mut().find(same) {
+            Some(earlier) => {
+                earlier.fault.get_or_insert(Fault::Repeated);
+                Some(Fault::Repeated)
+            }
+            None => None,
+        };
+        let fault = name_fault.or(fault).or(repeated);
         if let Some(fault) = fault {
             let place = u32::try_from(self.others.len()).unwrap_or(u32::MAX);
             let rejection = Rejection { subject: Subject::Other(place), rule: fault.rule() };
             self.fault.get_or_insert(rejection);
         }
-        self.others.push(Other { name, value });
+        self.others.push(Other { name, value, fault });
     }
 
     /// Appends the decoded bytes; a broken escape is kept as it is.
@@ -280,7 +292,7 @@ const fn hex(digit: u8) -> Option<u8> {
 /// The slow path: finds the parameters that are not UTF-8 and overwrites their bad bytes.
 fn blame_bytes_that_are_not_utf8(
     text: &mut [u8],
-    others: &[Other],
+    others: &mut [Other],
     slots: &mut [Slot],
     fault: &mut Option<Rejection>,
 ) {
@@ -289,10 +301,11 @@ fn blame_bytes_that_are_not_utf8(
             slot.fault.get_or_insert(Fault::NotUtf8);
         }
     }
-    for (place, other) in others.iter().enumerate() {
+    for (place, other) in others.iter_mut().enumerate() {
         let name = blank_if_not_utf8(text, other.name.clone());
         let value = blank_if_not_utf8(text, other.value.clone());
         if name || value {
+            other.fault.get_or_insert(Fault::NotUtf8);
             let place = u32::try_from(place).unwrap_or(u32::MAX);
             fault.get_or_insert(Rejection { subject: Subject::Other(place), rule: Rule::NotUtf8 });
         }

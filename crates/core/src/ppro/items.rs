@@ -14,9 +14,13 @@ use crate::rejection::{Flow, Member, Rejection, Rule, Sink, Subject};
 pub const ITEMS_MAX: usize = 1_000;
 
 /// Prices above this many digits cannot belong to a payment of at most 20,000,000 rupiah, even
-/// with discounts; with 9 digits of quantity and [`ITEMS_MAX`] the exact sum fits 128 bits.
+/// with discounts.
 const PRICE_DIGITS_MAX: usize = 13;
 const QUANTITY_DIGITS_MAX: usize = 9;
+
+/// The most rupiah in one line, either way: 13 digits, as for a price. With [`ITEMS_MAX`] every
+/// sum of lines fits the 64 bits of a price at Midtrans.
+const LINE_MAX: i128 = 9_999_999_999_999;
 
 /// One line of the cart, whole rupiah.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +149,9 @@ impl<'v> Reader<'v> {
                 }
                 self.expect(b',')?;
             }
+        }
+        if item.total().abs() > LINE_MAX {
+            self.fault(sink, index, None, Rule::LineTooLarge)?;
         }
         for (member, seen) in [Member::Name, Member::Price, Member::Quantity].into_iter().zip(seen)
         {
@@ -548,6 +555,16 @@ mod tests {
             (quantity("1.0"), format!("{p}[1].quantity"), Rule::QuantityType),
             (quantity("1e1"), format!("{p}[1].quantity"), Rule::QuantityType),
             (quantity(r#""1""#), format!("{p}[1].quantity"), Rule::QuantityType),
+            (
+                item(r#""name":"a","price":"5000000000000.00","quantity":2"#),
+                format!("{p}[1]"),
+                Rule::LineTooLarge,
+            ),
+            (
+                item(r#""name":"a","price":"-9999999999999.00","quantity":999999999"#),
+                format!("{p}[1]"),
+                Rule::LineTooLarge,
+            ),
             (quantity("1000000000"), format!("{p}[1].quantity"), Rule::QuantityTooLarge),
             (quantity("99999999999999999999999"), format!("{p}[1].quantity"), Rule::QuantityTooLarge),
             (r#"[{"name":"\ud800","price":"1.00","quantity":1}]"#.into(), p.into(), Rule::JsonForm { at: 16 }),
@@ -571,8 +588,8 @@ mod tests {
                 1,
             ),
             (
-                r#"[{"name":"a","price":"9999999999999.00","quantity":999999999}]"#,
-                9_999_999_999_999 * 999_999_999,
+                r#"[{"name":"a","price":"9999999999999.00","quantity":1},{"name":"b","price":"-3333333333332.00","quantity":3}]"#,
+                3,
             ),
         ] {
             assert_eq!(read(value, &mut Vec::new(), &mut First::default()), Ok(sum), "{value}");

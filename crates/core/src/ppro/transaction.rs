@@ -332,6 +332,10 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
                 rule: Rule::TooManySpecin { got },
             })?;
         }
+        for field in [Field::Txid, Field::Refundid, Field::Merchantrefundid] {
+            // They belong to other calls, but a broken one means a broken body.
+            self.optional(field, |_| Ok(()))?;
+        }
         match self.form.other_fault() {
             Some(rejection) => self.report(rejection),
             None => Ok(()),
