@@ -1,4 +1,5 @@
 //! The three bodies that are measured.
+#![allow(dead_code, reason = "each user takes a part")]
 
 use gopay_core::ppro::reply::encode;
 

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gopay_core::time::Timestamp;
 
@@ -111,10 +112,10 @@ pub(crate) struct TranslateArgs {
     #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Report every fault of a body, not only the first.
-    #[arg(long, env = "GOPAY_ADAPTER_EXPLAIN")]
+    #[arg(long, env = "GOPAY_ADAPTER_EXPLAIN", value_parser = FalseyValueParser::new())]
     pub(crate) explain: bool,
     /// Show progress on standard error.
-    #[arg(long, env = "GOPAY_ADAPTER_PROGRESS")]
+    #[arg(long, env = "GOPAY_ADAPTER_PROGRESS", value_parser = FalseyValueParser::new())]
     pub(crate) progress: bool,
     /// The time at which the sessions begin, RFC 3339; now if absent.
     #[arg(long, env = "GOPAY_ADAPTER_AT", value_parser = Timestamp::from_rfc3339)]

@@ -122,7 +122,7 @@ impl std::fmt::Display for Problem {
 /// Every problem, in the order of the sections.
 pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let key = path.display().to_string();
+        let key = "file".to_owned();
         vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
     })?;
     parse(&text, &Outside::real())

@@ -37,7 +37,7 @@ struct Counts {
 }
 
 pub(crate) fn translate(args: &TranslateArgs) -> anyhow::Result<Outcome> {
-    let job = job(args)?;
+    let Some(job) = job(args)? else { return Ok(Outcome::No) };
     let mut input: Box<dyn BufRead> = match &args.input {
         Some(path) => {
             let file =
@@ -65,7 +65,8 @@ pub(crate) fn translate(args: &TranslateArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn job(args: &TranslateArgs) -> anyhow::Result<Job> {
+/// None if the config is not valid, which was reported.
+fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
     let mut job = Job {
         terms: Terms::OPEN,
         explain: args.explain,
@@ -74,11 +75,14 @@ fn job(args: &TranslateArgs) -> anyhow::Result<Job> {
         return_url: "https://pay.example/return/gopay/".to_owned(),
         line_bytes_max: 262_144,
     };
-    let Some(path) = &args.config else { return Ok(job) };
-    let config = crate::config::read(path).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("{} is not valid:\n{}", path.display(), lines.join("\n"))
-    })?;
+    let Some(path) = &args.config else { return Ok(Some(job)) };
+    let config = match crate::config::read(path) {
+        Ok(config) => config,
+        Err(problems) => {
+            crate::serve::report(path, &problems)?;
+            return Ok(None);
+        }
+    };
     job.session = config.limits.session;
     job.line_bytes_max = config.limits.call_bytes;
     job.return_url = format!("{}/return/gopay/", config.base_url);
@@ -88,7 +92,7 @@ fn job(args: &TranslateArgs) -> anyhow::Result<Job> {
             contract.ok_or_else(|| anyhow!("--contract {id}: not in {}", path.display()))?;
         job.terms = contract.terms();
     }
-    Ok(job)
+    Ok(Some(job))
 }
 
 impl Job {

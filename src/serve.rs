@@ -215,7 +215,7 @@ fn read(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
     }
 }
 
-fn report(path: &Path, problems: &[Problem]) -> anyhow::Result<()> {
+pub(crate) fn report(path: &Path, problems: &[Problem]) -> anyhow::Result<()> {
     let mut out = std::io::stderr().lock();
     for problem in problems {
         writeln!(out, "{}: {problem}", path.display())?;

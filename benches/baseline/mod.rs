@@ -62,7 +62,7 @@ struct Call {
     merchanttxid: Option<String>,
     #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
     merchantredirecturl: Option<String>,
-    #[validate(length(min = 3, max = 100), custom(function = one_line))]
+    #[validate(length(min = 3, max = 100), custom(function = one_line), custom(function = not_short))]
     accountholdername: String,
     #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
     notificationurl: Option<String>,
@@ -147,14 +147,19 @@ static PRICE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^-?(?:0|[1-9][0-9]{0,
 /// `http` or `https`, the two slashes, no credentials, a host, nothing that clients read in
 /// different ways.
 static WEB_URL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?i:https?)://(?::?@)?[^\x00-\x20\x7f\\/?#@]+(?:[/?#][^\x00-\x20\x7f\\]*)?$")
+    pattern(r"^(?i:https?)://[^\x00-\x20\x7f\\/?#@]+(?:[/?#][^\x00-\x20\x7f\\]*)?$")
 });
 static APP_URL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z0-9+.-]*://[^\x00-\x20\x7f\\]*$"));
-static HARMFUL: LazyLock<Regex> = LazyLock::new(|| pattern("^(?i:javascript|data|file)://"));
+static HARMFUL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern("^(?i:javascript|data|vbscript|file|filesystem|blob|about|view-source)://")
+});
 static WEB: LazyLock<Regex> = LazyLock::new(|| pattern("^(?i:https?)://"));
-static HAS_RESULT: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^[^?#]*\?(?:[^#]*&)?result(?:[=&#].*)?$"));
+static HAS_RESULT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^[^?#]*\?(?:[^#]*&)?(?:r|%72)(?:e|%65)(?:s|%73)(?:u|%75)(?:l|%6[cC])(?:t|%74)(?:[=&#].*)?$",
+    )
+});
 
 fn must(good: bool, code: &'static str) -> Result<(), ValidationError> {
     if good { Ok(()) } else { Err(ValidationError::new(code)) }
@@ -318,7 +323,7 @@ impl<'de> Deserialize<'de> for Others {
 #[derive(Deserialize, Validate)]
 struct ItemFields<'a> {
     #[serde(borrow)]
-    #[validate(length(min = 1), custom(function = without_nul))]
+    #[validate(custom(function = not_blank), custom(function = without_nul))]
     name: Cow<'a, str>,
     #[serde(borrow)]
     #[validate(regex(path = *PRICE))]
@@ -348,6 +353,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for ItemObject<'a> {
 
         input.deserialize_map(Object)
     }
+}
+
+fn not_short(value: &str) -> Result<(), ValidationError> {
+    must(value.trim().chars().count() >= 3, "short")
+}
+
+fn not_blank(value: &str) -> Result<(), ValidationError> {
+    must(!value.trim().is_empty(), "blank")
 }
 
 fn without_nul(value: &str) -> Result<(), ValidationError> {

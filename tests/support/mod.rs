@@ -1,5 +1,11 @@
 //! Drives the built program as a PSP, a shopper and an operator would: over HTTP, from outside.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
+
+pub(crate) mod logged;
+pub(crate) mod receiver;
+pub(crate) mod served;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};

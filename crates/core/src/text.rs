@@ -19,6 +19,23 @@ pub fn cut(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// Whether a link of this scheme (lower case) makes a browser run or read something locally,
+/// instead of opening a page or an app.
+#[must_use]
+pub fn is_harmful_scheme(scheme: &str) -> bool {
+    matches!(
+        scheme,
+        "javascript"
+            | "data"
+            | "vbscript"
+            | "file"
+            | "filesystem"
+            | "blob"
+            | "about"
+            | "view-source"
+    )
+}
+
 /// Appends a JSON string, quotes included. Only what JSON demands is escaped.
 pub fn push_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');

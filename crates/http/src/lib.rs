@@ -13,7 +13,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use gopay_service::Service;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -59,32 +60,32 @@ pub(crate) enum BodyError {
 }
 
 /// Reads a body within its bounds.
+///
+/// A body that is too long is read to its end all the same, up to a bound, and thrown away:
+/// closing a connection with unread bytes would destroy the answer on its way.
 pub(crate) async fn read_body(
     request: Request<Body>,
     bytes_max: usize,
     timeout: Duration,
 ) -> Result<Bytes, BodyError> {
-    let announced = request
-        .headers()
-        .get(axum::http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > bytes_max) {
-        return Err(BodyError::TooLong);
-    }
-    let reading = axum::body::to_bytes(request.into_body(), bytes_max);
-    match tokio::time::timeout(timeout, reading).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => {
-            let mut source = std::error::Error::source(&error);
-            let mut too_long = false;
-            while let Some(inner) = source {
-                too_long |= inner.to_string().contains("length limit exceeded");
-                source = inner.source();
+    const DRAINED_MAX: usize = 64 * 1024 * 1024;
+    let mut stream = request.into_body().into_data_stream();
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    let reading = async {
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| BodyError::Broken)?;
+            seen = seen.saturating_add(chunk.len());
+            if seen > DRAINED_MAX {
+                break;
             }
-            Err(if too_long { BodyError::TooLong } else { BodyError::Broken })
+            if seen <= bytes_max {
+                kept.extend_from_slice(&chunk);
+            }
         }
-        Err(_) => Err(BodyError::TooSlow),
-    }
+        if seen > bytes_max { Err(BodyError::TooLong) } else { Ok(kept.freeze()) }
+    };
+    tokio::time::timeout(timeout, reading).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
 /// An answer of one body and content type.

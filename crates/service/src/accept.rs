@@ -182,12 +182,7 @@ impl Service {
             return Ok(Answer { body: self.render(&repeat), overloaded: false });
         }
         let first = self.wait_for_first(earlier).await?;
-        if first.state == PaymentState::Initialized {
-            let text =
-                "The first call with this nonce has no outcome yet; ask GETTXSTATUSBYMERCHANTTXID";
-            let failure = Failure::new(FailReason::LocalError, text);
-            return Ok(self.answer(&reply::transaction_refused(&failure)));
-        }
+        // If it is still being opened, it is pending, and has no address to go to.
         let body = first.answer.clone().unwrap_or_else(|| self.render(&first));
         Ok(Answer { body, overloaded: false })
     }

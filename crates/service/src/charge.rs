@@ -126,6 +126,9 @@ fn read(payment: &Payment, reply: Result<ChargeReply, CallError>) -> (Tried, Str
 fn created_event(payment: &Payment, created: Created) -> (Tried, String) {
     let ours =
         created.order_id == payment.tx_id.to_string() && Some(created.gross) == payment.amount;
+    if created.deeplink.is_none() || !ours {
+        tracing::error!(payment.tx_id = %payment.tx_id, ours, "a charge that nobody can be sent to");
+    }
     match created.deeplink {
         Some(deeplink) if ours => {
             let midtrans_tx_id = created.midtrans_tx_id.as_str().to_owned();

@@ -188,8 +188,9 @@ pub(super) fn time(text: &Text) -> Option<Timestamp> {
     Timestamp::from_wib_seconds(text.get()?).ok()
 }
 
-/// Longer than any deeplink that carries a callback URL, short enough for a header.
-const LINK_BYTES_MAX: usize = 4_096;
+/// A deeplink carries the callback URL, of which every byte may be percent-encoded: three times
+/// the 4,000 bytes that one may have, and room for the rest. Still short enough for a header.
+const LINK_BYTES_MAX: usize = 16_384;
 
 /// A link that may stand in a `Location` header and in an `href`. Hosts and app schemes change
 /// without notice (`docs/midtrans.md`, "Charge response"), so only what a browser would run or
@@ -197,12 +198,7 @@ const LINK_BYTES_MAX: usize = 4_096;
 fn is_safe_link(link: &str) -> bool {
     link.len() <= LINK_BYTES_MAX
         && link.bytes().all(|byte| byte.is_ascii_graphic())
-        && url::Url::parse(link).is_ok_and(|url| {
-            !matches!(
-                url.scheme(),
-                "javascript" | "data" | "vbscript" | "file" | "blob" | "about" | "view-source"
-            )
-        })
+        && url::Url::parse(link).is_ok_and(|url| !crate::text::is_harmful_scheme(url.scheme()))
 }
 
 #[cfg(test)]

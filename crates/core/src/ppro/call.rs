@@ -81,15 +81,13 @@ pub fn tx_type(form: &Form<'_>) -> Option<TxType> {
 /// Reads the parameters of every call.
 ///
 /// # Errors
-/// The first fault, in the order: too many parameters, `returnmode`, `txtype`, `login`, `password`, `contractid`.
+/// The first fault, in the order `returnmode`, `txtype`, `login`, `password`, `contractid`.
 pub fn open<'f>(form: &Form<'f>) -> Result<Envelope<'f>, Rejection> {
-    if let Some(rejection) = form.other_fault().filter(|fault| fault.subject == Subject::Body) {
-        // What was not read may be what would be called missing below.
-        return Err(rejection);
-    }
+    // What was not read may be what looks missing.
+    let absent = |field: Field, rule: Rule| form.body_fault().unwrap_or(Rejection::of(field, rule));
     let known = |field: Field, rule: Rule| match form.fault(field) {
         Some(rejection) => Err(rejection),
-        None => form.get(field).ok_or(Rejection::of(field, rule)),
+        None => form.get(field).ok_or(absent(field, rule)),
     };
     if known(Field::Returnmode, Rule::Returnmode)? != "urlencodeext" {
         return Err(Rejection::of(Field::Returnmode, Rule::Returnmode));
@@ -151,9 +149,12 @@ pub struct RefundCall<'f> {
 /// Checks a REFUND call but for its `txid`.
 ///
 /// # Errors
-/// The first fault, in the order `merchantrefundid`, `currency`, `amount`,
+/// The first fault, in the order: too many parameters, `merchantrefundid`, `currency`, `amount`,
 /// `specin.dynamicdescriptor`, then encoding faults of any other parameter.
 pub fn refund<'f>(form: &Form<'f>) -> Result<RefundCall<'f>, Rejection> {
+    if let Some(rejection) = form.body_fault() {
+        return Err(rejection);
+    }
     let mut first = First::default();
     let mut checker = Checker { form, sink: &mut first, good: true };
     let call = read_refund(&mut checker);

@@ -136,13 +136,10 @@ fn strict_web_url(value: &str) -> bool {
     value.bytes().all(clean)
         && !after_scheme.is_empty()
         && !after_scheme.starts_with('/')
+        && !after_scheme.split(['/', '?', '#']).next().unwrap_or_default().contains('@')
         && value.validate_url()
-        && url::Url::parse(value).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.has_host()
-                && url.username().is_empty()
-                && url.password().is_none()
-        })
+        && url::Url::parse(value)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Where the GoPay app returns to: a web address or an app's own scheme, `shopapp://paid`.
@@ -163,7 +160,7 @@ pub fn app_url(value: &str) -> Result<(), Rule> {
     }
     let clean = |byte: u8| byte > b' ' && byte != 0x7f && byte != b'\\';
     let scheme = scheme(value).unwrap_or_default();
-    let harmless = !scheme.is_empty() && !matches!(scheme.as_str(), "javascript" | "data" | "file");
+    let harmless = !scheme.is_empty() && !crate::text::is_harmful_scheme(&scheme);
     let parsed = || match scheme.as_str() {
         "http" | "https" => strict_web_url(value),
         _ => value.validate_url(),
@@ -186,8 +183,8 @@ fn scheme(value: &str) -> Option<String> {
 fn no_result(value: &str) -> Result<(), Rule> {
     let before_fragment = value.split('#').next().unwrap_or_default();
     let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
-    let is_result = |pair: &str| pair.split('=').next() == Some("result");
-    if query.split('&').any(is_result) { Err(Rule::UrlHasResult) } else { Ok(()) }
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    if pairs.any(|(name, _)| name == "result") { Err(Rule::UrlHasResult) } else { Ok(()) }
 }
 
 /// An assigned ISO 3166-1 alpha-2 code, upper case.
@@ -281,6 +278,10 @@ mod tests {
             ("https://shop .example/", false, false),
             ("javascript://x/%0aalert(1)", false, false),
             ("javascript:alert(1)//://x", false, false),
+            ("vbscript://x", false, false),
+            ("about://blank", false, false),
+            ("http://:@h.example/", false, false),
+            ("https://shop.example/@me", true, true),
             ("data:text/html,<script>alert(1)</script>://x", false, false),
             ("https:evil.example/?u=https://shop.example/", false, false),
             ("javascript:alert(1)", false, false),
@@ -294,6 +295,7 @@ mod tests {
         assert_eq!(app_url("https://s.example/?a=1&result"), Err(Rule::UrlHasResult));
         assert_eq!(app_url("https://s.example/?results=1#result=2"), Ok(()));
         assert_eq!(app_url("https://s.example/#/paid?result=1"), Ok(()));
+        assert_eq!(app_url("https://s.example/?%72esult=1"), Err(Rule::UrlHasResult));
         let long = |length: usize| format!("https://s.example/{}", "a".repeat(length - 18));
         assert!(web_url(&long(255)).is_ok());
         assert!(web_url(&long(256)).is_err());

@@ -134,6 +134,12 @@ impl<'s> Form<'s> {
         self.fault
     }
 
+    /// That there were too many parameters to read all.
+    #[must_use]
+    pub fn body_fault(&self) -> Option<Rejection> {
+        self.fault.filter(|fault| fault.subject == Subject::Body)
+    }
+
     /// How many `specin.*` parameters were sent.
     #[must_use]
     pub const fn specin_count(&self) -> u32 {

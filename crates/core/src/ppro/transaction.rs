@@ -1,7 +1,7 @@
 //! TRANSACTION: from a decoded form to an [`Order`], or to the reasons why not.
 //!
-//! Faults are found in one fixed order: common parameters (see [`super::call`]), then the
-//! parameters in the order of [`Field`], each first by encoding, then presence, length and form;
+//! Faults are found in one fixed order: common parameters (see [`super::call`]), then too many
+//! parameters, then the parameters in the order of [`Field`], each first by encoding, then presence, length and form;
 //! then the number of `specin.*` and unknown parameters; then the cart, item by item; then the
 //! sum; last the limits. Source: `docs/psp-guide.md`, "TRANSACTION".
 
@@ -11,7 +11,7 @@ use crate::ppro::check;
 use crate::ppro::field::Field;
 use crate::ppro::form::Form;
 use crate::ppro::items::{self, Item};
-use crate::rejection::{Flow, Rejection, Rule, Sink};
+use crate::rejection::{Flow, Rejection, Rule, Sink, Subject};
 
 /// The most `specin.*` parameters in one call.
 pub const SPECIN_MAX: u32 = 29;
@@ -196,6 +196,10 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         items: &'f mut Vec<Item>,
         terms: Terms,
     ) -> Result<Option<Order<'f>>, Stopped> {
+        if let Some(rejection) = self.form.body_fault() {
+            // What was not read may be what would be called missing below.
+            self.report(rejection)?;
+        }
         let channel = self.channel(terms)?;
         self.constant(Field::Tag, "gopay")?;
         self.constant(Field::Countrycode, "ID")?;
@@ -207,7 +211,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let merchant_redirect_url =
             self.web_url(Field::Merchantredirecturl, terms.has_redirect_url)?;
         let account_holder = self.required(Field::Accountholdername, |value| {
-            check::length(value, 3, 100)?;
+            check::length(value, 0, 100)?;
+            check::length(value.trim(), 3, 100)?;
             check::one_line(value).map(|()| value)
         })?;
         let notification_url = self.web_url(Field::Notificationurl, terms.has_notification_url)?;
@@ -327,16 +332,13 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     fn parameters(&mut self) -> Result<(), Stopped> {
         let got = self.form.specin_count();
         if got > SPECIN_MAX {
-            self.report(Rejection {
-                subject: crate::rejection::Subject::Body,
-                rule: Rule::TooManySpecin { got },
-            })?;
+            self.report(Rejection { subject: Subject::Body, rule: Rule::TooManySpecin { got } })?;
         }
         for field in [Field::Txid, Field::Refundid, Field::Merchantrefundid] {
             // They belong to other calls, but a broken one means a broken body.
             self.optional(field, |_| Ok(()))?;
         }
-        match self.form.other_fault() {
+        match self.form.other_fault().filter(|fault| fault.subject != Subject::Body) {
             Some(rejection) => self.report(rejection),
             None => Ok(()),
         }
@@ -467,7 +469,7 @@ mod tests {
             ("merchantredirecturl", None, Some("missing")), ("merchantredirecturl", s("shop"), Some("web_url_form")),
             ("merchantredirecturl", s("app://x"), Some("web_url_form")),
             ("accountholdername", None, Some("missing")), ("accountholdername", s("Li"), Some("too_short")),
-            ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
+            ("accountholdername", s("    "), Some("too_short")), ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
             ("accountholdername", Some("\u{e9}".repeat(100)), None), ("accountholdername", s("a\nbc"), Some("line_break")),
             ("notificationurl", None, Some("missing")), ("notificationurl", s("ftp://psp.example/"), Some("web_url_form")),
             ("sellingpoint", text(50), None), ("sellingpoint", text(51), Some("too_long")),

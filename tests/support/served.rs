@@ -1,0 +1,141 @@
+//! `simulate` and `serve` as two processes, by a config that the test writes.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::ops::Deref;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use super::{Answer, Demo, Running, decode, encode};
+
+/// An adapter by config and a simulator beside it. It has the demo's methods; only those that use
+/// the demo's credentials fit nothing but a config that has these.
+pub(crate) struct Served {
+    demo: Demo,
+    _simulator: Running,
+    _folder: tempfile::TempDir,
+}
+
+impl Deref for Served {
+    type Target = Demo;
+
+    fn deref(&self) -> &Demo {
+        &self.demo
+    }
+}
+
+impl Served {
+    /// Starts both. `{simulator}` in the rest of the config becomes the simulator's address; listen
+    /// addresses, store and public address are set here.
+    pub(crate) async fn start(rest: &str) -> Self {
+        gopay_outbound::install_crypto();
+        let program = env!("CARGO_BIN_EXE_gopay-adapter");
+        let mut simulator = Running(
+            Command::new(program)
+                .args(["--log", "warn", "simulate", "--listen", "127.0.0.1:0"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the simulator starts"),
+        );
+        let lines = simulator.0.stdout.take().expect("piped");
+        let first = BufReader::new(lines).lines().next().expect("a line").expect("text");
+        let simulator_url =
+            first.split_whitespace().find(|word| word.starts_with("http")).expect("a URL");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, admin_port) = (free_port(), free_port());
+        let store = folder.path().join("gopay.db");
+        let listen = format!(
+            "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{port}\"\n\
+             admin = \"127.0.0.1:{admin_port}\"\n[public]\nbase_url = \"http://127.0.0.1:{port}\"\n\
+             [store]\nurl = \"sqlite:{}\"\n",
+            store.display()
+        );
+        let config = folder.path().join("config.toml");
+        let text = listen + &rest.replace("{simulator}", simulator_url);
+        std::fs::write(&config, text).expect("the config is written");
+        let adapter = Command::new(program)
+            .args(["--log", "warn", "serve", "--config"])
+            .arg(&config)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the adapter starts");
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        let demo = Demo {
+            _child: Running(adapter),
+            adapter: format!("http://127.0.0.1:{port}"),
+            admin: format!("http://127.0.0.1:{admin_port}"),
+            simulator: simulator_url.to_owned(),
+            http,
+        };
+        demo.eventually("ready", async || {
+            demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
+        })
+        .await;
+        Self { demo, _simulator: simulator, _folder: folder }
+    }
+
+    /// Calls with any credentials: login, password, contract.
+    pub(crate) async fn call_as(
+        &self,
+        (login, password, contract): (&str, &str, &str),
+        txtype: &str,
+        pairs: &[(&str, &str)],
+    ) -> Answer {
+        let common = [
+            ("returnmode", "urlencodeext"),
+            ("txtype", txtype),
+            ("login", login),
+            ("password", password),
+            ("contractid", contract),
+        ];
+        let (status, text) = self.post(encode(common.iter().chain(pairs).copied())).await;
+        assert_eq!(status, 200, "{text}");
+        decode(&text)
+    }
+
+    /// A TRANSACTION with any credentials.
+    pub(crate) async fn open_as(
+        &self,
+        who: (&str, &str, &str),
+        changes: &[(&str, &str)],
+    ) -> Answer {
+        let pairs = super::example(changes);
+        let pairs: Vec<(&str, &str)> =
+            pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.call_as(who, "TRANSACTION", &pairs).await
+    }
+}
+
+/// What `hash-password` prints for a password.
+pub(crate) fn hash_password(password: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(password.as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
+}
+
+/// A port that nobody listens on, from below the range that the system gives out by itself, so
+/// that nobody gets it by chance before the program binds it.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 997).expect("small") * 15;
+    for _ in 0..2_000 {
+        let port = 16_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 16_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port");
+}
