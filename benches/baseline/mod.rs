@@ -62,7 +62,7 @@ struct Call {
     merchanttxid: Option<String>,
     #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
     merchantredirecturl: Option<String>,
-    #[validate(length(min = 3, max = 100), custom(function = one_line), custom(function = not_short))]
+    #[validate(length(min = 3, max = 100), custom(function = one_line))]
     accountholdername: String,
     #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
     notificationurl: Option<String>,
@@ -323,7 +323,7 @@ impl<'de> Deserialize<'de> for Others {
 #[derive(Deserialize, Validate)]
 struct ItemFields<'a> {
     #[serde(borrow)]
-    #[validate(custom(function = not_blank), custom(function = without_nul))]
+    #[validate(length(min = 1), custom(function = without_nul))]
     name: Cow<'a, str>,
     #[serde(borrow)]
     #[validate(regex(path = *PRICE))]
@@ -353,14 +353,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for ItemObject<'a> {
 
         input.deserialize_map(Object)
     }
-}
-
-fn not_short(value: &str) -> Result<(), ValidationError> {
-    must(value.trim().chars().count() >= 3, "short")
-}
-
-fn not_blank(value: &str) -> Result<(), ValidationError> {
-    must(!value.trim().is_empty(), "blank")
 }
 
 fn without_nul(value: &str) -> Result<(), ValidationError> {

@@ -384,7 +384,7 @@ impl<'v> Reader<'v> {
 
 fn read_name(value: &str, got: &Value<'_>, item: &mut Item) -> Result<(), Rule> {
     let Value::String { raw, escaped } = got else { return Err(Rule::NameType) };
-    if value.get(raw.clone()).is_none_or(|raw| raw.trim().is_empty()) {
+    if raw.is_empty() {
         return Err(Rule::NameEmpty);
     }
     if *escaped

