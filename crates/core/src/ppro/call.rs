@@ -215,7 +215,10 @@ pub fn fingerprint(form: &Form<'_>) -> [u8; 32] {
         .iter()
         .filter(|field| !matches!(field, Field::Password))
         .filter_map(|field| form.get(*field).map(|value| (field.name(), value)));
-    for (name, value) in known.chain(form.other_specin()) {
+    // The order of parameters means nothing.
+    let mut others: Vec<(&str, &str)> = form.other_specin().collect();
+    others.sort_unstable();
+    for (name, value) in known.chain(others) {
         for part in [name, value] {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
@@ -343,6 +346,8 @@ mod tests {
             print("specin.email=a@b.example&amount=%3100&transientin.orderitems=x&password=p")
         );
         assert_ne!(base, print("amount=100&specin.email=a%40b.example&transientin.orderitems=y"));
+        assert_eq!(print("specin.x=1&specin.y=2"), print("specin.y=2&specin.x=1"));
+        assert_ne!(print("specin.x=1&specin.y=2"), print("specin.x=2&specin.y=1"));
         assert_ne!(base, print("amount=1&specin.email=00a%40b.example&transientin.orderitems=x"));
     }
 }
