@@ -209,8 +209,8 @@ fn report(world: &World, folder: &str, lives: &[Life], evidence: &Evidence, prob
         world.seed,
         lives.len()
     );
-    for (txid, problem) in problems.iter().take(60) {
-        text.push_str(&format!("* {txid}: {}\n", problem.chars().take(400).collect::<String>()));
+    for (txid, problem) in problems.iter().take(30) {
+        text.push_str(&format!("* {txid}: {}\n", problem.chars().take(500).collect::<String>()));
     }
     let mut told: Vec<&str> = Vec::new();
     for (txid, _) in problems {

@@ -129,9 +129,10 @@ pub(crate) async fn drain(world: &World, payments: u64) -> Books {
     books
 }
 
-/// Every retry takes a step of its own: 193 tries before a notification is given up.
+/// Every retry takes a step of its own: 193 tries before a notification is given up, and the next
+/// one of its payment begins only then.
 async fn outlast_dead_receivers(world: &World, mut books: Books) -> Books {
-    for _ in 0..200 {
+    for _ in 0..430 {
         if books.waiting() == 0 {
             break;
         }

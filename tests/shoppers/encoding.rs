@@ -34,9 +34,7 @@ pub(crate) fn form(pairs: &[(String, String)], dice: &mut Dice) -> String {
     let odd_keys = dice.chance(200);
     let gaps = dice.chance(150);
     let mut pairs: Vec<&(String, String)> = pairs.iter().collect();
-    let tmp = std::env::var_os("GOPAY_TMP").is_some()
-        && pairs.iter().filter(|(k, _)| k.starts_with("specin.custom")).count() > 1;
-    if dice.chance(800) && !tmp {
+    if dice.chance(800) {
         dice.shuffle(&mut pairs);
     }
     let mut body = String::new();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gopay_core::ids::TxId;
 use gopay_core::money::Sen;
 use gopay_core::payment::{Channel, Event, FailReason, Failure, Payment, PaymentState, Upstream};
 use gopay_core::ppro::call;
@@ -14,11 +15,12 @@ use gopay_core::ppro::reply;
 use gopay_core::ppro::transaction::{self, Order};
 use gopay_core::rejection::{First, Rejection, Rule};
 use gopay_core::translate::{ChargeTerms, charge};
-use gopay_store::{Created, Note, StoreError};
+use gopay_store::{Applied, Created, Note, StoreError};
 use serde_json::json;
 
 use crate::call::{Answer, log_trouble};
 use crate::directory::Contract;
+use crate::news::Close;
 use crate::{Service, note};
 
 /// A call that is ready to be stored.
@@ -148,7 +150,7 @@ impl Service {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
         let kept = payment.nonce.as_ref().map(|_| body.as_slice());
-        match self.apply(payment.tx_id, event, kept, notes).await {
+        match self.apply_firmly(payment.tx_id, event, kept, notes).await {
             Ok(applied) if applied.payment.state == expected.state => {
                 Answer { body, overloaded: false }
             }
@@ -156,7 +158,9 @@ impl Service {
             Ok(applied) => Answer { body: self.render(&applied.payment), overloaded: false },
             Err(error) => {
                 log_trouble(&error);
-                // Stored as initialized: a worker will close what may exist at Midtrans.
+                // What the store holds is not known: initialized, and a worker will close what may
+                // exist at Midtrans; or pending after all, so it is closed from here too.
+                self.undo(expected);
                 let mut unbooked = payment;
                 let text =
                     "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
@@ -164,6 +168,39 @@ impl Service {
                 Answer { body: self.render(&unbooked), overloaded: false }
             }
         }
+    }
+
+    /// Stores the outcome of a charge; goes on trying for a while when the store is down, because
+    /// money may hang on it. Applying twice is harmless.
+    async fn apply_firmly(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+    ) -> Result<Applied, StoreError> {
+        const PAUSES_MS: [u64; 4] = [100, 400, 1_000, 2_500];
+        for pause in PAUSES_MS {
+            match self.apply(tx_id, event, answer, notes).await {
+                Err(StoreError::Down(source)) => {
+                    log_trouble(&StoreError::Down(source));
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                done => return done,
+            }
+        }
+        self.apply(tx_id, event, answer, notes).await
+    }
+
+    /// Cancels a charge that was answered as failed, in the background.
+    fn undo(&self, payment: Payment) {
+        let service = self.clone();
+        tokio::spawn(async move {
+            let (event, notes) = service.close(&payment, Close::Cancel).await;
+            if let Err(error) = service.apply(payment.tx_id, &event, None, &notes).await {
+                log_trouble(&error);
+            }
+        });
     }
 
     fn render(&self, payment: &Payment) -> Vec<u8> {
@@ -181,22 +218,24 @@ impl Service {
             self.insist(|| self.0.store.payment_create(&repeat, &notes)).await?;
             return Ok(Answer { body: self.render(&repeat), overloaded: false });
         }
-        let first = self.wait_for_first(earlier).await?;
+        let first = self.wait_for_first(earlier).await;
         // If it is still being opened, it is pending, and has no address to go to.
         let body = first.answer.clone().unwrap_or_else(|| self.render(&first));
         Ok(Answer { body, overloaded: false })
     }
 
     /// Waits while the first call with a nonce runs, at most as long as a call may run.
-    async fn wait_for_first(&self, mut first: Payment) -> Result<Payment, StoreError> {
+    async fn wait_for_first(&self, mut first: Payment) -> Payment {
         const STEP: Duration = Duration::from_millis(50);
         let mut left = crate::charge::BUDGET.as_millis() / STEP.as_millis();
         while first.state == PaymentState::Initialized && left > 0 {
             tokio::time::sleep(STEP).await;
             left -= 1;
-            first = self.0.store.payment_get(first.tx_id).await?.unwrap_or(first);
+            // A store in trouble leaves us with what we know: it is pending.
+            let read = self.0.store.payment_get(first.tx_id).await;
+            first = read.ok().flatten().unwrap_or(first);
         }
-        Ok(first)
+        first
     }
 }
 

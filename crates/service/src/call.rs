@@ -56,7 +56,13 @@ impl Service {
     /// The use case runs to its end even if the caller goes away: a charge that was sent must be
     /// booked.
     pub async fn call(&self, body: Bytes) -> Answer {
-        let Ok(permit) = self.0.calls.clone().try_acquire_owned() else {
+        let kind = self.with_form(&body, |_, form, _| call::tx_type(form));
+        // Calls that wait for GoPay must not keep those out that only ask.
+        let room = match kind {
+            Some(TxType::Transaction | TxType::Refund | TxType::CancelTx) => &self.0.calls,
+            _ => &self.0.questions,
+        };
+        let Ok(permit) = room.clone().try_acquire_owned() else {
             return Answer { overloaded: true, ..self.answer(&overload(&body)) };
         };
         let service = self.clone();
@@ -272,7 +278,7 @@ pub(crate) fn log_trouble(error: &StoreError) {
 pub(crate) fn local_error() -> Failure {
     Failure::new(
         FailReason::LocalError,
-        "Temporary fault; nothing was charged; try again in 10 seconds",
+        "Temporary fault; this call was not sent to GoPay; try again in 10 seconds",
     )
 }
 

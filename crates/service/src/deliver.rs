@@ -14,8 +14,8 @@ use crate::charge::chain;
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
 impl Service {
-    /// Sends one delivery and stores how that ended.
-    pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<(), StoreError> {
+    /// Sends one delivery and stores how that ended; true if it was confirmed.
+    pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<bool, StoreError> {
         let (good, detail) = self.attempt(&delivery).await;
         let now = self.now();
         let retry = usize::try_from(delivery.attempts).ok();
@@ -27,14 +27,15 @@ impl Service {
                 tracing::error!(
                     payment.tx_id = %delivery.tx_id,
                     attempts = delivery.attempts,
-                    "a notification is given up; send it again with `redeliver`"
+                    "a notification is given up"
                 );
                 AttemptOutcome::GiveUp
             }
         };
         let record =
             || self.0.store.delivery_record(&delivery, &outcome, detail.clone(), self.now());
-        self.insist(record).await
+        self.insist(record).await?;
+        Ok(good)
     }
 
     async fn attempt(&self, delivery: &Delivery) -> (bool, Value) {

@@ -57,7 +57,8 @@ pub struct Settings {
     pub delivery_concurrency_per_receiver: usize,
     /// Status calls to Midtrans that workers may begin in a second.
     pub checks_per_second: usize,
-    /// Calls of PSPs that may run at once; more are told to come back.
+    /// Calls of PSPs that may run at once, of those that move money and of those that only ask;
+    /// more are told to come back.
     pub concurrent_calls: usize,
     /// Number of this instance among those that share a store.
     pub instance: u16,
@@ -131,7 +132,10 @@ struct Inner {
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     mint: clock::Mint,
+    /// Calls that move money, and calls that only ask.
     calls: Arc<tokio::sync::Semaphore>,
+    /// See `calls`.
+    questions: Arc<tokio::sync::Semaphore>,
     /// Woken when a delivery or an early check is owed.
     wake: Notify,
 }
@@ -142,7 +146,8 @@ impl Service {
     pub fn new(parts: Parts) -> Self {
         let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
         let mint = clock::Mint::new(settings.instance, random, settings.rand_pair);
-        let calls = Arc::new(tokio::sync::Semaphore::new(settings.concurrent_calls));
+        let room = || Arc::new(tokio::sync::Semaphore::new(settings.concurrent_calls));
+        let (calls, questions) = (room(), room());
         let wake = Notify::new();
         Self(Arc::new(Inner {
             settings,
@@ -153,6 +158,7 @@ impl Service {
             clock,
             mint,
             calls,
+            questions,
             wake,
         }))
     }

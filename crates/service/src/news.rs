@@ -157,16 +157,27 @@ impl Service {
             return Ok(NotificationAnswer::Done);
         }
         let (event, notes) = self.ask(payment, notes.to_vec()).await;
-        let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+        self.apply(payment.tx_id, &event, None, &notes).await?;
         if event == Event::NoNews {
             self.look_again_soon(payment.tx_id).await?;
             return Ok(NotificationAnswer::Trouble);
         }
-        if matches!(event, Event::StillOpen { .. } | Event::NotFound) {
+        let money = matches!(
+            claimed,
+            TransactionStatus::Settlement
+                | TransactionStatus::Refund
+                | TransactionStatus::PartialRefund
+        );
+        let lags = money && !matches!(event, Event::Paid { .. });
+        if lags || matches!(event, Event::StillOpen { .. } | Event::NotFound) {
             // The status lags behind its own notification, or the notification lied.
             self.look_again_soon(payment.tx_id).await?;
         }
-        let _ = applied;
+        if lags && payment.state == PaymentState::Failed {
+            // Late money is looked for ever more seldom, and in the end not at all: have Midtrans
+            // tell us again.
+            return Ok(NotificationAnswer::Trouble);
+        }
         Ok(NotificationAnswer::Done)
     }
 
@@ -252,12 +263,35 @@ impl Service {
             NextStep::Nothing => Ok(()),
             NextStep::Close(how) => {
                 let (event, notes) = self.close(&applied.payment, how).await;
-                self.apply(payment.tx_id, &event, None, &notes).await.map(|_| ())
+                let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+                if may_give_up(&applied.payment, now) {
+                    // It can be neither closed nor paid any more: it has an expiry of its own.
+                    self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
+                }
+                Ok(())
             }
-            NextStep::GiveUp => {
-                self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await.map(|_| ())
-            }
+            NextStep::GiveUp => self.give_up(&applied.payment, event).await,
         }
+    }
+
+    /// Says FAILED without Midtrans, but not because of one bad moment: we may have been away
+    /// ourselves while it answered well.
+    async fn give_up(&self, payment: &Payment, mut event: Event) -> Result<(), StoreError> {
+        const PAUSES: [Duration; 3] =
+            [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
+        for pause in PAUSES {
+            if event != Event::NoNews {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            let (news, notes) = self.ask(payment, vec![]).await;
+            self.apply(payment.tx_id, &news, None, &notes).await?;
+            event = news;
+        }
+        if matches!(event, Event::NoNews | Event::NotFound) {
+            self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
+        }
+        Ok(())
     }
 }
 
@@ -269,19 +303,28 @@ enum NextStep {
     GiveUp,
 }
 
+/// Whether Midtrans had its time to help us end a payment.
+fn may_give_up(payment: &Payment, now: Timestamp) -> bool {
+    match payment.state {
+        PaymentState::Initialized => now.since(payment.created_at) >= SILENCE_MAX,
+        PaymentState::Pending => now.since(payment.deadline_at) >= SILENCE_MAX,
+        PaymentState::Succeeded | PaymentState::Failed => false,
+    }
+}
+
 fn next_step(payment: &Payment, event: &Event, now: Timestamp) -> NextStep {
     let open = matches!(event, Event::StillOpen { .. });
-    let silent_for = |since: Timestamp| now.since(since) >= SILENCE_MAX;
     match payment.state {
         // The call that made it is dead: nobody has its address, so nobody may pay it.
         PaymentState::Initialized if open => NextStep::Close(Close::Cancel),
         PaymentState::Initialized if *event == Event::NotFound => NextStep::GiveUp,
-        PaymentState::Initialized if silent_for(payment.created_at) => NextStep::GiveUp,
         PaymentState::Pending if open && payment.session_over(now) => {
             NextStep::Close(Close::Expire)
         }
         PaymentState::Pending if open && payment.cancel_requested => NextStep::Close(Close::Cancel),
-        PaymentState::Pending if silent_for(payment.deadline_at) => NextStep::GiveUp,
+        PaymentState::Initialized | PaymentState::Pending if may_give_up(payment, now) => {
+            NextStep::GiveUp
+        }
         PaymentState::Failed if open && payment.upstream == Upstream::Open => {
             NextStep::Close(Close::Cancel)
         }

@@ -127,14 +127,31 @@ impl Service {
                     ));
                 }
                 Ok(Reserved::Admitted(refund, payment)) => {
-                    let sent = self.send_refund(*refund, &payment, false).await?;
-                    return Ok(reply::refund(&sent));
+                    return Ok(self.answer_refund(*refund, &payment).await);
                 }
                 Err(StoreError::Conflict) => {}
+                Err(error @ StoreError::Down(_)) => {
+                    // The reservation may have survived; then a worker sends the refund.
+                    log_trouble(&error);
+                    return Ok(reply::refund_open(new.refund_id, reference));
+                }
                 Err(error) => return Err(error),
             }
         }
         Err(StoreError::Conflict)
+    }
+
+    /// Sends an admitted refund. From here on money may move, so whatever happens, the answer
+    /// names the refund and never invites a repeat.
+    async fn answer_refund(&self, refund: Refund, payment: &Payment) -> Reply {
+        let open = reply::refund(&refund);
+        match self.send_refund(refund, payment, false).await {
+            Ok(sent) => reply::refund(&sent),
+            Err(error) => {
+                log_trouble(&error);
+                open
+            }
+        }
     }
 
     /// Records a call that is not well-formed, so that its REFUNDID can be asked for.

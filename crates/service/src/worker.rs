@@ -3,13 +3,12 @@
 //! Each claims due work from the store in small lots, so that any number of instances can share
 //! it, and an instance that dies leaves nothing behind but a time at which the next one looks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use futures::stream::{FuturesUnordered, StreamExt as _};
-use gopay_store::{AttemptOutcome, Delivery, StoreError};
+use gopay_store::{AttemptOutcome, Delivery, StoreError, receiver_of};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::Service;
 
@@ -27,18 +26,28 @@ pub async fn run(service: Service, stop: watch::Receiver<bool>) {
 }
 
 async fn check_loop(service: Service, mut stop: watch::Receiver<bool>) {
+    let mut running = JoinSet::new();
     while !*stop.borrow() {
         let began = tokio::time::Instant::now();
-        let done = match service.check_due().await {
-            Ok(done) => done,
-            Err(error) => {
-                crate::call::log_trouble(&error);
-                0
-            }
-        };
-        // A full lot means that there is more: go on with the next second.
-        let rest = if done > 0 { IDLE.saturating_sub(began.elapsed()) } else { IDLE };
-        wait(&mut stop, rest).await;
+        if let Err(error) = service.begin_checks(&mut running).await {
+            crate::call::log_trouble(&error);
+        }
+        while let Some(ended) = running.try_join_next() {
+            report(ended);
+        }
+        // A lot a second, however fast it was done: that is the bound on calls to Midtrans.
+        wait(&mut stop, IDLE.saturating_sub(began.elapsed())).await;
+    }
+    while let Some(ended) = running.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<Result<(), StoreError>, JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => crate::call::log_trouble(&error),
+        Err(error) => tracing::error!(error = %error, "a check ended in a bug"),
     }
 }
 
@@ -50,38 +59,49 @@ async fn wait(stop: &mut watch::Receiver<bool>, rest: Duration) {
 }
 
 impl Service {
-    /// Takes the payments and refunds that are due, at most as many as may be checked in a
-    /// second, and looks after them. Returns how many there were.
-    ///
-    /// # Errors
-    /// If the store cannot say what is due.
-    pub async fn check_due(&self) -> Result<usize, StoreError> {
-        let limit = self.settings().checks_per_second;
+    /// Takes payments and refunds that are due, at most as many as may be checked in a second, and
+    /// begins to look after them. Those of before may still be running: a Midtrans that is slow
+    /// about one must not hold up the others.
+    async fn begin_checks(
+        &self,
+        running: &mut JoinSet<Result<(), StoreError>>,
+    ) -> Result<usize, StoreError> {
+        /// Each holds a connection to Midtrans.
+        const RUNNING_MAX: usize = 256;
+        let lot = self.settings().checks_per_second.min(RUNNING_MAX.saturating_sub(running.len()));
+        if lot == 0 {
+            return Ok(0);
+        }
         let store = &self.0.store;
-        let refunds = store.refund_claim_due(self.now(), limit).await?;
-        let payments =
-            store.payment_claim_due(self.now(), limit.saturating_sub(refunds.len())).await?;
+        let refunds = store.refund_claim_due(self.now(), lot.div_ceil(2)).await?;
+        let left = lot.saturating_sub(refunds.len());
+        let payments = store.payment_claim_due(self.now(), left).await?;
         let count = refunds.len() + payments.len();
-        let refunds = refunds.into_iter().map(|refund| {
+        for refund in refunds {
             let service = self.clone();
-            tokio::spawn(async move { service.check_refund(refund).await })
-        });
-        let payments = payments.into_iter().map(|payment| {
+            running.spawn(async move { service.check_refund(refund).await });
+        }
+        for payment in payments {
             let service = self.clone();
-            tokio::spawn(async move { service.check(payment).await })
-        });
-        let mut running: FuturesUnordered<_> = refunds.chain(payments).collect();
-        while let Some(ended) = running.next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => crate::call::log_trouble(&error),
-                Err(error) => tracing::error!(error = %error, "a check ended in a bug"),
-            }
+            running.spawn(async move { service.check(payment).await });
         }
         Ok(count)
     }
 
-    /// Sends the deliveries that are due now, once each. For tests and the command line.
+    /// Looks after what is due, once, and waits for it. For tests and simulations.
+    ///
+    /// # Errors
+    /// If the store cannot say what is due.
+    pub async fn check_due(&self) -> Result<usize, StoreError> {
+        let mut running = JoinSet::new();
+        let count = self.begin_checks(&mut running).await?;
+        while let Some(ended) = running.join_next().await {
+            report(ended);
+        }
+        Ok(count)
+    }
+
+    /// Sends the deliveries that are due now, once each. For tests and simulations.
     ///
     /// # Errors
     /// If the store cannot say what is due.
@@ -113,27 +133,52 @@ async fn delivery_loop(service: Service, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
+    round.put_back().await;
     round.finish().await;
 }
 
-/// Deliveries under way, bounded in all and per receiver, so that a slow receiver costs the
-/// others nothing.
+/// Deliveries under way, bounded in all and per receiver, so that a slow or dead receiver costs
+/// the others nothing: while some wait for it here, no more are claimed for it.
 struct Deliveries {
     service: Service,
-    running: JoinSet<String>,
-    per_receiver: HashMap<String, usize>,
+    running: JoinSet<(String, bool)>,
+    receivers: HashMap<String, Receiver>,
+}
+
+/// One receiver, while it has deliveries here.
+#[derive(Default)]
+struct Receiver {
+    running: usize,
+    /// Claimed, waiting for their turn.
+    waiting: VecDeque<Delivery>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+/// After so many failures in a row a receiver gets one try at a time, until one succeeds.
+const FAILURES_MAX: u32 = 5;
+
+impl Receiver {
+    fn may_run(&self, most: usize) -> bool {
+        let most = if self.failures >= FAILURES_MAX { 1 } else { most };
+        self.running < most
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.waiting.is_empty() && self.failures == 0
+    }
 }
 
 impl Deliveries {
     fn new(service: Service) -> Self {
-        Self { service, running: JoinSet::new(), per_receiver: HashMap::new() }
+        Self { service, running: JoinSet::new(), receivers: HashMap::new() }
     }
 
     fn has_room(&self) -> bool {
         self.running.len() < self.service.settings().delivery_concurrency
     }
 
-    /// Claims what is due and begins it. Returns how many were begun.
+    /// Claims what is due and begins what may begin. Returns how many were claimed.
     async fn begin(&mut self) -> Result<usize, StoreError> {
         const LOT: usize = 64;
         let settings = self.service.settings();
@@ -141,64 +186,88 @@ impl Deliveries {
         if room == 0 {
             return Ok(0);
         }
+        let queued = self.receivers.iter().filter(|(_, receiver)| !receiver.waiting.is_empty());
+        let busy: Vec<String> = queued.map(|(name, _)| name.clone()).collect();
         let now = self.service.now();
-        // Longer than a try can take, so that nobody takes it while it runs.
-        let lease = now.after(settings.delivery_timeout + Duration::from_secs(30));
-        let claimed = self.service.0.store.delivery_claim_due(now, lease, room).await?;
-        let mut begun = 0;
+        let lease = now.after(lease_of(settings));
+        let claimed = self.service.0.store.delivery_claim_due(now, lease, room, &busy).await?;
+        let count = claimed.len();
         for delivery in claimed {
-            begun += usize::from(self.take(delivery).await?);
+            let receiver = self.receivers.entry(receiver_of(&delivery.url)).or_default();
+            receiver.waiting.push_back(delivery);
         }
-        Ok(begun)
+        self.start();
+        Ok(count)
     }
 
-    async fn take(&mut self, delivery: Delivery) -> Result<bool, StoreError> {
-        let receiver = receiver_of(&delivery.url);
-        let open = self.per_receiver.entry(receiver.clone()).or_insert(0);
-        if *open >= self.service.settings().delivery_concurrency_per_receiver {
-            let again = AttemptOutcome::Postpone(self.service.now().after(IDLE));
-            let store = &self.service.0.store;
-            let now = self.service.now();
-            store.delivery_record(&delivery, &again, serde_json::Value::Null, now).await?;
-            return Ok(false);
-        }
-        *open += 1;
-        let service = self.service.clone();
-        self.running.spawn(async move {
-            if let Err(error) = service.deliver(delivery).await {
-                // The lease runs out, and it is tried again.
-                crate::call::log_trouble(&error);
+    /// Begins those whose turn it is.
+    fn start(&mut self) {
+        let settings = self.service.settings();
+        let now = self.service.now();
+        for (name, receiver) in &mut self.receivers {
+            while receiver.may_run(settings.delivery_concurrency_per_receiver)
+                && self.running.len() < settings.delivery_concurrency
+            {
+                let Some(delivery) = receiver.waiting.pop_front() else { break };
+                if delivery.next_attempt_at < now.after(settings.delivery_timeout) {
+                    // The lease would run out during the try; it is due again by itself then.
+                    continue;
+                }
+                receiver.running += 1;
+                let (service, name) = (self.service.clone(), name.clone());
+                self.running.spawn(async move {
+                    let good = service.deliver(delivery).await.unwrap_or_else(|error| {
+                        // The lease runs out, and it is tried again.
+                        crate::call::log_trouble(&error);
+                        false
+                    });
+                    (name, good)
+                });
             }
-            receiver
-        });
-        Ok(true)
+        }
     }
 
-    /// Waits for one to end.
+    /// Waits for one to end, and begins the next.
     async fn next(&mut self) {
         if let Some(ended) = self.running.join_next().await {
             self.release(ended);
         }
+        self.start();
     }
 
-    /// Takes note of those that have ended.
+    /// Takes note of those that have ended, and begins the next.
     fn reap(&mut self) {
         while let Some(ended) = self.running.try_join_next() {
             self.release(ended);
         }
+        self.start();
     }
 
-    fn release(&mut self, ended: Result<String, tokio::task::JoinError>) {
-        match ended {
-            Ok(receiver) => {
-                if let Some(open) = self.per_receiver.get_mut(&receiver) {
-                    *open = open.saturating_sub(1);
-                    if *open == 0 {
-                        self.per_receiver.remove(&receiver);
-                    }
-                }
+    fn release(&mut self, ended: Result<(String, bool), JoinError>) {
+        let (name, good) = match ended {
+            Ok(ended) => ended,
+            Err(error) => return tracing::error!(error = %error, "a delivery ended in a bug"),
+        };
+        let Some(receiver) = self.receivers.get_mut(&name) else { return };
+        receiver.running = receiver.running.saturating_sub(1);
+        receiver.failures = if good { 0 } else { receiver.failures.saturating_add(1) };
+        if receiver.is_idle() {
+            self.receivers.remove(&name);
+        }
+    }
+
+    /// Gives up the leases of those that wait, for another instance or the next start.
+    async fn put_back(&mut self) {
+        let now = self.service.now();
+        let waiting: Vec<Delivery> =
+            self.receivers.values_mut().flat_map(|receiver| receiver.waiting.drain(..)).collect();
+        for delivery in waiting {
+            let store = &self.service.0.store;
+            let again = AttemptOutcome::Postpone(now);
+            let nothing = serde_json::Value::Null;
+            if let Err(error) = store.delivery_record(&delivery, &again, nothing, now).await {
+                crate::call::log_trouble(&error);
             }
-            Err(error) => tracing::error!(error = %error, "a delivery ended in a bug"),
         }
     }
 
@@ -209,26 +278,7 @@ impl Deliveries {
     }
 }
 
-/// Scheme, host and port: what shares a fate.
-fn receiver_of(url: &str) -> String {
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
-    let rest = url.get(after_scheme..).unwrap_or_default();
-    let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);
-    url.get(..end).unwrap_or(url).to_ascii_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_is_scheme_host_and_port() {
-        for (url, expected) in [
-            ("https://psp.example/notify?x=1", "https://psp.example"),
-            ("https://PSP.example:8443", "https://psp.example:8443"),
-            ("http://127.0.0.1:9?x", "http://127.0.0.1:9"),
-        ] {
-            assert_eq!(receiver_of(url), expected);
-        }
-    }
+/// Twice as long as a try can take: one may wait for another here.
+fn lease_of(settings: &crate::Settings) -> Duration {
+    settings.delivery_timeout * 2 + Duration::from_secs(30)
 }

@@ -93,6 +93,7 @@ CREATE TABLE deliveries (
     tx_id           INTEGER NOT NULL REFERENCES payments,  -- the payment
     client          TEXT    NOT NULL,                      -- login of the PSP, for its secrets
     url             TEXT    NOT NULL,                      -- where to
+    receiver        TEXT    NOT NULL,                      -- scheme, host and port of url
     final_at        INTEGER NOT NULL,                      -- finaltimestamp
     attempts        INTEGER NOT NULL,                      -- tries so far
     next_attempt_at INTEGER NOT NULL,                      -- when to try, or when the lease of a try is over

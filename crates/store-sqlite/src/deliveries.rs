@@ -48,14 +48,16 @@ pub(crate) fn insert(
     write(
         db,
         "-- payment_apply: delivery
-        INSERT INTO deliveries (tx_id, client, url, final_at, attempts, next_attempt_at, state)
-        VALUES (?1, ?2, ?3, ?4, 0, ?5, 'waiting')",
+        INSERT INTO deliveries
+            (tx_id, client, url, final_at, attempts, next_attempt_at, state, receiver)
+        VALUES (?1, ?2, ?3, ?4, 0, ?5, 'waiting', ?6)",
         params![
             owed.tx_id.get(),
             owed.client,
             owed.url,
             owed.final_at.as_micros(),
-            now.as_micros()
+            now.as_micros(),
+            gopay_store::receiver_of(&owed.url),
         ],
     )?;
     Ok(())
@@ -66,15 +68,17 @@ pub(crate) fn delivery_claim_due(
     now: Timestamp,
     lease_until: Timestamp,
     limit: usize,
+    busy: &str,
 ) -> Result<Vec<Delivery>, StoreError> {
     let sql = select!(
         "delivery_claim_due",
         "WHERE d.state = 'waiting' AND d.next_attempt_at <= ?1
+            AND d.receiver NOT IN (SELECT value FROM json_each(?3))
             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.tx_id = d.tx_id
                 AND e.delivery_id < d.delivery_id AND e.state = 'waiting')
         ORDER BY d.next_attempt_at, d.delivery_id LIMIT ?2"
     );
-    let rows = each(db, TABLE, sql, params![now.as_micros(), limit_cell(limit)], read)?;
+    let rows = each(db, TABLE, sql, params![now.as_micros(), limit_cell(limit), busy], read)?;
     let mut claimed = Vec::with_capacity(rows.len());
     for (key, row) in rows {
         match row {

@@ -363,8 +363,11 @@ impl Store for SqliteStore {
         now: Timestamp,
         lease_until: Timestamp,
         limit: usize,
+        busy: &[String],
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.write(move |db| deliveries::delivery_claim_due(db, now, lease_until, limit)).await
+        let busy = serde_json::json!(busy).to_string();
+        self.write(move |db| deliveries::delivery_claim_due(db, now, lease_until, limit, &busy))
+            .await
     }
 
     async fn delivery_record(

@@ -662,7 +662,8 @@ async fn a_row_that_does_not_parse_does_not_stop_a_queue() {
         pay(&store, number).await;
     }
     damage.execute_batch("UPDATE deliveries SET attempts = -1 WHERE tx_id = 4").unwrap();
-    let claim = || store.delivery_claim_due(start(), start().after(Duration::from_secs(60)), 2);
+    let claim =
+        || store.delivery_claim_due(start(), start().after(Duration::from_secs(60)), 2, &[]);
     let first: Vec<_> = claim().await.unwrap().iter().map(|delivery| delivery.tx_id).collect();
     let second: Vec<_> = claim().await.unwrap().iter().map(|delivery| delivery.tx_id).collect();
     assert_eq!((first, second), (vec![tx(5)], vec![tx(6)]));

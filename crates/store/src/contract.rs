@@ -225,7 +225,7 @@ async fn claim_deliveries(
     lease: Duration,
     limit: usize,
 ) -> Vec<Delivery> {
-    store.delivery_claim_due(now, now.after(lease), limit).await.unwrap()
+    store.delivery_claim_due(now, now.after(lease), limit, &[]).await.unwrap()
 }
 
 const fn new_refund(number: i64, tx_id: TxId, sen: u64) -> NewRefund<'static> {
@@ -631,7 +631,7 @@ pub async fn rows_that_are_not_there_are_missing(store: UnderTest) {
     assert_eq!(store.deliveries_of(id).await.unwrap(), []);
     assert_eq!(store.payment_claim_due(now, 10).await.unwrap(), []);
     assert_eq!(store.refund_claim_due(now, 10).await.unwrap(), []);
-    assert_eq!(store.delivery_claim_due(now, now, 10).await.unwrap(), []);
+    assert_eq!(store.delivery_claim_due(now, now, 10, &[]).await.unwrap(), []);
     assert!(!store.delivery_again(id, now).await.unwrap());
     assert_eq!(store.totals().await.unwrap(), Totals::default());
 

@@ -131,6 +131,19 @@ pub struct Delivery {
     pub state: DeliveryState,
 }
 
+/// Scheme, host and port of a URL, in lower case: the receivers that share a fate.
+///
+/// ```
+/// assert_eq!(gopay_store::receiver_of("https://PSP.example:8443/n?x=1"), "https://psp.example:8443");
+/// ```
+#[must_use]
+pub fn receiver_of(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(after_scheme..).unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);
+    url.get(..end).unwrap_or(url).to_ascii_lowercase()
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
@@ -163,7 +176,7 @@ pub enum AttemptOutcome {
     Retry(Timestamp),
     /// The last try failed.
     GiveUp,
-    /// Not tried (the receiver has too many calls open): put back without counting.
+    /// Not tried after all: put back without counting.
     Postpone(Timestamp),
 }
 
@@ -339,13 +352,15 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError>;
 
-    /// Takes at most `limit` deliveries that are due and first of their payment, and sets their
-    /// next attempt to `lease_until`, so that a worker that dies leaves them to the next.
+    /// Takes at most `limit` deliveries that are due and first of their payment, but none to the
+    /// `busy` receivers (see [`receiver_of`]), and sets their next attempt to `lease_until`, so
+    /// that a worker that dies leaves them to the next.
     async fn delivery_claim_due(
         &self,
         now: Timestamp,
         lease_until: Timestamp,
         limit: usize,
+        busy: &[String],
     ) -> Result<Vec<Delivery>, StoreError>;
 
     /// Stores how a try ended, with a `delivery_attempt` record of `detail` unless postponed.

@@ -255,6 +255,17 @@ fn refund_pairs(reply: Reply, refund: &Refund) -> Reply {
         .with_some("FAILREASON", reason.map(FailReason::as_str))
 }
 
+/// The answer to a REFUND call of which nobody knows whether it was stored: as for an open one.
+#[must_use]
+pub fn refund_open(refund_id: crate::ids::RefundId, merchant_refund_id: Option<&str>) -> Reply {
+    Reply::new()
+        .with("STATUS", "FAILED")
+        .with("REFUNDID", refund_id.to_string())
+        .with_some("MERCHANTREFUNDID", merchant_refund_id)
+        .with("ERRMSG", REFUND_OPEN)
+        .with("FAILREASON", FailReason::RemoteError.as_str())
+}
+
 /// The answer to a REFUND call that no refund was recorded for.
 #[must_use]
 pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Reply {

@@ -325,12 +325,14 @@ impl Store for Model {
         now: Timestamp,
         lease_until: Timestamp,
         limit: usize,
+        busy: &[String],
     ) -> Result<Vec<Delivery>, StoreError> {
         let mut rows = self.rows();
         let due = |delivery: &&Delivery| {
             delivery.state == DeliveryState::Waiting
                 && delivery.next_attempt_at <= now
                 && rows.first_of_payment(delivery)
+                && !busy.contains(&crate::receiver_of(&delivery.url))
         };
         let mut claimed: Vec<Delivery> = rows.deliveries.iter().filter(due).cloned().collect();
         claimed.sort_by_key(|delivery| (delivery.next_attempt_at, delivery.delivery_id));

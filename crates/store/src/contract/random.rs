@@ -178,7 +178,7 @@ async fn play(
         Step::ClaimRefunds { limit } => shown(store.refund_claim_due(now, *limit).await),
         Step::ClaimDeliveries { limit, lease } => {
             let until = now.after(Duration::from_secs(*lease));
-            let result = store.delivery_claim_due(now, until, *limit).await;
+            let result = store.delivery_claim_due(now, until, *limit, &[]).await;
             claimed.extend(result.iter().flatten().cloned());
             shown(result)
         }
