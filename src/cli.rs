@@ -38,6 +38,8 @@ pub(crate) enum Command {
     HashPassword,
     /// Translates offline: one form body a line in, one JSON object a line out.
     Translate(TranslateArgs),
+    /// Writes a consistent copy of the store, also while `serve` runs.
+    Backup(BackupArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
 }
@@ -120,6 +122,15 @@ pub(crate) struct TranslateArgs {
     /// The time at which the sessions begin, RFC 3339; now if absent.
     #[arg(long, env = "GOPAY_ADAPTER_AT", value_parser = Timestamp::from_rfc3339)]
     pub(crate) at: Option<Timestamp>,
+}
+
+#[derive(Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The copy; must not exist.
+    #[arg(long = "out", env = "GOPAY_ADAPTER_OUT")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Args)]

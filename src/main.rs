@@ -44,6 +44,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::CheckConfig(args) => serve::check_config(&args),
         Command::HashPassword => serve::hash_password(),
         Command::Translate(args) => offline::translate(&args),
+        Command::Backup(args) => serve::backup(&args),
         Command::Explain(args) => serve::explain(&args),
     }
 }

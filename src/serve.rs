@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::cli::{ConfigArgs, ExplainArgs, Role, ServeArgs};
+use crate::cli::{BackupArgs, ConfigArgs, ExplainArgs, Role, ServeArgs};
 use crate::config::{Account, Config, Problem};
 use crate::listen::{self, Stop};
 
@@ -259,6 +259,20 @@ pub(crate) fn hash_password() -> anyhow::Result<Outcome> {
     let hash = gopay_service::hash_password(password, &salt)
         .map_err(|error| anyhow!("cannot hash the password: {error}"))?;
     writeln!(std::io::stdout(), "{hash}")?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<Outcome> {
+    let config = match read(&args.config)? {
+        Ok(config) => config,
+        Err(no) => return Ok(no),
+    };
+    let store = SqliteStore::open_read_only(&config.store)
+        .with_context(|| format!("cannot open the store {}", config.store.display()))?;
+    runtime()?
+        .block_on(store.backup(&args.output))
+        .with_context(|| format!("cannot write the copy {}", args.output.display()))?;
+    writeln!(std::io::stdout(), "{}: written", args.output.display())?;
     Ok(Outcome::Done)
 }
 

@@ -699,6 +699,19 @@ fn explain_beside_a_running_serve_masks_personal_data() {
     }
     assert_eq!(setup.run("explain", &["999"]).code, 1);
 
+    // A copy taken while it runs holds the payment, and never overwrites.
+    let copy = setup.folder.path().join("copy.db");
+    let copy = copy.to_str().expect("text");
+    let first = setup.run("backup", &["--out", copy]);
+    assert_eq!(first.code, 0, "{first:?}");
+    let config = setup.folder.path().join("copy.toml");
+    std::fs::write(&config, format!("[store]\nurl = \"sqlite:{copy}\"\n")).expect("written");
+    let config = config.to_str().expect("text");
+    let told = program().args(["explain", "--config", config, &good["TXID"]]).output();
+    let told = String::from_utf8(told.expect("it runs").stdout).expect("text");
+    assert_eq!(told, story.out);
+    assert_eq!(setup.run("backup", &["--out", copy]).code, 3);
+
     // The store belongs to one process at a time.
     let second = Setup { psp: free_port(), admin: free_port(), ..Setup::new() };
     let theirs = std::fs::read_to_string(&setup.config).expect("text");

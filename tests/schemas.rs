@@ -93,3 +93,28 @@ fn translate_writes_lines_of_its_schema() {
         assert_valid("translate-line", line);
     }
 }
+
+/// The description is written beside the handlers; this holds it against the program that runs.
+#[tokio::test]
+async fn every_described_path_is_there_with_its_methods_and_no_other() {
+    let demo = Demo::start().await;
+    let (_, text) = demo.get(&format!("{}/openapi.json", demo.admin)).await;
+    let openapi: Value = serde_json::from_str(&text).unwrap();
+    let paths = openapi["paths"].as_object().unwrap();
+    assert!(paths.len() >= 11, "{} paths", paths.len());
+    for (path, methods) in paths {
+        let methods = methods.as_object().unwrap();
+        let of_admin = methods.values().any(|method| method["tags"][0] == "admin");
+        let base = if of_admin { &demo.admin } else { &demo.adapter };
+        let url = format!("{base}{}", path.replace("{tx}", "1").replace("{code}", "0"));
+        for method in ["get", "post", "put", "delete"] {
+            let request = demo.http.request(method.to_uppercase().parse().unwrap(), &url);
+            let answer = request.send().await.unwrap();
+            let allowed = answer.status() != 405;
+            assert_eq!(allowed, methods.contains_key(method), "{method} {path}");
+        }
+    }
+    for path in ["/nothing", "/admin/v1", "/simulator/v1/clock"] {
+        assert_eq!(demo.get(&format!("{}{path}", demo.admin)).await.0, 404, "{path}");
+    }
+}

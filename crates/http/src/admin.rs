@@ -32,7 +32,10 @@ pub fn router(app: App) -> Router {
     paths(
         simple_api,
         redirect_page,
+        redirect_page_form,
         return_page,
+        return_page_query,
+        style,
         midtrans_notification,
         live,
         ready,
@@ -59,6 +62,7 @@ pub fn openapi_text() -> String {
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The outcome, in urlencodeext form", content_type = "application/x-www-form-urlencoded", body = String),
+        (status = 400, description = "The body broke off"),
         (status = 405, description = "Another method than POST"),
         (status = 408, description = "The body took too long"),
         (status = 413, description = "The body is too long; the answer says how long it may be"),
@@ -87,6 +91,46 @@ fn simple_api() {}
 )]
 #[expect(dead_code, reason = "describes the handler in `public`")]
 fn redirect_page() {}
+
+/// The same for PSPs that send the shopper by a form; parameters in the query or in the body.
+#[utoipa::path(
+    post,
+    path = "/ti/gopay",
+    tag = "public",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "Page for computers"),
+        (status = 302, description = "To the GoPay app, or back to the merchant"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+)]
+#[expect(dead_code, reason = "describes the handler in `public`")]
+fn redirect_page_form() {}
+
+/// The style sheet of the pages.
+#[utoipa::path(get, path = "/ti/gopay.css", tag = "public", responses((status = 200, description = "CSS")))]
+#[expect(dead_code, reason = "describes the handler in `pages`")]
+fn style() {}
+
+/// The return page with its parameters in the query.
+#[utoipa::path(
+    get,
+    path = "/return/gopay",
+    tag = "public",
+    params(
+        ("tx" = String, Query, description = "TXID"),
+        ("cs" = String, Query, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "The merchant has no address to return to"),
+        (status = 302, description = "Back to the merchant, with txid and cs"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+)]
+#[expect(dead_code, reason = "describes the handler in `public`")]
+fn return_page_query() {}
 
 /// Where the GoPay app returns to; leads back to the merchant.
 #[utoipa::path(
@@ -140,7 +184,7 @@ async fn live() -> Response {
     )
 )]
 async fn ready(State(app): State<App>) -> Response {
-    match app.service.store().ping(app.service.now()).await {
+    match app.service.ready().await {
         Ok(()) => respond(200, JSON, json!({"status": "ready"}).to_string()),
         Err(error) => {
             let mut reason = error.to_string();
@@ -182,7 +226,7 @@ async fn openapi() -> Response {
     )
 )]
 async fn totals(State(app): State<App>) -> Response {
-    match app.service.store().totals().await {
+    match app.service.totals().await {
         Ok(totals) => respond(200, JSON, serde_json::to_string(&totals).unwrap_or_default()),
         Err(error) => respond(503, JSON, json!({"reason": error.to_string()}).to_string()),
     }

@@ -28,7 +28,7 @@ use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Event, Payment};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, Note, Store, StoreError};
+use gopay_store::{Applied, Note, Store, StoreError, Totals};
 use tokio::sync::Notify;
 
 pub use call::Answer;
@@ -163,10 +163,20 @@ impl Service {
         }))
     }
 
-    /// The store, for operators' questions.
-    #[must_use]
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.0.store
+    /// Whether the store takes writes.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.0.store.ping(self.now()).await
+    }
+
+    /// Sums over the whole store.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        self.0.store.totals().await
     }
 
     /// The time, as the service sees it.
