@@ -118,3 +118,63 @@ async fn every_described_path_is_there_with_its_methods_and_no_other() {
         assert_eq!(demo.get(&format!("{}{path}", demo.admin)).await.0, 404, "{path}");
     }
 }
+
+/// The stored trail, as `explain` prints it: time, kind, detail.
+fn trail(story: &str) -> Vec<Value> {
+    let lines = story.lines().skip_while(|line| *line != "What happened").skip(1);
+    lines
+        .take_while(|line| line.starts_with("  "))
+        .map(|line| {
+            let mut parts = line.trim().splitn(3, "  ");
+            let (_time, kind, detail) =
+                (parts.next(), parts.next().unwrap(), parts.next().unwrap());
+            json!({"kind": kind, "detail": serde_json::from_str::<Value>(detail).unwrap()})
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_stored_event_is_of_its_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let demo = Demo::start_with(&["--data", folder]).await;
+    let refused = demo.transaction(&[("amount", "1")]).await["TXID"].clone();
+    demo.fault(json!({"on": "charge", "action": "lost_after"})).await;
+    let paid = demo.paid().await;
+    demo.fault(json!({"on": "refund", "action": "lost_after"})).await;
+    demo.refund(&paid, 100).await;
+    demo.refund(&paid, 150).await;
+    let cancelled = demo.pending().await;
+    demo.call("CANCELTX", &[("txid", &cancelled)]).await;
+    let abandoned = demo.pending().await;
+    demo.advance("1h1s").await;
+    demo.until_status(&abandoned, "FAILED").await;
+    demo.until_outbox_empty().await;
+
+    let config = format!("{folder}/explain.toml");
+    std::fs::write(&config, format!("[store]\nurl = \"sqlite:{folder}/gopay.db\"\n")).unwrap();
+    let mut kinds = std::collections::BTreeSet::new();
+    for txid in [&refused, &paid, &cancelled, &abandoned] {
+        let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+            .args(["explain", "--config", &config, txid])
+            .output()
+            .unwrap();
+        for record in trail(&String::from_utf8(output.stdout).unwrap()) {
+            assert_valid("event-record", &record);
+            kinds.insert(record["kind"].as_str().unwrap().to_owned());
+        }
+    }
+    let described = schema("event-record")["oneOf"].as_array().unwrap().clone();
+    for branch in described {
+        let kind = branch["properties"]["kind"]["const"].as_str().unwrap();
+        assert!(kinds.contains(kind), "{kind} did not occur in {kinds:?}");
+    }
+    for bad in [
+        json!({"kind": "unheard", "detail": {}}),
+        json!({"kind": "state", "detail": {"from": "pending", "to": "paid", "event": "x", "verdict": "moved"}}),
+        json!({"kind": "accepted", "detail": {"items": 0, "bytes": 1}}),
+        json!({"kind": "refund", "detail": {"refund_id": "0", "to": "failed"}}),
+    ] {
+        assert!(!validator("event-record").is_valid(&bad), "{bad}");
+    }
+}

@@ -40,10 +40,16 @@ impl Service {
 
     async fn attempt(&self, delivery: &Delivery) -> (bool, Value) {
         let Some(client) = self.0.directory.client(&delivery.client) else {
-            return (false, json!({"error": "the client is no longer configured"}));
+            return (
+                false,
+                json!({"error": "the client is no longer configured", "delivered": false}),
+            );
         };
         let Some(secret) = client.notification_secrets.first() else {
-            return (false, json!({"error": "the client has no notification secret"}));
+            return (
+                false,
+                json!({"error": "the client has no notification secret", "delivered": false}),
+            );
         };
         let body = notification_body(delivery.tx_id, delivery.final_at, secret.expose_secret());
         let request = Outgoing {
