@@ -178,3 +178,56 @@ async fn every_stored_event_is_of_its_schema() {
         assert!(!validator("event-record").is_valid(&bad), "{bad}");
     }
 }
+
+/// A call at the simulator as Midtrans is called.
+async fn upstream(demo: &Demo, method: &str, path: &str, body: Option<Value>) -> Value {
+    let url = format!("{}/v2/{path}", demo.simulator);
+    let mut request = demo.http.request(method.parse().unwrap(), url);
+    request = request.basic_auth("SB-Mid-server-demo", Some(""));
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_simulator_answers_what_the_schemas_of_midtrans_say() {
+    let demo = Demo::start().await;
+    let charge = |order: &str| {
+        json!({
+            "payment_type": "gopay",
+            "transaction_details": {"order_id": order, "gross_amount": 10_000},
+        })
+    };
+    for order in ["o-1", "o-2", "o-3"] {
+        let created = upstream(&demo, "POST", "charge", Some(charge(order))).await;
+        assert_eq!(created["status_code"], "201");
+        assert_valid("midtrans-charge-response", &created);
+        assert_valid(
+            "midtrans-status-response",
+            &upstream(&demo, "GET", &format!("{order}/status"), None).await,
+        );
+    }
+    let cancelled = upstream(&demo, "POST", "o-2/cancel", Some(json!({}))).await;
+    assert_eq!(cancelled["transaction_status"], "cancel");
+    assert_valid("midtrans-status-response", &cancelled);
+    let expired = upstream(&demo, "POST", "o-3/expire", Some(json!({}))).await;
+    assert_eq!(expired["status_code"], "407");
+    assert_valid("midtrans-status-response", &expired);
+    demo.wallet("o-1", "pay", json!({})).await;
+    let refund = json!({"refund_key": "r-1", "amount": 4_000, "reason": "half"});
+    let refunded = upstream(&demo, "POST", "o-1/refund", Some(refund)).await;
+    assert_eq!(refunded["transaction_status"], "partial_refund");
+    assert_valid("midtrans-refund-response", &refunded);
+    assert_valid("midtrans-status-response", &upstream(&demo, "GET", "o-1/status", None).await);
+    for (path, body) in [
+        ("charge", charge("o-1")),
+        ("charge", json!({})),
+        ("nobody/cancel", json!({})),
+        ("o-2/refund", json!({"amount": 1})),
+    ] {
+        let error = upstream(&demo, "POST", path, Some(body)).await;
+        assert_valid("midtrans-error", &error);
+        assert!(!error["status_code"].as_str().unwrap().starts_with('2'), "{path}: {error}");
+    }
+}
