@@ -84,5 +84,10 @@ pub(crate) fn for_order(txid: &str, unpaid: bool, dice: &mut Dice) -> Vec<Value>
         // More often than the adapter tries in one call, so that the outcome stays open.
         7 | 14.. => ("refund", 4, json!("lost_after")),
     };
-    vec![json!({"on": on, "action": action, "times": times, "order_id": txid})]
+    let mut faults = vec![json!({"on": on, "action": action, "times": times, "order_id": txid})];
+    if on == "refund" && dice.chance(500) {
+        // Nor does any news come to the rescue.
+        faults.push(json!({"on": "notification", "action": "drop", "times": 12, "order_id": txid}));
+    }
+    faults
 }
