@@ -383,6 +383,13 @@ impl Payment {
         Some(crate::text::cut(value, SHOWN_MAX).to_owned())
     }
 
+    /// The id to ask Midtrans with: its own if known, since an order id can own several
+    /// transactions (`docs/midtrans.md`, "Charge request"), else ours.
+    #[must_use]
+    pub fn upstream_id(&self) -> String {
+        self.midtrans_tx_id.clone().unwrap_or_else(|| self.tx_id.to_string())
+    }
+
     /// Whether the session is over at `now`.
     #[must_use]
     pub fn session_over(&self, now: Timestamp) -> bool {

@@ -187,12 +187,7 @@ async fn ready(State(app): State<App>) -> Response {
     match app.service.ready().await {
         Ok(()) => respond(200, JSON, json!({"status": "ready"}).to_string()),
         Err(error) => {
-            let mut reason = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(inner) = source {
-                reason = format!("{reason}: {inner}");
-                source = inner.source();
-            }
+            let reason = gopay_service::chain(&error);
             respond(503, JSON, json!({"status": "not ready", "reason": reason}).to_string())
         }
     }

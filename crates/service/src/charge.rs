@@ -173,8 +173,9 @@ pub(crate) fn describe(refusal: &Refusal) -> String {
     format!("refused {}, provider code {provider}, {}", refusal.status_code, refusal.cause.as_str())
 }
 
-/// An error with its sources, for the trail and the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its sources, for the trail, the log and the operator.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -32,6 +32,7 @@ use gopay_store::{Applied, Note, Store, StoreError, Totals};
 use tokio::sync::Notify;
 
 pub use call::Answer;
+pub use charge::chain;
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use directory::{Client, Contract, Directory, hash_password, is_password_hash};
 pub use explain::story;

@@ -192,10 +192,7 @@ impl Service {
         let Some(upstream) = self.0.upstreams.of(payment.channel) else {
             return (Event::NoNews, notes);
         };
-        let order_id = payment.tx_id.to_string();
-        // By Midtrans' own id if known, since an order id can own several transactions.
-        let id = payment.midtrans_tx_id.as_deref().unwrap_or(&order_id);
-        let (found, said) = match upstream.client.status(id).await {
+        let (found, said) = match upstream.client.status(&payment.upstream_id()).await {
             Ok(StatusReply::Found(view)) => match event(payment, &view) {
                 Ok(event) => (event, view.status.as_str().to_owned()),
                 Err(why) => {
@@ -222,15 +219,14 @@ impl Service {
         let Some(upstream) = self.0.upstreams.of(payment.channel) else {
             return (Event::NoNews, vec![]);
         };
-        let order_id = payment.tx_id.to_string();
-        let id = payment.midtrans_tx_id.as_deref().unwrap_or(&order_id);
+        let id = payment.upstream_id();
         // A key of its own for every try: an answer from before must not come back.
         let salt = hex_word(self.0.mint.bytes::<4>());
         let key = format!("x{}-{salt}", payment.tx_id);
         let client = &upstream.client;
         let (word, reply) = match how {
-            Close::Expire => ("expire", client.expire(id, &key).await),
-            Close::Cancel => ("cancel", client.cancel(id, &key).await),
+            Close::Expire => ("expire", client.expire(&id, &key).await),
+            Close::Cancel => ("cancel", client.cancel(&id, &key).await),
         };
         let (found, said) = match reply {
             Ok(CloseReply::Closed(view)) => {

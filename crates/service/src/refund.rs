@@ -252,12 +252,11 @@ impl Service {
         let Some(upstream) = self.0.upstreams.of(payment.channel) else {
             return (Tried::NotSent, "channel not connected".to_owned());
         };
-        let order_id = payment.tx_id.to_string();
-        let id = payment.midtrans_tx_id.as_deref().unwrap_or(&order_id);
+        let id = payment.upstream_id();
         // The same key for every try of one refund: Midtrans repeats what it answered before.
         let key = format!("r{}", refund.refund_id);
         let reason = refund.descriptor.as_deref();
-        match upstream.client.refund(id, refund.refund_id, amount, reason, &key).await {
+        match upstream.client.refund(&id, refund.refund_id, amount, reason, &key).await {
             Ok(RefundReply::Accepted(_)) => (Tried::Accepted, "accepted".to_owned()),
             Ok(RefundReply::Refused(refusal)) => {
                 (Tried::Refused(failure(&refusal)), describe(&refusal))
@@ -279,9 +278,7 @@ impl Service {
         notes: &mut Vec<Note>,
     ) -> Option<bool> {
         let upstream = self.0.upstreams.of(payment.channel)?;
-        let order_id = payment.tx_id.to_string();
-        let id = payment.midtrans_tx_id.as_deref().unwrap_or(&order_id);
-        let found = match upstream.client.status(id).await {
+        let found = match upstream.client.status(&payment.upstream_id()).await {
             Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
             _ => None,
         };
