@@ -142,20 +142,30 @@ impl Service {
             return Ok(Answer { body, overloaded: false });
         };
         let (event, notes) = self.open_charge(&payment, body).await;
-        Ok(self.book(payment, &event, &notes).await)
+        let body = self.book(payment, &event, &notes).await?;
+        Ok(Answer { body, overloaded: false })
     }
 
     /// Makes the charge's outcome durable, then answers.
-    async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Answer {
+    async fn book(
+        &self,
+        payment: Payment,
+        event: &Event,
+        notes: &[Note],
+    ) -> Result<Vec<u8>, StoreError> {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
         let kept = payment.nonce.as_ref().map(|_| body.as_slice());
         match self.apply_firmly(payment.tx_id, event, kept, notes).await {
             Ok(applied) if applied.payment.state == expected.state => {
-                Answer { body, overloaded: false }
+                self.kept(applied.payment, body).await
             }
-            // A worker was faster, because this call took too long: what is stored is the truth.
-            Ok(applied) => Answer { body: self.render(&applied.payment), overloaded: false },
+            // News was faster, or a worker, because this call took too long: what is stored is
+            // the truth.
+            Ok(applied) => {
+                let body = self.render(&applied.payment);
+                self.kept(applied.payment, body).await
+            }
             Err(error) => {
                 log_trouble(&error);
                 // What the store holds is not known: initialized, and a worker will close what may
@@ -165,9 +175,23 @@ impl Service {
                 let text =
                     "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
                 refuse(&mut unbooked, Failure::new(FailReason::LocalError, text));
-                Answer { body: self.render(&unbooked), overloaded: false }
+                Ok(self.render(&unbooked))
             }
         }
+    }
+
+    /// The answer to give about a payment whose call is over: the stored one, which `body` becomes
+    /// if there was none, so that every repeat gets the same bytes.
+    async fn kept(&self, payment: Payment, body: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        if payment.nonce.is_none() {
+            return Ok(body);
+        }
+        if let Some(answer) = payment.answer {
+            return Ok(answer);
+        }
+        let store = &self.0.store;
+        let stored = self.insist(|| store.payment_answer(payment.tx_id, &body)).await?;
+        Ok(stored.answer.unwrap_or(body))
     }
 
     /// Stores the outcome of a charge; goes on trying for a while when the store is down, because
@@ -219,8 +243,13 @@ impl Service {
             return Ok(Answer { body: self.render(&repeat), overloaded: false });
         }
         let first = self.wait_for_first(earlier).await;
-        // If it is still being opened, it is pending, and has no address to go to.
-        let body = first.answer.clone().unwrap_or_else(|| self.render(&first));
+        let body = self.render(&first);
+        let body = match first.state {
+            // Still being opened: it is pending, has no address to go to yet, and its answer is
+            // its own call's to give.
+            PaymentState::Initialized => body,
+            _ => self.kept(first, body).await?,
+        };
         Ok(Answer { body, overloaded: false })
     }
 

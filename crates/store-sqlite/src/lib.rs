@@ -256,6 +256,11 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError> {
+        let answer = answer.to_vec();
+        self.write(move |db| payments::payment_answer(db, tx_id, &answer)).await
+    }
+
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
         self.read(move |db| payments::payment_get(db, tx_id)).await
     }

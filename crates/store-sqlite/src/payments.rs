@@ -164,6 +164,23 @@ pub(crate) fn payment_apply(
     Ok(step.applied)
 }
 
+pub(crate) fn payment_answer(
+    db: &Connection,
+    tx_id: TxId,
+    answer: &[u8],
+) -> Result<Payment, StoreError> {
+    let mut payment = payment_get(db, tx_id)?.ok_or(StoreError::Missing { table: TABLE })?;
+    if engine::keep_answer(&mut payment, answer) {
+        write(
+            db,
+            "-- payment_answer
+            UPDATE payments SET answer = ?2 WHERE tx_id = ?1",
+            params![tx_id.get(), answer],
+        )?;
+    }
+    Ok(payment)
+}
+
 /// Writes what can change about a payment.
 pub(crate) fn update(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
     write(

@@ -83,6 +83,7 @@ cases! { $
     references_are_found_without_case_within_a_contract,
     events_move_a_payment_and_leave_records,
     an_answer_is_kept_only_with_a_nonce_and_a_move,
+    an_answer_that_missed_the_move_is_kept_once,
     news_that_changes_nothing_leaves_only_notes,
     what_is_noted_is_stored_without_a_delivery,
     the_trail_keeps_the_order_of_steps,
@@ -546,12 +547,29 @@ pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
         apply(&store, tx(number), &paid(), at).await;
         assert_eq!(stored(&store, tx(number)).await.answer, kept, "payment {number}");
     }
-    // A later move with an answer brings its own.
+    // Nor does a later one with an answer replace what may have been given.
     create(&store, &Payment { nonce: Some("n-3".into()), ..payment(3) }).await;
     for (event, answer) in [(charge_created(), b"first"), (paid(), b"other")] {
         store.payment_apply(tx(3), &event, Some(answer), &[], at).await.unwrap();
-        assert_eq!(stored(&store, tx(3)).await.answer, Some(answer.to_vec()));
+        assert_eq!(stored(&store, tx(3)).await.answer, Some(b"first".to_vec()));
     }
+}
+
+/// News may move a payment before its call ends: its answer comes by itself then, and once.
+pub async fn an_answer_that_missed_the_move_is_kept_once(store: UnderTest) {
+    create(&store, &Payment { nonce: Some("n".into()), ..payment(1) }).await;
+    let moved = apply(&store, tx(1), &paid(), start().after(SECOND)).await.payment;
+    let lines = trail(&store, tx(1)).await;
+    let kept = Payment { answer: Some(b"one".to_vec()), ..moved };
+    for answer in [b"one", b"two"] {
+        assert_eq!(store.payment_answer(tx(1), answer).await.unwrap(), kept);
+    }
+    assert_eq!(stored(&store, tx(1)).await, kept);
+    assert_eq!(trail(&store, tx(1)).await, lines);
+
+    create(&store, &payment(2)).await;
+    assert_eq!(store.payment_answer(tx(2), b"one").await.unwrap(), stored(&store, tx(2)).await);
+    assert_eq!(stored(&store, tx(2)).await.answer, None);
 }
 
 /// Told twice, or stale: the payment stays, byte for byte.
@@ -636,6 +654,7 @@ pub async fn rows_that_are_not_there_are_missing(store: UnderTest) {
     assert_eq!(store.totals().await.unwrap(), Totals::default());
 
     assert!(is_missing(store.payment_apply(id, &paid(), None, &[], now).await, "payments"));
+    assert!(is_missing(store.payment_answer(id, b"x").await, "payments"));
     assert!(is_missing(store.payment_note(id, &[note("x")], now).await, "payments"));
     assert!(is_missing(store.payment_check_at(id, now).await, "payments"));
     assert!(is_missing(store.refund_resolve(rf(404), Ok(()), &[], now).await, "refunds"));

@@ -75,8 +75,8 @@ pub fn payment_apply(
         return Application { applied, record: None, delivery: None };
     }
     let mut payment = step.payment;
-    if let (Verdict::Moved, Some(answer), Some(_)) = (verdict, answer, &payment.nonce) {
-        payment.answer = Some(answer.to_vec());
+    if let (Verdict::Moved, Some(answer)) = (verdict, answer) {
+        keep_answer(&mut payment, answer);
     }
     let owed = step.delivery_owed.then(|| payment.notification_url.clone()).flatten();
     let delivery = owed.map(|url| OwedDelivery {
@@ -87,6 +87,16 @@ pub fn payment_apply(
     });
     let record = Some(state_detail(before, event, verdict, &payment));
     Application { applied: Applied { payment, before, verdict }, record, delivery }
+}
+
+/// Keeps the answer of a call for its repeats: only a nonce makes those possible, and the first
+/// answer stays, because it may have been given. False if nothing changed.
+pub fn keep_answer(payment: &mut Payment, answer: &[u8]) -> bool {
+    let kept = payment.nonce.is_some() && payment.answer.is_none();
+    if kept {
+        payment.answer = Some(answer.to_vec());
+    }
+    kept
 }
 
 fn state_detail(before: PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {

@@ -145,6 +145,13 @@ impl Store for Model {
         Ok(step.applied)
     }
 
+    async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError> {
+        let mut rows = self.rows();
+        let payment = rows.payment(tx_id)?;
+        engine::keep_answer(payment, answer);
+        Ok(payment.clone())
+    }
+
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
         Ok(self.rows().payments.get(&tx_id).cloned())
     }

@@ -29,6 +29,7 @@ const SHOWN: usize = 12;
 enum Step {
     Create { number: i64, nonce: Option<u8>, reference: u8, foreign: bool },
     Apply { number: i64, event: Event, answer: bool },
+    Answer { number: i64, answer: u8 },
     Note { number: i64 },
     CheckAt { number: i64, ahead: i64 },
     ClaimPayments { limit: usize },
@@ -68,6 +69,8 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         6 => (number.clone(), event, coin)
             .prop_map(|(number, event, answer)| Step::Apply { number, event, answer }),
+        1 => (number.clone(), any::<u8>())
+            .prop_map(|(number, answer)| Step::Answer { number, answer }),
         1 => number.clone().prop_map(|number| Step::Note { number }),
         1 => (number.clone(), -600..600_i64)
             .prop_map(|(number, ahead)| Step::CheckAt { number, ahead }),
@@ -153,6 +156,9 @@ async fn play(
             let answer = answer.then_some(b"answer".as_slice());
             let notes = [note("news")];
             shown(store.payment_apply(tx(*number), event, answer, &notes, now).await)
+        }
+        Step::Answer { number, answer } => {
+            shown(store.payment_answer(tx(*number), &[*answer]).await)
         }
         Step::Note { number } => {
             shown(store.payment_note(tx(*number), &[note("a"), note("b")], now).await)
