@@ -248,7 +248,9 @@ impl Service {
             // Still being opened: it is pending, has no address to go to yet, and its answer is
             // its own call's to give.
             PaymentState::Initialized => body,
-            _ => self.kept(first, body).await?,
+            PaymentState::Pending | PaymentState::Succeeded | PaymentState::Failed => {
+                self.kept(first, body).await?
+            }
         };
         Ok(Answer { body, overloaded: false })
     }
