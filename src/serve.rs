@@ -130,7 +130,7 @@ fn service(
             instance: config.instance,
             rand_pair: true,
         },
-        directory: Directory::new(config.clients, config.contracts, salt),
+        directory: Arc::new(Directory::new(config.clients, config.contracts, salt)),
         store,
         upstreams,
         receivers: Arc::new(receivers),

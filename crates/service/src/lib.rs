@@ -107,8 +107,8 @@ impl Upstreams {
 pub struct Parts {
     /// See [`Settings`].
     pub settings: Settings,
-    /// Who may call.
-    pub directory: Directory,
+    /// Who may call; services may share it, and with it what is known of passwords.
+    pub directory: Arc<Directory>,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// Midtrans.
@@ -127,7 +127,7 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    directory: Directory,
+    directory: Arc<Directory>,
     store: Arc<dyn Store>,
     upstreams: Upstreams,
     receivers: Arc<dyn Transport>,

@@ -31,6 +31,18 @@ struct Rows {
 }
 
 impl Model {
+    /// Every payment, by id. For tests that look at all of them.
+    #[must_use]
+    pub fn payments(&self) -> Vec<Payment> {
+        self.rows().payments.values().cloned().collect()
+    }
+
+    /// Every refund, by id.
+    #[must_use]
+    pub fn refunds(&self) -> Vec<Refund> {
+        self.rows().refunds.values().cloned().collect()
+    }
+
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
