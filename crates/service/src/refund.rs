@@ -10,7 +10,7 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState};
 use gopay_core::translate::printable_descriptor;
 use gopay_midtrans_client::CallError;
 use gopay_store::{Found, NewRefund, Note, Reserved, StoreError};
@@ -303,6 +303,10 @@ impl Service {
         notes: Vec<Note>,
     ) -> Result<Refund, StoreError> {
         let id = refund.refund_id;
+        let outcome = match outcome {
+            Ok(()) => RefundOutcome::Made,
+            Err(failure) => RefundOutcome::Refused { failure, checks: refund.checks },
+        };
         let resolved = self
             .insist(|| self.0.store.refund_resolve(id, outcome.clone(), &notes, self.now()))
             .await?;

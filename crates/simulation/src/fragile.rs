@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::payment::{Event, Failure, Payment};
-use gopay_core::refund::Refund;
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome};
 use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttemptOutcome, Created, Delivery, EventRecord, Found, NewRefund, Note, Reserved,
@@ -102,7 +102,7 @@ forward! {
     payment_note(tx_id: TxId, notes: &[Note], now: Timestamp) -> ();
     payment_trail(tx_id: TxId) -> Vec<EventRecord>;
     refund_reserve(refund: &NewRefund<'_>, now: Timestamp) -> Reserved;
-    refund_resolve(refund_id: RefundId, outcome: Result<(), Failure>, notes: &[Note], now: Timestamp) -> Refund;
+    refund_resolve(refund_id: RefundId, outcome: RefundOutcome, notes: &[Note], now: Timestamp) -> Refund;
     refund_record_refused(refund: &Refund, now: Timestamp) -> ();
     refund_get(refund_id: RefundId) -> Option<Refund>;
     refund_find(contract: &str, merchant_refund_id: &str) -> Found<Refund>;
