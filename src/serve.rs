@@ -21,6 +21,7 @@ use crate::Outcome;
 use crate::cli::{BackupArgs, ConfigArgs, ExplainArgs, Role, ServeArgs};
 use crate::config::{Account, Config, Problem};
 use crate::listen::{self, Stop};
+use crate::silence::Noticed;
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
@@ -139,7 +140,7 @@ fn service(
     }))
 }
 
-fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstream> {
+fn upstream(account: Account, notify: &str, name: &'static str) -> anyhow::Result<Upstream> {
     let transport: Arc<dyn Transport> = Arc::new(
         HttpTransport::builder(AddressPolicy::any())
             .connect_timeout(account.connect_timeout)
@@ -150,6 +151,7 @@ fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstre
     endpoint.timeout = account.timeout;
     endpoint.refund_path = account.refund_path;
     endpoint.notification_url = Some(notify.to_owned());
+    let transport = Arc::new(Noticed::new(transport, name));
     let client = MidtransClient::new(transport, endpoint)
         .with_context(|| format!("the section midtrans.{name} does not work"))?;
     Ok(Upstream { client, server_key: account.server_key })
