@@ -30,6 +30,8 @@ mod life;
 mod program;
 #[path = "crashes/receivers.rs"]
 mod receivers;
+#[path = "crashes/stops.rs"]
+mod stops;
 #[path = "crashes/strace.rs"]
 mod strace;
 #[path = "crashes/sweep.rs"]

@@ -14,7 +14,7 @@ use crate::time::have;
 use crate::world::World;
 
 /// Payments under way at once.
-const LANES: u64 = 12;
+pub(crate) const LANES: u64 = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_in_a_file_survives_kills_at_random_moments() {
@@ -50,7 +50,7 @@ pub(crate) async fn survive(world: Arc<World>) {
     tell(&world, seed, &problems);
 }
 
-async fn lane(
+pub(crate) async fn lane(
     world: Arc<World>,
     seed: u64,
     next: Arc<AtomicU64>,

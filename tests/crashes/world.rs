@@ -1,7 +1,6 @@
 //! All parties: simulator and receivers in this process, the program under test beside it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,8 +27,8 @@ pub(crate) struct World {
     /// Between the program and the simulator.
     pub(crate) gate: Gate,
     pub(crate) folder: TempDir,
-    /// Where calls go: the port of an instance.
-    port: AtomicU16,
+    /// Where calls go: the ports of instances, in turn.
+    ports: Mutex<Vec<u16>>,
     http: reqwest::Client,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     serving: Vec<JoinHandle<()>>,
@@ -86,7 +85,7 @@ impl World {
             time,
             simulator,
             receivers,
-            port: AtomicU16::new(program.port),
+            ports: Mutex::new(vec![program.port]),
             program,
             settings,
             gate,
@@ -115,14 +114,42 @@ impl World {
         self.counts().get("calls answered").copied().unwrap_or(0)
     }
 
-    /// Sends calls to another instance from now on.
-    pub(crate) fn call_port(&self, port: u16) {
-        self.port.store(port, Ordering::SeqCst);
+    /// Sends calls to these instances from now on; to none means that they wait.
+    pub(crate) fn call_ports(&self, ports: Vec<u16>) {
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+    }
+
+    /// Acts as a load balancer does, for ever: calls go to those instances that say they are ready.
+    pub(crate) async fn balance(&self, instances: &[(u16, String)]) {
+        loop {
+            let asked = instances.iter().map(async |(port, admin)| {
+                let ready = self.get(&format!("{admin}/health/ready")).await.0 == 200;
+                ready.then_some(*port)
+            });
+            let ready = futures::future::join_all(asked).await;
+            self.call_ports(ready.into_iter().flatten().collect());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn port(&self) -> u16 {
+        let began = Instant::now();
+        loop {
+            {
+                let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+                if !ports.is_empty() {
+                    ports.rotate_left(1);
+                    return ports[0];
+                }
+            }
+            assert!(began.elapsed() < PATIENCE, "no instance is ready");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// One try of a call; none if there was no answer.
     pub(crate) async fn send(&self, body: &str) -> Option<String> {
-        let url = format!("http://127.0.0.1:{}/", self.port.load(Ordering::SeqCst));
+        let url = format!("http://127.0.0.1:{}/", self.port().await);
         let sent = self.http.post(url).body(body.to_owned()).send().await;
         let answer = match sent {
             Ok(answer) => answer,
