@@ -40,6 +40,8 @@ mod sweep;
 mod time;
 #[path = "crashes/trouble.rs"]
 mod trouble;
+#[path = "crashes/upgrades.rs"]
+mod upgrades;
 #[path = "crashes/world.rs"]
 mod world;
 

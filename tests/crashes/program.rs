@@ -22,6 +22,12 @@ impl Engine {
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
         }
     }
+
+    pub(crate) fn file(&self) -> &Path {
+        match self {
+            Self::Sqlite(path) => path,
+        }
+    }
 }
 
 /// `test123`, hashed so cheaply that each start can check it anew.
