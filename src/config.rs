@@ -46,6 +46,7 @@ pub(crate) struct Limits {
     pub(crate) call_bytes: usize,
     pub(crate) notification_bytes: usize,
     pub(crate) body_timeout: Duration,
+    pub(crate) drain: Duration,
     pub(crate) concurrent_calls: usize,
     pub(crate) checks_per_second: usize,
 }
@@ -83,6 +84,7 @@ impl Default for Config {
                 call_bytes: 262_144,
                 notification_bytes: 65_536,
                 body_timeout: Duration::from_secs(10),
+                drain: Duration::from_secs(5),
                 concurrent_calls: 1_024,
                 checks_per_second: 200,
             },
@@ -235,6 +237,7 @@ fn read_limits(limits: &mut Section<'_>, to: &mut Limits) {
     limits.number("notification_bytes", 4_096, 1_048_576, &mut to.notification_bytes);
     let body = &mut to.body_timeout;
     limits.span("body_timeout", Duration::from_millis(100), MINUTE, "100ms to 1m", body);
+    limits.span("drain", Duration::ZERO, 5 * MINUTE, "0s to 5m", &mut to.drain);
     limits.number("concurrent_calls", 1, 100_000, &mut to.concurrent_calls);
     limits.number("checks_per_second", 1, 10_000, &mut to.checks_per_second);
 }

@@ -1,6 +1,7 @@
 //! Listeners: bound first, so that an address that is taken is an error before anything begins.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -32,30 +33,50 @@ pub(crate) async fn stopped(mut stop: Stop) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Turns the first SIGINT or SIGTERM into a stop.
-pub(crate) fn on_signals() -> anyhow::Result<Stop> {
+/// The two steps of an end: first others are told to go elsewhere, then the listeners close.
+pub(crate) struct Ending {
+    /// Turns true at the signal: readiness is refused, calls are still taken.
+    pub(crate) draining: watch::Receiver<bool>,
+    /// Turns true when the drain time is over, or at a second signal.
+    pub(crate) stop: Stop,
+}
+
+/// Turns SIGINT or SIGTERM into an end.
+pub(crate) fn on_signals(drain: Duration) -> anyhow::Result<Ending> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (sender, receiver) = watch::channel(false);
+    let (drain_sender, draining) = watch::channel(false);
+    let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let mut signalled = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        signalled().await;
+        tracing::info!(drain_ms = drain.as_millis(), "stopping: no longer ready, still serving");
+        drain_sender.send_replace(true);
+        // An impatient second signal skips the rest of the wait.
+        let _ = tokio::time::timeout(drain, signalled()).await;
         tracing::info!("stopping: finishing what is under way");
-        sender.send_replace(true);
+        stop_sender.send_replace(true);
         // Kept open, so that late receivers see the stop too.
         std::future::pending::<()>().await;
     });
-    Ok(receiver)
+    Ok(Ending { draining, stop })
 }
 
-/// A stop is bounded: what is not finished by then is finished after the next start.
-pub(crate) async fn finish(mut tasks: JoinSet<()>, stop: Stop) {
-    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+/// Waits for the stop, then for the tasks, then for the rest. It is bounded: what is not finished
+/// by then is finished after the next start.
+pub(crate) async fn finish(mut tasks: JoinSet<()>, stop: Stop, rest: impl Future<Output = ()>) {
+    const PATIENCE: Duration = Duration::from_secs(30);
     stopped(stop).await;
-    let all = async { while tasks.join_next().await.is_some() {} };
+    let all = async {
+        while tasks.join_next().await.is_some() {}
+        rest.await;
+    };
     if tokio::time::timeout(PATIENCE, all).await.is_err() {
         tracing::warn!("stopped with work under way; the next start finishes it");
     }

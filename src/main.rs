@@ -6,6 +6,7 @@ mod demo;
 mod listen;
 mod offline;
 mod serve;
+mod silence;
 
 use std::process::ExitCode;
 

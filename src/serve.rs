@@ -15,12 +15,14 @@ use gopay_store::Store;
 use gopay_store_sqlite::{Options, SqliteStore};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::cli::{BackupArgs, ConfigArgs, ExplainArgs, Role, ServeArgs};
 use crate::config::{Account, Config, Problem};
-use crate::listen::{self, Stop};
+use crate::listen::{self, Ending, Stop};
+use crate::silence::Noticed;
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
@@ -67,16 +69,19 @@ impl Listeners {
             psp = psp.merge(gopay_http::psp::router(app.clone()));
             public = public.merge(gopay_http::public::router(app.clone()));
         }
+        let mut serve = |listener, routes| {
+            listen::serve(tasks, listener, gopay_http::listener(routes, app), stop);
+        };
         match self.admin {
-            Some(listener) => listen::serve(tasks, listener, admin, stop),
+            Some(listener) => serve(listener, admin),
             None if self.admin_with_public => public = public.merge(admin),
             None => psp = psp.merge(admin),
         }
         match self.public {
-            Some(listener) => listen::serve(tasks, listener, public, stop),
+            Some(listener) => serve(listener, public),
             None => psp = psp.merge(public),
         }
-        listen::serve(tasks, self.psp, psp, stop);
+        serve(self.psp, psp);
     }
 }
 
@@ -85,6 +90,7 @@ pub(crate) fn build(
     config: Config,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
+    draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let path = config.store.display().to_string();
     let store = SqliteStore::open(&config.store, Options::default())
@@ -95,7 +101,7 @@ pub(crate) fn build(
         body_timeout: config.limits.body_timeout,
     };
     let service = service(config, Arc::new(store.clone()), clock)?;
-    let app = App { service: service.clone(), limits, metrics };
+    let app = App { service: service.clone(), limits, metrics, draining };
     Ok(Adapter { service, store, app })
 }
 
@@ -139,7 +145,7 @@ fn service(
     }))
 }
 
-fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstream> {
+fn upstream(account: Account, notify: &str, name: &'static str) -> anyhow::Result<Upstream> {
     let transport: Arc<dyn Transport> = Arc::new(
         HttpTransport::builder(AddressPolicy::any())
             .connect_timeout(account.connect_timeout)
@@ -150,6 +156,7 @@ fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstre
     endpoint.timeout = account.timeout;
     endpoint.refund_path = account.refund_path;
     endpoint.notification_url = Some(notify.to_owned());
+    let transport = Arc::new(Noticed::new(transport, name));
     let client = MidtransClient::new(transport, endpoint)
         .with_context(|| format!("the section midtrans.{name} does not work"))?;
     Ok(Upstream { client, server_key: account.server_key })
@@ -170,10 +177,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         Err(no) => return Ok(no),
     };
     runtime()?.block_on(async {
-        let stop = listen::on_signals()?;
+        let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
         let listeners = Listeners::bind(&config.listen).await?;
         let listen = config.listen.clone();
-        let adapter = build(config, Arc::new(SystemClock), metrics()?)?;
+        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining)?;
         tracing::info!(
             psp = %listen.psp,
             public = %listen.public,
@@ -198,7 +205,8 @@ pub(crate) async fn run_adapter(
     if role != Role::Api {
         tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
     }
-    listen::finish(tasks, stop).await;
+    // Calls whose callers have hung up run on without a connection.
+    listen::finish(tasks, stop, service.until_idle()).await;
     drop((service, app));
     store.close().await.context("closing the store")?;
     Ok(Outcome::Done)

@@ -172,6 +172,16 @@ impl Service {
         self.0.store.ping(self.now()).await
     }
 
+    /// Waits until no call runs, those included whose callers have gone. For the end of the
+    /// process: calls that come meanwhile are told that there is no room.
+    pub async fn until_idle(&self) {
+        let all = u32::try_from(self.settings().concurrent_calls).unwrap_or(u32::MAX);
+        for room in [&self.0.calls, &self.0.questions] {
+            // An error would mean that the room is closed, which it never is.
+            let _ = room.acquire_many(all).await;
+        }
+    }
+
     /// Sums over the whole store.
     ///
     /// # Errors

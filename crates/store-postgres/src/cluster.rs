@@ -1,0 +1,234 @@
+//! A PostgreSQL of its own for tests, benchmarks and load tools: made in a temporary folder by the
+//! system's `initdb`, reached through a Unix socket in it, gone when the process ends.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use gopay_store::StoreError;
+
+use crate::fault::{down, trouble};
+use crate::{PgStore, Place};
+
+/// A running cluster. A shell beside it stops it and removes its folder when this is dropped, and
+/// also when this process ends in any other way.
+pub struct Cluster {
+    folder: PathBuf,
+    /// Its input is a pipe that closes with us.
+    keeper: Child,
+    next: AtomicU32,
+}
+
+/// Whether commits wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// As in production.
+    On,
+    /// For tests of what is stored, not of what survives.
+    Off,
+}
+
+impl Cluster {
+    /// Makes and starts a cluster; none if this machine has no PostgreSQL, which is said loudly.
+    ///
+    /// # Errors
+    /// If the environment variable `CI` is set and there is no PostgreSQL, or it does not start.
+    pub fn start(durability: Durability) -> Result<Option<Self>, StoreError> {
+        let Some(programs) = programs() else {
+            if std::env::var_os("CI").is_some() {
+                return Err(down("PostgreSQL is not installed (no initdb), and CI is set"));
+            }
+            say("\n*** SKIPPED: PostgreSQL is not installed; nothing was tested on it ***\n");
+            return Ok(None);
+        };
+        Self::make(&programs, durability).map(Some)
+    }
+
+    fn make(programs: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let owner = owner();
+        let folder = tempfile::Builder::new()
+            .prefix("gopay-pg-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .map_err(io)?
+            .keep();
+        chown(&folder, owner, None).map_err(io)?;
+        let data = folder.join("data");
+        let mut initdb = Command::new(programs.join("initdb"));
+        initdb.args(["--no-sync", "--auth=trust", "--username=gopay", "--locale=C"]);
+        initdb.args(["--encoding=UTF8", "-D"]).arg(&data);
+        let made = as_user(&mut initdb, owner).current_dir(&folder).output().map_err(io)?;
+        if !made.status.success() {
+            return Err(down(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
+        }
+        fs::write(folder.join("settings"), settings(&folder, durability)).map_err(io)?;
+        let script = "cat settings >>data/postgresql.conf
+            \"$0\"/postgres -D data >log 2>&1 & server=$!
+            cat >/dev/null
+            kill -QUIT $server; wait $server; rm -rf \"$PWD\"";
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", script]).arg(programs).current_dir(&folder);
+        keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A group of its own, so that an interrupt from the terminal does not end the keeper.
+        let keeper = as_user(keeper.process_group(0), owner).spawn().map_err(io)?;
+        let cluster = Self { folder, keeper, next: AtomicU32::new(0) };
+        cluster.wait()?;
+        Ok(cluster)
+    }
+
+    fn wait(&self) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let ready = self.folder.join("data/postmaster.pid");
+        while !fs::read_to_string(&ready).is_ok_and(|text| text.contains("ready")) {
+            if began.elapsed() > Duration::from_secs(60) {
+                return Err(down(format!("PostgreSQL does not start: {}", self.log())));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// What the server wrote.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// The process id of the server, to be stopped and continued in tests.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn server_pid(&self) -> Result<u32, StoreError> {
+        let text = fs::read_to_string(self.folder.join("data/postmaster.pid")).map_err(io)?;
+        let first = text.lines().next().and_then(|line| line.parse().ok());
+        first.ok_or_else(|| down("the server has no process id"))
+    }
+
+    /// The URL of a database.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://gopay@/{database}?host={folder}")
+    }
+
+    /// Makes an empty database and returns its URL.
+    ///
+    /// # Errors
+    /// If the server does not.
+    pub async fn empty(&self) -> Result<String, StoreError> {
+        let name = format!("t{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let client = Place::parse(&self.url("postgres"))?.client(None).await?;
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.map_err(trouble)?;
+        Ok(self.url(&name))
+    }
+
+    /// Makes a database with the schema and returns its URL.
+    ///
+    /// # Errors
+    /// If the server does not.
+    pub async fn migrated(&self) -> Result<String, StoreError> {
+        let url = self.empty().await?;
+        PgStore::migrate(&Place::parse(&url)?).await?;
+        Ok(url)
+    }
+
+    /// Runs SQL in a database, for what no method of the store does.
+    ///
+    /// # Errors
+    /// If the server refuses it.
+    pub async fn run(&self, url: &str, sql: &str) -> Result<(), StoreError> {
+        let client = Place::parse(url)?.client(None).await?;
+        client.batch_execute(sql).await.map_err(trouble)
+    }
+
+    /// The first cell of the first row, as text.
+    ///
+    /// # Errors
+    /// If the server refuses it, or there is none.
+    pub async fn ask(&self, url: &str, sql: &str) -> Result<String, StoreError> {
+        let client = Place::parse(url)?.client(None).await?;
+        for message in client.simple_query(sql).await.map_err(trouble)? {
+            if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+                return row.get(0).map(str::to_owned).ok_or_else(|| down("the cell is empty"));
+            }
+        }
+        Err(down("no row"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // It ends by itself; nothing depends on how.
+        let _ = self.keeper.wait();
+    }
+}
+
+fn settings(folder: &Path, durability: Durability) -> String {
+    let common = format!(
+        "listen_addresses = ''\nunix_socket_directories = '{}'\nmax_connections = 300\n\
+         shared_buffers = '128MB'\nlogging_collector = off\n",
+        folder.display()
+    );
+    match durability {
+        Durability::On => common,
+        Durability::Off => common + "fsync = off\nfull_page_writes = off\n",
+    }
+}
+
+/// The folder of `initdb` and `postgres`.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
+    let both =
+        |folder: &PathBuf| folder.join("initdb").exists() && folder.join("postgres").exists();
+    // A link on the PATH leads to the folder that has both.
+    let real = on_path.and_then(|folder| fs::canonicalize(folder.join("initdb")).ok());
+    let real = real.and_then(|program| program.parent().map(Path::to_path_buf)).filter(both);
+    real.or_else(|| {
+        let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+        let mut found: Vec<PathBuf> = versions
+            .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+            .filter(both)
+            .collect();
+        found.sort();
+        found.pop()
+    })
+}
+
+/// PostgreSQL does not run as root; then its own user is taken, or nobody.
+fn owner() -> Option<u32> {
+    let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !root {
+        return None;
+    }
+    let mut users = String::new();
+    let read = fs::File::open("/etc/passwd").and_then(|mut file| file.read_to_string(&mut users));
+    read.ok()?;
+    let number = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        line.split(':').nth(2)?.parse().ok()
+    };
+    number("postgres").or_else(|| number("nobody"))
+}
+
+fn as_user(command: &mut Command, owner: Option<u32>) -> &mut Command {
+    match owner {
+        Some(user) => command.uid(user),
+        None => command,
+    }
+}
+
+fn io(error: std::io::Error) -> StoreError {
+    StoreError::Down(Box::new(error))
+}
+
+#[expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

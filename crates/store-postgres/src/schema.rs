@@ -1,0 +1,102 @@
+//! The schema and its migrations: forward only, one transaction each, one program at a time.
+
+use std::time::Duration;
+
+use gopay_store::StoreError;
+use tokio_postgres::Client;
+
+use crate::fault::{at, down, trouble};
+use crate::{LOCKS, Place};
+
+/// In order; the first makes version 1. Never edited once released.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_store.sql")];
+
+/// The second half of the key under which migrations run; the first is [`LOCKS`].
+const MIGRATING: i32 = -1;
+
+/// How long another program's migration is waited for.
+const WAIT: Duration = Duration::from_secs(600);
+
+pub(crate) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The version in the database; 0 if there is no schema.
+pub(crate) async fn version(client: &Client) -> Result<i64, StoreError> {
+    let there = client
+        .query_one("SELECT to_regclass('gopay_schema') IS NOT NULL", &[])
+        .await
+        .and_then(|row| row.try_get::<_, bool>(0))
+        .map_err(trouble)?;
+    if !there {
+        return Ok(0);
+    }
+    let sql = "SELECT coalesce(max(version), 0) FROM gopay_schema";
+    let row = client.query_one(sql, &[]).await.map_err(trouble)?;
+    row.try_get(0).map_err(trouble)
+}
+
+/// Whether this program fits the database, found out without writing.
+pub(crate) async fn check(client: &Client) -> Result<(), StoreError> {
+    let found = version(client).await?;
+    if found == known() { Ok(()) } else { Err(StoreError::Schema { found, known: known() }) }
+}
+
+/// Whether the database keeps what it is told.
+pub(crate) async fn check_server(client: &Client) -> Result<(), StoreError> {
+    let sql = "SELECT current_setting('server_version_num')::int, \
+               current_setting('server_encoding'), current_setting('fsync'), \
+               current_setting('full_page_writes'), pg_is_in_recovery()";
+    let row = client.query_one(sql, &[]).await.map_err(trouble)?;
+    let version: i32 = row.try_get(0).map_err(trouble)?;
+    if version < 120_000 {
+        return Err(down("the database is older than PostgreSQL 12"));
+    }
+    let encoding: String = row.try_get(1).map_err(trouble)?;
+    if encoding != "UTF8" {
+        return Err(down(format!("the database's encoding is {encoding}, not UTF8")));
+    }
+    if row.try_get(4).map_err(trouble)? {
+        return Err(down("the server is a standby, which takes no writes"));
+    }
+    for (column, name) in [(2, "fsync"), (3, "full_page_writes")] {
+        let value: String = row.try_get(column).map_err(trouble)?;
+        if value != "on" {
+            tracing::warn!("the database has {name} off: a power cut may lose payments");
+        }
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date; its version afterwards. A migration that fails leaves the version
+/// before it. If several programs migrate at once, one does and the others find it done.
+pub(crate) async fn migrate(place: &Place) -> Result<i64, StoreError> {
+    let client = place.client(Some("gopay-adapter migrate")).await?;
+    check_server(&client).await?;
+    let lock = format!(
+        "SET synchronous_commit = on; SET lock_timeout = {}; SELECT pg_advisory_lock({LOCKS}, \
+         {MIGRATING})",
+        WAIT.as_millis()
+    );
+    client.batch_execute(&lock).await.map_err(trouble).map_err(at("lock the schema"))?;
+    // A table that is in use is waited for, but not for long: behind the wait all others would
+    // queue up.
+    client.batch_execute("SET lock_timeout = '5s'").await.map_err(trouble)?;
+    let found = version(&client).await?;
+    if found > known() {
+        return Err(StoreError::Schema { found, known: known() });
+    }
+    let done = usize::try_from(found).unwrap_or(usize::MAX);
+    for (sql, version) in MIGRATIONS.iter().zip(1_i64..).skip(done) {
+        let step = format!(
+            "BEGIN;
+            CREATE TABLE IF NOT EXISTS gopay_schema (
+                version BIGINT NOT NULL PRIMARY KEY, at TIMESTAMPTZ NOT NULL);
+            {sql}
+            INSERT INTO gopay_schema (version, at) VALUES ({version}, now());
+            COMMIT"
+        );
+        client.batch_execute(&step).await.map_err(trouble).map_err(at("migrate the schema"))?;
+    }
+    version(&client).await
+}

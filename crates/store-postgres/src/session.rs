@@ -1,0 +1,139 @@
+//! One connection for one step: transactions in few round trips, and what becomes of the
+//! connection afterwards.
+//!
+//! Statements that are begun together travel together: the driver sends each when its future is
+//! first polled, and the database answers them in order. So a transaction that reads and writes
+//! back takes two round trips: `BEGIN` with the read, the writes with `COMMIT`.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_postgres::Object;
+use futures::future::join;
+use gopay_store::StoreError;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row, Statement};
+
+use crate::fault::{Fault, down};
+
+/// A value of a statement.
+pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
+/// The values of a statement.
+pub(crate) type Values<'a> = [Value<'a>];
+
+/// A connection out of the pool. If the step is cut short, the connection is closed, because
+/// nobody knows what is under way on it; the database rolls back then.
+pub(crate) struct Session {
+    /// None only while dropping.
+    client: Option<Object>,
+    /// A transaction is open, or may be.
+    open: AtomicBool,
+    /// The last statement was answered and no transaction is open.
+    clean: AtomicBool,
+}
+
+impl Session {
+    pub(crate) const fn new(client: Object) -> Self {
+        Self { client: Some(client), open: AtomicBool::new(false), clean: AtomicBool::new(false) }
+    }
+
+    fn client(&self) -> Result<&Object, StoreError> {
+        self.client.as_ref().ok_or_else(|| down("the connection is gone"))
+    }
+
+    async fn prepare(&self, sql: &str) -> Result<Statement, Fault> {
+        Ok(self.client()?.prepare_cached(sql).await?)
+    }
+
+    /// The rows of one statement, inside or outside of a transaction.
+    pub(crate) async fn rows(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, Fault> {
+        let statement = self.prepare(sql).await?;
+        Ok(self.client()?.query(&statement, values).await?)
+    }
+
+    /// The first row of one statement.
+    pub(crate) async fn row(&self, sql: &str, values: &Values<'_>) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one statement; the number of rows that it wrote.
+    pub(crate) async fn run(&self, sql: &str, values: &Values<'_>) -> Result<u64, Fault> {
+        let statement = self.prepare(sql).await?;
+        Ok(self.client()?.execute(&statement, values).await?)
+    }
+
+    /// Begins a transaction with a statement that reads.
+    pub(crate) async fn begin_rows(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let statement = self.prepare(sql).await?;
+        let client = self.client()?;
+        self.open.store(true, Ordering::Relaxed);
+        let begin = client.batch_execute("BEGIN");
+        let (begun, rows) = join(begin, client.query(&statement, values)).await;
+        begun?;
+        Ok(rows?)
+    }
+
+    /// The same for at most one row.
+    pub(crate) async fn begin_row(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+    ) -> Result<Option<Row>, Fault> {
+        Ok(self.begin_rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Ends the transaction with a statement that writes.
+    pub(crate) async fn run_and_commit(&self, sql: &str, values: &Values<'_>) -> Result<(), Fault> {
+        let statement = self.prepare(sql).await?;
+        let client = self.client()?;
+        self.committed(async { client.execute(&statement, values).await.map(|_| ()) }).await
+    }
+
+    /// Ends the transaction with what it has done so far.
+    pub(crate) async fn commit(&self) -> Result<(), Fault> {
+        self.committed(std::future::ready(Ok(()))).await
+    }
+
+    /// After a failed statement the database takes `COMMIT` for `ROLLBACK`, so sending both at
+    /// once commits nothing by halves.
+    async fn committed(&self, last: impl Future<Output = Result<(), Error>>) -> Result<(), Fault> {
+        let (written, committed) = join(last, self.client()?.batch_execute("COMMIT")).await;
+        committed?;
+        self.open.store(false, Ordering::Relaxed);
+        Ok(written?)
+    }
+
+    /// Begins a read of several statements that see the same state. It may take long.
+    pub(crate) async fn begin_snapshot(&self) -> Result<(), Fault> {
+        self.open.store(true, Ordering::Relaxed);
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                     SET LOCAL statement_timeout = '10min'";
+        Ok(self.client()?.batch_execute(begin).await?)
+    }
+
+    /// After a step that has ended, well or not: rolls back what is open, so that the connection
+    /// can serve the next. If that fails too, the connection is closed.
+    pub(crate) async fn end(&self) {
+        if self.open.load(Ordering::Relaxed) {
+            let Ok(client) = self.client() else { return };
+            if client.batch_execute("ROLLBACK").await.is_err() {
+                return;
+            }
+        }
+        self.clean.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take()
+            && !self.clean.load(Ordering::Relaxed)
+        {
+            drop(Object::take(client));
+        }
+    }
+}

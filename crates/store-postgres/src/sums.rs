@@ -1,0 +1,85 @@
+//! Sums over the whole store, and the small write that shows that it works.
+
+use std::collections::BTreeMap;
+
+use gopay_core::time::Timestamp;
+use gopay_store::{StoreError, Totals};
+
+use crate::cells::Cells;
+use crate::fault::Fault;
+use crate::session::Session;
+
+/// All in one snapshot, so that the sums belong together.
+pub(crate) async fn totals(session: &Session) -> Result<Totals, Fault> {
+    session.begin_snapshot().await?;
+    let totals = Totals {
+        payments: per_state(
+            session,
+            "payments",
+            "-- totals: payments
+            SELECT state, count(*) FROM payments GROUP BY state",
+        )
+        .await?,
+        succeeded_sen: sum(
+            session,
+            "-- totals: succeeded payments
+            SELECT coalesce(sum(amount_sen), 0)::bigint FROM payments WHERE state = 'succeeded'",
+        )
+        .await?,
+        refunded_sen: sum(
+            session,
+            "-- totals: succeeded refunds
+            SELECT coalesce(sum(amount_sen), 0)::bigint FROM refunds WHERE state = 'succeeded'",
+        )
+        .await?,
+        refunds: per_state(
+            session,
+            "refunds",
+            "-- totals: refunds
+            SELECT state, count(*) FROM refunds GROUP BY state",
+        )
+        .await?,
+        deliveries: per_state(
+            session,
+            "deliveries",
+            "-- totals: deliveries
+            SELECT state, count(*) FROM deliveries GROUP BY state",
+        )
+        .await?,
+    };
+    session.commit().await?;
+    Ok(totals)
+}
+
+async fn per_state(
+    session: &Session,
+    table: &'static str,
+    sql: &str,
+) -> Result<BTreeMap<String, u64>, Fault> {
+    let rows = session.rows(sql, &[]).await?;
+    let read = |row| {
+        let mut cells = Cells::new(row, table);
+        let state: String = cells.take("state")?;
+        let count = cells.parse("state", |count: i64| u64::try_from(count).ok())?;
+        Ok::<_, StoreError>((state, count))
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+async fn sum(session: &Session, sql: &str) -> Result<u64, Fault> {
+    let row = session.row(sql, &[]).await?;
+    let sum = row.map(|row| Cells::new(&row, "payments").sen("amount_sen")).transpose()?;
+    Ok(sum.map_or(0, gopay_core::money::Sen::get))
+}
+
+pub(crate) async fn ping(session: &Session, now: Timestamp) -> Result<(), Fault> {
+    let sql = "-- ping
+        INSERT INTO pings (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1
+        RETURNING id, at";
+    let row = session.row(sql, &[&now.as_micros()]).await?;
+    let Some(row) = row else { return Err(StoreError::Missing { table: "pings" }.into()) };
+    let mut cells = Cells::new(&row, "pings");
+    cells.take::<i64>("id")?;
+    cells.time("at")?;
+    Ok(())
+}

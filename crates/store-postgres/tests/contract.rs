@@ -1,0 +1,25 @@
+//! The contract suite on PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::sync::Arc;
+
+use gopay_store::contract::{Model, UnderTest};
+use gopay_store_postgres::cluster::{Cluster, Durability};
+use gopay_store_postgres::{Options, PgStore, Place};
+use tokio::sync::OnceCell;
+
+/// Of all tests of this file; it ends with the process.
+static CLUSTER: OnceCell<Option<Cluster>> = OnceCell::const_new();
+
+/// Without PostgreSQL the model stands in, and the cluster has said that nothing was tested.
+async fn open() -> (UnderTest, ()) {
+    let started = CLUSTER.get_or_init(async || {
+        let start = || Cluster::start(Durability::Off).unwrap();
+        tokio::task::spawn_blocking(start).await.unwrap()
+    });
+    let Some(cluster) = started.await else { return (Arc::new(Model::default()), ()) };
+    let place = Place::parse(&cluster.migrated().await.unwrap()).unwrap();
+    (Arc::new(PgStore::open(&place, Options::default()).await.unwrap()), ())
+}
+
+gopay_store::contract_tests!(open);
