@@ -147,6 +147,7 @@ impl World {
             delivery_concurrency_per_receiver: 4,
             checks_per_second: 200,
             concurrent_calls: plan.concurrent_calls,
+            concurrent_calls_per_client: plan.concurrent_calls.div_ceil(2),
             instance: u16::try_from(life.slot).unwrap_or(0),
             rand_pair: true,
         };

@@ -28,12 +28,12 @@ fn run_all(from: u64, count: u64) -> Vec<Report> {
                         break;
                     }
                     let report = run(seed, false);
-                    reports.lock().unwrap().push(report);
+                    reports.lock().expect("no run panics").push(report);
                 }
             });
         }
     });
-    reports.into_inner().unwrap()
+    reports.into_inner().expect("no run panics")
 }
 
 #[test]
