@@ -6,6 +6,7 @@ mod demo;
 mod listen;
 mod offline;
 mod serve;
+mod store;
 
 use std::process::ExitCode;
 
