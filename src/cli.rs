@@ -58,6 +58,9 @@ pub(crate) struct DemoArgs {
     /// Folder of the store. Without it the store is temporary, like the simulator's memory.
     #[arg(long, env = "GOPAY_ADAPTER_DATA")]
     pub(crate) data: Option<PathBuf>,
+    /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
+    #[arg(long, env = "GOPAY_ADAPTER_STORE", conflicts_with = "data", hide_env_values = true)]
+    pub(crate) store: Option<String>,
     /// Seed of the simulator's ids and chances.
     #[arg(long, env = "GOPAY_ADAPTER_SEED", default_value_t = 1)]
     pub(crate) seed: u64,

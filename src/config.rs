@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use gopay_core::payment::Channel;
@@ -12,15 +12,19 @@ use gopay_core::ppro::transaction::Kyc;
 use gopay_core::refund::REFUND_WINDOW_MAX;
 use gopay_midtrans_client::RefundPath;
 use gopay_service::{Client, Contract, Settings};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use toml::{Table, Value};
+
+use crate::store::Place;
 
 /// What the operator may set.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: Listen,
     pub(crate) base_url: String,
-    pub(crate) store: PathBuf,
+    pub(crate) store: Place,
+    /// Connections to a shared database at most.
+    pub(crate) connections: usize,
     pub(crate) limits: Limits,
     pub(crate) test: Option<Account>,
     pub(crate) live: Option<Account>,
@@ -79,7 +83,8 @@ impl Default for Config {
         Self {
             listen: Listen { psp: local(8080), public: local(8080), admin: local(8081) },
             base_url: "http://127.0.0.1:8080".to_owned(),
-            store: PathBuf::from("data/gopay.db"),
+            store: Place::Sqlite("data/gopay.db".into()),
+            connections: 16,
             limits: Limits {
                 session: Settings::SESSION_MAX,
                 refund_window: REFUND_WINDOW_MAX,
@@ -187,7 +192,7 @@ fn read_config(root: &mut Section<'_>) -> Config {
         }
     });
     check_base_url(root, &config.base_url);
-    root.section("store", |store| read_store(store, &mut config.store));
+    root.section("store", |store| read_store(store, &mut config));
     root.section("limits", |limits| read_limits(limits, &mut config.limits));
     root.section("midtrans", |midtrans| {
         config.test = midtrans.present("test", read_account);
@@ -219,16 +224,13 @@ fn check_base_url(root: &mut Section<'_>, url: &str) {
     }
 }
 
-fn read_store(store: &mut Section<'_>, path: &mut PathBuf) {
-    const WANTED: &str = "sqlite:PATH, such as sqlite:data/gopay.db";
+fn read_store(store: &mut Section<'_>, config: &mut Config) {
+    store.number("connections", 2, 500, &mut config.connections);
     let Some(url) = store.text("url") else { return };
-    match url.strip_prefix("sqlite:") {
-        Some(file) if !file.is_empty() => *path = PathBuf::from(file),
-        Some(_) => store.problem("url", "no path", WANTED),
-        None if url.starts_with("postgres") => {
-            store.problem("url", "this version stores in SQLite only", WANTED);
-        }
-        None => store.problem("url", "not a store", WANTED),
+    let Some(url) = store.resolve("url", &url) else { return };
+    match Place::parse(url.expose_secret()) {
+        Ok(place) => config.store = place,
+        Err(wrong) => store.problem("url", &wrong, Place::WANTED),
     }
 }
 
@@ -655,7 +657,6 @@ impl Section<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret as _;
 
     const SHOWN: &str = include_str!("../docs/config.toml");
 
@@ -682,7 +683,8 @@ mod tests {
         let default = Config::default();
         assert_eq!(shown.listen, default.listen);
         assert_eq!(shown.base_url, default.base_url);
-        assert_eq!(shown.store, default.store);
+        assert_eq!(shown.store.name(), default.store.name());
+        assert_eq!(shown.connections, default.connections);
         assert_eq!(shown.limits, default.limits);
         assert_eq!(shown.delivery, default.delivery);
         assert_eq!(shown.instance, default.instance);
@@ -715,7 +717,7 @@ mod tests {
             [public]
             base_url = "https://pay.example/"
             [store]
-            url = "postgres://localhost/gopay"
+            url = "postgres://localhost"
             [limits]
             session = "2h"
             refund_window = "soon"
@@ -766,6 +768,37 @@ mod tests {
         );
         assert!(got.iter().all(|problem| problem.contains("; valid: ")), "{got:#?}");
         assert_eq!(problems("[listen\n")[0].split(':').next(), Some("line 1"));
+    }
+
+    #[test]
+    fn the_store_is_a_file_or_a_database() {
+        for (url, name) in [
+            ("sqlite:a/b.db", Ok("a/b.db")),
+            ("postgres://u:p@db/pay", Ok("postgres database pay at db")),
+            ("postgresql://u@/pay?host=/run/pg", Ok("postgres database pay at /run/pg")),
+            ("env:STORE_URL", Ok("postgres database pay at there")),
+            ("sqlite:", Err("no path")),
+            ("mysql://db/pay", Err("not a store")),
+            ("env:NOT_SET", Err("the variable NOT_SET is not set")),
+            ("postgres://u:hidden@db/pay?sslmode=perhaps", Err("sslmode")),
+        ] {
+            let outside = Outside {
+                variable: Box::new(|name| {
+                    (name == "STORE_URL").then(|| "postgres://u:p@there/pay".to_owned())
+                }),
+                ..outside()
+            };
+            let parsed = parse(&format!("[store]\nurl = \"{url}\""), &outside);
+            match (parsed, name) {
+                (Ok(config), Ok(name)) => assert_eq!(config.store.name(), name),
+                (Err(problems), Err(wrong)) => {
+                    let text = problems[0].to_string();
+                    assert!(text.starts_with("store.url: ") && text.contains(wrong), "{text}");
+                    assert!(!text.contains("hidden"), "{text}");
+                }
+                (parsed, name) => panic!("{url}: {parsed:?} instead of {name:?}"),
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::cli::{DemoArgs, Role, SimulateArgs};
 use crate::config::{Account, Config, Listen};
 use crate::listen::{self, Ending, Stop};
 use crate::serve::{Listeners, build, metrics, run_adapter, runtime};
+use crate::store::Place;
 
 /// Adapter and simulator go by one clock, which `/simulator/v1/clock` moves.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         Some(_) => None,
         None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
     };
+    let place = args.store.as_deref().map(Place::parse).transpose();
+    let place =
+        place.map_err(|wrong| anyhow::anyhow!("--store: {wrong}; valid: {}", Place::WANTED))?;
     let folder = match (&args.data, &temporary) {
         (Some(folder), _) => folder.clone(),
         (None, Some(temporary)) => temporary.path().to_owned(),
@@ -47,7 +51,14 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
         let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
-        let (config, listeners, simulator) = bind(&args, folder).await?;
+        let (mut config, listeners, simulator) = bind(&args, folder).await?;
+        if let Some(place) = place {
+            place
+                .migrate()
+                .await
+                .with_context(|| format!("cannot open the store {}", place.name()))?;
+            config.store = place;
+        }
         let clock = Arc::new(OffsetClock::new());
         let adapter_url = format!("http://{}/", config.listen.psp);
         let simulator_url = format!("http://{}", simulator.local_addr()?);
@@ -55,7 +66,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
             adapter: adapter_url.clone(),
             admin: format!("http://{}", config.listen.admin),
             simulator: simulator_url.clone(),
-            store: config.store.display().to_string(),
+            store: config.store.name(),
         };
         let mut tasks = JoinSet::new();
         let settings = SimulatorConfig {
@@ -67,7 +78,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let demo = Demo::new(adapter_url, simulator_url)?;
         let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
         start_simulator(&mut tasks, state, simulator, router, &stop);
-        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?, draining)?;
+        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
         listen::finish(tasks, stop, std::future::ready(())).await;
@@ -103,7 +114,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
     Ok(Config {
         base_url: format!("http://{}", listen.public),
         listen,
-        store: folder.join("gopay.db"),
+        store: Place::Sqlite(folder.join("gopay.db")),
         test: Some(Account {
             base_url: format!("http://{simulator}"),
             server_key: secret(SERVER_KEY),

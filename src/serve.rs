@@ -12,7 +12,6 @@ use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport, Transport};
 use gopay_service::{Clock, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams};
 use gopay_store::Store;
-use gopay_store_sqlite::{Options, SqliteStore};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,11 +22,12 @@ use crate::cli::{BackupArgs, ConfigArgs, ExplainArgs, Role, ServeArgs};
 use crate::config::{Account, Config, Problem};
 use crate::listen::{self, Ending, Stop};
 use crate::silence::Noticed;
+use crate::store::{self, Engine, Place};
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
     pub(crate) service: Service,
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Engine,
     pub(crate) app: App,
 }
 
@@ -92,21 +92,19 @@ impl Listeners {
 }
 
 /// Puts an adapter together.
-pub(crate) fn build(
+pub(crate) async fn build(
     config: Config,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
-    let path = config.store.display().to_string();
-    let store = SqliteStore::open(&config.store, Options::default())
-        .with_context(|| format!("cannot open the store {path}"))?;
+    let store = Engine::open(&config.store, config.connections).await?;
     let limits = gopay_http::Limits {
         call_bytes_max: config.limits.call_bytes,
         notification_bytes_max: config.limits.notification_bytes,
         body_timeout: config.limits.body_timeout,
     };
-    let service = service(config, Arc::new(store.clone()), clock)?;
+    let service = service(config, store.handle(), clock)?;
     let app = App { service: service.clone(), limits, metrics, draining };
     Ok(Adapter { service, store, app })
 }
@@ -187,7 +185,13 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
         let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
         let listen = config.listen.clone();
-        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining)?;
+        let (place, number) = (config.store.clone(), config.instance);
+        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining).await?;
+        // Workers draw no ids.
+        let lock = match args.role {
+            Role::All | Role::Api => store::take_number(&place, number).await?,
+            Role::Worker => None,
+        };
         tracing::info!(
             psp = %listen.psp,
             public = %listen.public,
@@ -195,7 +199,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             role = ?args.role,
             "ready"
         );
-        run_adapter(adapter, listeners, args.role, stop).await
+        tokio::select! {
+            ended = run_adapter(adapter, listeners, args.role, stop) => ended,
+            lost = store::number_lost(lock.as_ref()) => Err(lost),
+        }
     })
 }
 
@@ -215,7 +222,7 @@ pub(crate) async fn run_adapter(
     // Calls whose callers have hung up run on without a connection.
     listen::finish(tasks, stop, service.until_idle()).await;
     drop((service, app));
-    store.close().await.context("closing the store")?;
+    store.close().await?;
     Ok(Outcome::Done)
 }
 
@@ -253,11 +260,11 @@ pub(crate) fn migrate(args: &ConfigArgs) -> anyhow::Result<Outcome> {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };
-    let store = SqliteStore::open(&config.store, Options::default())
-        .with_context(|| format!("cannot open the store {}", config.store.display()))?;
-    runtime()?.block_on(store.close())?;
-    let version = SqliteStore::schema_version(&config.store)?;
-    writeln!(std::io::stdout(), "{}: schema version {version}", config.store.display())?;
+    let name = config.store.name();
+    let version = runtime()?
+        .block_on(config.store.migrate())
+        .with_context(|| format!("cannot open the store {name}"))?;
+    writeln!(std::io::stdout(), "{name}: schema version {version}")?;
     Ok(Outcome::Done)
 }
 
@@ -282,9 +289,18 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<Outcome> {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };
-    let store = SqliteStore::open_read_only(&config.store)
-        .with_context(|| format!("cannot open the store {}", config.store.display()))?;
-    runtime()?
+    if let Place::Postgres(_) = config.store {
+        return Err(anyhow!(
+            "{}: use pg_dump for a copy, or pg_basebackup with the write-ahead log for recovery \
+             to any moment; backup is for SQLite",
+            config.store.name()
+        ));
+    }
+    let runtime = runtime()?;
+    let Engine::Sqlite(store) = runtime.block_on(Engine::open_read_only(&config.store))? else {
+        return Err(anyhow!("backup is for SQLite"));
+    };
+    runtime
         .block_on(store.backup(&args.output))
         .with_context(|| format!("cannot write the copy {}", args.output.display()))?;
     writeln!(std::io::stdout(), "{}: written", args.output.display())?;
@@ -296,9 +312,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };
-    let store = SqliteStore::open_read_only(&config.store)
-        .with_context(|| format!("cannot open the store {}", config.store.display()))?;
-    let story = runtime()?.block_on(gopay_service::story(&store, args.txid))?;
+    let story = runtime()?.block_on(async {
+        let store = Engine::open_read_only(&config.store).await?;
+        let story = gopay_service::story(store.handle().as_ref(), args.txid).await?;
+        store.close().await?;
+        anyhow::Ok(story)
+    })?;
     match story {
         Some(story) => {
             std::io::stdout().write_all(story.as_bytes())?;

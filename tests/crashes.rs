@@ -20,6 +20,8 @@ mod dice;
 
 #[path = "crashes/books.rs"]
 mod books;
+#[path = "crashes/databases.rs"]
+mod databases;
 #[path = "crashes/gate.rs"]
 mod gate;
 #[path = "crashes/kills.rs"]

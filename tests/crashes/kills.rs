@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::books::{Totals, verdict};
 use crate::dice::Dice;
 use crate::life::{Life, live};
-use crate::program::{Engine, binary};
+use crate::program::binary;
 use crate::setting;
 use crate::time::have;
 use crate::world::World;
@@ -30,7 +30,7 @@ pub(crate) async fn survive(world: Arc<World>) {
     let seed = setting("GOPAY_SEED", 20_260_101);
     let next = Arc::new(AtomicU64::new(0));
     let over = Arc::new(AtomicBool::new(false));
-    world.program.start(&world.time);
+    world.programs().for_each(|program| program.start(&world.time));
     let lanes: Vec<_> = (0..LANES)
         .map(|_| tokio::spawn(lane(Arc::clone(&world), seed, Arc::clone(&next), Arc::clone(&over))))
         .collect();
@@ -73,19 +73,21 @@ pub(crate) async fn tick(world: Arc<World>) {
 }
 
 async fn crash(world: &World, dice: &mut Dice) {
+    let programs: Vec<_> = world.programs().collect();
+    let program = dice.pick(&programs);
     if dice.chance(250) {
         // In the middle of its start.
         tokio::time::sleep(Duration::from_micros(dice.below(40_000))).await;
     } else {
-        assert!(world.program.until_listening().await, "it ended: {}", world.program.log());
+        assert!(program.until_listening().await, "it ended: {}", program.log());
         tokio::time::sleep(Duration::from_micros(dice.between(1_000, 700_000))).await;
     }
-    assert!(world.program.ended().is_none(), "it ended by itself: {}", world.program.log());
-    world.program.kill();
+    assert!(program.ended().is_none(), "it ended by itself: {}", program.log());
+    program.kill();
     // How long nobody notices.
     let down = dice.weighted(&[(4, 0), (3, 5), (3, 61)]);
     world.time.advance(Duration::from_secs(down));
-    world.program.start(&world.time);
+    program.start(&world.time);
 }
 
 /// One line for the table of `docs/RELIABILITY.md`.
@@ -94,11 +96,10 @@ async fn report(world: &World, kills: u64, lives: &[Life]) {
     let upstream = world.simulator.with_engine(|engine| engine.totals());
     let receipts = world.receivers.receipts();
     let told: usize = receipts.values().map(Vec::len).sum();
-    let engine = match &world.settings.engine {
-        Engine::Sqlite(_) => "SQLite",
-    };
+    let engine = world.settings.engine.name();
+    let instances = world.programs().count();
     println!(
-        "{engine}: {kills} kills; {} payments; here {:?}, {} sen, refunds {:?}, {} sen, \
+        "{engine}, {instances} instances: {kills} kills; {} payments; here {:?}, {} sen, refunds {:?}, {} sen, \
          notifications {:?}; there {:?}, {} rupiah, {} refunds, {} rupiah; \
          {told} notifications came; {:?}",
         lives.len(),

@@ -14,18 +14,29 @@ use crate::time::{Time, clean_up_after};
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
     Sqlite(PathBuf),
+    /// By its URL.
+    Postgres(String),
 }
 
 impl Engine {
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Postgres(url) => url.clone(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
         }
     }
 
     pub(crate) fn file(&self) -> &Path {
         match self {
             Self::Sqlite(path) => path,
+            Self::Postgres(_) => panic!("a store in a file is wanted"),
         }
     }
 }

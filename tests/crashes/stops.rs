@@ -12,17 +12,23 @@ use crate::program::{Engine, Program, Settings, binary};
 use crate::time::have;
 use crate::world::World;
 
-const SEED: u64 = 77;
+pub(crate) const SEED: u64 = 77;
+
+/// From now on calls go where they are wanted.
+pub(crate) fn balance(world: &Arc<World>) -> tokio::task::JoinHandle<()> {
+    let world = Arc::clone(world);
+    tokio::spawn(async move { world.balance().await })
+}
 
 /// Payments under way until told otherwise.
-struct Load {
+pub(crate) struct Load {
     over: Arc<AtomicBool>,
     lanes: Vec<tokio::task::JoinHandle<Vec<Life>>>,
     ticking: tokio::task::JoinHandle<()>,
 }
 
 impl Load {
-    fn start(world: &Arc<World>) -> Self {
+    pub(crate) fn start(world: &Arc<World>) -> Self {
         let next = Arc::new(AtomicU64::new(0));
         let over = Arc::new(AtomicBool::new(false));
         let lanes = (0..LANES)
@@ -33,7 +39,7 @@ impl Load {
         Self { over, lanes, ticking: tokio::spawn(tick(Arc::clone(world))) }
     }
 
-    async fn end(self) -> Vec<Life> {
+    pub(crate) async fn end(self) -> Vec<Life> {
         self.over.store(true, Ordering::SeqCst);
         let mut lives = Vec::new();
         for lane in self.lanes {
@@ -52,11 +58,7 @@ async fn a_stop_under_load_finishes_what_is_under_way() {
     let world = World::new("drain = \"1s\"").await;
     world.program.start(&world.time);
     assert!(world.until_up().await, "{}", world.program.log());
-    let instance = vec![(world.program.port, world.program.admin())];
-    let balancing = tokio::spawn({
-        let world = Arc::clone(&world);
-        async move { world.balance(&instance).await }
-    });
+    let balancing = balance(&world);
     let load = Load::start(&world);
     for round in 1..=3 {
         let answered = world.answered();
@@ -125,11 +127,7 @@ async fn a_copy_of_a_running_store_holds_all_that_was_answered_before() {
     let second = Program::new(world.folder.path(), &settings);
     second.start(&world.time);
     world.call_ports(vec![second.port]);
-    world
-        .eventually("ready", async || {
-            world.get(&format!("{}/health/ready", second.admin())).await.0 == 200
-        })
-        .await;
+    assert!(world.until_ready(&second).await, "{}", second.log());
     for life in &mut before {
         look(&world, life).await;
         repeat(&world, life).await;

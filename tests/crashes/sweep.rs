@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use gopay_store_postgres::cluster::Cluster;
 
 use crate::books::verdict;
+use crate::databases::database;
 use crate::dice::Dice;
 use crate::kills::{tell, tick};
 use crate::life::{Fate, GiveBack, Life, live};
 use crate::setting;
 use crate::strace::{Aim, Strike, Tracer, When};
+use crate::support::postgres::cluster;
 use crate::time::have;
 use crate::world::World;
 
@@ -77,21 +80,34 @@ const FAULTS: [Sweep; 3] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_system_call_loses_nothing() {
-    sweep_all(&KILLS).await;
+    sweep_all(&KILLS, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_or_sync_that_fails_anywhere_loses_nothing() {
-    sweep_all(&FAULTS).await;
+    sweep_all(&FAULTS, None).await;
 }
 
-async fn sweep_all(sweeps: &'static [Sweep]) {
+/// The calls to the database are among those that leave the worker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_any_system_call_loses_nothing_in_a_database() {
+    let Some(cluster) = cluster().await else { return };
+    let kills = |at_once| Sweep {
+        part: Part::Thread(WORKER),
+        calls: NET_CALLS,
+        strike: Strike::Kill,
+        at_once,
+    };
+    sweep_all(&[kills(false), kills(true)], Some(cluster)).await;
+}
+
+async fn sweep_all(sweeps: &[Sweep], cluster: Option<&Cluster>) {
     if !have("strace") || !have("faketime") {
         return;
     }
     let mut all = 0;
     for sweep in sweeps {
-        let points = run_sweep(*sweep).await;
+        let points = run_sweep(*sweep, cluster).await;
         println!("{points} points: {sweep:?}");
         assert!(points > 0, "a sweep that never struck: {sweep:?}");
         all += points;
@@ -100,7 +116,7 @@ async fn sweep_all(sweeps: &'static [Sweep]) {
 }
 
 /// Runs one sweep, some points at a time; how many were struck.
-async fn run_sweep(sweep: Sweep) -> u32 {
+async fn run_sweep(sweep: Sweep, cluster: Option<&Cluster>) -> u32 {
     let step = if setting_is_all() { 1 } else { 47 };
     let together = setting("GOPAY_SWEEP_TOGETHER", 16);
     let (next, missed, struck) = (Cell::new(1), Cell::new(0), Cell::new(0));
@@ -108,7 +124,7 @@ async fn run_sweep(sweep: Sweep) -> u32 {
         // Runs differ a little in length: the end is where several points are missed.
         while missed.get() < 3 {
             let number = next.replace(next.get() + step);
-            let count = if run(sweep, number).await { &struck } else { &missed };
+            let count = if run(sweep, number, cluster).await { &struck } else { &missed };
             count.set(count.get() + 1);
         }
     };
@@ -136,8 +152,11 @@ fn script() -> Vec<Life> {
 }
 
 /// One run; whether it was struck.
-async fn run(sweep: Sweep, number: u32) -> bool {
-    let world = World::new("").await;
+async fn run(sweep: Sweep, number: u32, cluster: Option<&Cluster>) -> bool {
+    let world = match cluster {
+        None => World::new("").await,
+        Some(cluster) => database(cluster, "", 1).await,
+    };
     let aim = Aim { calls: sweep.calls, when: When::Nth(number), strike: sweep.strike };
     let (struck, mut lives) = match sweep.part {
         Part::Start => {

@@ -20,7 +20,7 @@ use crate::support::{body, decode};
 use crate::time::have;
 use crate::world::World;
 
-fn life(number: u64, fate: Fate, back: GiveBack) -> Life {
+pub(crate) fn life(number: u64, fate: Fate, back: GiveBack) -> Life {
     Life::of(number, fate, back, Dice::of(7, number))
 }
 
@@ -59,7 +59,7 @@ async fn while_writes_fail(calls: &'static str, error: &'static str) {
 }
 
 /// What must be true of a program whose store takes no writes.
-async fn refuses_everything(world: &Arc<World>, lives: &mut [Life]) {
+pub(crate) async fn refuses_everything(world: &Arc<World>, lives: &mut [Life]) {
     world
         .eventually("not ready", async || {
             let (status, text) = world.admin("/health/ready").await;
@@ -93,11 +93,12 @@ async fn refuses_everything(world: &Arc<World>, lives: &mut [Life]) {
     }
     let now = world.simulator.with_engine(|engine| engine.totals());
     assert_eq!((now.transactions, now.refunds), (charges, 0), "new work was half done");
-    assert!(world.program.log().contains("the store is down"), "{}", world.program.log());
+    let log = world.program.log();
+    assert!(log.contains("the store did not take a step"), "{log}");
 }
 
 /// The refused calls are made again, and everything that was begun ends without help.
-async fn finishes(world: &Arc<World>, mut lives: Vec<Life>) {
+pub(crate) async fn finishes(world: &Arc<World>, mut lives: Vec<Life>) {
     let ticking = tokio::spawn(tick(Arc::clone(world)));
     let again = (10..15).map(|number| live(world, life(number, Fate::Pays, GiveBack::Whole)));
     lives.extend(join_all(again).await);
@@ -142,7 +143,7 @@ async fn on_a_full_disk_nothing_succeeds_until_there_is_room() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("disk");
     let Some(_disk) = have("faketime").then(|| Disk::mount(&place)).flatten() else { return };
-    let world = World::with(folder, Engine::Sqlite(place.join("gopay.db")), "").await;
+    let world = World::with(folder, Engine::Sqlite(place.join("gopay.db")), "", 1).await;
     world.program.start(&world.time);
     assert!(world.until_up().await, "{}", world.program.log());
     let mut lives = vec![live(&world, life(0, Fate::Pays, GiveBack::Nothing)).await];
@@ -209,7 +210,7 @@ async fn a_read_only_store_is_refused_with_the_reason_and_works_when_it_is_not()
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("disk");
     let Some(disk) = have("faketime").then(|| Disk::mount(&place)).flatten() else { return };
-    let world = World::with(folder, Engine::Sqlite(place.join("gopay.db")), "").await;
+    let world = World::with(folder, Engine::Sqlite(place.join("gopay.db")), "", 1).await;
     world.program.start(&world.time);
     assert!(world.until_up().await, "{}", world.program.log());
     let lives = vec![live(&world, life(0, Fate::Pays, GiveBack::Whole)).await];

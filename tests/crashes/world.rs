@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) simulator: SimulatorState,
     pub(crate) receivers: Receivers,
     pub(crate) program: Program,
+    /// More instances on the same store.
+    others: Vec<Program>,
     pub(crate) settings: Settings,
     /// Between the program and the simulator.
     pub(crate) gate: Gate,
@@ -45,10 +47,16 @@ impl World {
     pub(crate) async fn new(limits: &str) -> Arc<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let engine = Engine::Sqlite(folder.path().join("store/gopay.db"));
-        Self::with(folder, engine, limits).await
+        Self::with(folder, engine, limits, 1).await
     }
 
-    pub(crate) async fn with(folder: TempDir, engine: Engine, limits: &str) -> Arc<Self> {
+    /// So many instances on one store; the first of them is `program`.
+    pub(crate) async fn with(
+        folder: TempDir,
+        engine: Engine,
+        limits: &str,
+        instances: u16,
+    ) -> Arc<Self> {
         gopay_outbound::install_crypto();
         let time = Time::new(folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -76,6 +84,10 @@ impl World {
             limits: limits.to_owned(),
         };
         let program = Program::new(folder.path(), &settings);
+        let others = (1..instances)
+            .map(|number| Program::new(folder.path(), &Settings { number, ..settings.clone() }));
+        let others: Vec<Program> = others.collect();
+        let ports = std::iter::once(&program).chain(&others).map(|one| one.port).collect();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(40))
@@ -85,8 +97,9 @@ impl World {
             time,
             simulator,
             receivers,
-            ports: Mutex::new(vec![program.port]),
+            ports: Mutex::new(ports),
             program,
+            others,
             settings,
             gate,
             folder,
@@ -94,6 +107,10 @@ impl World {
             counts: Mutex::default(),
             serving,
         })
+    }
+
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
+        std::iter::once(&self.program).chain(&self.others)
     }
 
     pub(crate) fn count(&self, what: &'static str) {
@@ -120,16 +137,21 @@ impl World {
     }
 
     /// Acts as a load balancer does, for ever: calls go to those instances that say they are ready.
-    pub(crate) async fn balance(&self, instances: &[(u16, String)]) {
+    pub(crate) async fn balance(&self) {
         loop {
-            let asked = instances.iter().map(async |(port, admin)| {
-                let ready = self.get(&format!("{admin}/health/ready")).await.0 == 200;
-                ready.then_some(*port)
-            });
-            let ready = futures::future::join_all(asked).await;
-            self.call_ports(ready.into_iter().flatten().collect());
+            let mut ready = Vec::new();
+            for program in self.programs() {
+                if self.is_ready(program).await {
+                    ready.push(program.port);
+                }
+            }
+            self.call_ports(ready);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    pub(crate) async fn is_ready(&self, program: &Program) -> bool {
+        self.get(&format!("{}/health/ready", program.admin())).await.0 == 200
     }
 
     async fn port(&self) -> u16 {
@@ -199,17 +221,21 @@ impl World {
 
     /// Waits until the program is ready or has ended; true if it is ready.
     pub(crate) async fn until_up(&self) -> bool {
+        self.until_ready(&self.program).await
+    }
+
+    pub(crate) async fn until_ready(&self, program: &Program) -> bool {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            if self.program.ended().is_some() {
+            if program.ended().is_some() {
                 return false;
             }
-            if self.admin("/health/ready").await.0 == 200 {
+            if self.is_ready(program).await {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("neither ready nor at its end; the log: {}", self.program.log());
+        panic!("neither ready nor at its end; the log: {}", program.log());
     }
 
     pub(crate) async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
 pub(crate) mod logged;
+pub(crate) mod postgres;
 pub(crate) mod receiver;
 pub(crate) mod served;
 pub(crate) mod wire;
@@ -45,13 +46,18 @@ impl Demo {
     pub(crate) async fn start_with(args: &[&str]) -> Self {
         gopay_outbound::install_crypto();
         let any = "127.0.0.1:0";
-        let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"));
+        command
             .args(["--log", "warn", "demo", "--listen", any])
             .args(["--admin-listen", any, "--simulator-listen", any])
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+            .args(args);
+        // Who brings a folder of their own wants a file.
+        if !args.contains(&"--data")
+            && let Some(url) = postgres::wanted().await
+        {
+            command.args(["--store", &url]);
+        }
+        let child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut child = Running(child);
         let mut lines = BufReader::new(child.0.stdout.take().expect("piped")).lines();
         let mut address = |label: &str| {

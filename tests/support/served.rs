@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use super::{Answer, Demo, Running, decode, encode};
+use super::{Answer, Demo, Running, decode, encode, postgres};
 
 /// An adapter by config and a simulator beside it. It has the demo's methods; only those that use
 /// the demo's credentials fit nothing but a config that has these.
@@ -44,12 +44,14 @@ impl Served {
 
         let folder = tempfile::tempdir().expect("a folder");
         let (port, admin_port) = (free_port(), free_port());
-        let store = folder.path().join("gopay.db");
+        let store = match postgres::wanted().await {
+            Some(url) => url,
+            None => format!("sqlite:{}", folder.path().join("gopay.db").display()),
+        };
         let listen = format!(
             "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{port}\"\n\
              admin = \"127.0.0.1:{admin_port}\"\n[public]\nbase_url = \"http://127.0.0.1:{port}\"\n\
-             [store]\nurl = \"sqlite:{}\"\n",
-            store.display()
+             [store]\nurl = \"{store}\"\n"
         );
         let config = folder.path().join("config.toml");
         let text = listen + &rest.replace("{simulator}", simulator_url);

@@ -79,10 +79,18 @@ pub(crate) async fn migrate(place: &Place) -> Result<i64, StoreError> {
         WAIT.as_millis()
     );
     client.batch_execute(&lock).await.map_err(trouble).map_err(at("lock the schema"))?;
+    let migrated = migrate_locked(&client).await;
+    // The connection may live a little longer than this call.
+    let unlock = format!("SELECT pg_advisory_unlock({LOCKS}, {MIGRATING})");
+    let unlocked = client.batch_execute(&unlock).await.map_err(trouble);
+    migrated.and_then(|version| unlocked.map(|()| version))
+}
+
+async fn migrate_locked(client: &Client) -> Result<i64, StoreError> {
     // A table that is in use is waited for, but not for long: behind the wait all others would
     // queue up.
     client.batch_execute("SET lock_timeout = '5s'").await.map_err(trouble)?;
-    let found = version(&client).await?;
+    let found = version(client).await?;
     if found > known() {
         return Err(StoreError::Schema { found, known: known() });
     }
@@ -98,5 +106,5 @@ pub(crate) async fn migrate(place: &Place) -> Result<i64, StoreError> {
         );
         client.batch_execute(&step).await.map_err(trouble).map_err(at("migrate the schema"))?;
     }
-    version(&client).await
+    version(client).await
 }

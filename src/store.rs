@@ -1,0 +1,146 @@
+//! Which engine keeps the store, and what the commands need of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use gopay_store::Store;
+use gopay_store_postgres::{InstanceLock, PgStore};
+use gopay_store_sqlite::SqliteStore;
+
+/// Where the store is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// In a database that instances share.
+    Postgres(gopay_store_postgres::Place),
+}
+
+impl Place {
+    /// What a store's URL may look like.
+    pub(crate) const WANTED: &str =
+        "sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, or env:NAME, or file:PATH";
+
+    /// Reads a store's URL. The error does not repeat it: it may hold a password.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return match path {
+                "" => Err("no path".to_owned()),
+                path => Ok(Self::Sqlite(PathBuf::from(path))),
+            };
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let place = gopay_store_postgres::Place::parse(url);
+            return place.map(Self::Postgres).map_err(|error| match error {
+                gopay_store::StoreError::Down(why) => why.to_string(),
+                other => other.to_string(),
+            });
+        }
+        Err("not a store".to_owned())
+    }
+
+    /// For messages; shows no password.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(place) => place.name().to_owned(),
+        }
+    }
+
+    /// Creates the schema or brings it up to date; its version afterwards.
+    pub(crate) async fn migrate(&self) -> anyhow::Result<i64> {
+        match self {
+            Self::Sqlite(path) => {
+                SqliteStore::open(path, gopay_store_sqlite::Options::default())?.close().await?;
+                Ok(SqliteStore::schema_version(path)?)
+            }
+            Self::Postgres(place) => Ok(PgStore::migrate(place).await?),
+        }
+    }
+}
+
+/// An open store.
+#[derive(Clone)]
+pub(crate) enum Engine {
+    Sqlite(SqliteStore),
+    Postgres(PgStore),
+}
+
+impl Engine {
+    /// Opens the store of a running adapter. SQLite brings its schema up to date; PostgreSQL,
+    /// which others may be using, leaves that to `migrate`.
+    pub(crate) async fn open(place: &Place, connections: usize) -> anyhow::Result<Self> {
+        let opened = match place {
+            Place::Sqlite(path) => {
+                SqliteStore::open(path, gopay_store_sqlite::Options::default()).map(Self::Sqlite)
+            }
+            Place::Postgres(place) => {
+                let options = gopay_store_postgres::Options { connections, ..Default::default() };
+                PgStore::open(place, options).await.map(Self::Postgres)
+            }
+        };
+        explained(opened, place)
+    }
+
+    /// Opens the store for questions, beside those who run it.
+    pub(crate) async fn open_read_only(place: &Place) -> anyhow::Result<Self> {
+        let opened = match place {
+            Place::Sqlite(path) => SqliteStore::open_read_only(path).map(Self::Sqlite),
+            Place::Postgres(place) => PgStore::open_read_only(place).await.map(Self::Postgres),
+        };
+        explained(opened, place)
+    }
+
+    pub(crate) fn handle(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(store) => store.close().await.context("closing the store"),
+            Self::Postgres(store) => {
+                store.close();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &Place) -> anyhow::Result<T> {
+    let old = matches!(
+        &opened,
+        Err(gopay_store::StoreError::Schema { found, known }) if found < known
+    );
+    let opened = opened.with_context(|| format!("cannot open the store {}", place.name()));
+    if old { opened.context("run `gopay-adapter migrate` first") } else { opened }
+}
+
+/// Takes the number of this instance where instances share a store. A file has a lock of its own.
+pub(crate) async fn take_number(
+    place: &Place,
+    number: u16,
+) -> anyhow::Result<Option<InstanceLock>> {
+    /// An instance that is being replaced needs this long to stop.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    match place {
+        Place::Sqlite(_) => Ok(None),
+        Place::Postgres(place) => {
+            let lock = InstanceLock::take(place, number, PATIENCE).await;
+            lock.map(Some).context("cannot take the number of this instance")
+        }
+    }
+}
+
+/// Ready when the number went to another instance.
+pub(crate) async fn number_lost(lock: Option<&InstanceLock>) -> anyhow::Error {
+    match lock {
+        Some(lock) => lock.lost().await,
+        None => std::future::pending().await,
+    }
+    anyhow!("another instance has the number of this one; it stops")
+}
