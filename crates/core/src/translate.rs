@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ids::TxId;
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order};
-use crate::text::{cut, push_json_string, push_number};
+use crate::text::{cut, push_json_escaped, push_json_string, push_number};
 use crate::time::Timestamp;
 
 /// Midtrans takes bodies of at most 16,000 characters; counted in bytes here, which is never less.
@@ -93,13 +93,13 @@ fn write_charge(
     out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":");
     push_json_string(out, order.deeplink_callback_url.unwrap_or(terms.return_url));
     out.extend_from_slice(b"},\"custom_expiry\":{\"order_time\":");
-    push_json_string(out, &terms.order_time.wib_seconds_with_offset());
-    out.extend_from_slice(b",\"expiry_duration\":");
+    out.push(b'"');
+    terms.order_time.push_wib_seconds_with_offset(out);
+    out.extend_from_slice(b"\",\"expiry_duration\":");
     push_number(out, i128::from(terms.session.as_secs()));
     out.extend_from_slice(b",\"unit\":\"second\"}");
-    if let Some(descriptor) = order.descriptor.and_then(printable_descriptor) {
-        out.extend_from_slice(b",\"custom_field1\":");
-        push_json_string(out, &descriptor);
+    if let Some(descriptor) = order.descriptor {
+        write_descriptor(out, descriptor);
     }
     out.push(b'}');
 }
@@ -139,47 +139,84 @@ fn write_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
 }
 
 fn write_customer(order: &Order<'_>, part_max: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\"first_name\":");
-    push_json_string(out, order.account_holder);
-    write_member(out, "email", order.email);
-    write_member(out, "phone", order.phone);
-    write_address(out, "billing_address", &order.billing, part_max);
-    write_address(out, "shipping_address", &order.shipping, part_max);
+    out.extend_from_slice(b"\"first_name\":\"");
+    push_json_escaped(out, order.account_holder);
+    out.push(b'"');
+    write_member(out, b",\"email\":\"", order.email);
+    write_member(out, b",\"phone\":\"", order.phone);
+    write_address(out, b",\"billing_address\":{", &order.billing, part_max);
+    write_address(out, b",\"shipping_address\":{", &order.shipping, part_max);
 }
 
-fn write_address(out: &mut Vec<u8>, name: &str, address: &Address<'_>, part_max: usize) {
+#[inline]
+fn write_address<const N: usize>(
+    out: &mut Vec<u8>,
+    begin: &[u8; N],
+    address: &Address<'_>,
+    part_max: usize,
+) {
     let before = out.len();
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":{");
+    // Each member brings a comma before it; the first one's becomes the brace.
+    let (brace, name) = begin.split_last().unwrap_or((&b'{', &[]));
+    out.extend_from_slice(name);
     let start = out.len();
-    let short = |part: Option<&str>| part.map(|part| cut(part, part_max)).map(str::to_owned);
-    for (member, part) in [
-        ("first_name", address.first_name),
-        ("last_name", address.last_name),
-        ("phone", address.phone),
-        ("address", address.line),
-        ("city", address.city),
-        ("postal_code", address.postal_code),
-    ] {
-        write_member(out, member, short(part).as_deref());
+    write_member(out, b",\"first_name\":\"", short(address.first_name, part_max));
+    write_member(out, b",\"last_name\":\"", short(address.last_name, part_max));
+    write_member(out, b",\"phone\":\"", short(address.phone, part_max));
+    write_member(out, b",\"address\":\"", short(address.line, part_max));
+    write_member(out, b",\"city\":\"", short(address.city, part_max));
+    write_member(out, b",\"postal_code\":\"", short(address.postal_code, part_max));
+    write_member(out, b",\"country_code\":\"", address.country.and_then(crate::country::alpha3));
+    match out.get_mut(start) {
+        Some(comma) => {
+            *comma = *brace;
+            out.push(b'}');
+        }
+        None => out.truncate(before),
     }
-    write_member(out, "country_code", address.country.and_then(crate::country::alpha3));
+}
+
+fn short(part: Option<&str>, max: usize) -> Option<&str> {
+    part.map(|part| cut(part, max))
+}
+
+#[inline]
+fn write_member<const N: usize>(out: &mut Vec<u8>, begin: &[u8; N], value: Option<&str>) {
+    let Some(value) = value else { return };
+    out.extend_from_slice(begin);
+    push_json_escaped(out, value);
+    out.push(b'"');
+}
+
+/// What [`printable_descriptor`] gives, as a member, without a text of its own.
+fn write_descriptor(out: &mut Vec<u8>, text: &str) {
+    let before = out.len();
+    out.extend_from_slice(b",\"custom_field1\":\"");
+    let start = out.len();
+    let plain =
+        text.len() <= CUSTOM_FIELD_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if plain {
+        push_json_escaped(out, text.trim());
+    } else {
+        push_printable(out, text);
+    }
     if out.len() == start {
         out.truncate(before);
-        return;
+    } else {
+        out.push(b'"');
     }
-    // The first member's comma.
-    out.remove(start);
-    out.push(b'}');
 }
 
-fn write_member(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
-    let Some(value) = value else { return };
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    push_json_string(out, value);
+fn push_printable(out: &mut Vec<u8>, text: &str) {
+    let mut end = out.len();
+    let clean = text.chars().filter(|char| !char.is_control());
+    for char in clean.skip_while(|char| char.is_whitespace()).take(CUSTOM_FIELD_MAX) {
+        push_json_escaped(out, char.encode_utf8(&mut [0; 4]));
+        if !char.is_whitespace() {
+            end = out.len();
+        }
+    }
+    out.truncate(end);
 }
 
 /// White space stripped at the ends, control characters removed, cut without an error

@@ -1,0 +1,259 @@
+//! Decoding of form bodies in blocks: percent-escapes, `+`, and where the separators are.
+//!
+//! The one place with `unsafe`, and nothing else is here. Three ways do the same and are chosen
+//! once, at run time, by what the processor has: 64 bytes at a time (AVX-512 VBMI2), 16 at a time
+//! (SSE2, which every x86-64 has), and a plain loop for all other machines. The plain loop is what
+//! the other two are held against, by a property test here and by a fuzz target.
+#![expect(unsafe_code, reason = "vector loads and stores, each within bounds checked before")]
+
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
+#[cfg(target_arch = "x86_64")]
+mod wide;
+
+/// How the bytes of a body are read. All ways give the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Byte by byte.
+    Plain,
+    /// What every processor of this architecture can do; [`Path::Plain`] outside x86-64.
+    Portable,
+    /// AVX-512 with VBMI2.
+    Wide,
+}
+
+impl Path {
+    /// The fastest that this processor can take; asked once, then remembered.
+    #[must_use]
+    pub fn best() -> Self {
+        if Self::Wide.is_available() { Self::Wide } else { Self::Portable }
+    }
+
+    /// Whether this processor can take it.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Plain | Self::Portable => true,
+            Self::Wide => wide_is_available(),
+        }
+    }
+
+    /// Every way that this processor can take.
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::Plain, Self::Portable, Self::Wide].into_iter().filter(|path| path.is_available())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn wide_is_available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+const fn wide_is_available() -> bool {
+    false
+}
+
+/// How far one turn reads at most, in bytes, but for an escape that reaches over the end.
+pub(crate) const TURN: usize = 1_024;
+
+/// Room for the marks of one turn: each byte may have one, and blocks are read and written whole.
+pub(crate) const MARKS: usize = TURN + 128;
+
+/// How many bytes of the text buffer must be free behind the decoded text of a whole body.
+pub(crate) const SLACK: usize = 128;
+
+/// How far a body has been decoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    /// Bytes of the body that were read.
+    at: usize,
+    /// Bytes of text that were written.
+    len: usize,
+    /// Bytes after `at` that belong to an escape before it.
+    carry: u64,
+}
+
+/// What stands in for the digits of an escape that is none.
+const NO_DIGIT: u8 = 0x80;
+
+/// Hex digits by character.
+const DIGITS: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let lower = b"0123456789abcdef"[digit];
+        let upper = b"0123456789ABCDEF"[digit];
+        #[expect(clippy::as_conversions, reason = "a constant table of small numbers")]
+        {
+            table[lower as usize] = digit as u8;
+            table[upper as usize] = digit as u8;
+        }
+        digit += 1;
+    }
+    table
+};
+
+impl Cursor {
+    /// Bytes of text that were written.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the whole body was read.
+    pub(crate) const fn is_done(&self, body: &[u8]) -> bool {
+        self.at >= body.len()
+    }
+
+    /// Decodes the next [`TURN`] bytes of the body, or what is left, and returns how many marks
+    /// it wrote: the places in the text, in order, of each `&` and `=` that was sent as such, of
+    /// each `%` that begins no escape, and of each U+0000.
+    ///
+    /// # Panics
+    /// If `text` has not room for as many bytes as the body has, and [`SLACK`] more.
+    pub(crate) fn turn(
+        &mut self,
+        path: Path,
+        body: &[u8],
+        text: &mut [u8],
+        marks: &mut [u32; MARKS],
+    ) -> usize {
+        // Each byte read gives at most one byte of text, so this holds to the end.
+        assert!(self.len <= self.at && self.at <= body.len() && text.len() - SLACK >= body.len());
+        match path {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the features are there; the room was checked above.
+            Path::Wide if wide_is_available() => unsafe { wide::turn(self, body, text, marks) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the room was checked above.
+            Path::Portable | Path::Wide => unsafe { sse2::turn(self, body, text, marks) },
+            _ => plain::turn(self, body, text, marks),
+        }
+    }
+}
+
+/// The text if it is UTF-8.
+///
+/// All bytes of a character that is not ASCII have the high bit; so a text is UTF-8 if and only
+/// if each run of such bytes is.
+pub(crate) fn utf8(text: &[u8]) -> Option<&str> {
+    let mut rest = text;
+    loop {
+        let Some(from) = first_not_ascii(rest) else {
+            // SAFETY: every run of bytes that are not ASCII was found to be UTF-8.
+            return Some(unsafe { std::str::from_utf8_unchecked(text) });
+        };
+        let run = rest.get(from..)?;
+        let length = run.iter().position(u8::is_ascii).unwrap_or(run.len());
+        let (run, after) = run.split_at_checked(length)?;
+        std::str::from_utf8(run).ok()?;
+        rest = after;
+    }
+}
+
+fn first_not_ascii(text: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 64;
+    let mut blocks = text.chunks_exact(BLOCK);
+    let clean =
+        blocks.by_ref().take_while(|block| block.iter().fold(0, |all, byte| all | byte) < 0x80);
+    let from = clean.count() * BLOCK;
+    let rest = text.get(from..)?;
+    rest.iter().position(|byte| !byte.is_ascii()).map(|at| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole text, and all marks.
+    fn run(path: Path, body: &[u8]) -> (Vec<u8>, Vec<u32>) {
+        let mut text = vec![0xaa; body.len() + SLACK];
+        let mut marks = [0; MARKS];
+        let mut all = Vec::new();
+        let mut cursor = Cursor::default();
+        while !cursor.is_done(body) {
+            let count = cursor.turn(path, body, &mut text, &mut marks);
+            all.extend_from_slice(&marks[..count]);
+        }
+        text.truncate(cursor.len());
+        (text, all)
+    }
+
+    #[test]
+    fn escapes_and_separators_at_every_place() {
+        let pieces: [&[u8]; 12] = [
+            b"%41", b"%c3%A9", b"%", b"%4", b"%4g", b"%00", b"\0", b"&", b"=", b"+", b"%%41",
+            b"%zz",
+        ];
+        for length in (0..200).chain(1_000..1_100) {
+            for piece in pieces {
+                for tail in ["", "x", "&b=c", &"y".repeat(90)] {
+                    let mut body = vec![b'a'; length];
+                    body.extend_from_slice(piece);
+                    body.extend_from_slice(tail.as_bytes());
+                    let expected = run(Path::Plain, &body);
+                    for path in Path::available() {
+                        assert_eq!(run(path, &body), expected, "{path:?} {length} {piece:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_plain_way_decodes() {
+        assert_eq!(
+            run(Path::Plain, b"a=%41+%c3%A9&%4&%00%=%25%26"),
+            (b"a=A \xc3\xa9&%4&\0%=%&".to_vec(), vec![1, 6, 7, 9, 10, 11, 12])
+        );
+    }
+
+    #[test]
+    fn text_is_utf8_or_not_wherever_it_breaks() {
+        for length in 0..140 {
+            for (piece, good) in [
+                (&b"\xc3\xa9"[..], true),
+                (b"\xf0\x9f\x99\x82\xe2\x82\xac", true),
+                (b"\xc3", false),
+                (b"\xc3a\xa9", false),
+                (b"\xed\xa0\x80", false),
+                (b"\xff", false),
+            ] {
+                let text = [&vec![b'a'; length], piece, b"b\xc3\xa9"].concat();
+                assert_eq!(utf8(&text).is_some(), good);
+                assert_eq!(utf8(&text), std::str::from_utf8(&text).ok());
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn all_ways_give_the_same(
+            pieces in proptest::collection::vec(
+                proptest::prop_oneof![
+                    proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+                    "(%[0-9a-fA-F]{2}){0,60}".prop_map(String::into_bytes),
+                    "[a-z&=+%0-9]{0,90}".prop_map(String::into_bytes),
+                    "[a-z]{0,200}".prop_map(String::into_bytes),
+                ],
+                0..20,
+            ),
+        ) {
+            let body = pieces.concat();
+            let expected = run(Path::Plain, &body);
+            for path in Path::available() {
+                proptest::prop_assert_eq!(run(path, &body), expected.clone());
+            }
+            proptest::prop_assert_eq!(utf8(&body), std::str::from_utf8(&body).ok());
+        }
+    }
+
+    use proptest::strategy::Strategy as _;
+}

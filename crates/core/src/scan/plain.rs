@@ -1,0 +1,39 @@
+//! Byte by byte, without `unsafe`: what the other ways are held against.
+
+use super::{Cursor, DIGITS, MARKS, TURN};
+
+pub(super) fn turn(
+    cursor: &mut Cursor,
+    body: &[u8],
+    text: &mut [u8],
+    marks: &mut [u32; MARKS],
+) -> usize {
+    let end = body.len().min(cursor.at.saturating_add(TURN));
+    let mut count = 0;
+    while cursor.at < end {
+        let (byte, length, marked) = match body.get(cursor.at..).unwrap_or_default() {
+            [b'%', high, low, ..] if digit(*high) < 16 && digit(*low) < 16 => {
+                let byte = (digit(*high) << 4) | digit(*low);
+                (byte, 3, byte == 0)
+            }
+            [b'+', ..] => (b' ', 1, false),
+            [byte @ (b'%' | b'&' | b'=' | 0), ..] => (*byte, 1, true),
+            [byte, ..] => (*byte, 1, false),
+            [] => break,
+        };
+        if let Some(place) = text.get_mut(cursor.len) {
+            *place = byte;
+        }
+        if marked && let Some(mark) = marks.get_mut(count) {
+            *mark = u32::try_from(cursor.len).unwrap_or(u32::MAX);
+            count += 1;
+        }
+        cursor.len += 1;
+        cursor.at += length;
+    }
+    count
+}
+
+fn digit(char: u8) -> u8 {
+    DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
+}
