@@ -106,17 +106,14 @@ fn write_charge(
 
 fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
     let (shown, folded) = order.items.split_at_checked(kept).unwrap_or((order.items, &[]));
-    for (at, item) in shown.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
+    for item in shown {
         write_item(item, order.items_text, out);
+        out.push(b',');
     }
     if folded.is_empty() {
+        // The last comma; there is an item at least.
+        out.pop();
         return;
-    }
-    if !shown.is_empty() {
-        out.push(b',');
     }
     out.extend_from_slice(b"{\"price\":");
     push_number(out, folded.iter().map(Item::total).sum());
@@ -125,7 +122,52 @@ fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b" further items\"}");
 }
 
+#[inline]
 fn write_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
+    let start = out.len();
+    if write_plain_item(item, items_text.as_bytes(), out).is_none() {
+        out.truncate(start);
+        write_any_item(item, items_text, out);
+    }
+}
+
+/// An item as nearly all are: a short name without escapes, price and quantity written as they
+/// were sent. Everything is copied in whole blocks, since that takes no calls; what a block
+/// brings too much is overwritten by the next. None if the item is another.
+#[inline]
+fn write_plain_item(item: &Item, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    const NAME_BYTES: usize = 32;
+    const DIGITS: usize = 16;
+    const LINE: usize = 128;
+    let (name, name_bytes) = item.plain_name_at().filter(|(_, bytes)| *bytes <= NAME_BYTES)?;
+    let (price, price_bytes) = item.sent_price()?;
+    let (quantity, quantity_bytes) = item.sent_quantity()?;
+    let name: &[u8; NAME_BYTES] = text.get(name..)?.first_chunk()?;
+    let price: &[u8; DIGITS] = text.get(price..)?.first_chunk()?;
+    let quantity: &[u8; DIGITS] = text.get(quantity..)?.first_chunk()?;
+    let start = out.len();
+    out.resize(start + LINE, 0);
+    let line: &mut [u8; LINE] = out.last_chunk_mut()?;
+    let mut at = 0;
+    at = put(line, at, b"{\"price\":", 9)?;
+    at = put(line, at, price, price_bytes)?;
+    at = put(line, at, b",\"quantity\":", 12)?;
+    at = put(line, at, quantity, quantity_bytes)?;
+    at = put(line, at, b",\"name\":\"", 9)?;
+    at = put(line, at, name, name_bytes)?;
+    at = put(line, at, b"\"}", 2)?;
+    out.truncate(start + at);
+    Some(())
+}
+
+/// Writes a whole block, of which `bytes` count; gives where the next one goes.
+#[inline]
+fn put<const N: usize>(line: &mut [u8], at: usize, block: &[u8; N], bytes: usize) -> Option<usize> {
+    *line.get_mut(at..)?.first_chunk_mut()? = *block;
+    Some(at + bytes)
+}
+
+fn write_any_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"price\":");
     push_number(out, i128::from(item.price));
     out.extend_from_slice(b",\"quantity\":");

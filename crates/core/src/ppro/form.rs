@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::ppro::field::{Field, NAME_MAX};
 use crate::ppro::items::Item;
-use crate::rejection::{Flow, Rejection, Rule, Sink, Subject};
+use crate::rejection::{Rejection, Rule, Subject};
 use crate::scan::{Cursor, MARKS, Path, SLACK, utf8};
 
 /// The most parameters in one call: 40 that we know, 29 `specin.*`, and room for a PSP's own.
@@ -166,14 +166,13 @@ fn hash(name: &[u8]) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'s> {
     text: &'s str,
-    /// The text, and what may be read behind it.
-    padded: &'s [u8],
     slots: &'s [Slot; Field::COUNT],
     /// A bit for each field that was sent, and for each that has a fault.
     sent: u64,
     faulty: u64,
     others: &'s [Other],
     fault: Option<Rejection>,
+    may_break: bool,
 }
 
 impl<'s> Form<'s> {
@@ -222,10 +221,10 @@ impl<'s> Form<'s> {
             blame_others(text, &mut others.list, &mut fault);
             blank_rest(text);
         }
-        let padded = text.as_slice();
         // Valid now: either it was, or every offending byte was replaced.
-        let text = padded.get(..length).and_then(utf8).unwrap_or_default();
-        (Self { text, padded, slots, sent, faulty, others: &others.list, fault }, items)
+        let text = text.get(..length).and_then(utf8).unwrap_or_default();
+        let may_break = cursor.may_break();
+        (Self { text, slots, sent, faulty, others: &others.list, fault, may_break }, items)
     }
 
     /// The value of a parameter, if it was sent without fault; may be empty.
@@ -294,27 +293,19 @@ impl<'s> Form<'s> {
         })
     }
 
-    /// Reports a parameter's encoding fault, else gives its value.
+    /// Whether a parameter has an encoding fault.
     #[inline]
-    pub(crate) fn read(&self, field: Field, sink: &mut impl Sink) -> Result<Option<&'s str>, Flow> {
-        match self.fault(field) {
-            Some(rejection) => Err(sink.reject(rejection)),
-            None => Ok(self.get(field)),
-        }
+    pub(crate) const fn is_faulty(&self, field: Field) -> bool {
+        self.faulty & bit(field) != 0
     }
 
-    /// Where the value of a parameter is in [`Self::padded`].
-    pub(crate) fn range(&self, field: Field) -> Range<usize> {
-        self.slots.get(field.index()).map_or(0..0, |slot| slot.value.range())
-    }
-
-    /// The whole text and at least [`SLACK`] bytes that may be read, but mean nothing.
-    pub(crate) const fn padded(&self) -> &'s [u8] {
-        self.padded
+    /// Whether any value may hold a line break; false only if none does.
+    pub(crate) const fn may_break(&self) -> bool {
+        self.may_break
     }
 
     fn is_specin(&self, other: &Other) -> bool {
-        self.padded.get(other.name.range()).is_some_and(|name| name.starts_with(b"specin."))
+        self.text.get(other.name.range()).is_some_and(|name| name.starts_with("specin."))
     }
 }
 

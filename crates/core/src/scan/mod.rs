@@ -79,6 +79,8 @@ pub(crate) struct Cursor {
     len: usize,
     /// Bytes after `at` that belong to an escape before it.
     carry: u64,
+    /// Whether the text may hold a line break.
+    breaks: bool,
 }
 
 /// What stands in for the digits of an escape that is none.
@@ -101,7 +103,18 @@ const DIGITS: [u8; 256] = {
     table
 };
 
+/// Whether a byte may belong to a line break: U+000A, U+000D, or the first byte of U+0085, U+2028
+/// and U+2029.
+const fn may_break(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r' | 0xc2 | 0xe2)
+}
+
 impl Cursor {
+    /// Whether the text may hold a line break; false only if it holds none.
+    pub(crate) const fn may_break(&self) -> bool {
+        self.breaks
+    }
+
     /// Bytes of text that were written.
     pub(crate) const fn len(&self) -> usize {
         self.len
@@ -144,28 +157,72 @@ impl Cursor {
 /// All bytes of a character that is not ASCII have the high bit; so a text is UTF-8 if and only
 /// if each run of such bytes is.
 pub(crate) fn utf8(text: &[u8]) -> Option<&str> {
-    let mut rest = text;
-    loop {
-        let Some(from) = first_not_ascii(rest) else {
-            // SAFETY: every run of bytes that are not ASCII was found to be UTF-8.
-            return Some(unsafe { std::str::from_utf8_unchecked(text) });
-        };
-        let run = rest.get(from..)?;
-        let length = run.iter().position(u8::is_ascii).unwrap_or(run.len());
-        let (run, after) = run.split_at_checked(length)?;
-        std::str::from_utf8(run).ok()?;
-        rest = after;
+    const BLOCK: usize = 64;
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    // Where the next run may begin: runs may reach over the end of a block.
+    let mut from = 0;
+    for (number, block) in blocks.iter().enumerate() {
+        let mut high = high_bits(block);
+        let start = number * BLOCK;
+        while high != 0 {
+            let at = start + zeros(high);
+            let end = if at < from { from } else { check_run(text, at)? };
+            from = from.max(end);
+            if end - start >= BLOCK {
+                break;
+            }
+            high &= u64::MAX << (end - start);
+        }
     }
+    let from = from.max(text.len() - rest.len());
+    std::str::from_utf8(text.get(from..)?).ok()?;
+    // SAFETY: every run of bytes that are not ASCII was found to be UTF-8.
+    Some(unsafe { std::str::from_utf8_unchecked(text) })
 }
 
-fn first_not_ascii(text: &[u8]) -> Option<usize> {
-    const BLOCK: usize = 64;
-    let mut blocks = text.chunks_exact(BLOCK);
-    let clean =
-        blocks.by_ref().take_while(|block| block.iter().fold(0, |all, byte| all | byte) < 0x80);
-    let from = clean.count() * BLOCK;
-    let rest = text.get(from..)?;
-    rest.iter().position(|byte| !byte.is_ascii()).map(|at| from + at)
+/// Where the run of bytes that are not ASCII ends, which begins at `at`, if it is UTF-8.
+#[inline]
+fn check_run(text: &[u8], at: usize) -> Option<usize> {
+    let run = text.get(at..)?;
+    let length = run.iter().position(u8::is_ascii).unwrap_or(run.len());
+    std::str::from_utf8(run.get(..length)?).ok()?;
+    Some(at + length)
+}
+
+#[inline]
+fn high_bits(block: &[u8; 64]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::high_bits(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    plain::high_bits(block)
+}
+
+#[expect(clippy::as_conversions, reason = "at most 64")]
+#[inline(always)]
+const fn ones(mask: u64) -> usize {
+    mask.count_ones() as usize
+}
+
+/// How many zeros are below the lowest bit.
+#[expect(clippy::as_conversions, reason = "at most 64")]
+#[inline(always)]
+const fn zeros(mask: u64) -> usize {
+    mask.trailing_zeros() as usize
+}
+
+/// How many bytes [`stops`] looks at.
+pub(crate) const STOPS: usize = 32;
+
+/// Where the first byte is that ends a run of plain characters in a JSON string: a quote, a
+/// backslash or a control character; [`STOPS`] if there is none.
+#[inline]
+pub(crate) fn stops(window: &[u8; STOPS]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::stops(window) };
+    #[cfg(not(target_arch = "x86_64"))]
+    plain::stops(window)
 }
 
 #[cfg(test)]
@@ -183,6 +240,7 @@ mod tests {
             all.extend_from_slice(&marks[..count]);
         }
         text.truncate(cursor.len());
+        assert!(cursor.may_break() || !text.iter().copied().any(may_break));
         (text, all)
     }
 
@@ -233,6 +291,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_what_may_be_a_line_break_is_taken_for_one() {
+        for path in Path::available() {
+            for length in 0..100 {
+                for (piece, breaks) in [
+                    ("%0a", true),
+                    ("%0D", true),
+                    ("\n", true),
+                    ("%C2%85", true),
+                    ("\u{2028}", true),
+                    ("%22%c3%a9%26", false),
+                ] {
+                    let body = [&"a".repeat(length), piece, "&a=b"].concat();
+                    let (mut text, mut marks) = (vec![0; body.len() + SLACK], [0; MARKS]);
+                    let mut cursor = Cursor::default();
+                    cursor.turn(path, body.as_bytes(), &mut text, &mut marks);
+                    assert_eq!(cursor.may_break(), breaks, "{path:?} {length} {piece}");
+                }
+            }
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn all_ways_give_the_same(
@@ -252,6 +332,22 @@ mod tests {
                 proptest::prop_assert_eq!(run(path, &body), expected.clone());
             }
             proptest::prop_assert_eq!(utf8(&body), std::str::from_utf8(&body).ok());
+        }
+    }
+
+    #[test]
+    fn windows_are_seen_as_the_plain_way_sees_them() {
+        for byte in 0..=u8::MAX {
+            for at in 0..STOPS {
+                let mut window = [b'x'; STOPS];
+                window[at] = byte;
+                assert_eq!(stops(&window), plain::stops(&window));
+                window[STOPS - 1] = b'"';
+                assert_eq!(stops(&window), plain::stops(&window));
+                let mut block = [b'x'; 64];
+                block[at * 2] = byte;
+                assert_eq!(high_bits(&block), plain::high_bits(&block));
+            }
         }
     }
 

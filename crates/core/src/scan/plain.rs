@@ -1,6 +1,6 @@
 //! Byte by byte, without `unsafe`: what the other ways are held against.
 
-use super::{Cursor, DIGITS, MARKS, TURN};
+use super::{Cursor, DIGITS, MARKS, TURN, may_break};
 
 pub(super) fn turn(
     cursor: &mut Cursor,
@@ -21,6 +21,7 @@ pub(super) fn turn(
             [byte, ..] => (*byte, 1, false),
             [] => break,
         };
+        cursor.breaks |= may_break(byte);
         if let Some(place) = text.get_mut(cursor.len) {
             *place = byte;
         }
@@ -36,4 +37,15 @@ pub(super) fn turn(
 
 fn digit(char: u8) -> u8 {
     DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
+    let stop = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    window.iter().position(stop).unwrap_or(super::STOPS)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub(super) fn high_bits(block: &[u8; 64]) -> u64 {
+    block.iter().rev().fold(0, |bits, byte| (bits << 1) | u64::from(byte >> 7))
 }

@@ -2,17 +2,33 @@
 //! itself.
 
 use std::arch::x86_64::{
-    __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
-    _mm_set1_epi8, _mm_setzero_si128, _mm_storeu_si128, _mm_sub_epi8,
+    __m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8,
+    _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128, _mm_storeu_si128, _mm_sub_epi8,
 };
 
-use super::{Cursor, DIGITS, MARKS, TURN};
+use super::{Cursor, DIGITS, MARKS, TURN, may_break, zeros};
 
 const BLOCK: usize = 64;
 const COPY: usize = 16;
 /// How far behind the begin of a block it is read: the last byte may begin an escape, and what
 /// stands before one is copied by 16 bytes.
 const REACH: usize = BLOCK + COPY + 2;
+
+/// Bytes that may belong to a line break.
+const BREAKS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        #[expect(clippy::as_conversions, reason = "a byte as its place")]
+        {
+            table[byte as usize] = may_break(byte);
+        }
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
 
 /// # Safety
 /// `text` must have room for what is left of the body and for [`super::SLACK`] bytes more, from
@@ -31,6 +47,7 @@ pub(super) unsafe fn turn(
         len: cursor.len,
         marks: marks.as_mut_ptr(),
         count: 0,
+        breaks: cursor.breaks,
     };
     let mut at = cursor.at;
     while at < end && body.len() - at >= REACH {
@@ -49,6 +66,7 @@ pub(super) unsafe fn turn(
     }
     cursor.at = at.min(body.len());
     cursor.len = out.len;
+    cursor.breaks = out.breaks;
     out.count
 }
 
@@ -57,6 +75,7 @@ struct Out {
     len: usize,
     marks: *mut u32,
     count: usize,
+    breaks: bool,
 }
 
 impl Out {
@@ -72,13 +91,12 @@ impl Out {
         // SAFETY: `at` and `begin` stay within the block, but for an escape, which is within
         // reach; at most as much is written as read, rounded up to 16.
         unsafe {
-            let mut special = specials(from);
-            if length < BLOCK {
-                special &= (1 << length) - 1;
-            }
+            let valid = if length < BLOCK { (1 << length) - 1 } else { u64::MAX };
+            let mut special = specials(from) & valid;
+            self.breaks |= breaks(from) & valid != 0;
             let mut begin = 0;
             while special != 0 {
-                let at = index(special);
+                let at = zeros(special);
                 self.copy(from.add(begin), at - begin);
                 begin = at + self.special(from.add(at));
                 // The digits of an escape are never special.
@@ -120,6 +138,7 @@ impl Out {
         let (byte, high, low) = unsafe { (*from, digit(*from.add(1)), digit(*from.add(2))) };
         if byte == b'%' && (high | low) < 16 {
             let byte = (high << 4) | low;
+            self.breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
             self.push(byte, byte == 0);
             return 3;
         }
@@ -147,12 +166,6 @@ fn digit(char: u8) -> u8 {
     DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
 }
 
-#[expect(clippy::as_conversions, reason = "at most 64")]
-#[inline(always)]
-const fn index(mask: u64) -> usize {
-    mask.trailing_zeros() as usize
-}
-
 /// Which of 64 bytes do not simply stand for themselves, or might not.
 ///
 /// # Safety
@@ -162,6 +175,34 @@ const fn index(mask: u64) -> usize {
 unsafe fn specials(from: *const u8) -> u64 {
     // SAFETY: within the 64 bytes.
     let mask = |at: usize| unsafe { special_mask(_mm_loadu_si128(from.add(at).cast())) };
+    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+}
+
+/// Which of 64 bytes may, as they are, belong to a line break. Senders encode them, so that the
+/// test is a coarse one: no byte from 0x20 to 0x7f.
+///
+/// # Safety
+/// 64 bytes must be readable.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn breaks(from: *const u8) -> u64 {
+    let mask = |at: usize| {
+        // SAFETY: within the 64 bytes.
+        let bytes = unsafe { _mm_loadu_si128(from.add(at).cast()) };
+        let coarse = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+        u64::from(_mm_movemask_epi8(coarse).cast_unsigned())
+    };
+    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn high_bits(block: &[u8; BLOCK]) -> u64 {
+    let mask = |at: usize| {
+        // SAFETY: four times 16 bytes are in the block.
+        let bytes = unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) };
+        u64::from(_mm_movemask_epi8(bytes).cast_unsigned())
+    };
     mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
 }
 
@@ -175,4 +216,19 @@ fn special_mask(bytes: __m128i) -> u64 {
     let nul = _mm_cmpeq_epi8(bytes, _mm_setzero_si128());
     let any = _mm_or_si128(_mm_or_si128(near, equals), nul);
     u64::from(_mm_movemask_epi8(any).cast_unsigned())
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
+    let mask = |at: usize| {
+        // SAFETY: two times 16 bytes are in the window.
+        let bytes = unsafe { _mm_loadu_si128(window.as_ptr().add(at).cast()) };
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x22));
+        let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x5c));
+        let any = _mm_or_si128(_mm_or_si128(quote, backslash), control);
+        u64::from(_mm_movemask_epi8(any).cast_unsigned())
+    };
+    zeros(mask(0) | (mask(16) << 16) | (1 << super::STOPS))
 }

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_testn_epi8_mask, _pext_u64,
 };
 
-use super::{Cursor, DIGITS, MARKS, TURN};
+use super::{Cursor, DIGITS, MARKS, TURN, ones};
 
 const BLOCK: usize = 64;
 
@@ -60,6 +60,8 @@ pub(super) unsafe fn turn(
     let (percent, plus, space, ampersand, equals) =
         (is(b'%'), is(b'+'), is(b' '), is(b'&'), is(b'='));
     let high_nibbles = is(0xf0);
+    let (feed, carriage, first_c2, first_e2) = (is(b'\n'), is(b'\r'), is(0xc2), is(0xe2));
+    let mut breaks = 0;
     let (mut at, mut len, mut carry, mut count) = (cursor.at, cursor.len, cursor.carry, 0_usize);
     while at < end {
         // SAFETY: reads only what is in the body, see there.
@@ -84,6 +86,11 @@ pub(super) unsafe fn turn(
         let separators = _mm512_cmpeq_epi8_mask(block.here, ampersand)
             | _mm512_cmpeq_epi8_mask(block.here, equals);
         let nul = _mm512_testn_epi8_mask(decoded, decoded);
+        breaks |= keep
+            & (_mm512_cmpeq_epi8_mask(decoded, feed)
+                | _mm512_cmpeq_epi8_mask(decoded, carriage)
+                | _mm512_cmpeq_epi8_mask(decoded, first_c2)
+                | _mm512_cmpeq_epi8_mask(decoded, first_e2));
         let marked = (separators | broken | nul) & keep;
         // SAFETY: at most one byte of text for each byte of the body, and room for a block
         // behind; the marks of one turn are at most as many as its bytes, and room for a block.
@@ -97,14 +104,8 @@ pub(super) unsafe fn turn(
         len += ones(keep);
         at += BLOCK;
     }
-    *cursor = Cursor { at: at.min(body.len()), len, carry };
+    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks: cursor.breaks || breaks != 0 };
     count
-}
-
-#[expect(clippy::as_conversions, reason = "at most 64")]
-#[inline(always)]
-const fn ones(mask: u64) -> usize {
-    mask.count_ones() as usize
 }
 
 /// # Safety
