@@ -1,5 +1,7 @@
 //! Text: lengths in characters, cuts at character boundaries, JSON strings.
 
+use crate::scan::{STOPS, stops};
+
 /// The number of characters (Unicode scalar values).
 #[must_use]
 pub fn chars(text: &str) -> u32 {
@@ -47,75 +49,37 @@ pub fn push_json_string(out: &mut Vec<u8>, text: &str) {
 /// Appends what stands between the quotes of a JSON string.
 #[inline]
 pub(crate) fn push_json_escaped(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
+    push_json_escaped_within(out, text, text.as_bytes());
+}
+
+/// The same for a text that is part of a larger one, of which whole blocks are read: what a block
+/// brings too much is cut off again.
+#[inline]
+pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[u8]) {
     let start = out.len();
-    if bytes.len() <= 16 {
-        let word = short(bytes);
-        if needs_no_escape(word, bytes.len()) {
-            out.extend_from_slice(&word.to_le_bytes());
-            out.truncate(start + bytes.len());
+    let mut left = text.len();
+    let mut rest = larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..);
+    while let Some(block) = rest.and_then(|rest| rest.first_chunk::<STOPS>()) {
+        let clean = stops(block);
+        out.extend_from_slice(block);
+        if left <= clean {
+            out.truncate(out.len() - (STOPS - left));
             return;
         }
-    } else if push_clean_chunks(out, bytes) {
-        return;
-    }
-    out.truncate(start);
-    push_with_escapes(out, bytes);
-}
-
-/// Up to 16 bytes as one number, zero behind the end.
-#[inline]
-fn short(bytes: &[u8]) -> u128 {
-    // Two reads that overlap, so that there is no loop.
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-        return u128::from(first) | (u128::from(last) << (8 * (bytes.len() - 8)));
-    }
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return u128::from(first) | (u128::from(last) << (8 * (bytes.len() - 4)));
-    }
-    bytes.iter().rev().fold(0, |word, byte| (word << 8) | u128::from(*byte))
-}
-
-#[inline]
-fn needs_no_escape(word: u128, length: usize) -> bool {
-    // The bytes behind the end become blanks.
-    let blanks = if length < 16 { BLANKS << (8 * length) } else { 0 };
-    is_clean(&(word | blanks).to_le_bytes())
-}
-
-const BLANKS: u128 = u128::from_ne_bytes([b' '; 16]);
-
-/// Without branches, so that the compiler can look at all bytes at once.
-#[inline]
-fn is_clean(bytes: &[u8; 16]) -> bool {
-    let escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    !bytes.iter().fold(false, |any, byte| any | escaped(byte))
-}
-
-/// Appends more than 16 bytes; false, with some of them appended, if one must be escaped.
-#[inline]
-fn push_clean_chunks(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
-    let (chunks, rest) = bytes.as_chunks::<16>();
-    for chunk in chunks {
-        out.extend_from_slice(chunk);
-        if !is_clean(chunk) {
-            return false;
+        if clean < STOPS {
+            out.truncate(out.len() - (STOPS - clean));
+            left -= clean;
+            break;
         }
+        left -= STOPS;
+        rest = rest.and_then(|rest| rest.get(STOPS..));
     }
-    if rest.is_empty() {
-        return true;
-    }
-    let Some(last) = bytes.last_chunk::<16>() else { return false };
-    // The last chunk overlaps what was written.
-    out.truncate(out.len() - (16 - rest.len()));
-    out.extend_from_slice(last);
-    is_clean(last)
+    let done = text.len() - left;
+    debug_assert_eq!(out.len(), start + done);
+    push_rest(out, text.as_bytes().get(done..).unwrap_or_default());
 }
 
-#[cold]
-fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8]) {
+fn push_rest(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut clean_from = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
@@ -159,18 +123,24 @@ pub fn push_number(out: &mut Vec<u8>, number: i128) {
 #[inline]
 pub(crate) fn push_digits(out: &mut Vec<u8>, number: u64) {
     const DIGITS_MAX: usize = 20;
-    let mut digits = [b'0'; DIGITS_MAX];
+    // Twice as long, so that a whole block can be copied from any digit on.
+    let mut digits = [b'0'; 2 * DIGITS_MAX];
     let mut start = DIGITS_MAX;
     let mut rest = number;
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = ascii_digit(rest % 10);
-        start = at;
+    loop {
+        start -= 1;
+        if let Some(digit) = digits.get_mut(start) {
+            *digit = ascii_digit(rest % 10);
+        }
         rest /= 10;
-        if rest == 0 {
+        if rest == 0 || start == 0 {
             break;
         }
     }
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    if let Some(block) = digits.get(start..).and_then(|digits| digits.first_chunk::<DIGITS_MAX>()) {
+        out.extend_from_slice(block);
+        out.truncate(out.len() - start);
+    }
 }
 
 /// The digit of a number below 10.
@@ -203,7 +173,12 @@ mod tests {
         fn json_strings_read_back(text in "\\PC*|[\\x00-\\x7f]*|[ -~]{0,70}") {
             let mut out = Vec::new();
             push_json_string(&mut out, &text);
-            proptest::prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            proptest::prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
+            let larger = format!("a{text}b\"{text}");
+            let mut within = Vec::new();
+            let part = &larger[1..=text.len()];
+            push_json_escaped_within(&mut within, part, larger.as_bytes());
+            proptest::prop_assert_eq!(&within, &out[1..out.len() - 1]);
         }
     }
 
@@ -215,6 +190,11 @@ mod tests {
             let mut out = b"before".to_vec();
             push_json_string(&mut out, part);
             assert_eq!(out, format!("before\"{part}\"").into_bytes());
+            for other in [text.as_bytes(), b"", b"somewhere else"] {
+                out.truncate(6);
+                push_json_escaped_within(&mut out, part, other);
+                assert_eq!(out, format!("before{part}").into_bytes());
+            }
         }
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::ids::TxId;
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order};
-use crate::text::{cut, push_json_escaped, push_json_string, push_number};
+use crate::text::{
+    cut, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
+};
 use crate::time::Timestamp;
 
 /// Midtrans takes bodies of at most 16,000 characters; counted in bytes here, which is never less.
@@ -65,7 +67,7 @@ fn items_that_fit(order: &Order<'_>, surplus: usize) -> usize {
     let mut line = Vec::new();
     for (at, item) in order.items.iter().enumerate().rev() {
         line.clear();
-        write_item(item, order.items_text, &mut line);
+        write_any_item(item, order.items_text, &mut line);
         freed += line.len() + 1;
         if freed >= surplus + FOLDED_BYTES {
             return at;
@@ -106,8 +108,9 @@ fn write_charge(
 
 fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
     let (shown, folded) = order.items.split_at_checked(kept).unwrap_or((order.items, &[]));
+    let padded = order.padded.get(order.items_start..).unwrap_or_default();
     for item in shown {
-        write_item(item, order.items_text, out);
+        write_item(item, order.items_text, padded, out);
         out.push(b',');
     }
     if folded.is_empty() {
@@ -123,23 +126,22 @@ fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn write_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
+fn write_item(item: &Item, items_text: &str, padded: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    if write_plain_item(item, items_text.as_bytes(), out).is_none() {
+    if write_plain_item(item, padded, out).is_none() {
         out.truncate(start);
         write_any_item(item, items_text, out);
     }
 }
 
-/// An item as nearly all are: a short name without escapes, price and quantity written as they
-/// were sent. Everything is copied in whole blocks, since that takes no calls; what a block
+/// An item as nearly all are: a short name, and everything written as it was sent. Everything is copied in whole blocks, since that takes no calls; what a block
 /// brings too much is overwritten by the next. None if the item is another.
 #[inline]
 fn write_plain_item(item: &Item, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     const NAME_BYTES: usize = 32;
     const DIGITS: usize = 16;
     const LINE: usize = 128;
-    let (name, name_bytes) = item.plain_name_at().filter(|(_, bytes)| *bytes <= NAME_BYTES)?;
+    let (name, name_bytes) = item.sent_name().filter(|(_, bytes)| *bytes <= NAME_BYTES)?;
     let (price, price_bytes) = item.sent_price()?;
     let (quantity, quantity_bytes) = item.sent_quantity()?;
     let name: &[u8; NAME_BYTES] = text.get(name..)?.first_chunk()?;
@@ -175,19 +177,26 @@ fn write_any_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"name\":");
     match item.plain_name(items_text) {
         Some(name) => push_json_string(out, cut(name, ITEM_NAME_MAX)),
-        None => push_json_string(out, &item.name(items_text, ITEM_NAME_MAX)),
+        None => {
+            out.push(b'"');
+            for char in item.name_chars(items_text).take(ITEM_NAME_MAX) {
+                push_json_escaped(out, char.encode_utf8(&mut [0; 4]));
+            }
+            out.push(b'"');
+        }
     }
     out.push(b'}');
 }
 
 fn write_customer(order: &Order<'_>, part_max: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"first_name\":\"");
-    push_json_escaped(out, order.account_holder);
+    let padded = order.padded;
+    push_json_escaped_within(out, order.account_holder, padded);
     out.push(b'"');
-    write_member(out, b",\"email\":\"", order.email);
-    write_member(out, b",\"phone\":\"", order.phone);
-    write_address(out, b",\"billing_address\":{", &order.billing, part_max);
-    write_address(out, b",\"shipping_address\":{", &order.shipping, part_max);
+    write_member(out, b",\"email\":\"", order.email, padded);
+    write_member(out, b",\"phone\":\"", order.phone, padded);
+    write_address(out, b",\"billing_address\":{", &order.billing, part_max, padded);
+    write_address(out, b",\"shipping_address\":{", &order.shipping, part_max, padded);
 }
 
 #[inline]
@@ -196,19 +205,25 @@ fn write_address<const N: usize>(
     begin: &[u8; N],
     address: &Address<'_>,
     part_max: usize,
+    padded: &[u8],
 ) {
     let before = out.len();
     // Each member brings a comma before it; the first one's becomes the brace.
     let (brace, name) = begin.split_last().unwrap_or((&b'{', &[]));
     out.extend_from_slice(name);
     let start = out.len();
-    write_member(out, b",\"first_name\":\"", short(address.first_name, part_max));
-    write_member(out, b",\"last_name\":\"", short(address.last_name, part_max));
-    write_member(out, b",\"phone\":\"", short(address.phone, part_max));
-    write_member(out, b",\"address\":\"", short(address.line, part_max));
-    write_member(out, b",\"city\":\"", short(address.city, part_max));
-    write_member(out, b",\"postal_code\":\"", short(address.postal_code, part_max));
-    write_member(out, b",\"country_code\":\"", address.country.and_then(crate::country::alpha3));
+    write_member(out, b",\"first_name\":\"", short(address.first_name, part_max), padded);
+    write_member(out, b",\"last_name\":\"", short(address.last_name, part_max), padded);
+    write_member(out, b",\"phone\":\"", short(address.phone, part_max), padded);
+    write_member(out, b",\"address\":\"", short(address.line, part_max), padded);
+    write_member(out, b",\"city\":\"", short(address.city, part_max), padded);
+    write_member(out, b",\"postal_code\":\"", short(address.postal_code, part_max), padded);
+    write_member(
+        out,
+        b",\"country_code\":\"",
+        address.country.and_then(crate::country::alpha3),
+        padded,
+    );
     match out.get_mut(start) {
         Some(comma) => {
             *comma = *brace;
@@ -223,10 +238,15 @@ fn short(part: Option<&str>, max: usize) -> Option<&str> {
 }
 
 #[inline]
-fn write_member<const N: usize>(out: &mut Vec<u8>, begin: &[u8; N], value: Option<&str>) {
+fn write_member<const N: usize>(
+    out: &mut Vec<u8>,
+    begin: &[u8; N],
+    value: Option<&str>,
+    padded: &[u8],
+) {
     let Some(value) = value else { return };
     out.extend_from_slice(begin);
-    push_json_escaped(out, value);
+    push_json_escaped_within(out, value, padded);
     out.push(b'"');
 }
 

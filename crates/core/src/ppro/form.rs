@@ -166,6 +166,8 @@ fn hash(name: &[u8]) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'s> {
     text: &'s str,
+    /// The text, and behind it what may be read but means nothing.
+    padded: &'s [u8],
     slots: &'s [Slot; Field::COUNT],
     /// A bit for each field that was sent, and for each that has a fault.
     sent: u64,
@@ -222,9 +224,10 @@ impl<'s> Form<'s> {
             blank_rest(text);
         }
         // Valid now: either it was, or every offending byte was replaced.
-        let text = text.get(..length).and_then(utf8).unwrap_or_default();
+        let padded = text.as_slice();
+        let text = padded.get(..length).and_then(utf8).unwrap_or_default();
         let may_break = cursor.may_break();
-        (Self { text, slots, sent, faulty, others: &others.list, fault, may_break }, items)
+        (Self { text, padded, slots, sent, faulty, others: &others.list, fault, may_break }, items)
     }
 
     /// The value of a parameter, if it was sent without fault; may be empty.
@@ -297,6 +300,16 @@ impl<'s> Form<'s> {
     #[inline]
     pub(crate) const fn is_faulty(&self, field: Field) -> bool {
         self.faulty & bit(field) != 0
+    }
+
+    /// The whole text and [`SLACK`] bytes or more, which may be read but mean nothing.
+    pub(crate) const fn padded(&self) -> &'s [u8] {
+        self.padded
+    }
+
+    /// Where in [`Self::padded`] the value of a parameter begins.
+    pub(crate) fn start(&self, field: Field) -> usize {
+        self.slots.get(field.index()).map_or(usize::MAX, |slot| index(slot.value.start))
     }
 
     /// Whether any value may hold a line break; false only if none does.

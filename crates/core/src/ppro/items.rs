@@ -38,6 +38,8 @@ pub struct Item {
     pub(super) quantity_bytes: u8,
     /// Whether the name has escapes.
     pub(super) escaped: bool,
+    /// Whether the name has an escape that we write in another way.
+    pub(super) rewritten: bool,
     /// Rupiah; below zero for a discount.
     pub price: i64,
     /// At least 1.
@@ -75,11 +77,12 @@ impl Item {
         sent(self.quantity_at, self.quantity_bytes)
     }
 
-    /// Where the name is, if it has no escapes, and how many bytes it has.
+    /// Where the name is, if it is written as it was sent unless it is too long, and how many bytes
+    /// it has.
     #[inline]
-    pub(crate) fn plain_name_at(&self) -> Option<(usize, usize)> {
+    pub(crate) fn sent_name(&self) -> Option<(usize, usize)> {
         let span = span(self.name_at, self.name_bytes);
-        (!self.escaped).then_some((span.start, span.len()))
+        (!self.rewritten).then_some((span.start, span.len()))
     }
 
     /// The name as it was sent, escapes unresolved.
@@ -92,6 +95,11 @@ impl Item {
     pub fn name(&self, value: &str, max: usize) -> String {
         let raw = self.raw_name(value).unwrap_or_default();
         if self.escaped { unescape(raw, max) } else { crate::text::cut(raw, max).to_owned() }
+    }
+
+    /// The characters of the name, escapes resolved.
+    pub(crate) fn name_chars<'v>(&self, value: &'v str) -> impl Iterator<Item = char> + 'v {
+        unescaped(self.raw_name(value).unwrap_or_default())
     }
 }
 
@@ -110,8 +118,19 @@ fn span(at: u32, bytes: u32) -> Range<usize> {
 ///
 /// Returns the sum in rupiah if every item was good.
 pub fn read(value: &str, items: &mut Vec<Item>, sink: &mut impl Sink) -> Result<i128, Flow> {
+    read_padded(value, value.as_bytes(), items, sink)
+}
+
+/// The same for a value behind which more may be read, which means nothing: `padded` begins with
+/// the value.
+pub(crate) fn read_padded(
+    value: &str,
+    padded: &[u8],
+    items: &mut Vec<Item>,
+    sink: &mut impl Sink,
+) -> Result<i128, Flow> {
     items.clear();
-    let mut reader = Reader { value, at: 0, good: true, sum: 0 };
+    let mut reader = Reader { value, padded, at: 0, good: true, sum: 0 };
     match reader.array(items, sink) {
         Ok(()) if reader.good => Ok(i128::from(reader.sum)),
         Ok(()) => Err(Flow::Continue),
@@ -133,6 +152,7 @@ enum Stop {
 
 struct Reader<'v> {
     value: &'v str,
+    padded: &'v [u8],
     at: usize,
     good: bool,
     /// Of the lines so far, in rupiah; meaningless unless all were good.
@@ -192,7 +212,11 @@ impl<'v> Reader<'v> {
         if self.peek() != Some(b'{') {
             return None;
         }
-        let (item, end) = super::quick::item(self.value.as_bytes(), self.at)?;
+        let (item, end) = super::quick::item(self.padded, self.at)?;
+        if end > self.value.len() {
+            // The item ends in what means nothing.
+            return None;
+        }
         self.at = end;
         Some(item)
     }
@@ -240,8 +264,7 @@ impl<'v> Reader<'v> {
         let (key, escaped) = self.string()?;
         let value = self.value;
         let raw = value.get(key).unwrap_or_default();
-        let resolved = if escaped { unescape(raw, usize::MAX) } else { String::new() };
-        let key = if escaped { resolved.as_str() } else { raw };
+        let key = if escaped { known_key(raw) } else { raw };
         self.blank();
         self.expect(b':')?;
         self.blank();
@@ -455,14 +478,14 @@ fn read_name(value: &str, got: &Value<'_>, item: &mut Item) -> Result<(), Rule> 
     if raw.is_empty() {
         return Err(Rule::NameEmpty);
     }
-    if *escaped
-        && value.get(raw.clone()).is_some_and(|raw| unescape(raw, usize::MAX).contains('\0'))
+    if *escaped && value.get(raw.clone()).is_some_and(|raw| unescaped(raw).any(|char| char == '\0'))
     {
         return Err(Rule::HasNul);
     }
     item.name_at = u32::try_from(raw.start).unwrap_or(u32::MAX);
     item.name_bytes = u32::try_from(raw.len()).unwrap_or(0);
     item.escaped = *escaped;
+    item.rewritten = *escaped;
     Ok(())
 }
 
@@ -511,17 +534,24 @@ fn price(text: &str) -> Result<i64, Rule> {
     Ok(if negative { -rupiah } else { rupiah })
 }
 
-/// Resolves the escapes of a JSON string that was read before, up to `max` characters.
-fn unescape(raw: &str, max: usize) -> String {
-    let mut out = String::with_capacity(raw.len());
+/// A key that was written with escapes, if it is one that we know.
+fn known_key(raw: &str) -> &'static str {
+    let is = |known: &&str| unescaped(raw).eq(known.chars());
+    ["name", "price", "quantity"].into_iter().find(is).unwrap_or_default()
+}
+
+/// Resolves the escapes of a JSON string that was read before.
+fn unescaped(raw: &str) -> impl Iterator<Item = char> {
     let mut rest = raw.chars();
-    let mut count = 0;
-    while count < max {
-        let Some(char) = rest.next() else { break };
-        out.push(if char == '\\' { escaped_char(&mut rest) } else { char });
-        count += 1;
-    }
-    out
+    std::iter::from_fn(move || match rest.next()? {
+        '\\' => Some(escaped_char(&mut rest)),
+        char => Some(char),
+    })
+}
+
+/// The same as a text of at most `max` characters.
+fn unescape(raw: &str, max: usize) -> String {
+    unescaped(raw).take(max).collect()
 }
 
 fn escaped_char(rest: &mut std::str::Chars<'_>) -> char {

@@ -87,7 +87,7 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
         at += found;
         match bytes.get(at)? {
             b'"' if at > start => break,
-            b'\\' if is_short_escape(*bytes.get(at + 1)?) => {
+            b'\\' if is_own_escape(*bytes.get(at + 1)?) => {
                 item.escaped = true;
                 at += 2;
             }
@@ -99,8 +99,9 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     Some(at + 1)
 }
 
-const fn is_short_escape(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
+/// Whether a character is escaped as we would escape it.
+const fn is_own_escape(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'n' | b'r' | b't')
 }
 
 /// Up to seven digits and `.00`, in quotes.

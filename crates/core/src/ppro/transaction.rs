@@ -103,6 +103,11 @@ pub struct Order<'f> {
     pub items_text: &'f str,
     /// The cart.
     pub items: &'f [Item],
+    /// All of the above texts, and behind them what may be read but means nothing, so that they
+    /// can be copied in whole blocks.
+    pub(crate) padded: &'f [u8],
+    /// Where in that the cart begins.
+    pub(crate) items_start: usize,
 }
 
 /// Checks everything but credentials; reports faults in order of precedence.
@@ -251,7 +256,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let descriptor = self.optional(Field::DynamicDescriptor, Ok)?;
         self.parameters()?;
         let items_text = self.required(Field::Orderitems, Ok)?;
-        let sum = match items_text.map(|text| items::read(text, items, self.sink)) {
+        let padded = form.padded().get(form.start(Field::Orderitems)..).unwrap_or_default();
+        let sum = match items_text.map(|text| items::read_padded(text, padded, items, self.sink)) {
             Some(Ok(sum)) => Some(sum),
             Some(Err(flow)) => self.note(flow).map(|()| None)?,
             None => None,
@@ -284,6 +290,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             descriptor,
             items_text,
             items,
+            padded: form.padded(),
+            items_start: form.start(Field::Orderitems),
         }))
     }
 

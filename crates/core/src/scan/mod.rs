@@ -174,8 +174,10 @@ pub(crate) fn utf8(text: &[u8]) -> Option<&str> {
             high &= u64::MAX << (end - start);
         }
     }
-    let from = from.max(text.len() - rest.len());
-    std::str::from_utf8(text.get(from..)?).ok()?;
+    let rest = text.get(from.max(text.len() - rest.len())..)?;
+    if !rest.is_ascii() {
+        std::str::from_utf8(rest).ok()?;
+    }
     // SAFETY: every run of bytes that are not ASCII was found to be UTF-8.
     Some(unsafe { std::str::from_utf8_unchecked(text) })
 }

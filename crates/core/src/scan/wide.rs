@@ -3,10 +3,11 @@
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
-    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi8,
-    _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_or_si512,
-    _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_slli_epi16,
-    _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_testn_epi8_mask, _pext_u64,
+    _mm512_cmplt_epi8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512,
+    _mm512_mask_blend_epi8, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_slli_epi16, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
+    _mm512_testn_epi8_mask, _pext_u64,
 };
 
 use super::{Cursor, DIGITS, MARKS, TURN, ones};
@@ -60,8 +61,7 @@ pub(super) unsafe fn turn(
     let (percent, plus, space, ampersand, equals) =
         (is(b'%'), is(b'+'), is(b' '), is(b'&'), is(b'='));
     let high_nibbles = is(0xf0);
-    let (feed, carriage, first_c2, first_e2) = (is(b'\n'), is(b'\r'), is(0xc2), is(0xe2));
-    let mut breaks = 0;
+    let mut breaks = cursor.breaks;
     let (mut at, mut len, mut carry, mut count) = (cursor.at, cursor.len, cursor.carry, 0_usize);
     while at < end {
         // SAFETY: reads only what is in the body, see there.
@@ -85,13 +85,13 @@ pub(super) unsafe fn turn(
         carry = (escapes >> 63) | (escapes >> 62);
         let separators = _mm512_cmpeq_epi8_mask(block.here, ampersand)
             | _mm512_cmpeq_epi8_mask(block.here, equals);
-        let nul = _mm512_testn_epi8_mask(decoded, decoded);
-        breaks |= keep
-            & (_mm512_cmpeq_epi8_mask(decoded, feed)
-                | _mm512_cmpeq_epi8_mask(decoded, carriage)
-                | _mm512_cmpeq_epi8_mask(decoded, first_c2)
-                | _mm512_cmpeq_epi8_mask(decoded, first_e2));
-        let marked = (separators | broken | nul) & keep;
+        let mut marked = (separators | broken) & keep;
+        // Controls and, since bytes are compared with their sign, all that is not ASCII.
+        let unusual = _mm512_cmplt_epi8_mask(decoded, space) & keep;
+        if unusual != 0 {
+            marked |= _mm512_testn_epi8_mask(decoded, decoded) & keep;
+            breaks |= may_break(decoded) & keep != 0;
+        }
         // SAFETY: at most one byte of text for each byte of the body, and room for a block
         // behind; the marks of one turn are at most as many as its bytes, and room for a block.
         unsafe {
@@ -104,8 +104,16 @@ pub(super) unsafe fn turn(
         len += ones(keep);
         at += BLOCK;
     }
-    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks: cursor.breaks || breaks != 0 };
+    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks };
     count
+}
+
+/// Which bytes may belong to a line break.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn may_break(bytes: __m512i) -> u64 {
+    let are = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()));
+    are(b'\n') | are(b'\r') | are(0xc2) | are(0xe2)
 }
 
 /// # Safety
