@@ -301,16 +301,17 @@ fn scheme(value: &str) -> Option<String> {
 }
 
 fn no_result(value: &str) -> Result<(), Rule> {
-    let Some((_, query)) = value.split_once('?') else { return Ok(()) };
+    let bytes = value.as_bytes();
+    let Some(mark) = bytes.iter().position(|byte| *byte == b'?') else { return Ok(()) };
+    let end = bytes.iter().position(|byte| *byte == b'#').unwrap_or(bytes.len());
     // A question mark in the fragment begins no query.
-    if value.split('#').next().is_some_and(|before| !before.contains('?')) {
-        return Ok(());
-    }
-    let query = query.split('#').next().unwrap_or_default();
-    let named = if query.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "result")
+    let Some(query) = bytes.get(mark + 1..end) else { return Ok(()) };
+    let named = if query.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        url::form_urlencoded::parse(query).any(|(name, _)| name == "result")
     } else {
-        query.split('&').any(|pair| pair.split('=').next() == Some("result"))
+        query.split(|byte| *byte == b'&').any(|pair| {
+            pair.strip_prefix(b"result").is_some_and(|rest| matches!(rest, [] | [b'=', ..]))
+        })
     };
     if named { Err(Rule::UrlHasResult) } else { Ok(()) }
 }

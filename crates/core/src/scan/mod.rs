@@ -186,6 +186,10 @@ pub(crate) fn utf8(text: &[u8]) -> Option<&str> {
 #[inline]
 fn check_run(text: &[u8], at: usize) -> Option<usize> {
     let run = text.get(at..)?;
+    // Latin letters with accents, by far the most frequent run.
+    if let [0xc2..=0xdf, 0x80..=0xbf, 0..=0x7f, ..] = run {
+        return Some(at + 2);
+    }
     let length = run.iter().position(u8::is_ascii).unwrap_or(run.len());
     std::str::from_utf8(run.get(..length)?).ok()?;
     Some(at + length)

@@ -41,10 +41,11 @@ pub(super) unsafe fn turn(
     marks: &mut [u32; MARKS],
 ) -> usize {
     let end = body.len().min(cursor.at.saturating_add(TURN));
+    let text = text.as_mut_ptr();
     let mut out = Out {
+        text,
         // SAFETY: within the text, as the caller says.
-        to: unsafe { text.as_mut_ptr().add(cursor.len) },
-        len: cursor.len,
+        to: unsafe { text.add(cursor.len) },
         marks: marks.as_mut_ptr(),
         count: 0,
         breaks: cursor.breaks,
@@ -52,7 +53,9 @@ pub(super) unsafe fn turn(
     let mut at = cursor.at;
     while at < end && body.len() - at >= REACH {
         // SAFETY: there is as much in the body as is read of it.
-        at += unsafe { out.block(body.as_ptr().add(at), BLOCK) };
+        let (next, read) = unsafe { out.block(body.as_ptr().add(at), BLOCK) };
+        out = next;
+        at += read;
     }
     // The rest of the body, with zeros behind, so that nothing reads over its end.
     while at < end {
@@ -62,17 +65,20 @@ pub(super) unsafe fn turn(
         // SAFETY: not more than either has.
         unsafe { std::ptr::copy_nonoverlapping(rest.as_ptr(), block.as_mut_ptr(), length) };
         // SAFETY: as much as is read.
-        at += unsafe { out.block(block.as_ptr(), rest.len().min(BLOCK)) };
+        let (next, read) = unsafe { out.block(block.as_ptr(), rest.len().min(BLOCK)) };
+        out = next;
+        at += read;
     }
     cursor.at = at.min(body.len());
-    cursor.len = out.len;
+    cursor.len = out.to.addr() - out.text.addr();
     cursor.breaks = out.breaks;
     out.count
 }
 
 struct Out {
+    /// Where the text begins, and where it goes on.
+    text: *mut u8,
     to: *mut u8,
-    len: usize,
     marks: *mut u32,
     count: usize,
     breaks: bool,
@@ -87,77 +93,75 @@ impl Out {
     /// more.
     #[target_feature(enable = "sse2")]
     #[inline]
-    unsafe fn block(&mut self, from: *const u8, length: usize) -> usize {
+    unsafe fn block(self, from: *const u8, length: usize) -> (Self, usize) {
+        // By value, so that nothing is reloaded after each byte written.
+        let Self { text, mut to, marks, mut count, mut breaks } = self;
+        let mut begin = 0;
         // SAFETY: `at` and `begin` stay within the block, but for an escape, which is within
-        // reach; at most as much is written as read, rounded up to 16.
+        // reach; at most as much is written as read, rounded up to 16. A mark is overwritten
+        // unless it counts.
         unsafe {
             let valid = if length < BLOCK { (1 << length) - 1 } else { u64::MAX };
             let mut special = specials(from) & valid;
-            self.breaks |= breaks(from) & valid != 0;
-            let mut begin = 0;
+            breaks |= may_break_as_sent(from) & valid != 0;
             while special != 0 {
                 let at = zeros(special);
-                self.copy(from.add(begin), at - begin);
-                begin = at + self.special(from.add(at));
                 // The digits of an escape are never special.
                 special &= special - 1;
+                copy(from.add(begin), to, at - begin);
+                to = to.add(at - begin);
+                let here = from.add(at);
+                let byte = *here;
+                let (high, low) = (digit(*here.add(1)), digit(*here.add(2)));
+                if byte == b'%' && (high | low) < 16 {
+                    let byte = (high << 4) | low;
+                    *to = byte;
+                    breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
+                    if byte == 0 {
+                        *marks.add(count) = place(text, to);
+                        count += 1;
+                    }
+                    begin = at + 3;
+                } else {
+                    *to = if byte == b'+' { b' ' } else { byte };
+                    *marks.add(count) = place(text, to);
+                    count += usize::from(matches!(byte, b'%' | b'&' | b'=' | 0));
+                    begin = at + 1;
+                }
+                to = to.add(1);
             }
             if begin < length {
-                self.copy(from.add(begin), length - begin);
+                copy(from.add(begin), to, length - begin);
+                to = to.add(length - begin);
                 begin = length;
             }
-            begin
         }
+        (Self { text, to, marks, count, breaks }, begin)
     }
+}
 
-    /// Copies what stands for itself.
-    #[target_feature(enable = "sse2")]
-    #[inline]
-    unsafe fn copy(&mut self, from: *const u8, length: usize) {
-        let mut done = 0;
-        loop {
-            // SAFETY: see `block`.
-            unsafe {
-                let bytes = _mm_loadu_si128(from.add(done).cast());
-                _mm_storeu_si128(self.to.add(done).cast(), bytes);
-            }
-            done += COPY;
-            if done >= length {
-                break;
-            }
-        }
-        // SAFETY: see `block`.
-        self.to = unsafe { self.to.add(length) };
-        self.len += length;
-    }
+#[inline(always)]
+fn place(text: *const u8, to: *const u8) -> u32 {
+    u32::try_from(to.addr() - text.addr()).unwrap_or(u32::MAX)
+}
 
-    /// Writes the byte that stands at `from`, and marks it; returns how many bytes it took.
-    #[inline(always)]
-    unsafe fn special(&mut self, from: *const u8) -> usize {
-        // SAFETY: two bytes more than the block are within reach.
-        let (byte, high, low) = unsafe { (*from, digit(*from.add(1)), digit(*from.add(2))) };
-        if byte == b'%' && (high | low) < 16 {
-            let byte = (high << 4) | low;
-            self.breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
-            self.push(byte, byte == 0);
-            return 3;
-        }
-        let plus = byte == b'+';
-        let marked = matches!(byte, b'%' | b'&' | b'=' | 0);
-        self.push(if plus { b' ' } else { byte }, marked);
-        1
-    }
-
-    #[inline(always)]
-    fn push(&mut self, byte: u8, marked: bool) {
-        // SAFETY: see `block`; the mark is overwritten unless it counts.
+/// Copies what stands for itself, in whole blocks.
+///
+/// # Safety
+/// `length`, rounded up to 16 and 16 at least, must be readable and writable.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
+    let mut done = 0;
+    loop {
+        // SAFETY: the caller has the room.
         unsafe {
-            *self.to = byte;
-            *self.marks.add(self.count) = u32::try_from(self.len).unwrap_or(u32::MAX);
-            self.to = self.to.add(1);
+            _mm_storeu_si128(to.add(done).cast(), _mm_loadu_si128(from.add(done).cast()));
         }
-        self.count += usize::from(marked);
-        self.len += 1;
+        done += COPY;
+        if done >= length {
+            break;
+        }
     }
 }
 
@@ -185,7 +189,7 @@ unsafe fn specials(from: *const u8) -> u64 {
 /// 64 bytes must be readable.
 #[target_feature(enable = "sse2")]
 #[inline]
-unsafe fn breaks(from: *const u8) -> u64 {
+unsafe fn may_break_as_sent(from: *const u8) -> u64 {
     let mask = |at: usize| {
         // SAFETY: within the 64 bytes.
         let bytes = unsafe { _mm_loadu_si128(from.add(at).cast()) };
