@@ -10,7 +10,7 @@ use crate::ids::TxId;
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order};
 use crate::text::{
-    cut, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
+    cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
 };
 use crate::time::Timestamp;
 
@@ -85,9 +85,9 @@ fn write_charge(
 ) {
     out.clear();
     out.extend_from_slice(b"{\"payment_type\":\"gopay\",\"transaction_details\":{\"order_id\":\"");
-    push_number(out, i128::from(terms.order_id.get()));
+    push_digits(out, terms.order_id.get().unsigned_abs());
     out.extend_from_slice(b"\",\"gross_amount\":");
-    push_number(out, i128::from(order.amount.get()));
+    push_digits(out, order.amount.get());
     out.extend_from_slice(b"},\"item_details\":[");
     write_items(order, kept, out);
     out.extend_from_slice(b"],\"customer_details\":{");
@@ -98,7 +98,7 @@ fn write_charge(
     out.push(b'"');
     terms.order_time.push_wib_seconds_with_offset(out);
     out.extend_from_slice(b"\",\"expiry_duration\":");
-    push_number(out, i128::from(terms.session.as_secs()));
+    push_digits(out, terms.session.as_secs());
     out.extend_from_slice(b",\"unit\":\"second\"}");
     if let Some(descriptor) = order.descriptor {
         write_descriptor(out, descriptor);

@@ -112,6 +112,20 @@ fn all(bytes: &[u8], wanted: u8) -> bool {
     bytes.iter().fold(wanted, |classes, byte| classes & class(*byte)) == wanted
 }
 
+/// The same as `all(bytes, CLEAN)`, for longer texts: eight bytes at a time while they are ASCII.
+#[inline]
+fn all_clean(bytes: &[u8]) -> bool {
+    const EVERY: u64 = u64::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let zero = |word: u64| word.wrapping_sub(EVERY) & !word;
+    let found = words.iter().fold(0, |found, word| {
+        let word = u64::from_le_bytes(*word);
+        let blank = word.wrapping_sub(EVERY * 0x21) & !word;
+        found | word | blank | zero(word ^ (EVERY * 0x7f)) | zero(word ^ (EVERY * 0x5c))
+    });
+    if found & (EVERY * 0x80) == 0 { all(rest, CLEAN) } else { all(bytes, CLEAN) }
+}
+
 /// References, `[a-zA-Z0-9.,-_]{1,40}`, read as letters, digits and the four marks `.`, `,`, `-`,
 /// `_` (not as a range from `,` to `_`).
 pub fn reference(value: &str) -> Result<(), Rule> {
@@ -229,7 +243,7 @@ fn plain_url(value: &[u8]) -> bool {
         _ => return false,
     };
     let rest = plain_host(after_scheme).and_then(|length| after_scheme.get(length..));
-    rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all(rest, CLEAN))
+    rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all_clean(rest))
 }
 
 /// An app's own scheme in lower case, without meaning to a browser, and nothing behind it that
@@ -526,6 +540,11 @@ mod tests {
             if plain_phone(&number) {
                 proptest::prop_assert!(is_phone(&number), "{}", number);
             }
+        }
+
+        #[test]
+        fn clean_is_clean_in_words_too(text in "[ -~\u{7f}\u{e9}\n]{0,24}|[!-\\[\\]-~]{0,40}[ -\u{80}]?[!-\\[]{0,9}") {
+            proptest::prop_assert_eq!(all_clean(text.as_bytes()), all(text.as_bytes(), CLEAN));
         }
 
         /// Without escapes the query is read as the form reader reads it.

@@ -136,13 +136,19 @@ impl Field {
         matches!(self.name().as_bytes(), [b's', b'p', b'e', b'c', b'i', b'n', b'.', ..])
     }
 
+    /// The length of its name.
+    const fn name_bytes(self) -> u8 {
+        LENGTHS[self.index()]
+    }
+
     /// The parameter whose name is the first `length` bytes of the window.
     #[inline]
     pub(crate) fn from_window(window: &[u8; NAME_MAX], length: usize) -> Option<Self> {
         let name = Name::of(window, length)?;
-        let field = *Self::ALL.get(usize::from(*TABLE.get(name.hash(FACTOR))?))?;
+        let place = usize::from(*TABLE.get(name.hash(FACTOR))?);
+        let (known, field) = NAMES.get(place)?;
         // A name may be longer by U+0000, which the words do not show.
-        (*NAMES.get(field.index())? == name && field.name().len() == length).then_some(field)
+        (*known == name && usize::from(field.name_bytes()) == length).then_some(*field)
     }
 
     /// Whether the name starts with `transientin.`; such parameters are passed on, never stored.
@@ -168,10 +174,11 @@ impl Name {
     }
 
     /// A place in the table; different for every name that we know.
+    #[inline]
     const fn hash(self, factor: u64) -> usize {
         let [word_0, word_1, word_2, word_3] = self.0;
-        let mixed =
-            word_0 ^ word_1.rotate_left(13) ^ word_2.rotate_left(29) ^ word_3.rotate_left(47);
+        // Names differ in one of the first two words or in one of the last two.
+        let mixed = (word_0 ^ word_2).wrapping_add((word_1 ^ word_3).rotate_left(32));
         narrow(mixed.wrapping_mul(factor) >> (64 - TABLE_BITS))
     }
 }
@@ -196,8 +203,19 @@ const MASKS: [[u64; 4]; NAME_MAX + 1] = {
     masks
 };
 
-const NAMES: [Name; Field::COUNT] = {
-    let mut names = [Name([0; 4]); Field::COUNT];
+#[expect(clippy::as_conversions, reason = "no name is longer than NAME_MAX")]
+const LENGTHS: [u8; Field::COUNT] = {
+    let mut lengths = [0; Field::COUNT];
+    let mut field = 0;
+    while field < Field::COUNT {
+        lengths[field] = Field::ALL[field].name().len() as u8;
+        field += 1;
+    }
+    lengths
+};
+
+const NAMES: [(Name, Field); Field::COUNT] = {
+    let mut names = [(Name([0; 4]), Field::Returnmode); Field::COUNT];
     let mut field = 0;
     while field < Field::COUNT {
         let name = Field::ALL[field].name().as_bytes();
@@ -207,7 +225,7 @@ const NAMES: [Name; Field::COUNT] = {
             bytes[at] = name[at];
             at += 1;
         }
-        names[field] = Name(words(&bytes));
+        names[field] = (Name(words(&bytes)), Field::ALL[field]);
         field += 1;
     }
     names
@@ -229,7 +247,7 @@ const fn table(factor: u64) -> Option<[u8; 1 << TABLE_BITS]> {
     let mut table = [FREE; 1 << TABLE_BITS];
     let mut field = 0;
     while field < Field::COUNT {
-        let place = NAMES[field].hash(factor);
+        let place = NAMES[field].0.hash(factor);
         if table[place] != FREE {
             return None;
         }

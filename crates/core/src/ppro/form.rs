@@ -296,6 +296,12 @@ impl<'s> Form<'s> {
         })
     }
 
+    /// Whether any of the parameters was sent, with or without a fault.
+    #[inline]
+    pub(crate) fn has_any(&self, fields: &[Field]) -> bool {
+        self.sent & fields.iter().fold(0, |bits, field| bits | bit(*field)) != 0
+    }
+
     /// Whether a parameter has an encoding fault.
     #[inline]
     pub(crate) const fn is_faulty(&self, field: Field) -> bool {
@@ -336,6 +342,7 @@ const SPECIN: u64 = {
 };
 
 #[expect(clippy::as_conversions, reason = "a fieldless repr(u8) enum has no other conversion")]
+#[inline]
 const fn bit(field: Field) -> u64 {
     const { assert!(Field::COUNT <= 64) };
     1 << (field as u8)

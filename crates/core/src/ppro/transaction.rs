@@ -322,6 +322,18 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     }
 
     fn billing(&mut self) -> Result<Address<'f>, Stopped> {
+        const FIELDS: [Field; 7] = [
+            Field::BillingFirstName,
+            Field::BillingLastName,
+            Field::BillingPhone,
+            Field::BillingLine1,
+            Field::BillingCity,
+            Field::BillingPostalCode,
+            Field::BillingCountry,
+        ];
+        if !self.form.has_any(&FIELDS) {
+            return Ok(Address::default());
+        }
         Ok(Address {
             first_name: self.part(Field::BillingFirstName)?,
             last_name: self.part(Field::BillingLastName)?,
@@ -336,6 +348,18 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     }
 
     fn shipping(&mut self) -> Result<Address<'f>, Stopped> {
+        const FIELDS: [Field; 7] = [
+            Field::ShippingFirstName,
+            Field::ShippingLastName,
+            Field::ShippingPhone,
+            Field::ShippingLine1,
+            Field::ShippingCity,
+            Field::ShippingPostalCode,
+            Field::ShippingCountry,
+        ];
+        if !self.form.has_any(&FIELDS) {
+            return Ok(Address::default());
+        }
         Ok(Address {
             first_name: self.part(Field::ShippingFirstName)?,
             last_name: self.part(Field::ShippingLastName)?,
