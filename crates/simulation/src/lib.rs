@@ -86,6 +86,8 @@ pub fn run(seed: u64, traced: bool) -> Report {
 async fn simulate(world: &Arc<World>) {
     world.trace(format_args!("{:?}", world.plan));
     for slot in 0..world.plan.instances {
+        // Clocks of different machines differ from the start.
+        weather::jump(world, slot);
         world.launch(slot);
     }
     tokio::spawn(midtrans::pump(Arc::clone(world)));
