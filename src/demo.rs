@@ -91,7 +91,8 @@ async fn bind(
     folder: PathBuf,
 ) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
     let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
-    let listeners = Listeners::bind(&wanted).await?;
+    let connections = Config::default().limits.connections;
+    let listeners = Listeners::bind(&wanted, connections).await?;
     let simulator = listen::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
     let psp = listeners.psp.local_addr()?;
@@ -150,7 +151,7 @@ fn start_simulator(
     router: axum::Router,
     stop: &Stop,
 ) {
-    listen::serve(tasks, listener, router, stop);
+    listen::serve(tasks, listener, router, Config::default().limits.connections, stop);
     let stopped = listen::stopped(stop.clone());
     tasks.spawn(async move {
         if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {

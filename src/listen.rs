@@ -1,12 +1,17 @@
 //! Listeners: bound first, so that an address that is taken is an error before anything begins.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Tells everything to stop when it turns true.
@@ -16,15 +21,69 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Serves a router until told to stop, then finishes the requests that are under way.
-pub(crate) fn serve(tasks: &mut JoinSet<()>, listener: TcpListener, router: Router, stop: &Stop) {
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stopped(stop)).await;
-        if let Err(error) = served {
-            tracing::error!(error = %error, "a listener ended");
+/// How long the head of a request may take; also how long a connection may be idle.
+const HEAD_MAX: Duration = Duration::from_secs(75);
+
+/// Serves a router on at most so many connections at once, until told to stop; then finishes the
+/// requests that are under way.
+pub(crate) fn serve(
+    tasks: &mut JoinSet<()>,
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    stop: &Stop,
+) {
+    tasks.spawn(accept(listener, router, connections_max, stop.clone()));
+}
+
+async fn accept(listener: TcpListener, router: Router, connections_max: usize, stop: Stop) {
+    let room = Arc::new(Semaphore::new(connections_max));
+    let open = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    let mut stopped = std::pin::pin!(stopped(stop));
+    loop {
+        let (stream, place) = tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            next = next(&listener, &room) => next,
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %error, "a connection ended badly");
+            }
+            drop(place);
+        });
+    }
+    // New connections are refused from here on, so that a client goes elsewhere at once.
+    drop(listener);
+    open.shutdown().await;
+}
+
+/// The next connection, once there is room for it; until then it waits with the system.
+async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        let Ok(place) = Arc::clone(room).acquire_owned().await else {
+            // The room is never closed.
+            std::future::pending().await
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are written whole: there is nothing to wait for.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(error = %error, "a connection without TCP_NODELAY");
+                }
+                return (stream, place);
+            }
+            Err(error) => {
+                // Gone before it was taken, or out of file descriptors, which pass.
+                tracing::warn!(error = %error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
-    });
+    }
 }
 
 /// Ready when told to stop.

@@ -39,10 +39,15 @@ pub(crate) struct Listeners {
     /// None if another serves it too.
     pub(crate) admin: Option<TcpListener>,
     admin_with_public: bool,
+    /// At each.
+    connections: usize,
 }
 
 impl Listeners {
-    pub(crate) async fn bind(listen: &crate::config::Listen) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(
+        listen: &crate::config::Listen,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
         let psp = listen::bind(listen.psp).await?;
         let own = |address, others: &[std::net::SocketAddr]| !others.contains(&address);
         let public = if own(listen.public, &[listen.psp]) {
@@ -56,7 +61,7 @@ impl Listeners {
             None
         };
         let admin_with_public = listen.admin == listen.public;
-        Ok(Self { psp, public, admin, admin_with_public })
+        Ok(Self { psp, public, admin, admin_with_public, connections })
     }
 
     /// Starts serving. A worker instance serves the admin routes only.
@@ -70,7 +75,8 @@ impl Listeners {
             public = public.merge(gopay_http::public::router(app.clone()));
         }
         let mut serve = |listener, routes| {
-            listen::serve(tasks, listener, gopay_http::listener(routes, app), stop);
+            let routes = gopay_http::listener(routes, app);
+            listen::serve(tasks, listener, routes, self.connections, stop);
         };
         match self.admin {
             Some(listener) => serve(listener, admin),
@@ -131,10 +137,11 @@ fn service(
             delivery_concurrency_per_receiver: config.delivery.concurrency_per_receiver,
             checks_per_second: config.limits.checks_per_second,
             concurrent_calls: config.limits.concurrent_calls,
+            concurrent_calls_per_client: config.limits.concurrent_calls_per_client,
             instance: config.instance,
             rand_pair: true,
         },
-        directory: Directory::new(config.clients, config.contracts, salt),
+        directory: Arc::new(Directory::new(config.clients, config.contracts, salt)),
         store,
         upstreams,
         receivers: Arc::new(receivers),
@@ -176,7 +183,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     };
     runtime()?.block_on(async {
         let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
-        let listeners = Listeners::bind(&config.listen).await?;
+        let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
         let listen = config.listen.clone();
         let (place, number) = (config.store.clone(), config.instance);
         let adapter = build(config, Arc::new(SystemClock), metrics()?, draining).await?;

@@ -1,0 +1,103 @@
+//! Several instances of `serve` on one database, beside one simulator.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use super::served::{free_port, hash_password};
+use super::wire::SERVER_KEY;
+use super::{Demo, Running, postgres};
+
+/// A database, a simulator and a folder of configs.
+pub(crate) struct Shared {
+    pub(crate) url: String,
+    pub(crate) simulator: String,
+    folder: tempfile::TempDir,
+    password_hash: String,
+    _simulator: Running,
+}
+
+impl Shared {
+    /// None if this machine has no PostgreSQL.
+    pub(crate) async fn start() -> Option<Self> {
+        gopay_outbound::install_crypto();
+        let url = postgres::cluster().await?.empty().await.expect("a database");
+        let mut simulator = Running(
+            Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+                .args(["--log", "warn", "simulate", "--listen", "127.0.0.1:0"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the simulator starts"),
+        );
+        let lines = simulator.0.stdout.take().expect("piped");
+        let first = BufReader::new(lines).lines().next().expect("a line").expect("text");
+        let address = first.split_whitespace().find(|word| word.starts_with("http"));
+        Some(Self {
+            url,
+            simulator: address.expect("a URL").to_owned(),
+            folder: tempfile::tempdir().expect("a folder"),
+            password_hash: hash_password("test123"),
+            _simulator: simulator,
+        })
+    }
+
+    /// A config with the demo's credentials; the path and the base addresses.
+    fn config(&self, number: u16) -> (String, String, String) {
+        let (port, admin) = (free_port(), free_port());
+        let text = format!(
+            "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{port}\"\n\
+             admin = \"127.0.0.1:{admin}\"\n[public]\nbase_url = \"http://127.0.0.1:{port}\"\n\
+             [store]\nurl = \"{}\"\nconnections = 8\n[instance]\nnumber = {number}\n\
+             [midtrans.test]\nbase_url = \"{}\"\nserver_key = \"{SERVER_KEY}\"\n\
+             [delivery]\nallow_private = [\"127.0.0.0/8\"]\nschedule = [\"20 x 1s\"]\n\
+             timeout = \"1s\"\n[[client]]\nlogin = \"testclient\"\npassword_hash = \"{}\"\n\
+             shared_secret = \"examplesharedsecret\"\n\
+             notification_secrets = [\"examplenotificationsecret\"]\n\
+             [[contract]]\nid = \"TESTCONTRACT\"\nclient = \"testclient\"\nkyc = \"verified\"\n\
+             notification_url = \"http://127.0.0.1:9/nobody\"\n\
+             redirect_url = \"https://shop.example/return\"\n",
+            self.url, self.simulator, self.password_hash
+        );
+        let path = self.folder.path().join(format!("{port}.toml"));
+        std::fs::write(&path, text).expect("the config is written");
+        let path = path.display().to_string();
+        (path, format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{admin}"))
+    }
+
+    /// Runs another command on the database to its end.
+    pub(crate) fn run(&self, command: &[&str], number: u16) -> Output {
+        let (config, _, _) = self.config(number);
+        Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+            .args(["--log", "warn"])
+            .args(command)
+            .args(["--config", &config])
+            .output()
+            .expect("the program runs")
+    }
+
+    /// Starts an instance and waits until it is ready.
+    pub(crate) async fn serve(&self, number: u16) -> Demo {
+        let (config, adapter, admin) = self.config(number);
+        let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+            .args(["--log", "error", "serve", "--config", &config])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the adapter starts");
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        let simulator = self.simulator.clone();
+        let demo = Demo { _child: Running(child), adapter, admin, simulator, http };
+        demo.eventually("ready", async || {
+            demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
+        })
+        .await;
+        demo
+    }
+
+    /// Changes the database as time or an operator would.
+    pub(crate) async fn sql(&self, sql: &str) {
+        let cluster = postgres::cluster().await.expect("it was there");
+        cluster.run(&self.url, sql).await.expect("good SQL");
+    }
+}
