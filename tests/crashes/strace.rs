@@ -80,7 +80,8 @@ impl Tracer {
         let status = format!("/proc/{process}/task/{id}/status");
         // A bound only for a run that has failed.
         for _ in 0..4_000 {
-            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            // Killed by the first call already.
+            let Ok(status) = std::fs::read_to_string(&status) else { return tracer };
             let by = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
             if by.is_some_and(|by| by.trim() != "0") {
                 return tracer;

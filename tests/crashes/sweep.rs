@@ -1,6 +1,6 @@
 //! A short run of the program, killed or disturbed at each of its system calls that others can see.
 //!
-//! `GOPAY_SWEEP=all` takes every call; otherwise every so many.
+//! `GOPAY_SWEEP=1` takes every call, 47 every 47th, which is the default.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ async fn sweep_all(sweeps: &[Sweep], cluster: Option<&Cluster>) {
 
 /// Runs one sweep, some points at a time; how many were struck.
 async fn run_sweep(sweep: Sweep, cluster: Option<&Cluster>) -> u32 {
-    let step = if setting_is_all() { 1 } else { 47 };
+    let step = u32::try_from(setting("GOPAY_SWEEP", 47)).expect("small");
     let together = setting("GOPAY_SWEEP_TOGETHER", 16);
     let (next, missed, struck) = (Cell::new(1), Cell::new(0), Cell::new(0));
     let runner = async || {
@@ -130,10 +130,6 @@ async fn run_sweep(sweep: Sweep, cluster: Option<&Cluster>) -> u32 {
     };
     join_all((0..together).map(|_| runner())).await;
     struck.get()
-}
-
-fn setting_is_all() -> bool {
-    std::env::var("GOPAY_SWEEP").is_ok_and(|value| value == "all")
 }
 
 /// What happens in every run.
@@ -230,7 +226,7 @@ async fn play_under(
         () = &mut watching => (true, playing.await),
     };
     let struck = tracer.detach();
-    if !killed && world.program.ended().is_some() {
+    if !killed && !world.until_up().await {
         // Between the end of the script and the end of the watch.
         world.program.start(&world.time);
         return (true, lives);

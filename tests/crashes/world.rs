@@ -202,7 +202,8 @@ impl World {
                     return answer;
                 }
             }
-            assert!(began.elapsed() < PATIENCE, "no answer to {txtype} {pairs:?}");
+            let log = || self.program.log();
+            assert!(began.elapsed() < PATIENCE, "no answer to {txtype} {pairs:?}; {}", log());
             tokio::time::sleep(Duration::from_millis(15)).await;
         }
     }
