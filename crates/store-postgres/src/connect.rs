@@ -49,9 +49,8 @@ impl Place {
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(20));
-        if config.get_application_name().is_none() {
-            config.application_name("gopay-adapter");
-        }
+        // By their names the database tells who is there, whatever the URL says.
+        config.application_name("gopay-adapter");
         Ok(Self { config, name })
     }
 
