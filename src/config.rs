@@ -50,7 +50,10 @@ pub(crate) struct Limits {
     pub(crate) call_bytes: usize,
     pub(crate) notification_bytes: usize,
     pub(crate) body_timeout: Duration,
+    pub(crate) drain: Duration,
     pub(crate) concurrent_calls: usize,
+    pub(crate) concurrent_calls_per_client: usize,
+    pub(crate) connections: usize,
     pub(crate) checks_per_second: usize,
 }
 
@@ -88,7 +91,10 @@ impl Default for Config {
                 call_bytes: 262_144,
                 notification_bytes: 65_536,
                 body_timeout: Duration::from_secs(10),
+                drain: Duration::from_secs(5),
                 concurrent_calls: 1_024,
+                concurrent_calls_per_client: 512,
+                connections: 4_096,
                 checks_per_second: 200,
             },
             test: None,
@@ -237,7 +243,11 @@ fn read_limits(limits: &mut Section<'_>, to: &mut Limits) {
     limits.number("notification_bytes", 4_096, 1_048_576, &mut to.notification_bytes);
     let body = &mut to.body_timeout;
     limits.span("body_timeout", Duration::from_millis(100), MINUTE, "100ms to 1m", body);
+    limits.span("drain", Duration::ZERO, 5 * MINUTE, "0s to 5m", &mut to.drain);
     limits.number("concurrent_calls", 1, 100_000, &mut to.concurrent_calls);
+    let each = &mut to.concurrent_calls_per_client;
+    limits.number("concurrent_calls_per_client", 1, 100_000, each);
+    limits.number("connections", 1, 1_000_000, &mut to.connections);
     limits.number("checks_per_second", 1, 10_000, &mut to.checks_per_second);
 }
 

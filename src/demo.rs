@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gopay_core::payment::Channel;
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::Outcome;
 use crate::cli::{DemoArgs, Role, SimulateArgs};
 use crate::config::{Account, Config, Listen};
-use crate::listen::{self, Stop};
+use crate::listen::{self, Ending, Stop};
 use crate::serve::{Listeners, build, metrics, run_adapter, runtime};
 use crate::store::Place;
 
@@ -48,7 +49,8 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         (None, None) => PathBuf::from("data"),
     };
     runtime()?.block_on(async {
-        let stop = listen::on_signals()?;
+        // Nobody stands in front who would have to be told.
+        let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
         let (mut config, listeners, simulator) = bind(&args, folder).await?;
         if let Some(place) = place {
             place
@@ -76,10 +78,10 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let demo = Demo::new(adapter_url, simulator_url)?;
         let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
         start_simulator(&mut tasks, state, simulator, router, &stop);
-        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?).await?;
+        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
-        listen::finish(tasks, stop).await;
+        listen::finish(tasks, stop, std::future::ready(())).await;
         ended
     })
 }
@@ -89,7 +91,8 @@ async fn bind(
     folder: PathBuf,
 ) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
     let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
-    let listeners = Listeners::bind(&wanted).await?;
+    let connections = Config::default().limits.connections;
+    let listeners = Listeners::bind(&wanted, connections).await?;
     let simulator = listen::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
     let psp = listeners.psp.local_addr()?;
@@ -115,8 +118,8 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         test: Some(Account {
             base_url: format!("http://{simulator}"),
             server_key: secret(SERVER_KEY),
-            timeout: std::time::Duration::from_secs(10),
-            connect_timeout: std::time::Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
             refund_path: gopay_midtrans_client::RefundPath::default(),
         }),
         delivery,
@@ -148,7 +151,7 @@ fn start_simulator(
     router: axum::Router,
     stop: &Stop,
 ) {
-    listen::serve(tasks, listener, router, stop);
+    listen::serve(tasks, listener, router, Config::default().limits.connections, stop);
     let stopped = listen::stopped(stop.clone());
     tasks.spawn(async move {
         if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {
@@ -209,7 +212,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let mut table: toml::Table = text.parse().context("the simulator's settings are not TOML")?;
     let own_base_url = table.contains_key("base_url");
     runtime()?.block_on(async {
-        let stop = listen::on_signals()?;
+        let Ending { stop, .. } = listen::on_signals(Duration::ZERO)?;
         let listener = listen::bind(args.listen).await?;
         let address = listener.local_addr()?;
         if !own_base_url {
@@ -222,7 +225,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         let router = gopay_simulator::router(state.clone());
         start_simulator(&mut tasks, state, listener, router, &stop);
         writeln!(std::io::stdout(), "gopay simulator on http://{address}")?;
-        listen::finish(tasks, stop).await;
+        listen::finish(tasks, stop, std::future::ready(())).await;
         Ok(Outcome::Done)
     })
 }

@@ -7,6 +7,7 @@ mod demo;
 mod listen;
 mod offline;
 mod serve;
+mod silence;
 mod store;
 
 use std::process::ExitCode;

@@ -14,12 +14,14 @@ use gopay_service::{Clock, Directory, Parts, Service, Settings, SystemClock, Ups
 use gopay_store::Store;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::cli::{BackupArgs, ConfigArgs, ExplainArgs, Role, ServeArgs};
 use crate::config::{Account, Config, Problem};
-use crate::listen::{self, Stop};
+use crate::listen::{self, Ending, Stop};
+use crate::silence::Noticed;
 use crate::store::{self, Engine, Place};
 
 /// The service and what it stands on.
@@ -37,10 +39,15 @@ pub(crate) struct Listeners {
     /// None if another serves it too.
     pub(crate) admin: Option<TcpListener>,
     admin_with_public: bool,
+    /// At each.
+    connections: usize,
 }
 
 impl Listeners {
-    pub(crate) async fn bind(listen: &crate::config::Listen) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(
+        listen: &crate::config::Listen,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
         let psp = listen::bind(listen.psp).await?;
         let own = |address, others: &[std::net::SocketAddr]| !others.contains(&address);
         let public = if own(listen.public, &[listen.psp]) {
@@ -54,7 +61,7 @@ impl Listeners {
             None
         };
         let admin_with_public = listen.admin == listen.public;
-        Ok(Self { psp, public, admin, admin_with_public })
+        Ok(Self { psp, public, admin, admin_with_public, connections })
     }
 
     /// Starts serving. A worker instance serves the admin routes only.
@@ -67,16 +74,20 @@ impl Listeners {
             psp = psp.merge(gopay_http::psp::router(app.clone()));
             public = public.merge(gopay_http::public::router(app.clone()));
         }
+        let mut serve = |listener, routes| {
+            let routes = gopay_http::listener(routes, app);
+            listen::serve(tasks, listener, routes, self.connections, stop);
+        };
         match self.admin {
-            Some(listener) => listen::serve(tasks, listener, admin, stop),
+            Some(listener) => serve(listener, admin),
             None if self.admin_with_public => public = public.merge(admin),
             None => psp = psp.merge(admin),
         }
         match self.public {
-            Some(listener) => listen::serve(tasks, listener, public, stop),
+            Some(listener) => serve(listener, public),
             None => psp = psp.merge(public),
         }
-        listen::serve(tasks, self.psp, psp, stop);
+        serve(self.psp, psp);
     }
 }
 
@@ -85,6 +96,7 @@ pub(crate) async fn build(
     config: Config,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
+    draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let store = Engine::open(&config.store, config.connections).await?;
     let limits = gopay_http::Limits {
@@ -93,7 +105,7 @@ pub(crate) async fn build(
         body_timeout: config.limits.body_timeout,
     };
     let service = service(config, store.handle(), clock)?;
-    let app = App { service: service.clone(), limits, metrics };
+    let app = App { service: service.clone(), limits, metrics, draining };
     Ok(Adapter { service, store, app })
 }
 
@@ -125,10 +137,11 @@ fn service(
             delivery_concurrency_per_receiver: config.delivery.concurrency_per_receiver,
             checks_per_second: config.limits.checks_per_second,
             concurrent_calls: config.limits.concurrent_calls,
+            concurrent_calls_per_client: config.limits.concurrent_calls_per_client,
             instance: config.instance,
             rand_pair: true,
         },
-        directory: Directory::new(config.clients, config.contracts, salt),
+        directory: Arc::new(Directory::new(config.clients, config.contracts, salt)),
         store,
         upstreams,
         receivers: Arc::new(receivers),
@@ -137,7 +150,7 @@ fn service(
     }))
 }
 
-fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstream> {
+fn upstream(account: Account, notify: &str, name: &'static str) -> anyhow::Result<Upstream> {
     let transport: Arc<dyn Transport> = Arc::new(
         HttpTransport::builder(AddressPolicy::any())
             .connect_timeout(account.connect_timeout)
@@ -148,6 +161,7 @@ fn upstream(account: Account, notify: &str, name: &str) -> anyhow::Result<Upstre
     endpoint.timeout = account.timeout;
     endpoint.refund_path = account.refund_path;
     endpoint.notification_url = Some(notify.to_owned());
+    let transport = Arc::new(Noticed::new(transport, name));
     let client = MidtransClient::new(transport, endpoint)
         .with_context(|| format!("the section midtrans.{name} does not work"))?;
     Ok(Upstream { client, server_key: account.server_key })
@@ -168,11 +182,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         Err(no) => return Ok(no),
     };
     runtime()?.block_on(async {
-        let stop = listen::on_signals()?;
-        let listeners = Listeners::bind(&config.listen).await?;
+        let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
+        let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
         let listen = config.listen.clone();
         let (place, number) = (config.store.clone(), config.instance);
-        let adapter = build(config, Arc::new(SystemClock), metrics()?).await?;
+        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining).await?;
         // Workers draw no ids.
         let lock = match args.role {
             Role::All | Role::Api => store::take_number(&place, number).await?,
@@ -205,7 +219,8 @@ pub(crate) async fn run_adapter(
     if role != Role::Api {
         tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
     }
-    listen::finish(tasks, stop).await;
+    // Calls whose callers have hung up run on without a connection.
+    listen::finish(tasks, stop, service.until_idle()).await;
     drop((service, app));
     store.close().await?;
     Ok(Outcome::Done)

@@ -8,9 +8,29 @@
 /// ```
 #[must_use]
 pub fn alpha3(alpha2: &str) -> Option<&'static str> {
-    let at = CODES.binary_search_by_key(&alpha2, |(two, _)| two).ok()?;
-    CODES.get(at).map(|(_, three)| *three)
+    let [first, second] = alpha2.as_bytes() else { return None };
+    let at = PLACES.get(letter(*first)?)?.get(letter(*second)?)?;
+    CODES.get(usize::from(*at)).map(|(_, three)| *three)
 }
+
+fn letter(byte: u8) -> Option<usize> {
+    byte.is_ascii_uppercase().then(|| usize::from(byte - b'A'))
+}
+
+/// Where in [`CODES`] the code of two letters is; those that are not assigned are behind its end.
+const PLACES: [[u8; 26]; 26] = {
+    let mut places = [[u8::MAX; 26]; 26];
+    let mut at = 0;
+    while at < CODES.len() {
+        let [first, second] = CODES[at].0.as_bytes() else { panic!("two letters") };
+        #[expect(clippy::as_conversions, reason = "letters, and fewer than 255 codes")]
+        {
+            places[(*first - b'A') as usize][(*second - b'A') as usize] = at as u8;
+        }
+        at += 1;
+    }
+    places
+};
 
 /// Every officially assigned code, sorted by alpha-2.
 #[rustfmt::skip]
@@ -69,6 +89,17 @@ mod tests {
         let threes: std::collections::BTreeSet<_> = CODES.iter().map(|(_, three)| three).collect();
         assert_eq!(threes.len(), CODES.len());
         assert!(CODES.iter().all(|(two, three)| two.len() == 2 && three.len() == 3));
+    }
+
+    #[test]
+    fn each_code_leads_to_its_own() {
+        for (two, three) in CODES {
+            assert_eq!(alpha3(two), Some(three));
+        }
+        let letters = || (b'A'..=b'Z').map(char::from);
+        let pairs = letters().flat_map(|first| letters().map(move |second| [first, second]));
+        let known = pairs.filter(|pair| alpha3(&String::from_iter(pair)).is_some());
+        assert_eq!(known.count(), CODES.len());
     }
 
     #[test]

@@ -207,21 +207,39 @@ impl Refund {
         next
     }
 
-    /// The refund after a clear answer. A refund is resolved once: later answers change nothing.
+    /// The refund after a clear answer; none if that changes nothing: a refund is resolved once,
+    /// and a refusal must be about everything that was sent, see [`RefundOutcome::Refused`].
     #[must_use]
-    pub fn resolve(&self, outcome: Result<(), Failure>, now: Timestamp) -> Option<Self> {
+    pub fn resolve(&self, outcome: RefundOutcome, now: Timestamp) -> Option<Self> {
         if self.state != RefundState::Unresolved {
             return None;
         }
         let mut next = self.clone();
         next.state = match outcome {
-            Ok(()) => RefundState::Succeeded,
-            Err(failure) => RefundState::Failed(failure),
+            RefundOutcome::Made => RefundState::Succeeded,
+            RefundOutcome::Refused { checks, .. } if checks != self.checks => return None,
+            RefundOutcome::Refused { failure, .. } => RefundState::Failed(failure),
         };
         next.resolved_at = Some(now);
         next.next_check_at = None;
         Some(next)
     }
+}
+
+/// What came of sending a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// The money goes back.
+    Made,
+    /// It does not, and nothing that was sent can still change that.
+    Refused {
+        /// Why.
+        failure: Failure,
+        /// [`Refund::checks`] as the sender knew it. If it has grown, a worker has taken the refund
+        /// over, because this sender was slow or their clocks differ; it may have sent the refund
+        /// as well, and only its own word counts.
+        checks: u32,
+    },
 }
 
 /// The call that made the refund works on it for at most 30 s; a worker looks after that.
@@ -298,9 +316,21 @@ mod tests {
             checks: 0,
         };
         let now = start.created_at;
-        let done = refund.resolve(Ok(()), now).unwrap();
+        let no = |checks| {
+            let failure = Failure::new(FailReason::Unknown, "no");
+            RefundOutcome::Refused { failure, checks }
+        };
+        let done = refund.resolve(RefundOutcome::Made, now).unwrap();
         assert_eq!(done.state, RefundState::Succeeded);
-        assert_eq!(done.resolve(Err(Failure::new(FailReason::Unknown, "late")), now), None);
+        assert_eq!(done.resolve(no(0), now), None);
+        let failed = refund.resolve(no(0), now).unwrap();
+        assert!(matches!(failed.state, RefundState::Failed(_)));
+        assert_eq!(failed.resolve(RefundOutcome::Made, now), None);
+        // Somebody else has taken it over.
+        let taken = refund.checked(now);
+        assert_eq!(taken.resolve(no(0), now), None);
+        assert!(taken.resolve(no(1), now).is_some());
+        assert!(taken.resolve(RefundOutcome::Made, now).is_some());
         assert_eq!(refund.checked(now).checked(now).checks, 2);
         assert!(refund.checked(now).next_check_at > Some(now));
     }

@@ -1,5 +1,7 @@
 //! Text: lengths in characters, cuts at character boundaries, JSON strings.
 
+use crate::scan::{STOPS, stops};
+
 /// The number of characters (Unicode scalar values).
 #[must_use]
 pub fn chars(text: &str) -> u32 {
@@ -37,14 +39,47 @@ pub fn is_harmful_scheme(scheme: &str) -> bool {
 }
 
 /// Appends a JSON string, quotes included. Only what JSON demands is escaped.
+#[inline]
 pub fn push_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     push_json_escaped(out, text);
     out.push(b'"');
 }
 
-fn push_json_escaped(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
+/// Appends what stands between the quotes of a JSON string.
+#[inline]
+pub(crate) fn push_json_escaped(out: &mut Vec<u8>, text: &str) {
+    push_json_escaped_within(out, text, text.as_bytes());
+}
+
+/// The same for a text that is part of a larger one, of which whole blocks are read: what a block
+/// brings too much is cut off again.
+#[inline]
+pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[u8]) {
+    let start = out.len();
+    let mut left = text.len();
+    let mut rest = larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..);
+    while let Some(block) = rest.and_then(|rest| rest.first_chunk::<STOPS>()) {
+        let clean = stops(block);
+        out.extend_from_slice(block);
+        if left <= clean {
+            out.truncate(out.len() - (STOPS - left));
+            return;
+        }
+        if clean < STOPS {
+            out.truncate(out.len() - (STOPS - clean));
+            left -= clean;
+            break;
+        }
+        left -= STOPS;
+        rest = rest.and_then(|rest| rest.get(STOPS..));
+    }
+    let done = text.len() - left;
+    debug_assert_eq!(out.len(), start + done);
+    push_rest(out, text.as_bytes().get(done..).unwrap_or_default());
+}
+
+fn push_rest(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut clean_from = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
@@ -77,8 +112,40 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
 /// Appends a decimal number.
 pub fn push_number(out: &mut Vec<u8>, number: i128) {
     use std::io::Write as _;
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{number}");
+    match u64::try_from(number) {
+        Ok(number) => push_digits(out, number),
+        // Writing to a vector cannot fail.
+        Err(_) => drop(write!(out, "{number}")),
+    }
+}
+
+/// Appends a decimal number.
+pub(crate) fn push_digits(out: &mut Vec<u8>, number: u64) {
+    const EIGHT_DIGITS: u64 = 100_000_000;
+    let (high, low) = (number / EIGHT_DIGITS, number % EIGHT_DIGITS);
+    if high > 0 {
+        push_digits(out, high);
+        out.extend_from_slice(&eight_digits(low).to_le_bytes());
+        return;
+    }
+    let digits = eight_digits(low);
+    // The first digit is the lowest byte; a zero has one digit too.
+    let zeros = ((digits ^ ZEROS).trailing_zeros() / 8).min(7);
+    let start = out.len();
+    out.extend_from_slice(&(digits >> (8 * zeros)).to_le_bytes());
+    out.truncate(start.saturating_add(8).saturating_sub(usize::try_from(zeros).unwrap_or(0)));
+}
+
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// A number below 100,000,000 as eight digits, the first one lowest: halves, then quarters, then
+/// digits, all parts at once, by multiplications in place of divisions.
+const fn eight_digits(number: u64) -> u64 {
+    let halves = number / 10_000 | (number % 10_000) << 32;
+    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let quarters = hundreds | (halves - hundreds * 100) << 16;
+    let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
+    (tens | (quarters - tens * 10) << 8) + ZEROS
 }
 
 #[cfg(test)]
@@ -102,10 +169,48 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn json_strings_read_back(text in "\\PC*|[\\x00-\\x7f]*") {
+        fn json_strings_read_back(text in "\\PC*|[\\x00-\\x7f]*|[ -~]{0,70}") {
             let mut out = Vec::new();
             push_json_string(&mut out, &text);
-            proptest::prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            proptest::prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
+            let larger = format!("a{text}b\"{text}");
+            let mut within = Vec::new();
+            let part = &larger[1..=text.len()];
+            push_json_escaped_within(&mut within, part, larger.as_bytes());
+            proptest::prop_assert_eq!(&within, &out[1..out.len() - 1]);
+        }
+    }
+
+    #[test]
+    fn strings_of_every_length_are_whole() {
+        let text: String = ('!'..='~').filter(|char| !matches!(char, '"' | '\\')).collect();
+        for length in 0..=text.len() {
+            let part = &text[text.len() - length..];
+            let mut out = b"before".to_vec();
+            push_json_string(&mut out, part);
+            assert_eq!(out, format!("before\"{part}\"").into_bytes());
+            for other in [text.as_bytes(), b"", b"somewhere else"] {
+                out.truncate(6);
+                push_json_escaped_within(&mut out, part, other);
+                assert_eq!(out, format!("before{part}").into_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_whole() {
+        for number in 0..10_000 {
+            for number in [number, number * 10_000, number * 10_001] {
+                let mut out = Vec::new();
+                push_digits(&mut out, number);
+                assert_eq!(out, number.to_string().into_bytes());
+            }
+        }
+        let powers = (0..19).map(|zeros| 10_i128.pow(zeros));
+        for number in powers.flat_map(|power| [power, power - 1, -power, i128::from(u64::MAX)]) {
+            let mut out = Vec::new();
+            push_number(&mut out, number);
+            assert_eq!(out, number.to_string().into_bytes());
         }
     }
 }

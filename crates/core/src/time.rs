@@ -67,13 +67,48 @@ impl Timestamp {
     /// `2025-06-21T08:34:20Z`, the form of PPRO's `finaltimestamp`.
     #[must_use]
     pub fn utc_seconds(self) -> String {
-        self.jiff().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        match self.digits(Offset::UTC, b'T') {
+            Some(digits) => text(&digits) + "Z",
+            None => self.jiff().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        }
     }
 
     /// `2025-06-21 15:34:20`, GMT+7 without suffix, the form of Midtrans' answers.
     #[must_use]
     pub fn wib_seconds(self) -> String {
-        self.jiff().to_zoned(TimeZone::fixed(WIB)).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        match self.digits(WIB, b' ') {
+            Some(digits) => text(&digits),
+            None => {
+                let zoned = self.jiff().to_zoned(TimeZone::fixed(WIB));
+                zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
+            }
+        }
+    }
+
+    /// Appends what [`Self::wib_seconds_with_offset`] gives.
+    pub(crate) fn push_wib_seconds_with_offset(self, out: &mut Vec<u8>) {
+        match self.digits(WIB, b' ') {
+            Some(digits) => out.extend_from_slice(&digits),
+            None => out.extend_from_slice(self.wib_seconds().as_bytes()),
+        }
+        out.extend_from_slice(b" +0700");
+    }
+
+    /// `2025-06-21 15:34:20` with the given character between date and time; none outside the
+    /// years 0 to 9999. The calendar is jiff's; its general way to write is slow.
+    fn digits(self, offset: Offset, between: u8) -> Option<[u8; 19]> {
+        let civil = offset.to_datetime(self.jiff());
+        let century = civil.year().div_euclid(100);
+        let [c1, c2] = two_digits(i8::try_from(century).ok()?)?;
+        let [y1, y2] = two_digits(i8::try_from(civil.year().rem_euclid(100)).ok()?)?;
+        let [m1, m2] = two_digits(civil.month())?;
+        let [d1, d2] = two_digits(civil.day())?;
+        let [h1, h2] = two_digits(civil.hour())?;
+        let [n1, n2] = two_digits(civil.minute())?;
+        let [s1, s2] = two_digits(civil.second())?;
+        Some([
+            c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, between, h1, h2, b':', n1, n2, b':', s1, s2,
+        ])
     }
 
     /// `2025-06-21 15:34:20 +0700`, the form of `custom_expiry.order_time`.
@@ -113,6 +148,15 @@ impl Timestamp {
     }
 }
 
+fn two_digits(number: i8) -> Option<[u8; 2]> {
+    let number = u8::try_from(number).ok().filter(|number| *number < 100)?;
+    Some([b'0' + number / 10, b'0' + number % 10])
+}
+
+fn text(ascii: &[u8]) -> String {
+    String::from_utf8_lossy(ascii).into_owned()
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:.6}", self.jiff())
@@ -138,6 +182,24 @@ mod tests {
         assert_eq!(Timestamp::from_wib_seconds("2025-06-21 15:34:20"), Ok(at));
         assert!(Timestamp::from_wib_seconds("2025-06-21T15:34:20Z").is_err());
         assert!(Timestamp::from_rfc3339("yesterday").is_err());
+    }
+
+    proptest::proptest! {
+        /// Our way to write agrees with jiff's, in every year that jiff knows.
+        #[test]
+        fn digits_are_those_of_jiff(micros in proptest::prelude::any::<i64>()) {
+            for micros in [micros, micros % 4_000_000_000_000_000, micros % 400_000_000_000_000_000] {
+                let at = Timestamp::from_micros(micros);
+                let utc = at.jiff().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                proptest::prop_assert_eq!(at.utc_seconds(), utc);
+                let zoned = at.jiff().to_zoned(TimeZone::fixed(WIB));
+                let wib = zoned.strftime("%Y-%m-%d %H:%M:%S").to_string();
+                proptest::prop_assert_eq!(at.wib_seconds(), wib.clone());
+                let mut out = Vec::new();
+                at.push_wib_seconds_with_offset(&mut out);
+                proptest::prop_assert_eq!(out, format!("{wib} +0700").into_bytes());
+            }
+        }
     }
 
     #[test]

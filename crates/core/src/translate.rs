@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::ids::TxId;
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order};
-use crate::text::{cut, push_json_string, push_number};
+use crate::text::{
+    cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
+};
 use crate::time::Timestamp;
 
 /// Midtrans takes bodies of at most 16,000 characters; counted in bytes here, which is never less.
@@ -65,7 +67,7 @@ fn items_that_fit(order: &Order<'_>, surplus: usize) -> usize {
     let mut line = Vec::new();
     for (at, item) in order.items.iter().enumerate().rev() {
         line.clear();
-        write_item(item, order.items_text, &mut line);
+        write_any_item(item, order.items_text, &mut line);
         freed += line.len() + 1;
         if freed >= surplus + FOLDED_BYTES {
             return at;
@@ -83,9 +85,9 @@ fn write_charge(
 ) {
     out.clear();
     out.extend_from_slice(b"{\"payment_type\":\"gopay\",\"transaction_details\":{\"order_id\":\"");
-    push_number(out, i128::from(terms.order_id.get()));
+    push_digits(out, terms.order_id.get().unsigned_abs());
     out.extend_from_slice(b"\",\"gross_amount\":");
-    push_number(out, i128::from(order.amount.get()));
+    push_digits(out, order.amount.get());
     out.extend_from_slice(b"},\"item_details\":[");
     write_items(order, kept, out);
     out.extend_from_slice(b"],\"customer_details\":{");
@@ -93,30 +95,28 @@ fn write_charge(
     out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":");
     push_json_string(out, order.deeplink_callback_url.unwrap_or(terms.return_url));
     out.extend_from_slice(b"},\"custom_expiry\":{\"order_time\":");
-    push_json_string(out, &terms.order_time.wib_seconds_with_offset());
-    out.extend_from_slice(b",\"expiry_duration\":");
-    push_number(out, i128::from(terms.session.as_secs()));
+    out.push(b'"');
+    terms.order_time.push_wib_seconds_with_offset(out);
+    out.extend_from_slice(b"\",\"expiry_duration\":");
+    push_digits(out, terms.session.as_secs());
     out.extend_from_slice(b",\"unit\":\"second\"}");
-    if let Some(descriptor) = order.descriptor.and_then(printable_descriptor) {
-        out.extend_from_slice(b",\"custom_field1\":");
-        push_json_string(out, &descriptor);
+    if let Some(descriptor) = order.descriptor {
+        write_descriptor(out, descriptor);
     }
     out.push(b'}');
 }
 
 fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
     let (shown, folded) = order.items.split_at_checked(kept).unwrap_or((order.items, &[]));
-    for (at, item) in shown.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_item(item, order.items_text, out);
+    let padded = order.padded.get(order.items_start..).unwrap_or_default();
+    for item in shown {
+        write_item(item, order.items_text, padded, out);
+        out.push(b',');
     }
     if folded.is_empty() {
+        // The last comma; there is an item at least.
+        out.pop();
         return;
-    }
-    if !shown.is_empty() {
-        out.push(b',');
     }
     out.extend_from_slice(b"{\"price\":");
     push_number(out, folded.iter().map(Item::total).sum());
@@ -125,7 +125,51 @@ fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b" further items\"}");
 }
 
-fn write_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
+#[inline]
+fn write_item(item: &Item, items_text: &str, padded: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    if write_plain_item(item, padded, out).is_none() {
+        out.truncate(start);
+        write_any_item(item, items_text, out);
+    }
+}
+
+/// An item as nearly all are: a short name, and everything written as it was sent. Everything is copied in whole blocks, since that takes no calls; what a block
+/// brings too much is overwritten by the next. None if the item is another.
+#[inline]
+fn write_plain_item(item: &Item, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    const NAME_BYTES: usize = 32;
+    const DIGITS: usize = 16;
+    const LINE: usize = 128;
+    let (name, name_bytes) = item.sent_name().filter(|(_, bytes)| *bytes <= NAME_BYTES)?;
+    let (price, price_bytes) = item.sent_price()?;
+    let (quantity, quantity_bytes) = item.sent_quantity()?;
+    let name: &[u8; NAME_BYTES] = text.get(name..)?.first_chunk()?;
+    let price: &[u8; DIGITS] = text.get(price..)?.first_chunk()?;
+    let quantity: &[u8; DIGITS] = text.get(quantity..)?.first_chunk()?;
+    let start = out.len();
+    out.resize(start + LINE, 0);
+    let line: &mut [u8; LINE] = out.last_chunk_mut()?;
+    let mut at = 0;
+    at = put(line, at, b"{\"price\":", 9)?;
+    at = put(line, at, price, price_bytes)?;
+    at = put(line, at, b",\"quantity\":", 12)?;
+    at = put(line, at, quantity, quantity_bytes)?;
+    at = put(line, at, b",\"name\":\"", 9)?;
+    at = put(line, at, name, name_bytes)?;
+    at = put(line, at, b"\"}", 2)?;
+    out.truncate(start + at);
+    Some(())
+}
+
+/// Writes a whole block, of which `bytes` count; gives where the next one goes.
+#[inline]
+fn put<const N: usize>(line: &mut [u8], at: usize, block: &[u8; N], bytes: usize) -> Option<usize> {
+    *line.get_mut(at..)?.first_chunk_mut()? = *block;
+    Some(at + bytes)
+}
+
+fn write_any_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"price\":");
     push_number(out, i128::from(item.price));
     out.extend_from_slice(b",\"quantity\":");
@@ -133,53 +177,108 @@ fn write_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"name\":");
     match item.plain_name(items_text) {
         Some(name) => push_json_string(out, cut(name, ITEM_NAME_MAX)),
-        None => push_json_string(out, &item.name(items_text, ITEM_NAME_MAX)),
+        None => {
+            out.push(b'"');
+            for char in item.name_chars(items_text).take(ITEM_NAME_MAX) {
+                push_json_escaped(out, char.encode_utf8(&mut [0; 4]));
+            }
+            out.push(b'"');
+        }
     }
     out.push(b'}');
 }
 
 fn write_customer(order: &Order<'_>, part_max: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\"first_name\":");
-    push_json_string(out, order.account_holder);
-    write_member(out, "email", order.email);
-    write_member(out, "phone", order.phone);
-    write_address(out, "billing_address", &order.billing, part_max);
-    write_address(out, "shipping_address", &order.shipping, part_max);
+    out.extend_from_slice(b"\"first_name\":\"");
+    let padded = order.padded;
+    push_json_escaped_within(out, order.account_holder, padded);
+    out.push(b'"');
+    write_member(out, b",\"email\":\"", order.email, padded);
+    write_member(out, b",\"phone\":\"", order.phone, padded);
+    write_address(out, b",\"billing_address\":{", &order.billing, part_max, padded);
+    write_address(out, b",\"shipping_address\":{", &order.shipping, part_max, padded);
 }
 
-fn write_address(out: &mut Vec<u8>, name: &str, address: &Address<'_>, part_max: usize) {
+#[inline]
+fn write_address<const N: usize>(
+    out: &mut Vec<u8>,
+    begin: &[u8; N],
+    address: &Address<'_>,
+    part_max: usize,
+    padded: &[u8],
+) {
     let before = out.len();
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":{");
+    // Each member brings a comma before it; the first one's becomes the brace.
+    let (brace, name) = begin.split_last().unwrap_or((&b'{', &[]));
+    out.extend_from_slice(name);
     let start = out.len();
-    let short = |part: Option<&str>| part.map(|part| cut(part, part_max)).map(str::to_owned);
-    for (member, part) in [
-        ("first_name", address.first_name),
-        ("last_name", address.last_name),
-        ("phone", address.phone),
-        ("address", address.line),
-        ("city", address.city),
-        ("postal_code", address.postal_code),
-    ] {
-        write_member(out, member, short(part).as_deref());
+    write_member(out, b",\"first_name\":\"", short(address.first_name, part_max), padded);
+    write_member(out, b",\"last_name\":\"", short(address.last_name, part_max), padded);
+    write_member(out, b",\"phone\":\"", short(address.phone, part_max), padded);
+    write_member(out, b",\"address\":\"", short(address.line, part_max), padded);
+    write_member(out, b",\"city\":\"", short(address.city, part_max), padded);
+    write_member(out, b",\"postal_code\":\"", short(address.postal_code, part_max), padded);
+    write_member(
+        out,
+        b",\"country_code\":\"",
+        address.country.and_then(crate::country::alpha3),
+        padded,
+    );
+    match out.get_mut(start) {
+        Some(comma) => {
+            *comma = *brace;
+            out.push(b'}');
+        }
+        None => out.truncate(before),
     }
-    write_member(out, "country_code", address.country.and_then(crate::country::alpha3));
+}
+
+fn short(part: Option<&str>, max: usize) -> Option<&str> {
+    part.map(|part| cut(part, max))
+}
+
+#[inline]
+fn write_member<const N: usize>(
+    out: &mut Vec<u8>,
+    begin: &[u8; N],
+    value: Option<&str>,
+    padded: &[u8],
+) {
+    let Some(value) = value else { return };
+    out.extend_from_slice(begin);
+    push_json_escaped_within(out, value, padded);
+    out.push(b'"');
+}
+
+/// What [`printable_descriptor`] gives, as a member, without a text of its own.
+fn write_descriptor(out: &mut Vec<u8>, text: &str) {
+    let before = out.len();
+    out.extend_from_slice(b",\"custom_field1\":\"");
+    let start = out.len();
+    let plain =
+        text.len() <= CUSTOM_FIELD_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if plain {
+        push_json_escaped(out, text.trim());
+    } else {
+        push_printable(out, text);
+    }
     if out.len() == start {
         out.truncate(before);
-        return;
+    } else {
+        out.push(b'"');
     }
-    // The first member's comma.
-    out.remove(start);
-    out.push(b'}');
 }
 
-fn write_member(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
-    let Some(value) = value else { return };
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    push_json_string(out, value);
+fn push_printable(out: &mut Vec<u8>, text: &str) {
+    let mut end = out.len();
+    let clean = text.chars().filter(|char| !char.is_control());
+    for char in clean.skip_while(|char| char.is_whitespace()).take(CUSTOM_FIELD_MAX) {
+        push_json_escaped(out, char.encode_utf8(&mut [0; 4]));
+        if !char.is_whitespace() {
+            end = out.len();
+        }
+    }
+    out.truncate(end);
 }
 
 /// White space stripped at the ends, control characters removed, cut without an error

@@ -173,7 +173,7 @@ async fn live() -> Response {
     respond(200, JSON, json!({"status": "live"}).to_string())
 }
 
-/// The store takes writes.
+/// The store takes writes, and the process is not about to end.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -184,13 +184,17 @@ async fn live() -> Response {
     )
 )]
 async fn ready(State(app): State<App>) -> Response {
+    if *app.draining.borrow() {
+        return not_ready("the process is about to end; calls go to another instance");
+    }
     match app.service.ready().await {
         Ok(()) => respond(200, JSON, json!({"status": "ready"}).to_string()),
-        Err(error) => {
-            let reason = gopay_service::chain(&error);
-            respond(503, JSON, json!({"status": "not ready", "reason": reason}).to_string())
-        }
+        Err(error) => not_ready(&gopay_service::chain(&error)),
     }
+}
+
+fn not_ready(reason: &str) -> Response {
+    respond(503, JSON, json!({"status": "not ready", "reason": reason}).to_string())
 }
 
 /// Metrics in Prometheus' text form.

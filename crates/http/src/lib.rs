@@ -1,7 +1,7 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`psp`], [`public`], [`admin`], [`pages`].
+//! Reading order: [`App`], [`listener`], [`psp`], [`public`], [`admin`], [`pages`].
 
 pub mod admin;
 pub mod pages;
@@ -10,13 +10,16 @@ pub mod public;
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
+use axum::middleware::map_response;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use gopay_service::Service;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +30,20 @@ pub struct App {
     pub limits: Limits,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// True once the process is about to end: calls are still taken, new callers are not wanted.
+    pub draining: watch::Receiver<bool>,
+}
+
+/// Adds to a listener what holds for all its routes: callers are asked to leave while it drains,
+/// so that nobody sends a call on a connection that is just being closed.
+pub fn listener(routes: Router, app: &App) -> Router {
+    let draining = app.draining.clone();
+    routes.layer(map_response(move |mut response: Response| {
+        if *draining.borrow() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        std::future::ready(response)
+    }))
 }
 
 /// Bounds of requests.
@@ -92,7 +109,7 @@ pub(crate) async fn read_body(
 pub(crate) fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = axum::http::StatusCode::from_u16(status).unwrap_or_default();
-    let value = axum::http::HeaderValue::from_static(content_type);
-    response.headers_mut().insert(axum::http::header::CONTENT_TYPE, value);
+    let value = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
     response
 }

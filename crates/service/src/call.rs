@@ -12,11 +12,13 @@ use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
 use gopay_core::rejection::{Rejection, Rule, Subject};
 use gopay_store::{Found, StoreError};
 use secrecy::SecretString;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Service;
 use crate::accept::Draft;
 use crate::directory::Verdict;
 use crate::refund::RefundDraft;
+use crate::rooms::Place;
 
 /// An answer to a PSP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +31,24 @@ pub struct Answer {
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
 enum Plan {
-    Verify { login: String, password: SecretString },
+    /// There is no room for it.
+    Overload(Reply),
+    Verify {
+        login: String,
+        password: SecretString,
+        tx_type: TxType,
+        place: OwnedSemaphorePermit,
+    },
     Transaction(Box<Draft>),
     Other(Other),
+}
+
+/// How far a call has been let in.
+#[derive(Default)]
+struct Admission {
+    /// Its password has just been verified.
+    verified: bool,
+    place: Option<Place>,
 }
 
 /// A call that makes no payment.
@@ -56,23 +73,9 @@ impl Service {
     /// The use case runs to its end even if the caller goes away: a charge that was sent must be
     /// booked.
     pub async fn call(&self, body: Bytes) -> Answer {
-        let kind = self.with_form(&body, |_, form, _| call::tx_type(form));
-        // Calls that wait for GoPay must not keep those out that only ask.
-        let room = match kind {
-            Some(TxType::Transaction | TxType::Refund | TxType::CancelTx) => &self.0.calls,
-            _ => &self.0.questions,
-        };
-        let Ok(permit) = room.clone().try_acquire_owned() else {
-            return Answer { overloaded: true, ..self.answer(&overload(&body)) };
-        };
         let service = self.clone();
         let copy = body.clone();
-        let task = tokio::spawn(async move {
-            let answer = service.run(copy).await;
-            // Held by the work, not by the caller, who may have left.
-            drop(permit);
-            answer
-        });
+        let task = tokio::spawn(async move { service.run(copy).await });
         match task.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -94,20 +97,22 @@ impl Service {
     }
 
     async fn run(&self, body: Bytes) -> Answer {
-        let mut verified = false;
+        let mut place = Admission::default();
         // Twice for the password, and again for an id that was taken, which one clock can cause
         // only by going back.
         for _ in 0..5 {
             let plan = self.with_form(&body, |service, form, items| {
-                service.plan(form, items, &body, verified)
+                service.plan(form, items, &body, &mut place)
             });
             match plan {
-                Plan::Verify { login, password } => {
+                Plan::Overload(reply) => {
+                    return Answer { overloaded: true, ..self.answer(&reply) };
+                }
+                Plan::Verify { login, password, tx_type, place: _held } => {
                     if !self.0.directory.verify(login, password).await {
-                        let kind = self.with_form(&body, |_, form, _| call::tx_type(form));
-                        return self.answer(&refused(kind, &credentials()));
+                        return self.answer(&refused(Some(tx_type), &credentials()));
                     }
-                    verified = true;
+                    place.verified = true;
                 }
                 Plan::Transaction(draft) => match self.transact(*draft).await {
                     Ok(answer) => return answer,
@@ -156,7 +161,7 @@ impl Service {
         form: &Form<'f>,
         items: &'f mut Vec<gopay_core::ppro::items::Item>,
         body: &Bytes,
-        verified: bool,
+        admission: &mut Admission,
     ) -> Plan {
         let envelope = match call::open(form) {
             Ok(envelope) => envelope,
@@ -165,9 +170,17 @@ impl Service {
             }
         };
         let Envelope { tx_type, login, password, contract } = envelope;
-        if !verified && self.0.directory.recall(login, password) == Verdict::Unverified {
+        let rooms = &self.0.rooms;
+        if !admission.verified && self.0.directory.recall(login, password) == Verdict::Unverified {
+            let Some(place) = rooms.stranger() else { return Plan::Overload(overload(tx_type)) };
             let password = SecretString::from(password.to_owned());
-            return Plan::Verify { login: login.to_owned(), password };
+            return Plan::Verify { login: login.to_owned(), password, tx_type, place };
+        }
+        if admission.place.is_none() {
+            admission.place = rooms.client(tx_type, login);
+            if admission.place.is_none() {
+                return Plan::Overload(overload(tx_type));
+            }
         }
         let Some(terms) = self.0.directory.contract(login, contract) else {
             return Plan::Other(Other::Answer(refused(Some(tx_type), &credentials())));
@@ -286,21 +299,22 @@ fn credentials() -> Rejection {
     Rejection::of(Field::Login, Rule::Credentials)
 }
 
-fn overload(body: &[u8]) -> Reply {
-    fault(body, "Too many calls at once; nothing was done; try again in 10 seconds")
+fn overload(kind: TxType) -> Reply {
+    let text = "Too many calls at once; nothing was done; try again in 10 seconds";
+    fault(Some(kind), text)
 }
 
 fn crashed(body: &[u8]) -> Reply {
-    fault(body, "Internal fault; ask for the status before trying again")
-}
-
-/// An answer in the shape of the call, about a fault of ours.
-fn fault(body: &[u8], message: &str) -> Reply {
     // Buffers of its own: a call that crashed may have left the thread's in use.
     let mut scratch = Scratch::new();
     let (form, _) = Form::decode(body, &mut scratch);
+    fault(call::tx_type(&form), "Internal fault; ask for the status before trying again")
+}
+
+/// An answer in the shape of the call, about a fault of ours.
+fn fault(kind: Option<TxType>, message: &str) -> Reply {
     let failure = Failure::new(FailReason::LocalError, message);
-    refused_with(call::tx_type(&form), &failure, RequestFailReason::SystemError)
+    refused_with(kind, &failure, RequestFailReason::SystemError)
 }
 
 /// The answer to a call that was refused before its own rules came up: no id is assigned.

@@ -18,6 +18,7 @@ mod directory;
 mod explain;
 mod news;
 mod refund;
+mod rooms;
 mod shopper;
 pub mod worker;
 
@@ -61,6 +62,8 @@ pub struct Settings {
     /// Calls of PSPs that may run at once, of those that move money and of those that only ask;
     /// more are told to come back.
     pub concurrent_calls: usize,
+    /// How many of these one PSP may have, so that its flood leaves room for the others.
+    pub concurrent_calls_per_client: usize,
     /// Number of this instance among those that share a store.
     pub instance: u16,
     /// Answers carry a `RAND` pair.
@@ -107,8 +110,8 @@ impl Upstreams {
 pub struct Parts {
     /// See [`Settings`].
     pub settings: Settings,
-    /// Who may call.
-    pub directory: Directory,
+    /// Who may call; services may share it, and with it what is known of passwords.
+    pub directory: Arc<Directory>,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// Midtrans.
@@ -127,16 +130,13 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    directory: Directory,
+    directory: Arc<Directory>,
     store: Arc<dyn Store>,
     upstreams: Upstreams,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     mint: clock::Mint,
-    /// Calls that move money, and calls that only ask.
-    calls: Arc<tokio::sync::Semaphore>,
-    /// See `calls`.
-    questions: Arc<tokio::sync::Semaphore>,
+    rooms: rooms::Rooms,
     /// Woken when a delivery or an early check is owed.
     wake: Notify,
 }
@@ -147,8 +147,7 @@ impl Service {
     pub fn new(parts: Parts) -> Self {
         let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
         let mint = clock::Mint::new(settings.instance, random, settings.rand_pair);
-        let room = || Arc::new(tokio::sync::Semaphore::new(settings.concurrent_calls));
-        let (calls, questions) = (room(), room());
+        let rooms = rooms::Rooms::new(&settings, directory.logins());
         let wake = Notify::new();
         Self(Arc::new(Inner {
             settings,
@@ -158,8 +157,7 @@ impl Service {
             receivers,
             clock,
             mint,
-            calls,
-            questions,
+            rooms,
             wake,
         }))
     }
@@ -170,6 +168,12 @@ impl Service {
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.0.store.ping(self.now()).await
+    }
+
+    /// Waits until no call runs, those included whose callers have gone. For the end of the
+    /// process: calls that come meanwhile are told that there is no room.
+    pub async fn until_idle(&self) {
+        self.0.rooms.close().await;
     }
 
     /// Sums over the whole store.

@@ -87,9 +87,17 @@ impl Service {
                 return NotificationAnswer::Malformed;
             }
         };
+        let Some(place) = self.0.rooms.news() else {
+            tracing::warn!("too many notifications at once; Midtrans sends this one again");
+            return NotificationAnswer::Trouble;
+        };
         let service = self.clone();
         // Applied to its end even if Midtrans hangs up.
-        let task = tokio::spawn(async move { service.apply_notification(unverified).await });
+        let task = tokio::spawn(async move {
+            let answer = service.apply_notification(unverified).await;
+            drop(place);
+            answer
+        });
         match task.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {

@@ -10,7 +10,7 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState};
 use gopay_core::translate::printable_descriptor;
 use gopay_midtrans_client::CallError;
 use gopay_store::{Found, NewRefund, Note, Reserved, StoreError};
@@ -41,6 +41,9 @@ struct Order {
 /// A refusal that follows an unclear try may be about the repeat, and the status may lag: only
 /// after this long is its word taken.
 const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Longer than a request that nobody waits for any more can be under way.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(120);
 
 /// What one try told.
 enum Tried {
@@ -212,8 +215,13 @@ impl Service {
                     return self.resolve(&refund, Err(failure), notes).await;
                 }
                 Tried::Refused(failure) => {
-                    let listed = self.refund_exists(&refund, payment, amount, &mut notes).await;
+                    let mut listed = self.refund_exists(&refund, payment, amount, &mut notes).await;
                     let settled = self.now().since(refund.created_at) >= SETTLED_AFTER;
+                    if listed == Some(false) && settled {
+                        // The clock may have jumped, so that the first try is still under way.
+                        tokio::time::sleep(UNDER_WAY_MAX).await;
+                        listed = self.refund_exists(&refund, payment, amount, &mut notes).await;
+                    }
                     match listed {
                         Some(true) => return self.resolve(&refund, Ok(()), notes).await,
                         Some(false) if settled => {
@@ -295,6 +303,10 @@ impl Service {
         notes: Vec<Note>,
     ) -> Result<Refund, StoreError> {
         let id = refund.refund_id;
+        let outcome = match outcome {
+            Ok(()) => RefundOutcome::Made,
+            Err(failure) => RefundOutcome::Refused { failure, checks: refund.checks },
+        };
         let resolved = self
             .insist(|| self.0.store.refund_resolve(id, outcome.clone(), &notes, self.now()))
             .await?;

@@ -3,7 +3,7 @@
 //! Each claims due work from the store in small lots, so that any number of instances can share
 //! it, and an instance that dies leaves nothing behind but a time at which the next one looks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use gopay_store::{AttemptOutcome, Delivery, StoreError, receiver_of};
@@ -16,9 +16,17 @@ use crate::Service;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Runs all loops until `stop` turns true; then finishes what is in flight.
-pub async fn run(service: Service, stop: watch::Receiver<bool>) {
-    let checks = tokio::spawn(check_loop(service.clone(), stop.clone()));
-    let deliveries = tokio::spawn(delivery_loop(service, stop));
+pub async fn run(service: Service, mut stop: watch::Receiver<bool>) {
+    // One channel each: those who wait for the same one are woken in an order of chance, and a
+    // simulation could not be repeated.
+    let (stop_checks, checks_stop) = watch::channel(false);
+    let (stop_deliveries, deliveries_stop) = watch::channel(false);
+    let checks = tokio::spawn(check_loop(service.clone(), checks_stop));
+    let deliveries = tokio::spawn(delivery_loop(service, deliveries_stop));
+    // An error means that nobody can stop us any more, which is as good as a stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+    stop_checks.send_replace(true);
+    stop_deliveries.send_replace(true);
     let ended = futures::future::join(checks, deliveries).await;
     if ended.0.is_err() || ended.1.is_err() {
         tracing::error!("a worker ended in a bug");
@@ -53,8 +61,9 @@ fn report(ended: Result<Result<(), StoreError>, JoinError>) {
 
 async fn wait(stop: &mut watch::Receiver<bool>, rest: Duration) {
     tokio::select! {
-        () = tokio::time::sleep(rest) => {}
+        biased;
         _ = stop.wait_for(|stop| *stop) => {}
+        () = tokio::time::sleep(rest) => {}
     }
 }
 
@@ -126,11 +135,13 @@ async fn delivery_loop(service: Service, mut stop: watch::Receiver<bool>) {
             round.reap();
             continue;
         }
+        // In one order, not by chance, so that a simulation can be repeated.
         tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
             () = woken, if round.has_room() => {}
             () = round.next(), if !round.running.is_empty() => {}
             () = tokio::time::sleep(IDLE) => {}
-            _ = stop.wait_for(|stop| *stop) => {}
         }
     }
     round.put_back().await;
@@ -142,7 +153,7 @@ async fn delivery_loop(service: Service, mut stop: watch::Receiver<bool>) {
 struct Deliveries {
     service: Service,
     running: JoinSet<(String, bool)>,
-    receivers: HashMap<String, Receiver>,
+    receivers: BTreeMap<String, Receiver>,
 }
 
 /// One receiver, while it has deliveries here.
@@ -171,7 +182,7 @@ impl Receiver {
 
 impl Deliveries {
     fn new(service: Service) -> Self {
-        Self { service, running: JoinSet::new(), receivers: HashMap::new() }
+        Self { service, running: JoinSet::new(), receivers: BTreeMap::new() }
     }
 
     fn has_room(&self) -> bool {

@@ -2,7 +2,7 @@
 //! system's `initdb`, reached through a Unix socket in it, gone when the process ends.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,18 @@ pub struct Cluster {
     keeper: Child,
     next: AtomicU32,
 }
+
+/// How the server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// What runs is rolled back, and everything is written down.
+    Orderly,
+    /// At once; the next start recovers from the log.
+    Crash,
+}
+
+/// How long a start or stop may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether commits wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +80,13 @@ impl Cluster {
         }
         fs::write(folder.join("settings"), settings(&folder, durability)).map_err(io)?;
         let script = "cat settings >>data/postgresql.conf
-            \"$0\"/postgres -D data >log 2>&1 & server=$!
-            cat >/dev/null
-            kill -QUIT $server; wait $server; rm -rf \"$PWD\"";
+            start() { \"$0\"/postgres -D data >>log 2>&1 & server=$!; }
+            stop() { kill -$1 $server; wait $server; }
+            start
+            while read -r order signal; do
+                case $order in start) start;; stop) stop $signal;; esac
+            done
+            stop QUIT; rm -rf \"$PWD\"";
         let mut keeper = Command::new("sh");
         keeper.args(["-c", script]).arg(programs).current_dir(&folder);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -85,12 +101,48 @@ impl Cluster {
         let began = Instant::now();
         let ready = self.folder.join("data/postmaster.pid");
         while !fs::read_to_string(&ready).is_ok_and(|text| text.contains("ready")) {
-            if began.elapsed() > Duration::from_secs(60) {
+            if began.elapsed() > PATIENCE {
                 return Err(down(format!("PostgreSQL does not start: {}", self.log())));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Stops the server: connections end, and nobody can connect. Returns when it has ended.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn stop(&self, manner: Manner) -> Result<(), StoreError> {
+        let signal = match manner {
+            Manner::Orderly => "INT",
+            Manner::Crash => "QUIT",
+        };
+        self.order(&format!("stop {signal}\n"))?;
+        let began = Instant::now();
+        let sign = self.folder.join("data/postmaster.pid");
+        while sign.exists() {
+            if began.elapsed() > PATIENCE {
+                return Err(down(format!("PostgreSQL does not stop: {}", self.log())));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Starts the server again after [`Self::stop`].
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start_again(&self) -> Result<(), StoreError> {
+        self.order("start\n")?;
+        self.wait()
+    }
+
+    fn order(&self, line: &str) -> Result<(), StoreError> {
+        let input = self.keeper.stdin.as_ref().ok_or_else(|| down("the keeper is gone"))?;
+        let mut input: &std::process::ChildStdin = input;
+        input.write_all(line.as_bytes()).map_err(io)
     }
 
     /// What the server wrote.

@@ -34,8 +34,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::payment::{Event, Failure, Payment};
-use gopay_core::refund::Refund;
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
@@ -308,7 +308,7 @@ impl Store for PgStore {
     async fn refund_resolve(
         &self,
         refund_id: RefundId,
-        outcome: Result<(), Failure>,
+        outcome: RefundOutcome,
         notes: &[Note],
         now: Timestamp,
     ) -> Result<Refund, StoreError> {

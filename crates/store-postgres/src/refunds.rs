@@ -2,7 +2,7 @@
 
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::Failure;
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{KIND_REFUND, case_key, refund_detail};
 use gopay_store::{Found, NewRefund, Note, Reserved, StoreError};
@@ -143,7 +143,7 @@ async fn insert(session: &Session, refund: &Refund) -> Result<(), Fault> {
 pub(crate) async fn refund_resolve(
     session: &Session,
     refund_id: RefundId,
-    outcome: Result<(), Failure>,
+    outcome: RefundOutcome,
     notes: &[Note],
     now: Timestamp,
 ) -> Result<Refund, Fault> {

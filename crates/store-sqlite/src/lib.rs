@@ -41,8 +41,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::payment::{Event, Failure, Payment};
-use gopay_core::refund::Refund;
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
@@ -324,7 +324,7 @@ impl Store for SqliteStore {
     async fn refund_resolve(
         &self,
         refund_id: RefundId,
-        outcome: Result<(), Failure>,
+        outcome: RefundOutcome,
         notes: &[Note],
         now: Timestamp,
     ) -> Result<Refund, StoreError> {

@@ -3,7 +3,7 @@
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Sen;
 use gopay_core::payment::Failure;
-use gopay_core::refund::{Refund, RefundState, RefundTerms};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState, RefundTerms};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{KIND_REFUND, case_key, refund_detail};
 use gopay_store::{Found, NewRefund, Reserved, StoreError};
@@ -173,7 +173,7 @@ fn insert(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
 pub(crate) fn refund_resolve(
     db: &Connection,
     refund_id: RefundId,
-    outcome: Result<(), Failure>,
+    outcome: RefundOutcome,
     lines: &[Line],
     now: Timestamp,
 ) -> Result<Refund, StoreError> {

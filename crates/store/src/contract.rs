@@ -22,7 +22,9 @@ use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::{
     Channel, Closure, Event, FailReason, Failure, Payment, PaymentState, Upstream, Verdict,
 };
-use gopay_core::refund::{REFUND_WINDOW_MAX, Refund, RefundRejection, RefundState, RefundTerms};
+use gopay_core::refund::{
+    REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRejection, RefundState, RefundTerms,
+};
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
@@ -101,6 +103,7 @@ cases! { $
     refunds_are_admitted_or_recorded_as_refused,
     a_refund_of_a_foreign_payment_leaves_no_trace,
     a_refund_is_resolved_once,
+    a_refund_that_was_taken_over_is_not_refused_by_another,
     refunds_that_race_never_exceed_the_payment,
     refunds_are_found_without_case_within_a_contract,
     due_refunds_are_claimed_oldest_first,
@@ -186,6 +189,10 @@ fn expired() -> Event {
 
 fn failure(message: &str) -> Failure {
     Failure::new(FailReason::RemoteDecline, message)
+}
+
+fn refused(message: &str, checks: u32) -> RefundOutcome {
+    RefundOutcome::Refused { failure: failure(message), checks }
 }
 
 async fn create(store: &UnderTest, payment: &Payment) {
@@ -657,7 +664,10 @@ pub async fn rows_that_are_not_there_are_missing(store: UnderTest) {
     assert!(is_missing(store.payment_answer(id, b"x").await, "payments"));
     assert!(is_missing(store.payment_note(id, &[note("x")], now).await, "payments"));
     assert!(is_missing(store.payment_check_at(id, now).await, "payments"));
-    assert!(is_missing(store.refund_resolve(rf(404), Ok(()), &[], now).await, "refunds"));
+    assert!(is_missing(
+        store.refund_resolve(rf(404), RefundOutcome::Made, &[], now).await,
+        "refunds"
+    ));
     assert_eq!(
         store.refund_reserve(&new_refund(404, id, 100), now).await.unwrap(),
         Reserved::NoPayment
@@ -1066,8 +1076,9 @@ pub async fn a_refund_is_resolved_once(store: UnderTest) {
     let good = admitted(&store, &new_refund(1, tx(1), 300_000), now).await;
     let bad = admitted(&store, &new_refund(2, tx(1), 200_000), now).await;
     let later = now.after(MINUTE);
-    let no = failure("refused");
-    for (refund, outcome, reserved) in [(&good, Ok(()), 500_000), (&bad, Err(no.clone()), 300_000)]
+    let no = refused("refused", 0);
+    for (refund, outcome, reserved) in
+        [(&good, RefundOutcome::Made, 500_000), (&bad, no.clone(), 300_000)]
     {
         let id = refund.refund_id;
         let notes = [note("refund_answer")];
@@ -1076,7 +1087,7 @@ pub async fn a_refund_is_resolved_once(store: UnderTest) {
         assert_eq!(store.refund_get(id).await.unwrap().as_ref(), Some(&resolved));
         assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(reserved));
         // The opposite, told later, changes nothing.
-        for outcome in [Ok(()), Err(failure("late"))] {
+        for outcome in [RefundOutcome::Made, refused("late", 0)] {
             let again = store.refund_resolve(id, outcome, &[], later.after(DAY)).await.unwrap();
             assert_eq!(again, resolved);
         }
@@ -1084,7 +1095,7 @@ pub async fn a_refund_is_resolved_once(store: UnderTest) {
         assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(reserved));
     }
     let told = [note("told_again")];
-    store.refund_resolve(good.refund_id, Err(no), &told, later).await.unwrap();
+    store.refund_resolve(good.refund_id, no, &told, later).await.unwrap();
     assert_eq!(
         kinds(&store, tx(1)).await,
         [
@@ -1106,6 +1117,28 @@ pub async fn a_refund_is_resolved_once(store: UnderTest) {
     assert_eq!(lines[3].at, later);
     // What was given back can be refunded.
     admitted(&store, &new_refund(3, tx(1), 700_000), later).await;
+}
+
+/// Who was too slow does not know what the worker after him has sent: his refusal does not count.
+pub async fn a_refund_that_was_taken_over_is_not_refused_by_another(store: UnderTest) {
+    create_paid(&store, &payment(1)).await;
+    let now = start().after(MINUTE);
+    let known = admitted(&store, &new_refund(1, tx(1), 300_000), now).await;
+    let due = known.next_check_at.expect("an open refund is looked after");
+    let taken = store.refund_claim_due(due, 1).await.unwrap().remove(0);
+    for outcome in [refused("slow", known.checks), refused("slow", taken.checks + 1)] {
+        let kept = store.refund_resolve(rf(1), outcome, &[note("slow")], due).await.unwrap();
+        assert_eq!(kept, taken);
+        assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(300_000));
+    }
+    let done = store.refund_resolve(rf(1), refused("no", taken.checks), &[], due).await.unwrap();
+    assert!(matches!(done.state, RefundState::Failed(_)));
+    assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::ZERO);
+    // A success counts whoever brings it.
+    let known = admitted(&store, &new_refund(2, tx(1), 300_000), now).await;
+    store.refund_claim_due(known.next_check_at.unwrap(), 1).await.unwrap();
+    let done = store.refund_resolve(rf(2), RefundOutcome::Made, &[], due).await.unwrap();
+    assert_eq!(done.state, RefundState::Succeeded);
 }
 
 /// 64 at once, of which a third fits: exactly as many are admitted.
@@ -1135,7 +1168,7 @@ pub async fn refunds_that_race_never_exceed_the_payment(store: UnderTest) {
     assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(999_600));
     assert_eq!(race(101, 500).await.len(), 0);
     for refund_id in &won[..10] {
-        store.refund_resolve(*refund_id, Err(failure("no")), &[], now).await.unwrap();
+        store.refund_resolve(*refund_id, refused("no", 0), &[], now).await.unwrap();
     }
     assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(523_600));
     assert_eq!(race(201, 47_600).await.len(), 10);
@@ -1205,8 +1238,8 @@ pub async fn due_refunds_are_claimed_oldest_first(store: UnderTest) {
     assert_eq!(claim(overdue, 2).await, [2, 3]);
     assert_eq!(claim(overdue, 10).await, [1]);
     assert_eq!(claim(overdue, 10).await, [0; 0]);
-    store.refund_resolve(rf(1), Ok(()), &[], overdue).await.unwrap();
-    store.refund_resolve(rf(3), Err(failure("no")), &[], overdue).await.unwrap();
+    store.refund_resolve(rf(1), RefundOutcome::Made, &[], overdue).await.unwrap();
+    store.refund_resolve(rf(3), refused("no", 1), &[], overdue).await.unwrap();
     assert_eq!(claim(overdue.after(31 * DAY), 10).await, [2]);
 }
 
@@ -1224,7 +1257,8 @@ pub async fn calls_refused_early_are_recorded_as_failed_refunds(store: UnderTest
         let expected = Refund { resolved_at, ..refund.clone() };
         assert_eq!(store.refund_get(refund.refund_id).await.unwrap(), Some(expected));
         assert!(is_conflict(&store.refund_record_refused(refund, now).await));
-        let told = store.refund_resolve(refund.refund_id, Ok(()), &[], now).await.unwrap();
+        let told =
+            store.refund_resolve(refund.refund_id, RefundOutcome::Made, &[], now).await.unwrap();
         assert!(matches!(told.state, RefundState::Failed(_)));
     }
     // What another contract asked for about a payment is not part of its story.
@@ -1251,7 +1285,9 @@ pub async fn totals_count_every_row(store: UnderTest) {
     }
     create(&store, &payment(7)).await;
     let now = start().after(MINUTE);
-    for (number, outcome) in [(1, Some(Ok(()))), (2, Some(Err(failure("no")))), (3, None)] {
+    for (number, outcome) in
+        [(1, Some(RefundOutcome::Made)), (2, Some(refused("no", 0))), (3, None)]
+    {
         admitted(&store, &new_refund(number, tx(1), 100_000), now).await;
         if let Some(outcome) = outcome {
             store.refund_resolve(rf(number), outcome, &[], now).await.unwrap();

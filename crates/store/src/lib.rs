@@ -10,8 +10,8 @@
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Sen;
-use gopay_core::payment::{Event, Failure, Payment, PaymentState, Verdict};
-use gopay_core::refund::{Refund, RefundRejection, RefundTerms};
+use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRejection, RefundTerms};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -316,13 +316,13 @@ pub trait Store: Send + Sync {
     ) -> Result<Reserved, StoreError>;
 
     /// Stores a refund's clear outcome by [`Refund::resolve`]; a failure gives its reservation
-    /// back. Returns the refund afterwards; a refund that was resolved before stays as it was.
-    /// Writes a `refund` record to the payment's trail if it was not, and the notes always.
+    /// back. Returns the refund afterwards; one that was resolved before, or taken over since by
+    /// another worker that may have sent it too, stays as it was. Writes a `refund` record to the payment's trail if it was not, and the notes always.
     /// [`StoreError::Missing`] if there is no such refund.
     async fn refund_resolve(
         &self,
         refund_id: RefundId,
-        outcome: Result<(), Failure>,
+        outcome: RefundOutcome,
         notes: &[Note],
         now: Timestamp,
     ) -> Result<Refund, StoreError>;

@@ -12,12 +12,18 @@ use validator::{ValidateEmail as _, ValidateUrl as _};
 use crate::rejection::Rule;
 use crate::text::chars;
 
-/// Length in characters. A value of `max` bytes or fewer cannot have more characters.
+/// Length in characters, of one to four bytes each.
+#[inline]
 pub fn length(value: &str, min: u32, max: u32) -> Result<(), Rule> {
     let bytes = u32::try_from(value.len()).unwrap_or(u32::MAX);
-    if value.is_ascii() && (min..=max).contains(&bytes) {
+    // Long enough by the least that the bytes can be, and not too long by the most.
+    if bytes <= max && (min <= 1 && bytes >= min || bytes / 4 >= min) {
         return Ok(());
     }
+    counted(value, min, max)
+}
+
+fn counted(value: &str, min: u32, max: u32) -> Result<(), Rule> {
     let got = chars(value);
     if got > max {
         Err(Rule::TooLong { max, got })
@@ -35,27 +41,108 @@ pub fn one_line(value: &str) -> Result<(), Rule> {
     if broken { Err(Rule::LineBreak) } else { Ok(()) }
 }
 
+/// What a byte may be part of.
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+/// Letters, digits and the hyphen: a label of a host.
+const LABEL: u8 = 4;
+/// What a plain name before the `@` of an e-mail is made of.
+const LOCAL: u8 = 8;
+/// Letters, digits and `.,-_`.
+const REFERENCE: u8 = 16;
+/// Letters, digits, `-` and space.
+const POSTAL: u8 = 32;
+/// Space to tilde.
+const PRINTABLE: u8 = 64;
+/// What clients read alike in a URL: no blanks, no controls, no backslash.
+const CLEAN: u8 = 128;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let mut class = 0;
+        if byte.is_ascii_alphabetic() {
+            class |= LETTER | LABEL | LOCAL | REFERENCE | POSTAL;
+        }
+        if byte.is_ascii_digit() {
+            class |= DIGIT | LABEL | LOCAL | REFERENCE | POSTAL;
+        }
+        if byte == b'-' {
+            class |= LABEL | LOCAL | REFERENCE | POSTAL;
+        }
+        if matches!(byte, b'.' | b'_') {
+            class |= LOCAL | REFERENCE;
+        }
+        if byte == b'+' {
+            class |= LOCAL;
+        }
+        if byte == b',' {
+            class |= REFERENCE;
+        }
+        if byte == b' ' {
+            class |= POSTAL;
+        }
+        if matches!(byte, b' '..=b'~') {
+            class |= PRINTABLE;
+        }
+        if byte > b' ' && byte != 0x7f && byte != b'\\' {
+            class |= CLEAN;
+        }
+        #[expect(clippy::as_conversions, reason = "a byte as the place of its class")]
+        {
+            classes[byte as usize] = class;
+        }
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+/// Whether every byte is of the class. Looks at all of them: there are seldom many, and nearly
+/// always all are good.
+#[inline]
+fn all(bytes: &[u8], wanted: u8) -> bool {
+    bytes.iter().fold(wanted, |classes, byte| classes & class(*byte)) == wanted
+}
+
+/// The same as `all(bytes, CLEAN)`, for longer texts: eight bytes at a time while they are ASCII.
+#[inline]
+fn all_clean(bytes: &[u8]) -> bool {
+    const EVERY: u64 = u64::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let zero = |word: u64| word.wrapping_sub(EVERY) & !word;
+    let found = words.iter().fold(0, |found, word| {
+        let word = u64::from_le_bytes(*word);
+        let blank = word.wrapping_sub(EVERY * 0x21) & !word;
+        found | word | blank | zero(word ^ (EVERY * 0x7f)) | zero(word ^ (EVERY * 0x5c))
+    });
+    if found & (EVERY * 0x80) == 0 { all(rest, CLEAN) } else { all(bytes, CLEAN) }
+}
+
 /// References, `[a-zA-Z0-9.,-_]{1,40}`, read as letters, digits and the four marks `.`, `,`, `-`,
 /// `_` (not as a range from `,` to `_`).
 pub fn reference(value: &str) -> Result<(), Rule> {
     length(value, 1, 40)?;
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b',' | b'-' | b'_');
-    if value.bytes().all(good) { Ok(()) } else { Err(Rule::ReferenceForm) }
+    if all(value.as_bytes(), REFERENCE) { Ok(()) } else { Err(Rule::ReferenceForm) }
 }
 
 /// Printable ASCII of at most `max` characters.
 pub fn ascii(value: &str, max: u32) -> Result<(), Rule> {
     length(value, 1, max)?;
-    let good = |byte: u8| matches!(byte, b' '..=b'~');
-    if value.bytes().all(good) { Ok(()) } else { Err(Rule::NotAscii) }
+    if all(value.as_bytes(), PRINTABLE) { Ok(()) } else { Err(Rule::NotAscii) }
 }
 
 /// Letters, digits, `-` and space.
 pub fn postal_code(value: &str) -> Result<(), Rule> {
-    static FORM: LazyLock<Regex> = LazyLock::new(|| compiled("^[A-Za-z0-9 -]*$"));
     length(value, 0, 255)?;
-    let plain = value.bytes().all(|byte| byte.is_ascii_digit());
-    if plain || FORM.is_match(value) { Ok(()) } else { Err(Rule::PostalCodeForm) }
+    if all(value.as_bytes(), POSTAL) { Ok(()) } else { Err(Rule::PostalCodeForm) }
 }
 
 /// `+`, country code, number: 5 to 15 digits (E.164), with spaces, dots, dashes and brackets
@@ -70,70 +157,118 @@ pub fn phone(value: &str) -> Result<(), Rule> {
     }
 }
 
+/// Digits, with at most one space or dash between two of them.
 fn plain_phone(value: &str) -> bool {
-    let digits = value.strip_prefix('+').unwrap_or_default().as_bytes();
-    (5..=15).contains(&digits.len())
-        && !digits.starts_with(b"0")
-        && digits.iter().all(u8::is_ascii_digit)
+    let [b'+', b'1'..=b'9', rest @ ..] = value.as_bytes() else { return false };
+    let mut digits = 1;
+    let mut after_digit = true;
+    for byte in rest {
+        let digit = byte.is_ascii_digit();
+        if !digit && !(after_digit && matches!(byte, b' ' | b'-')) {
+            return false;
+        }
+        digits += u32::from(digit);
+        after_digit = digit;
+    }
+    after_digit && (5..=15).contains(&digits)
 }
 
 /// An e-mail address as HTML and `validator` understand RFC 5322, at most 255 characters.
 pub fn email(value: &str) -> Result<(), Rule> {
     length(value, 1, 255)?;
-    if plain_email(value) || value.validate_email() { Ok(()) } else { Err(Rule::EmailForm) }
+    if plain_email(value.as_bytes()) || value.validate_email() {
+        Ok(())
+    } else {
+        Err(Rule::EmailForm)
+    }
 }
 
-fn plain_email(value: &str) -> bool {
-    let Some((local, domain)) = value.split_once('@') else { return false };
-    let local_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+');
-    (1..=64).contains(&local.len()) && local.bytes().all(local_byte) && plain_host(domain)
+fn plain_email(value: &[u8]) -> bool {
+    let local = value.iter().take_while(|byte| class(**byte) & LOCAL != 0).count();
+    let Some((local, [b'@', domain @ ..])) = value.split_at_checked(local) else { return false };
+    (1..=64).contains(&local.len()) && plain_host(domain) == Some(domain.len())
 }
 
-/// A dotted name whose last label is letters only.
-fn plain_host(host: &str) -> bool {
-    let Some((_, last)) = host.rsplit_once('.') else { return false };
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            // Punycode has rules of its own; the authority knows them.
-            && !label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
-    };
-    host.len() <= 253
-        && last.len() >= 2
-        && last.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && host.split('.').all(label)
+/// How long the dotted name is that the text begins with, if it is one of the plain kind: labels
+/// of letters, digits and hyphens, none of them punycode, the last of letters only.
+///
+/// Punycode has rules of its own, and so has a name that might be an IPv4 address; the authority
+/// knows them.
+#[inline]
+fn plain_host(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut labels = 0;
+    loop {
+        let rest = text.get(at..)?;
+        let mut classes = LABEL | LETTER;
+        let mut length = 0;
+        for byte in rest {
+            let class = class(*byte);
+            if class & LABEL == 0 {
+                break;
+            }
+            classes &= class;
+            length += 1;
+        }
+        let label = rest.get(..length)?;
+        let hyphens = label.first() == Some(&b'-') || label.last() == Some(&b'-');
+        if !(1..=63).contains(&length) || hyphens || label.get(2..4) == Some(b"--") {
+            return None;
+        }
+        at += length;
+        labels += 1;
+        if text.get(at) != Some(&b'.') {
+            let last = classes & LETTER != 0 && length >= 2;
+            return (last && labels >= 2 && at <= 253).then_some(at);
+        }
+        at += 1;
+    }
 }
 
 /// An absolute `http` or `https` address of at most 255 characters, without credentials.
 pub fn web_url(value: &str) -> Result<(), Rule> {
     length(value, 1, 255)?;
-    if plain_url(value) || strict_web_url(value) { Ok(()) } else { Err(Rule::WebUrlForm) }
+    if plain_url(value.as_bytes()) || strict_web_url(value) {
+        Ok(())
+    } else {
+        Err(Rule::WebUrlForm)
+    }
 }
 
-fn plain_url(value: &str) -> bool {
-    let Some(rest) = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"))
-    else {
+/// A plain host leaves nothing in which the rest could be wrong, once it is clean.
+fn plain_url(value: &[u8]) -> bool {
+    let after_scheme = match value {
+        [b'h', b't', b't', b'p', b's', b':', b'/', b'/', rest @ ..]
+        | [b'h', b't', b't', b'p', b':', b'/', b'/', rest @ ..] => rest,
+        _ => return false,
+    };
+    let rest = plain_host(after_scheme).and_then(|length| after_scheme.get(length..));
+    rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all_clean(rest))
+}
+
+/// An app's own scheme in lower case, without meaning to a browser, and nothing behind it that
+/// could be wrong: no port, no brackets, no escapes.
+fn plain_app_url(value: &[u8]) -> bool {
+    let scheme = value.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+    let Some((scheme, [b':', b'/', b'/', rest @ ..])) = value.split_at_checked(scheme) else {
         return false;
     };
-    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let path_byte = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'/' | b'?' | b'=' | b'&' | b'-' | b'_' | b'.' | b'~' | b'#')
-    };
-    plain_host(host) && path.bytes().all(path_byte)
+    let mark =
+        |byte: u8| matches!(byte, b'/' | b'?' | b'=' | b'&' | b'-' | b'_' | b'.' | b'~' | b'#');
+    let meant = std::str::from_utf8(scheme).is_ok_and(|scheme| {
+        !crate::text::is_harmful_scheme(scheme)
+            && !matches!(scheme, "" | "http" | "https" | "ftp" | "ws" | "wss")
+    });
+    meant && rest.iter().all(|byte| class(*byte) & LABEL != 0 || mark(*byte))
 }
 
 fn strict_web_url(value: &str) -> bool {
-    let clean = |byte: u8| byte > b' ' && byte != 0x7f && byte != b'\\';
     // The parser forgives missing and surplus slashes; browsers and clients may not.
     let after_scheme = scheme(value)
         .filter(|scheme| matches!(scheme.as_str(), "http" | "https"))
         .and_then(|scheme| value.get(scheme.len() + "://".len()..))
         .unwrap_or_default();
-    value.bytes().all(clean)
+    all(value.as_bytes(), CLEAN)
         && !after_scheme.is_empty()
         && !after_scheme.starts_with('/')
         && !after_scheme.split(['/', '?', '#']).next().unwrap_or_default().contains('@')
@@ -154,18 +289,17 @@ pub fn app_url(value: &str) -> Result<(), Rule> {
     if value.len() > BYTES_MAX {
         return Err(Rule::TooLong { max: CHARS_MAX / 2, got: chars(value) });
     }
-    if plain_url(value) {
+    if plain_url(value.as_bytes()) || plain_app_url(value.as_bytes()) {
         // Only its query is left to look at.
         return no_result(value);
     }
-    let clean = |byte: u8| byte > b' ' && byte != 0x7f && byte != b'\\';
     let scheme = scheme(value).unwrap_or_default();
     let harmless = !scheme.is_empty() && !crate::text::is_harmful_scheme(&scheme);
     let parsed = || match scheme.as_str() {
         "http" | "https" => strict_web_url(value),
         _ => value.validate_url(),
     };
-    if !value.bytes().all(clean) || !harmless || !parsed() {
+    if !all(value.as_bytes(), CLEAN) || !harmless || !parsed() {
         return Err(Rule::AppUrlForm);
     }
     no_result(value)
@@ -181,10 +315,19 @@ fn scheme(value: &str) -> Option<String> {
 }
 
 fn no_result(value: &str) -> Result<(), Rule> {
-    let before_fragment = value.split('#').next().unwrap_or_default();
-    let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    if pairs.any(|(name, _)| name == "result") { Err(Rule::UrlHasResult) } else { Ok(()) }
+    let bytes = value.as_bytes();
+    let Some(mark) = bytes.iter().position(|byte| *byte == b'?') else { return Ok(()) };
+    let end = bytes.iter().position(|byte| *byte == b'#').unwrap_or(bytes.len());
+    // A question mark in the fragment begins no query.
+    let Some(query) = bytes.get(mark + 1..end) else { return Ok(()) };
+    let named = if query.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        url::form_urlencoded::parse(query).any(|(name, _)| name == "result")
+    } else {
+        query.split(|byte| *byte == b'&').any(|pair| {
+            pair.strip_prefix(b"result").is_some_and(|rest| matches!(rest, [] | [b'=', ..]))
+        })
+    };
+    if named { Err(Rule::UrlHasResult) } else { Ok(()) }
 }
 
 /// An assigned ISO 3166-1 alpha-2 code, upper case.
@@ -195,7 +338,7 @@ pub fn country(value: &str) -> Result<(), Rule> {
 /// Digits without sign or leading zero, as sen. Its size is another rule's business: what does
 /// not fit 64 bits is far above every limit.
 pub fn amount(value: &str) -> Result<u64, Rule> {
-    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = !value.is_empty() && all(value.as_bytes(), DIGIT);
     if !digits || (value.len() > 1 && value.starts_with('0')) {
         return Err(Rule::AmountForm);
     }
@@ -341,24 +484,84 @@ mod tests {
         assert!(country("IDN").is_err());
     }
 
+    /// What [`plain_phone`] need not know.
+    fn is_phone(value: &str) -> bool {
+        Regex::new(r"^\+[1-9](?:[ ().-]{0,3}[0-9]){4,14}$").unwrap().is_match(value)
+    }
+
+    #[test]
+    fn bytes_have_the_classes_of_their_patterns() {
+        for (class, pattern) in [
+            (LETTER, "[A-Za-z]"),
+            (DIGIT, "[0-9]"),
+            (LABEL, "[A-Za-z0-9-]"),
+            (LOCAL, "[A-Za-z0-9._+-]"),
+            (REFERENCE, "[A-Za-z0-9.,_-]"),
+            (POSTAL, "[A-Za-z0-9 -]"),
+            (PRINTABLE, "[ -~]"),
+            (CLEAN, r"[^\x00-\x20\x7f\\]"),
+        ] {
+            let form = Regex::new(&format!("^{pattern}$")).unwrap();
+            for byte in 0..=0x7f_u8 {
+                let text = char::from(byte).to_string();
+                assert_eq!(all(&[byte], class), form.is_match(&text), "{pattern} {byte}");
+            }
+            let beyond = form.is_match("\u{e9}");
+            assert!((0x80..=0xff).all(|byte| all(&[byte], class) == beyond));
+        }
+    }
+
     proptest::proptest! {
         /// The byte loops accept nothing that the authorities refuse.
         #[test]
         fn fast_paths_are_within_the_authorities(
             email in "[a-zA-Z0-9._+-]{1,66}@[a-zA-Z0-9.-]{1,20}\\.[a-z]{1,3}",
-            link in "https?://[a-z0-9.-]{1,20}(\\.[a-z]{2,3})?[/?#a-z0-9=&.%~-]{0,20}",
-            number in "\\+[0-9]{0,17}",
+            host in "(xn--)?[a-zA-Z0-9-]{0,64}(\\.(xn--)?[a-z0-9-]{0,4}){0,3}\\.[a-z0-9]{0,3}",
+            path in "([/?#][\\PC]{0,20})?",
+            app in "[a-z]{0,11}://[a-z0-9.&=~_-]{0,12}[/?#a-z0-9=&.~_-]{0,20}",
+            number in "\\+[0-9]{1,2}([0-9]|[ -][0-9]|[ (.)-]){0,15}",
         ) {
-            if plain_email(&email) {
+            if plain_email(email.as_bytes()) {
                 proptest::prop_assert!(email.validate_email(), "{}", email);
             }
-            if plain_url(&link) {
+            let email = format!("a@{host}");
+            if plain_email(email.as_bytes()) {
+                proptest::prop_assert!(email.validate_email(), "{}", email);
+            }
+            let link = format!("https://{host}{path}");
+            if plain_url(link.as_bytes()) {
                 proptest::prop_assert!(strict_web_url(&link), "{}", link);
             }
-            if plain_phone(&number) {
-                let form = Regex::new(r"^\+[1-9](?:[ ().-]{0,3}[0-9]){4,14}$").unwrap();
-                proptest::prop_assert!(form.is_match(&number), "{}", number);
+            for app in [&app, &app.replacen(':', "", 1), &link.replace("https", "wss")] {
+                if plain_app_url(app.as_bytes()) {
+                    proptest::prop_assert!(app.validate_url(), "{}", app);
+                }
             }
+            if plain_phone(&number) {
+                proptest::prop_assert!(is_phone(&number), "{}", number);
+            }
+        }
+
+        #[test]
+        fn clean_is_clean_in_words_too(text in "[ -~\u{7f}\u{e9}\n]{0,24}|[!-\\[\\]-~]{0,40}[ -\u{80}]?[!-\\[]{0,9}") {
+            proptest::prop_assert_eq!(all_clean(text.as_bytes()), all(text.as_bytes(), CLEAN));
+        }
+
+        /// Without escapes the query is read as the form reader reads it.
+        #[test]
+        fn results_are_found_as_the_form_reader_finds_them(
+            pairs in "((result|results|a|%72esult|)(=(result|b|))?[&?#]){0,4}",
+        ) {
+            let link = format!("https://s.example/{pairs}");
+            let before = link.split('#').next().unwrap();
+            let query = before.split_once('?').map_or("", |(_, query)| query);
+            let named = url::form_urlencoded::parse(query.as_bytes()).any(|pair| pair.0 == "result");
+            proptest::prop_assert_eq!(no_result(&link).is_err(), named, "{}", link);
+        }
+
+        #[test]
+        fn lengths_are_counted_in_characters(value in "\\PC{0,12}", min in 0..6_u32, more in 0..6_u32) {
+            proptest::prop_assert_eq!(length(&value, min, min + more), counted(&value, min, min + more));
         }
     }
 }

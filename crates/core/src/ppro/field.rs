@@ -23,10 +23,9 @@ macro_rules! fields {
             /// The parameter of a decoded name; names are case-sensitive.
             #[must_use]
             pub fn from_name(name: &[u8]) -> Option<Self> {
-                $(if name == $name.as_bytes() {
-                    return Some(Self::$variant);
-                })+
-                None
+                let mut window = [0; NAME_MAX];
+                window.get_mut(..name.len())?.copy_from_slice(name);
+                Self::from_window(&window, name.len())
             }
 
             /// Whether values must not be shown to anybody: personal data and credentials.
@@ -133,8 +132,23 @@ impl Field {
 
     /// Whether the name starts with `specin.`; such parameters are stored.
     #[must_use]
-    pub fn is_specin(self) -> bool {
-        self.name().starts_with("specin.")
+    pub const fn is_specin(self) -> bool {
+        matches!(self.name().as_bytes(), [b's', b'p', b'e', b'c', b'i', b'n', b'.', ..])
+    }
+
+    /// The length of its name.
+    const fn name_bytes(self) -> u8 {
+        LENGTHS[self.index()]
+    }
+
+    /// The parameter whose name is the first `length` bytes of the window.
+    #[inline]
+    pub(crate) fn from_window(window: &[u8; NAME_MAX], length: usize) -> Option<Self> {
+        let name = Name::of(window, length)?;
+        let place = usize::from(*TABLE.get(name.hash(FACTOR))?);
+        let (known, field) = NAMES.get(place)?;
+        // A name may be longer by U+0000, which the words do not show.
+        (*known == name && usize::from(field.name_bytes()) == length).then_some(*field)
     }
 
     /// Whether the name starts with `transientin.`; such parameters are passed on, never stored.
@@ -142,6 +156,123 @@ impl Field {
     pub fn is_transient(self) -> bool {
         self.name().starts_with("transientin.")
     }
+}
+
+/// No name that we know is longer.
+pub(crate) const NAME_MAX: usize = 32;
+
+/// A name as four words, zero behind its end, so that names are compared without a loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Name([u64; 4]);
+
+impl Name {
+    #[inline]
+    fn of(window: &[u8; NAME_MAX], length: usize) -> Option<Self> {
+        let [mask_0, mask_1, mask_2, mask_3] = MASKS.get(length)?;
+        let [word_0, word_1, word_2, word_3] = words(window);
+        Some(Self([word_0 & mask_0, word_1 & mask_1, word_2 & mask_2, word_3 & mask_3]))
+    }
+
+    /// A place in the table; different for every name that we know.
+    #[inline]
+    const fn hash(self, factor: u64) -> usize {
+        let [word_0, word_1, word_2, word_3] = self.0;
+        // Names differ in one of the first two words or in one of the last two.
+        let mixed = (word_0 ^ word_2).wrapping_add((word_1 ^ word_3).rotate_left(32));
+        narrow(mixed.wrapping_mul(factor) >> (64 - TABLE_BITS))
+    }
+}
+
+const TABLE_BITS: u32 = 8;
+const FREE: u8 = u8::MAX;
+
+/// For each length, which bytes of a window belong to the name.
+const MASKS: [[u64; 4]; NAME_MAX + 1] = {
+    let mut masks = [[0; 4]; NAME_MAX + 1];
+    let mut length = 0;
+    while length <= NAME_MAX {
+        let mut bytes = [0; NAME_MAX];
+        let mut at = 0;
+        while at < length {
+            bytes[at] = 0xff;
+            at += 1;
+        }
+        masks[length] = words(&bytes);
+        length += 1;
+    }
+    masks
+};
+
+#[expect(clippy::as_conversions, reason = "no name is longer than NAME_MAX")]
+const LENGTHS: [u8; Field::COUNT] = {
+    let mut lengths = [0; Field::COUNT];
+    let mut field = 0;
+    while field < Field::COUNT {
+        lengths[field] = Field::ALL[field].name().len() as u8;
+        field += 1;
+    }
+    lengths
+};
+
+const NAMES: [(Name, Field); Field::COUNT] = {
+    let mut names = [(Name([0; 4]), Field::Returnmode); Field::COUNT];
+    let mut field = 0;
+    while field < Field::COUNT {
+        let name = Field::ALL[field].name().as_bytes();
+        let mut bytes = [0; NAME_MAX];
+        let mut at = 0;
+        while at < name.len() {
+            bytes[at] = name[at];
+            at += 1;
+        }
+        names[field] = (Name(words(&bytes)), Field::ALL[field]);
+        field += 1;
+    }
+    names
+};
+
+/// The first factor under which no two names share a place.
+const FACTOR: u64 = {
+    let mut factor = 0x9e37_79b9_7f4a_7c15;
+    while table(factor).is_none() {
+        factor = (factor ^ (factor >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1;
+    }
+    factor
+};
+
+const TABLE: [u8; 1 << TABLE_BITS] = table(FACTOR).expect("the factor was chosen for that");
+
+/// Which field is at which place, unless two are at the same.
+const fn table(factor: u64) -> Option<[u8; 1 << TABLE_BITS]> {
+    let mut table = [FREE; 1 << TABLE_BITS];
+    let mut field = 0;
+    while field < Field::COUNT {
+        let place = NAMES[field].0.hash(factor);
+        if table[place] != FREE {
+            return None;
+        }
+        #[expect(clippy::as_conversions, reason = "there are fewer than 64 fields")]
+        {
+            table[place] = field as u8;
+        }
+        field += 1;
+    }
+    Some(table)
+}
+
+#[expect(clippy::as_conversions, reason = "a hash of eight bits")]
+const fn narrow(hash: u64) -> usize {
+    hash as usize
+}
+
+const fn words(bytes: &[u8; NAME_MAX]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    [
+        u64::from_le_bytes(words[0]),
+        u64::from_le_bytes(words[1]),
+        u64::from_le_bytes(words[2]),
+        u64::from_le_bytes(words[3]),
+    ]
 }
 
 #[cfg(test)]
@@ -154,7 +285,11 @@ mod tests {
             assert_eq!(field.index(), place);
             assert_eq!(Field::from_name(field.name().as_bytes()), Some(*field));
         }
-        assert_eq!(Field::from_name(b"Amount"), None);
+        for other in
+            ["", "Amount", "amoun", "amounts", "amount\0", &"x".repeat(32), &"x".repeat(33)]
+        {
+            assert_eq!(Field::from_name(other.as_bytes()), None, "{other}");
+        }
         assert_eq!(Field::from_name(b"specin.unknown"), None);
     }
 }

@@ -1,49 +1,75 @@
-//! Decoding of `application/x-www-form-urlencoded` bodies, in one pass into a reused buffer.
+//! Decoding of `application/x-www-form-urlencoded` bodies into reused buffers.
+//!
+//! The whole body is decoded in blocks ([`crate::scan`]), which also say where the separators and
+//! the faults are; then each parameter is looked up by its name.
 //!
 //! Source: `docs/psp-guide.md`, "Encoding": `+` and `%20` are spaces, names are case-sensitive, a
 //! repeated name is refused, unknown names are ignored, values are UTF-8 without U+0000.
 
 use std::ops::Range;
 
-use crate::ppro::field::Field;
-use crate::rejection::{Flow, Rejection, Rule, Sink, Subject};
+use crate::ppro::field::{Field, NAME_MAX};
+use crate::ppro::items::Item;
+use crate::rejection::{Rejection, Rule, Subject};
+use crate::scan::{Cursor, MARKS, Path, SLACK, utf8};
 
 /// The most parameters in one call: 40 that we know, 29 `specin.*`, and room for a PSP's own.
 const PARAMETERS_MAX: usize = 200;
 
-/// Buffers that calls reuse, so that decoding allocates nothing once they have grown.
-#[derive(Debug, Default)]
+/// Places are kept in 32 bits; every listener refuses far shorter bodies.
+const BODY_BYTES_MAX: u32 = 1 << 30;
+
+/// Buffers that calls reuse, so that decoding allocates nothing once they have grown. They keep
+/// what the last call held until the next one overwrites it.
+#[derive(Debug)]
 pub struct Scratch {
-    /// Decoded names and values, each ended by a separator.
+    path: Path,
+    /// The decoded body, separators included, and [`SLACK`] bytes or more without meaning.
     text: Vec<u8>,
+    marks: Box<[u32; MARKS]>,
+    /// Where the values of known parameters are in the text; only of those that were sent.
+    slots: [Slot; Field::COUNT],
     /// Parameters that we do not know.
-    others: Vec<Other>,
+    others: Others,
     /// Items of the cart.
-    pub(crate) items: Vec<crate::ppro::items::Item>,
+    items: Vec<Item>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::with_path(Path::best())
+    }
 }
 
 impl Scratch {
-    /// Empty buffers.
+    /// Empty buffers; bodies are read in the fastest way that the processor can.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Empty buffers; bodies are read in the given way, to compare the ways.
+    #[must_use]
+    pub fn with_path(path: Path) -> Self {
+        Self {
+            path,
+            text: Vec::new(),
+            marks: Box::new([0; MARKS]),
+            slots: [Slot::default(); Field::COUNT],
+            others: Others::default(),
+            items: Vec::new(),
+        }
+    }
 }
 
-#[derive(Clone, Debug)]
-struct Other {
-    name: Range<usize>,
-    value: Range<usize>,
-    fault: Option<Fault>,
-}
-
-/// What is wrong with one parameter's encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is wrong with one parameter's encoding. The first is what is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Repeated,
     BadEscape,
-    NotUtf8,
     HasNul,
+    #[default]
+    NotUtf8,
 }
 
 impl Fault {
@@ -57,75 +83,181 @@ impl Fault {
     }
 }
 
+/// A range of the text.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        index(self.start)..index(self.end)
+    }
+}
+
+/// Of a 32-bit place; nothing is lost on the machines that this is for.
+fn index(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// Where the value is in the text; only if `sent`.
-    start: usize,
-    end: usize,
-    sent: bool,
+    value: Span,
+    /// Only if the parameter's bit says that there is one.
+    fault: Fault,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Other {
+    name: Span,
+    value: Span,
     fault: Option<Fault>,
 }
 
-/// A decoded call.
-#[derive(Debug)]
-pub struct Form<'s> {
-    text: &'s str,
-    slots: [Slot; Field::COUNT],
-    others: &'s [Other],
-    fault: Option<Rejection>,
-    specin: u32,
+/// Parameters that we do not know, in order, and a table that finds them by name.
+#[derive(Debug, Default)]
+struct Others {
+    list: Vec<Other>,
+    /// Places in the list, counted from 1, by hash; 0 is free. Never more than half full.
+    places: Vec<u8>,
 }
 
-/// Ends each value in the text, so that the text as a whole is UTF-8 only if each value is: no
-/// character can reach over an ASCII byte.
-const SEPARATOR: u8 = b'&';
+impl Others {
+    const PLACES: usize = 512;
+
+    fn clear(&mut self) {
+        if !self.list.is_empty() {
+            self.list.clear();
+            self.places.fill(0);
+        }
+    }
+
+    /// Adds one, unless there is one of this name: then its place is given.
+    fn add(&mut self, other: Other, text: &[u8]) -> Option<&mut Other> {
+        self.places.resize(Self::PLACES, 0);
+        let name = text.get(other.name.range()).unwrap_or_default();
+        let mut at = hash(name) % Self::PLACES;
+        self.list.push(other);
+        loop {
+            let Some(place) = self.places.get_mut(at) else { return None };
+            let Some(earlier) = usize::from(*place).checked_sub(1) else {
+                *place = u8::try_from(self.list.len()).unwrap_or(0);
+                return None;
+            };
+            let same = |earlier: &Other| text.get(earlier.name.range()) == Some(name);
+            if self.list.get(earlier).is_some_and(same) {
+                return self.list.get_mut(earlier);
+            }
+            at = (at + 1) % Self::PLACES;
+        }
+    }
+}
+
+/// FNV-1a. Whoever makes names collide gains nothing: there are [`PARAMETERS_MAX`] at most.
+fn hash(name: &[u8]) -> usize {
+    let start = 0x811c_9dc5_u32;
+    let mixed =
+        name.iter().fold(start, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    index(mixed ^ (mixed >> 15))
+}
+
+/// A decoded call.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'s> {
+    text: &'s str,
+    /// The text, and behind it what may be read but means nothing.
+    padded: &'s [u8],
+    slots: &'s [Slot; Field::COUNT],
+    /// A bit for each field that was sent, and for each that has a fault.
+    sent: u64,
+    faulty: u64,
+    others: &'s [Other],
+    fault: Option<Rejection>,
+    may_break: bool,
+}
 
 impl<'s> Form<'s> {
     /// Decodes a body. Faults are kept with their parameters and reported when those are read,
     /// so that a call with a broken e-mail can still be authenticated and recorded.
-    pub fn decode(
-        body: &[u8],
-        scratch: &'s mut Scratch,
-    ) -> (Self, &'s mut Vec<crate::ppro::items::Item>) {
-        let Scratch { text, others, items } = scratch;
-        text.clear();
-        others.clear();
+    pub fn decode(body: &[u8], scratch: &'s mut Scratch) -> (Self, &'s mut Vec<Item>) {
+        let Scratch { path, text, marks, slots, others, items } = scratch;
         items.clear();
-        text.reserve(body.len().saturating_add(1));
-        let mut decoder = Decoder {
-            text,
+        others.clear();
+        let mut splitter = Splitter {
+            slots,
             others,
-            slots: [Slot::default(); Field::COUNT],
+            start: 0,
+            equals: None,
+            sent: 0,
+            faulty: 0,
+            found: [None; 2],
+            parameters: 0,
             fault: None,
-            specin: 0,
         };
-        decoder.run(body);
-        let Decoder { text, others, mut slots, mut fault, specin } = decoder;
-        if std::str::from_utf8(text).is_err() {
-            blame_bytes_that_are_not_utf8(text, others, &mut slots, &mut fault);
+        let body = if u32::try_from(body.len()).is_ok_and(|length| length <= BODY_BYTES_MAX) {
+            body
+        } else {
+            let rule = Rule::BodyTooLong { max: BODY_BYTES_MAX };
+            splitter.fault = Some(Rejection { subject: Subject::Body, rule });
+            &[]
+        };
+        let room = body.len().saturating_add(SLACK);
+        if text.len() < room {
+            text.resize(room, 0);
         }
-        // Valid now: either checked above, or every offending byte was replaced.
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        (Self { text, slots, others, fault, specin }, items)
+        let mut cursor = Cursor::default();
+        let mut more = true;
+        while more && !cursor.is_done(body) {
+            let count = cursor.turn(*path, body, text, marks);
+            more = splitter.turn(text, marks.get(..count).unwrap_or_default());
+        }
+        if more {
+            splitter.pair(text, place(cursor.len()));
+        }
+        let Splitter { slots, others, sent, mut faulty, mut fault, .. } = splitter;
+        let length = cursor.len();
+        if utf8(text.get(..length).unwrap_or_default()).is_none() {
+            let text = text.get_mut(..length).unwrap_or_default();
+            faulty |= blame_slots(text, slots, sent, faulty);
+            blame_others(text, &mut others.list, &mut fault);
+            blank_rest(text);
+        }
+        // Valid now: either it was, or every offending byte was replaced.
+        let padded = text.as_slice();
+        let text = padded.get(..length).and_then(utf8).unwrap_or_default();
+        let may_break = cursor.may_break();
+        (Self { text, padded, slots, sent, faulty, others: &others.list, fault, may_break }, items)
     }
 
     /// The value of a parameter, if it was sent without fault; may be empty.
     #[must_use]
+    #[inline]
     pub fn get(&self, field: Field) -> Option<&'s str> {
-        let slot = self.slot(field);
-        if slot.sent && slot.fault.is_none() { self.text.get(slot.start..slot.end) } else { None }
+        if self.sent & !self.faulty & bit(field) == 0 {
+            return None;
+        }
+        self.text.get(self.slots.get(field.index())?.value.range())
     }
 
     /// The value of a parameter if it is not empty.
     #[must_use]
+    #[inline]
     pub fn filled(&self, field: Field) -> Option<&'s str> {
         self.get(field).filter(|value| !value.is_empty())
     }
 
     /// The encoding fault of a parameter, if it has one.
     #[must_use]
+    #[inline]
     pub fn fault(&self, field: Field) -> Option<Rejection> {
-        self.slot(field).fault.map(|fault| Rejection::of(field, fault.rule()))
+        if self.faulty & bit(field) == 0 { None } else { self.fault_of(field) }
+    }
+
+    #[cold]
+    fn fault_of(&self, field: Field) -> Option<Rejection> {
+        let slot = self.slots.get(field.index())?;
+        Some(Rejection::of(field, slot.fault.rule()))
     }
 
     /// A fault of a parameter that we do not know, or of the body as a whole.
@@ -142,191 +274,241 @@ impl<'s> Form<'s> {
 
     /// How many `specin.*` parameters were sent.
     #[must_use]
-    pub const fn specin_count(&self) -> u32 {
-        self.specin
+    pub fn specin_count(&self) -> u32 {
+        let others = self.others.iter().filter(|other| self.is_specin(other)).count();
+        (self.sent & SPECIN).count_ones() + u32::try_from(others).unwrap_or(u32::MAX)
     }
 
     /// The first encoding fault of any parameter, in order of [`Field`], unknown ones last.
     #[must_use]
     pub fn any_fault(&self) -> Option<Rejection> {
+        if self.faulty == 0 {
+            return self.fault;
+        }
         Field::ALL.iter().find_map(|field| self.fault(*field)).or(self.fault)
     }
 
     /// The `specin.*` parameters that we do not know, but for those with a fault; they are stored.
     pub fn other_specin(&self) -> impl Iterator<Item = (&'s str, &'s str)> {
         self.others.iter().filter(|other| other.fault.is_none()).filter_map(|other| {
-            let name = self.text.get(other.name.clone())?;
-            name.starts_with("specin.").then_some((name, self.text.get(other.value.clone())?))
+            let name = self.text.get(other.name.range())?;
+            name.starts_with("specin.").then_some((name, self.text.get(other.value.range())?))
         })
     }
 
-    /// Reports a parameter's encoding fault, else gives its value.
-    pub(crate) fn read(&self, field: Field, sink: &mut impl Sink) -> Result<Option<&'s str>, Flow> {
-        match self.fault(field) {
-            Some(rejection) => Err(sink.reject(rejection)),
-            None => Ok(self.get(field)),
-        }
+    /// Whether any of the parameters was sent, with or without a fault.
+    #[inline]
+    pub(crate) fn has_any(&self, fields: &[Field]) -> bool {
+        self.sent & fields.iter().fold(0, |bits, field| bits | bit(*field)) != 0
     }
 
-    fn slot(&self, field: Field) -> Slot {
-        self.slots.get(field.index()).copied().unwrap_or_default()
+    /// Whether a parameter has an encoding fault.
+    #[inline]
+    pub(crate) const fn is_faulty(&self, field: Field) -> bool {
+        self.faulty & bit(field) != 0
+    }
+
+    /// The whole text and [`SLACK`] bytes or more, which may be read but mean nothing.
+    pub(crate) const fn padded(&self) -> &'s [u8] {
+        self.padded
+    }
+
+    /// Where in [`Self::padded`] the value of a parameter begins.
+    pub(crate) fn start(&self, field: Field) -> usize {
+        self.slots.get(field.index()).map_or(usize::MAX, |slot| index(slot.value.start))
+    }
+
+    /// Whether any value may hold a line break; false only if none does.
+    pub(crate) const fn may_break(&self) -> bool {
+        self.may_break
+    }
+
+    fn is_specin(&self, other: &Other) -> bool {
+        self.text.get(other.name.range()).is_some_and(|name| name.starts_with("specin."))
     }
 }
 
-struct Decoder<'a> {
-    text: &'a mut Vec<u8>,
-    others: &'a mut Vec<Other>,
-    slots: [Slot; Field::COUNT],
+/// The fields whose names start with `specin.`.
+const SPECIN: u64 = {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < Field::COUNT {
+        if Field::ALL[at].is_specin() {
+            bits |= 1 << at;
+        }
+        at += 1;
+    }
+    bits
+};
+
+#[expect(clippy::as_conversions, reason = "a fieldless repr(u8) enum has no other conversion")]
+#[inline]
+const fn bit(field: Field) -> u64 {
+    const { assert!(Field::COUNT <= 64) };
+    1 << (field as u8)
+}
+
+/// Bodies are bounded, so that it fits.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// Makes parameters of the decoded text and its marks.
+struct Splitter<'s> {
+    slots: &'s mut [Slot; Field::COUNT],
+    others: &'s mut Others,
+    /// Where the parameter begins.
+    start: u32,
+    /// Where its name ends, if that was seen.
+    equals: Option<u32>,
+    /// The faults of its name and of its value.
+    found: [Option<Fault>; 2],
+    parameters: usize,
+    sent: u64,
+    faulty: u64,
     fault: Option<Rejection>,
-    specin: u32,
 }
 
-impl Decoder<'_> {
-    fn run(&mut self, body: &[u8]) {
-        let mut parameters = 0_usize;
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            parameters += 1;
-            if parameters > PARAMETERS_MAX {
-                let max = u32::try_from(PARAMETERS_MAX).unwrap_or(u32::MAX);
-                let rule = Rule::TooManyParameters { max };
-                self.fault = Some(Rejection { subject: Subject::Body, rule });
-                return;
+impl Splitter<'_> {
+    /// Takes the marks of one turn; whether to go on.
+    #[inline]
+    fn turn(&mut self, text: &[u8], marks: &[u32]) -> bool {
+        for mark in marks {
+            match text.get(index(*mark)) {
+                Some(b'&') => {
+                    self.pair(text, *mark);
+                    if self.parameters > PARAMETERS_MAX {
+                        return false;
+                    }
+                    self.start = mark + 1;
+                    self.equals = None;
+                }
+                Some(b'=') => {
+                    self.equals.get_or_insert(*mark);
+                }
+                Some(0) => self.found(Fault::HasNul),
+                _ => self.found(Fault::BadEscape),
             }
-            let split = pair.iter().position(|byte| *byte == b'=');
-            let (name, value) = match split.and_then(|at| pair.split_at_checked(at)) {
-                Some((name, rest)) => (name, rest.get(1..).unwrap_or_default()),
-                None => (pair, &[][..]),
-            };
-            self.pair(name, value);
         }
+        true
     }
 
-    fn pair(&mut self, name: &[u8], value: &[u8]) {
-        if let Some(field) = Field::from_name(name) {
-            return self.known(field, value);
-        }
-        let start = self.text.len();
-        let name_fault = self.decode(name);
-        let name = start..self.text.len();
-        let known = self.text.get(name.clone()).and_then(Field::from_name);
-        match known {
-            Some(field) => {
-                self.text.truncate(start);
-                self.known(field, value);
-            }
-            None => self.other(name, name_fault, value),
-        }
+    #[cold]
+    fn found(&mut self, fault: Fault) {
+        let [name, value] = &mut self.found;
+        let found = if self.equals.is_none() { name } else { value };
+        // Of two faults the one that is declared first counts.
+        *found = Some(found.map_or(fault, |earlier| earlier.min(fault)));
     }
 
-    fn known(&mut self, field: Field, value: &[u8]) {
-        let start = self.text.len();
-        let fault = self.decode(value);
-        let end = self.text.len();
-        self.text.push(SEPARATOR);
-        let Some(slot) = self.slots.get_mut(field.index()) else { return };
-        if slot.sent {
-            slot.fault = Some(Fault::Repeated);
+    /// Takes one parameter that ends at `end`.
+    #[inline]
+    fn pair(&mut self, text: &[u8], end: u32) {
+        if end == self.start {
             return;
         }
-        *slot = Slot { start, end, sent: true, fault };
-        self.specin += u32::from(field.is_specin());
+        self.parameters += 1;
+        if self.parameters > PARAMETERS_MAX {
+            let max = u32::try_from(PARAMETERS_MAX).unwrap_or(u32::MAX);
+            let rule = Rule::TooManyParameters { max };
+            self.fault = Some(Rejection { subject: Subject::Body, rule });
+            return;
+        }
+        let name = Span { start: self.start, end: self.equals.unwrap_or(end) };
+        let value = Span { start: self.equals.map_or(end, |equals| equals + 1), end };
+        let from = index(name.start);
+        let window = text.get(from..).and_then(|rest| rest.first_chunk::<NAME_MAX>());
+        let length = index(name.end - name.start);
+        match window.and_then(|window| Field::from_window(window, length)) {
+            Some(field) => self.known(field, value),
+            None => self.other(text, name, value),
+        }
     }
 
-    fn other(&mut self, name: Range<usize>, name_fault: Option<Fault>, value: &[u8]) {
-        self.text.push(SEPARATOR);
-        let start = self.text.len();
-        let fault = self.decode(value);
-        let value = start..self.text.len();
-        self.text.push(SEPARATOR);
-        let bytes = self.text.get(name.clone()).unwrap_or_default();
-        self.specin += u32::from(bytes.starts_with(b"specin."));
-        let same =
-            |other: &&mut Other| self.text.get(other.name.clone()).unwrap_or_default() == bytes;
-        let repeated = match self.others.iter_mut().find(same) {
+    #[inline]
+    fn known(&mut self, field: Field, value: Span) {
+        let [_, fault] = std::mem::take(&mut self.found);
+        let Some(slot) = self.slots.get_mut(field.index()) else { return };
+        if self.sent & bit(field) != 0 {
+            slot.fault = Fault::Repeated;
+            self.faulty |= bit(field);
+            return;
+        }
+        self.sent |= bit(field);
+        slot.value = value;
+        if let Some(fault) = fault {
+            slot.fault = fault;
+            self.faulty |= bit(field);
+        }
+    }
+
+    #[cold]
+    fn other(&mut self, text: &[u8], name: Span, value: Span) {
+        let [name_fault, value_fault] = std::mem::take(&mut self.found);
+        let place = u32::try_from(self.others.list.len()).unwrap_or(u32::MAX);
+        let own = name_fault.or(value_fault);
+        let repeated = match self.others.add(Other { name, value, fault: own }, text) {
             Some(earlier) => {
                 earlier.fault.get_or_insert(Fault::Repeated);
                 Some(Fault::Repeated)
             }
             None => None,
         };
-        let fault = name_fault.or(fault).or(repeated);
-        if let Some(fault) = fault {
-            let place = u32::try_from(self.others.len()).unwrap_or(u32::MAX);
+        if let Some(fault) = own.or(repeated) {
+            if let Some(other) = self.others.list.last_mut() {
+                other.fault = Some(fault);
+            }
             let rejection = Rejection { subject: Subject::Other(place), rule: fault.rule() };
             self.fault.get_or_insert(rejection);
         }
-        self.others.push(Other { name, value, fault });
     }
+}
 
-    /// Appends the decoded bytes; a broken escape is kept as it is.
-    fn decode(&mut self, raw: &[u8]) -> Option<Fault> {
-        let start = self.text.len();
-        let mut fault = None;
-        let mut rest = raw;
-        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'%' | b'+')) {
-            let (clean, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-            self.text.extend_from_slice(clean);
-            let (byte, length) = match escape {
-                [b'+', ..] => (b' ', 1),
-                [_, high, low, ..] => match (hex(*high), hex(*low)) {
-                    (Some(high), Some(low)) => ((high << 4) | low, 3),
-                    _ => (b'%', 1),
-                },
-                _ => (b'%', 1),
-            };
-            if byte == b'%' && length == 1 {
-                fault = Some(Fault::BadEscape);
+/// The slow path: finds the parameters that are not UTF-8 and overwrites their bad bytes; gives
+/// their bits.
+#[cold]
+fn blame_slots(text: &mut [u8], slots: &mut [Slot; Field::COUNT], sent: u64, faulty: u64) -> u64 {
+    let mut blamed = 0;
+    for (field, slot) in Field::ALL.iter().zip(slots).filter(|(field, _)| sent & bit(**field) != 0)
+    {
+        if blank_if_not_utf8(text, slot.value) {
+            blamed |= bit(*field);
+            if faulty & bit(*field) == 0 {
+                slot.fault = Fault::NotUtf8;
             }
-            self.text.push(byte);
-            rest = escape.get(length..).unwrap_or_default();
-        }
-        self.text.extend_from_slice(rest);
-        let decoded = self.text.get(start..).unwrap_or_default();
-        fault.or_else(|| decoded.contains(&0).then_some(Fault::HasNul))
-    }
-}
-
-const fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
-/// The slow path: finds the parameters that are not UTF-8 and overwrites their bad bytes.
-fn blame_bytes_that_are_not_utf8(
-    text: &mut [u8],
-    others: &mut [Other],
-    slots: &mut [Slot],
-    fault: &mut Option<Rejection>,
-) {
-    for slot in slots.iter_mut().filter(|slot| slot.sent) {
-        if blank_if_not_utf8(text, slot.start..slot.end) {
-            slot.fault.get_or_insert(Fault::NotUtf8);
         }
     }
-    for (place, other) in others.iter_mut().enumerate() {
-        let name = blank_if_not_utf8(text, other.name.clone());
-        let value = blank_if_not_utf8(text, other.value.clone());
+    blamed
+}
+
+#[cold]
+fn blame_others(text: &mut [u8], others: &mut [Other], fault: &mut Option<Rejection>) {
+    for (place, other) in (0..).zip(others) {
+        let name = blank_if_not_utf8(text, other.name);
+        let value = blank_if_not_utf8(text, other.value);
         if name || value {
             other.fault.get_or_insert(Fault::NotUtf8);
-            let place = u32::try_from(place).unwrap_or(u32::MAX);
             fault.get_or_insert(Rejection { subject: Subject::Other(place), rule: Rule::NotUtf8 });
         }
     }
-    // What is still not UTF-8 belongs to the second of two equal names, which nobody reads.
-    while let Err(error) = std::str::from_utf8(text) {
+}
+
+/// What is still not UTF-8 belongs to the second of two equal names, or to what comes after too
+/// many, which nobody reads.
+#[cold]
+fn blank_rest(text: &mut [u8]) {
+    let mut rest = text;
+    while let Err(error) = std::str::from_utf8(rest) {
         let from = error.valid_up_to();
         let length = error.error_len().unwrap_or(usize::MAX);
-        let end = from.saturating_add(length).min(text.len());
-        text.get_mut(from..end).unwrap_or_default().fill(b'?');
+        let end = from.saturating_add(length).min(rest.len());
+        rest.get_mut(from..end).unwrap_or_default().fill(b'?');
+        rest = rest.get_mut(end..).unwrap_or_default();
     }
 }
 
-fn blank_if_not_utf8(text: &mut [u8], range: Range<usize>) -> bool {
-    let value = text.get_mut(range).unwrap_or_default();
+fn blank_if_not_utf8(text: &mut [u8], span: Span) -> bool {
+    let value = text.get_mut(span.range()).unwrap_or_default();
     let bad = std::str::from_utf8(value).is_err();
     if bad {
         value.fill(b'?');

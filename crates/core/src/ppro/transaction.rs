@@ -103,6 +103,11 @@ pub struct Order<'f> {
     pub items_text: &'f str,
     /// The cart.
     pub items: &'f [Item],
+    /// All of the above texts, and behind them what may be read but means nothing, so that they
+    /// can be copied in whole blocks.
+    pub(crate) padded: &'f [u8],
+    /// Where in that the cart begins.
+    pub(crate) items_start: usize,
 }
 
 /// Checks everything but credentials; reports faults in order of precedence.
@@ -143,46 +148,68 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         }
     }
 
+    /// Reports a fault that is not a parameter's value, but its encoding, or that it is not there.
+    #[cold]
+    fn absent(&mut self, field: Field, needed: bool) -> Result<(), Stopped> {
+        match self.form.fault(field) {
+            Some(rejection) => self.report(rejection),
+            None if needed => self.report(Rejection::of(field, Rule::Missing)),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn wrong(&mut self, field: Field, rule: Rule) -> Result<(), Stopped> {
+        self.report(Rejection::of(field, rule))
+    }
+
     /// A parameter that may be absent; if sent, it must pass, even if empty.
+    #[inline(always)]
     pub(crate) fn optional<T>(
         &mut self,
         field: Field,
         check: impl FnOnce(&'f str) -> Result<T, Rule>,
     ) -> Result<Option<T>, Stopped> {
-        match self.form.read(field, self.sink) {
-            Err(flow) => self.note(flow).map(|()| None),
-            Ok(None) => Ok(None),
-            Ok(Some(value)) => match check(value) {
-                Ok(good) => Ok(Some(good)),
-                Err(rule) => self.report(Rejection::of(field, rule)).map(|()| None),
-            },
+        let Some(value) = self.form.get(field) else {
+            if self.form.is_faulty(field) {
+                self.absent(field, false)?;
+            }
+            return Ok(None);
+        };
+        match check(value) {
+            Ok(good) => Ok(Some(good)),
+            Err(rule) => self.wrong(field, rule).map(|()| None),
         }
     }
 
     /// A parameter that must be there and not empty.
+    #[inline(always)]
     pub(crate) fn required<T>(
         &mut self,
         field: Field,
         check: impl FnOnce(&'f str) -> Result<T, Rule>,
     ) -> Result<Option<T>, Stopped> {
-        if self.form.fault(field).is_none() && self.form.filled(field).is_none() {
-            return self.report(Rejection::of(field, Rule::Missing)).map(|()| None);
+        let Some(value) = self.form.filled(field) else {
+            return self.absent(field, true).map(|()| None);
+        };
+        match check(value) {
+            Ok(good) => Ok(Some(good)),
+            Err(rule) => self.wrong(field, rule).map(|()| None),
         }
-        self.optional(field, check)
     }
 
     /// A parameter with one allowed value.
+    #[inline(always)]
     fn constant(&mut self, field: Field, wanted: &'static str) -> Result<(), Stopped> {
         let check = |value: &str| if value == wanted { Ok(()) } else { Err(Rule::MustBe(wanted)) };
         self.required(field, check).map(|_| ())
     }
 
     /// An address part of PPRO's form `.{0,255}`; an empty one is as good as none.
+    #[inline]
     fn part(&mut self, field: Field) -> Result<Option<&'f str>, Stopped> {
-        let value = self.optional(field, |value| {
-            check::length(value, 0, 255)?;
-            check::one_line(value).map(|()| value)
-        })?;
+        let form = self.form;
+        let value = self.optional(field, |value| line(form, value, 0, 255))?;
         Ok(value.filter(|value| !value.is_empty()))
     }
 
@@ -210,16 +237,12 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             self.optional(Field::Merchanttxid, |value| check::reference(value).map(|()| value))?;
         let merchant_redirect_url =
             self.web_url(Field::Merchantredirecturl, terms.has_redirect_url)?;
-        let account_holder = self.required(Field::Accountholdername, |value| {
-            check::length(value, 3, 100)?;
-            check::one_line(value).map(|()| value)
-        })?;
+        let form = self.form;
+        let account_holder =
+            self.required(Field::Accountholdername, |value| line(form, value, 3, 100))?;
         let notification_url = self.web_url(Field::Notificationurl, terms.has_notification_url)?;
         for field in [Field::Sellingpoint, Field::Soldservice] {
-            self.optional(field, |value| {
-                check::length(value, 0, 50)?;
-                check::one_line(value)
-            })?;
+            self.optional(field, |value| line(form, value, 0, 50))?;
         }
         self.optional(Field::Preferredlanguage, |_| Ok(()))?;
         let nonce =
@@ -233,7 +256,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let descriptor = self.optional(Field::DynamicDescriptor, Ok)?;
         self.parameters()?;
         let items_text = self.required(Field::Orderitems, Ok)?;
-        let sum = match items_text.map(|text| items::read(text, items, self.sink)) {
+        let padded = form.padded().get(form.start(Field::Orderitems)..).unwrap_or_default();
+        let sum = match items_text.map(|text| items::read_padded(text, padded, items, self.sink)) {
             Some(Ok(sum)) => Some(sum),
             Some(Err(flow)) => self.note(flow).map(|()| None)?,
             None => None,
@@ -266,6 +290,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             descriptor,
             items_text,
             items,
+            padded: form.padded(),
+            items_start: form.start(Field::Orderitems),
         }))
     }
 
@@ -296,6 +322,18 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     }
 
     fn billing(&mut self) -> Result<Address<'f>, Stopped> {
+        const FIELDS: [Field; 7] = [
+            Field::BillingFirstName,
+            Field::BillingLastName,
+            Field::BillingPhone,
+            Field::BillingLine1,
+            Field::BillingCity,
+            Field::BillingPostalCode,
+            Field::BillingCountry,
+        ];
+        if !self.form.has_any(&FIELDS) {
+            return Ok(Address::default());
+        }
         Ok(Address {
             first_name: self.part(Field::BillingFirstName)?,
             last_name: self.part(Field::BillingLastName)?,
@@ -310,6 +348,18 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     }
 
     fn shipping(&mut self) -> Result<Address<'f>, Stopped> {
+        const FIELDS: [Field; 7] = [
+            Field::ShippingFirstName,
+            Field::ShippingLastName,
+            Field::ShippingPhone,
+            Field::ShippingLine1,
+            Field::ShippingCity,
+            Field::ShippingPostalCode,
+            Field::ShippingCountry,
+        ];
+        if !self.form.has_any(&FIELDS) {
+            return Ok(Address::default());
+        }
         Ok(Address {
             first_name: self.part(Field::ShippingFirstName)?,
             last_name: self.part(Field::ShippingLastName)?,
@@ -371,6 +421,16 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         };
         self.report(Rejection::of(Field::Amount, rule)).map(|()| None)
     }
+}
+
+/// PPRO's `.{min,max}`.
+#[inline]
+fn line<'f>(form: &Form<'_>, value: &'f str, min: u32, max: u32) -> Result<&'f str, Rule> {
+    check::length(value, min, max)?;
+    if form.may_break() {
+        check::one_line(value)?;
+    }
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::payment::{Event, Failure, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::payment::{Event, Payment, PaymentState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState};
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
@@ -31,6 +31,18 @@ struct Rows {
 }
 
 impl Model {
+    /// Every payment, by id. For tests that look at all of them.
+    #[must_use]
+    pub fn payments(&self) -> Vec<Payment> {
+        self.rows().payments.values().cloned().collect()
+    }
+
+    /// Every refund, by id.
+    #[must_use]
+    pub fn refunds(&self) -> Vec<Refund> {
+        self.rows().refunds.values().cloned().collect()
+    }
+
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -249,7 +261,7 @@ impl Store for Model {
     async fn refund_resolve(
         &self,
         refund_id: RefundId,
-        outcome: Result<(), Failure>,
+        outcome: RefundOutcome,
         notes: &[Note],
         now: Timestamp,
     ) -> Result<Refund, StoreError> {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use gopay_core::payment::{Closure, Event, Payment};
+use gopay_core::refund::RefundOutcome;
 use gopay_core::time::Timestamp;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::strategy::ValueTree as _;
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::{
     CONTRACT, Model, UnderTest, charge_created, failed_refund, failure, new_refund, note, paid,
-    payment, rf, start, tx,
+    payment, refused, rf, start, tx,
 };
 use crate::{AttemptOutcome, Delivery, NewRefund, Store};
 
@@ -34,7 +35,7 @@ enum Step {
     CheckAt { number: i64, ahead: i64 },
     ClaimPayments { limit: usize },
     Reserve { refund: i64, number: i64, sen: u64, foreign: bool },
-    Resolve { refund: i64, good: bool },
+    Resolve { refund: i64, good: bool, checks: u32 },
     Refused { refund: i64, number: i64, foreign: bool },
     ClaimRefunds { limit: usize },
     ClaimDeliveries { limit: usize, lease: u64 },
@@ -79,7 +80,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(refund, number, sen, foreign)| {
                 Step::Reserve { refund, number, sen: sen * 50, foreign }
             }),
-        3 => (refund.clone(), coin).prop_map(|(refund, good)| Step::Resolve { refund, good }),
+        3 => (refund.clone(), coin, 0..2_u32)
+            .prop_map(|(refund, good, checks)| Step::Resolve { refund, good, checks }),
         1 => (refund, number.clone(), coin)
             .prop_map(|(refund, number, foreign)| Step::Refused { refund, number, foreign }),
         1 => limit.clone().prop_map(|limit| Step::ClaimRefunds { limit }),
@@ -173,8 +175,8 @@ async fn play(
             let order = NewRefund { contract, ..new_refund(*refund, tx(*number), *sen) };
             shown(store.refund_reserve(&order, now).await)
         }
-        Step::Resolve { refund, good } => {
-            let outcome = if *good { Ok(()) } else { Err(failure("no")) };
+        Step::Resolve { refund, good, checks } => {
+            let outcome = if *good { RefundOutcome::Made } else { refused("no", *checks) };
             shown(store.refund_resolve(rf(*refund), outcome, &[], now).await)
         }
         Step::Refused { refund, number, foreign } => {

@@ -1,0 +1,238 @@
+//! 16 bytes at a time: what needs no decoding is found and copied by blocks, each escape by
+//! itself.
+
+use std::arch::x86_64::{
+    __m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8,
+    _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128, _mm_storeu_si128, _mm_sub_epi8,
+};
+
+use super::{Cursor, DIGITS, MARKS, TURN, may_break, zeros};
+
+const BLOCK: usize = 64;
+const COPY: usize = 16;
+/// How far behind the begin of a block it is read: the last byte may begin an escape, and what
+/// stands before one is copied by 16 bytes.
+const REACH: usize = BLOCK + COPY + 2;
+
+/// Bytes that may belong to a line break.
+const BREAKS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        #[expect(clippy::as_conversions, reason = "a byte as its place")]
+        {
+            table[byte as usize] = may_break(byte);
+        }
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
+/// # Safety
+/// `text` must have room for what is left of the body and for [`super::SLACK`] bytes more, from
+/// `cursor.len` on.
+#[target_feature(enable = "sse2")]
+pub(super) unsafe fn turn(
+    cursor: &mut Cursor,
+    body: &[u8],
+    text: &mut [u8],
+    marks: &mut [u32; MARKS],
+) -> usize {
+    let end = body.len().min(cursor.at.saturating_add(TURN));
+    let text = text.as_mut_ptr();
+    let mut out = Out {
+        text,
+        // SAFETY: within the text, as the caller says.
+        to: unsafe { text.add(cursor.len) },
+        marks: marks.as_mut_ptr(),
+        count: 0,
+        breaks: cursor.breaks,
+    };
+    let mut at = cursor.at;
+    while at < end && body.len() - at >= REACH {
+        // SAFETY: there is as much in the body as is read of it.
+        let (next, read) = unsafe { out.block(body.as_ptr().add(at), BLOCK) };
+        out = next;
+        at += read;
+    }
+    // The rest of the body, with zeros behind, so that nothing reads over its end.
+    while at < end {
+        let rest = body.get(at..).unwrap_or_default();
+        let mut block = [0_u8; REACH];
+        let length = rest.len().min(REACH);
+        // SAFETY: not more than either has.
+        unsafe { std::ptr::copy_nonoverlapping(rest.as_ptr(), block.as_mut_ptr(), length) };
+        // SAFETY: as much as is read.
+        let (next, read) = unsafe { out.block(block.as_ptr(), rest.len().min(BLOCK)) };
+        out = next;
+        at += read;
+    }
+    cursor.at = at.min(body.len());
+    cursor.len = out.to.addr() - out.text.addr();
+    cursor.breaks = out.breaks;
+    out.count
+}
+
+struct Out {
+    /// Where the text begins, and where it goes on.
+    text: *mut u8,
+    to: *mut u8,
+    marks: *mut u32,
+    count: usize,
+    breaks: bool,
+}
+
+impl Out {
+    /// Decodes the `length` bytes from `from` on; returns how many it has read, which is up to two
+    /// more if an escape reaches over the end.
+    ///
+    /// # Safety
+    /// [`REACH`] bytes must be readable; text and marks must have room for a block and [`COPY`]
+    /// more.
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    unsafe fn block(self, from: *const u8, length: usize) -> (Self, usize) {
+        // By value, so that nothing is reloaded after each byte written.
+        let Self { text, mut to, marks, mut count, mut breaks } = self;
+        let mut begin = 0;
+        // SAFETY: `at` and `begin` stay within the block, but for an escape, which is within
+        // reach; at most as much is written as read, rounded up to 16. A mark is overwritten
+        // unless it counts.
+        unsafe {
+            let valid = if length < BLOCK { (1 << length) - 1 } else { u64::MAX };
+            let mut special = specials(from) & valid;
+            breaks |= may_break_as_sent(from) & valid != 0;
+            while special != 0 {
+                let at = zeros(special);
+                // The digits of an escape are never special.
+                special &= special - 1;
+                copy(from.add(begin), to, at - begin);
+                to = to.add(at - begin);
+                let here = from.add(at);
+                let byte = *here;
+                let (high, low) = (digit(*here.add(1)), digit(*here.add(2)));
+                if byte == b'%' && (high | low) < 16 {
+                    let byte = (high << 4) | low;
+                    *to = byte;
+                    breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
+                    if byte == 0 {
+                        *marks.add(count) = place(text, to);
+                        count += 1;
+                    }
+                    begin = at + 3;
+                } else {
+                    *to = if byte == b'+' { b' ' } else { byte };
+                    *marks.add(count) = place(text, to);
+                    count += usize::from(matches!(byte, b'%' | b'&' | b'=' | 0));
+                    begin = at + 1;
+                }
+                to = to.add(1);
+            }
+            if begin < length {
+                copy(from.add(begin), to, length - begin);
+                to = to.add(length - begin);
+                begin = length;
+            }
+        }
+        (Self { text, to, marks, count, breaks }, begin)
+    }
+}
+
+#[inline(always)]
+fn place(text: *const u8, to: *const u8) -> u32 {
+    u32::try_from(to.addr() - text.addr()).unwrap_or(u32::MAX)
+}
+
+/// Copies what stands for itself, in whole blocks.
+///
+/// # Safety
+/// `length`, rounded up to 16 and 16 at least, must be readable and writable.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
+    let mut done = 0;
+    loop {
+        // SAFETY: the caller has the room.
+        unsafe {
+            _mm_storeu_si128(to.add(done).cast(), _mm_loadu_si128(from.add(done).cast()));
+        }
+        done += COPY;
+        if done >= length {
+            break;
+        }
+    }
+}
+
+#[inline(always)]
+fn digit(char: u8) -> u8 {
+    DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
+}
+
+/// Which of 64 bytes do not simply stand for themselves, or might not.
+///
+/// # Safety
+/// 64 bytes must be readable.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn specials(from: *const u8) -> u64 {
+    // SAFETY: within the 64 bytes.
+    let mask = |at: usize| unsafe { special_mask(_mm_loadu_si128(from.add(at).cast())) };
+    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+}
+
+/// Which of 64 bytes may, as they are, belong to a line break. Senders encode them, so that the
+/// test is a coarse one: no byte from 0x20 to 0x7f.
+///
+/// # Safety
+/// 64 bytes must be readable.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn may_break_as_sent(from: *const u8) -> u64 {
+    let mask = |at: usize| {
+        // SAFETY: within the 64 bytes.
+        let bytes = unsafe { _mm_loadu_si128(from.add(at).cast()) };
+        let coarse = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+        u64::from(_mm_movemask_epi8(coarse).cast_unsigned())
+    };
+    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn high_bits(block: &[u8; BLOCK]) -> u64 {
+    let mask = |at: usize| {
+        // SAFETY: four times 16 bytes are in the block.
+        let bytes = unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) };
+        u64::from(_mm_movemask_epi8(bytes).cast_unsigned())
+    };
+    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+fn special_mask(bytes: __m128i) -> u64 {
+    // From `%` to `+` there are seven characters, of which four seldom occur.
+    let offset = _mm_sub_epi8(bytes, _mm_set1_epi8(0x25));
+    let near = _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(6)), offset);
+    let equals = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x3d));
+    let nul = _mm_cmpeq_epi8(bytes, _mm_setzero_si128());
+    let any = _mm_or_si128(_mm_or_si128(near, equals), nul);
+    u64::from(_mm_movemask_epi8(any).cast_unsigned())
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
+    let mask = |at: usize| {
+        // SAFETY: two times 16 bytes are in the window.
+        let bytes = unsafe { _mm_loadu_si128(window.as_ptr().add(at).cast()) };
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x22));
+        let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x5c));
+        let any = _mm_or_si128(_mm_or_si128(quote, backslash), control);
+        u64::from(_mm_movemask_epi8(any).cast_unsigned())
+    };
+    zeros(mask(0) | (mask(16) << 16) | (1 << super::STOPS))
+}

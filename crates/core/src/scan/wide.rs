@@ -1,0 +1,168 @@
+//! 64 bytes at a time: every escape of a block is computed at once, and the digits that are left
+//! over are squeezed out.
+
+use std::arch::x86_64::{
+    __m128i, __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
+    _mm512_cmplt_epi8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512,
+    _mm512_mask_blend_epi8, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_slli_epi16, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
+    _mm512_testn_epi8_mask, _pext_u64,
+};
+
+use super::{Cursor, DIGITS, MARKS, TURN, ones};
+
+const BLOCK: usize = 64;
+
+/// `0, 1, 2, ...`
+const PLACES: [u8; BLOCK] = {
+    let mut places = [0; BLOCK];
+    let mut at = 0;
+    while at < BLOCK {
+        #[expect(clippy::as_conversions, reason = "below 64")]
+        {
+            places[at] = at as u8;
+        }
+        at += 1;
+    }
+    places
+};
+
+/// A block of the body, and the same one and two bytes further on.
+struct Block {
+    here: __m512i,
+    next: __m512i,
+    after: __m512i,
+    /// The bytes of `here` that are in the body.
+    valid: u64,
+}
+
+/// # Safety
+/// The features below must be there; `text` must have room for what is left of the body and for
+/// [`super::SLACK`] bytes more, from `cursor.len` on.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt")]
+pub(super) unsafe fn turn(
+    cursor: &mut Cursor,
+    body: &[u8],
+    text: &mut [u8],
+    marks: &mut [u32; MARKS],
+) -> usize {
+    let end = body.len().min(cursor.at.saturating_add(TURN));
+    // SAFETY: the tables are as long as what is read of them.
+    let (low_digits, high_digits, places) = unsafe {
+        let digits = DIGITS.as_ptr();
+        (
+            _mm512_loadu_si512(digits.cast()),
+            _mm512_loadu_si512(digits.add(BLOCK).cast()),
+            _mm512_loadu_si512(PLACES.as_ptr().cast()),
+        )
+    };
+    let is = |char: u8| _mm512_set1_epi8(char.cast_signed());
+    let (percent, plus, space, ampersand, equals) =
+        (is(b'%'), is(b'+'), is(b' '), is(b'&'), is(b'='));
+    let high_nibbles = is(0xf0);
+    let mut breaks = cursor.breaks;
+    let (mut at, mut len, mut carry, mut count) = (cursor.at, cursor.len, cursor.carry, 0_usize);
+    while at < end {
+        // SAFETY: reads only what is in the body, see there.
+        let block = unsafe { load(body, at) };
+        let digit = |chars| _mm512_permutex2var_epi8(low_digits, chars, high_digits);
+        let (high, low) = (digit(block.next), digit(block.after));
+        // A digit that is none has the high bit, and so has a character that is not ASCII, of
+        // which the table has only the low bits looked up.
+        let nearly = _mm512_ternarylogic_epi32::<0xfe>(high, low, block.next);
+        let no_escape = _mm512_movepi8_mask(_mm512_or_si512(nearly, block.after));
+        let begins = _mm512_cmpeq_epi8_mask(block.here, percent);
+        let escapes = begins & !no_escape;
+        let broken = begins & no_escape;
+        // low | (high << 4 & 0xf0): the shift moves bits into the next byte.
+        let byte =
+            _mm512_ternarylogic_epi32::<0xf8>(low, _mm512_slli_epi16::<4>(high), high_nibbles);
+        let spaces = _mm512_cmpeq_epi8_mask(block.here, plus);
+        let decoded = _mm512_mask_blend_epi8(escapes, block.here, byte);
+        let decoded = _mm512_mask_blend_epi8(spaces, decoded, space);
+        let keep = !((escapes << 1) | (escapes << 2) | carry) & block.valid;
+        carry = (escapes >> 63) | (escapes >> 62);
+        let separators = _mm512_cmpeq_epi8_mask(block.here, ampersand)
+            | _mm512_cmpeq_epi8_mask(block.here, equals);
+        let mut marked = (separators | broken) & keep;
+        // Controls and, since bytes are compared with their sign, all that is not ASCII.
+        let unusual = _mm512_cmplt_epi8_mask(decoded, space) & keep;
+        if unusual != 0 {
+            marked |= _mm512_testn_epi8_mask(decoded, decoded) & keep;
+            breaks |= may_break(decoded) & keep != 0;
+        }
+        // SAFETY: at most one byte of text for each byte of the body, and room for a block
+        // behind; the marks of one turn are at most as many as its bytes, and room for a block.
+        unsafe {
+            let squeezed = _mm512_maskz_compress_epi8(keep, decoded);
+            _mm512_storeu_si512(text.as_mut_ptr().add(len).cast(), squeezed);
+            let place = _pext_u64(marked, keep);
+            write_marks(marks.as_mut_ptr().add(count), places, place, len);
+        }
+        count += ones(marked);
+        len += ones(keep);
+        at += BLOCK;
+    }
+    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks };
+    count
+}
+
+/// Which bytes may belong to a line break.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn may_break(bytes: __m512i) -> u64 {
+    let are = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()));
+    are(b'\n') | are(b'\r') | are(0xc2) | are(0xe2)
+}
+
+/// # Safety
+/// `at` must be within the body.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+unsafe fn load(body: &[u8], at: usize) -> Block {
+    let left = body.len() - at;
+    // SAFETY: the first way reads 66 bytes of the at least as many; the second way leaves out
+    // what is not in the body, and begins at most two bytes behind its end, where it reads none.
+    unsafe {
+        let from = body.as_ptr().add(at).cast::<i8>();
+        if left >= BLOCK + 2 {
+            return Block {
+                here: _mm512_loadu_si512(from.cast()),
+                next: _mm512_loadu_si512(from.add(1).cast()),
+                after: _mm512_loadu_si512(from.add(2).cast()),
+                valid: u64::MAX,
+            };
+        }
+        let first = |count: usize| if count >= BLOCK { u64::MAX } else { (1 << count) - 1 };
+        let valid = first(left);
+        Block {
+            here: _mm512_maskz_loadu_epi8(valid, from),
+            next: _mm512_maskz_loadu_epi8(first(left - 1), from.wrapping_add(1)),
+            after: _mm512_maskz_loadu_epi8(first(left.saturating_sub(2)), from.wrapping_add(2)),
+            valid,
+        }
+    }
+}
+
+/// Writes where in the text the bits of `place` are, counted from `base`.
+///
+/// # Safety
+/// There must be room for as many marks as there are bits, rounded up to 16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+#[inline]
+unsafe fn write_marks(to: *mut u32, places: __m512i, place: u64, base: usize) {
+    let base = _mm512_set1_epi32(u32::try_from(base).unwrap_or(u32::MAX).cast_signed());
+    let found = _mm512_maskz_compress_epi8(place, places);
+    let write = |lane: __m128i, at: usize| {
+        let places = _mm512_add_epi32(_mm512_cvtepu8_epi32(lane), base);
+        // SAFETY: the caller has the room.
+        unsafe { _mm512_storeu_si512(to.add(at).cast(), places) };
+    };
+    write(_mm512_castsi512_si128(found), 0);
+    if ones(place) > 16 {
+        write(_mm512_extracti32x4_epi32::<1>(found), 16);
+        write(_mm512_extracti32x4_epi32::<2>(found), 32);
+        write(_mm512_extracti32x4_epi32::<3>(found), 48);
+    }
+}
