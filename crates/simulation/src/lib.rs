@@ -76,8 +76,9 @@ pub fn run(seed: u64, traced: bool) -> Report {
         let simulated = world.simulated();
         (world, simulated)
     });
-    // Ends all tasks, those of dead processes too.
+    // Ends all tasks, those of dead processes too; a process and its world hold each other.
     drop(runtime);
+    world.vacate();
     let (digest, trace, problems, counts) = world.take_log();
     Report { seed, digest, problems, trace, counts, simulated }
 }
@@ -85,6 +86,8 @@ pub fn run(seed: u64, traced: bool) -> Report {
 async fn simulate(world: &Arc<World>) {
     world.trace(format_args!("{:?}", world.plan));
     for slot in 0..world.plan.instances {
+        // Clocks of different machines differ from the start.
+        weather::jump(world, slot);
         world.launch(slot);
     }
     tokio::spawn(midtrans::pump(Arc::clone(world)));

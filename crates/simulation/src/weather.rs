@@ -61,7 +61,7 @@ fn turn_receiver(world: &World, psp: usize) {
     world.set_manners(psp, manners);
 }
 
-fn jump(world: &World, slot: usize) {
+pub(crate) fn jump(world: &World, slot: usize) {
     if !happens(world, world.plan.rates.clock_jump) {
         return;
     }

@@ -199,6 +199,11 @@ impl World {
         lock(&self.state).processes.get(slot).cloned().flatten()
     }
 
+    /// Lets go of all processes.
+    pub(crate) fn vacate(&self) {
+        lock(&self.state).processes.clear();
+    }
+
     /// All processes run.
     pub(crate) fn is_staffed(&self) -> bool {
         lock(&self.state).processes.iter().all(Option::is_some)
