@@ -53,19 +53,25 @@ impl Text {
     }
 
     pub(super) fn of(value: Option<&Value>) -> Self {
-        Self(value.and_then(|value| match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number_text(number)),
+        value.map_or_else(Self::default, |value| Self::from(value.clone()))
+    }
+}
+
+impl From<Value> for Text {
+    fn from(value: Value) -> Self {
+        Self(match value {
+            Value::String(text) => Some(text),
+            Value::Number(number) => Some(number_text(&number)),
             Value::Bool(truth) => Some(truth.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }))
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         // By way of `Value`, since a number may come in whatever form the JSON reader keeps it.
-        Ok(Self::of(Some(&Value::deserialize(input)?)))
+        Value::deserialize(input).map(Self::from)
     }
 }
 
