@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --bench core [-- SECTION...]`. Every ratio is of medians of rounds that take turns
 //! in one run, so that a busy neighbour slows both.
+#![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a table of figures")]
 
 mod baseline;
 mod payloads;

@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --bench count` compares with `benches/counts.txt` and fails if a call of the product
 //! has become more than 2% dearer; `cargo bench --bench count -- --record` writes the file anew.
+#![allow(clippy::print_stdout, reason = "a table of figures")]
 
 mod baseline;
 mod payloads;

@@ -15,8 +15,8 @@ use gopay_core::translate::{ChargeTerms, translate, translate_into};
 
 fn charge_terms() -> ChargeTerms<'static> {
     ChargeTerms {
-        order_id: "123887123".parse().unwrap(),
-        order_time: Timestamp::from_rfc3339("2025-06-21T08:34:20Z").unwrap(),
+        order_id: "123887123".parse().expect("a constant id"),
+        order_time: Timestamp::from_rfc3339("2025-06-21T08:34:20Z").expect("a constant time"),
         session: Duration::from_secs(3_600),
         return_url: "https://pay.example/return/gopay/123887123/",
     }
@@ -38,7 +38,7 @@ fn escaped() -> Vec<u8> {
 
 /// Bodies that are refused, each for another reason and as late as can be.
 fn refused() -> Vec<Vec<u8>> {
-    let full = String::from_utf8(payloads::full()).unwrap();
+    let full = String::from_utf8(payloads::full()).expect("ASCII");
     [
         ("gopay&txtype", "gopa&txtype"),
         ("amount=38750000", "amount=38750100"),
