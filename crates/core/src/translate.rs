@@ -55,7 +55,8 @@ pub struct ChargeTerms<'a> {
 ///     session: std::time::Duration::from_secs(3_600),
 ///     return_url: "https://pay.example/return/",
 /// };
-/// assert!(translate(body, Terms::OPEN, &charge)?.starts_with(b"{\"payment_type\":\"gopay\""));
+/// let made = translate(body, Terms::OPEN, &charge).map_err(|fault| fault.to_string())?;
+/// assert!(made.starts_with(b"{\"payment_type\":\"gopay\""));
 /// let refused = translate(b"tag=%zz", Terms::OPEN, &charge);
 /// assert_eq!(refused.unwrap_err().code(), "returnmode");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
