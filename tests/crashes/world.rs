@@ -33,6 +33,7 @@ pub(crate) struct World {
     ports: Mutex<Vec<u16>>,
     http: reqwest::Client,
     counts: Mutex<BTreeMap<&'static str, u64>>,
+    lost: Mutex<Vec<String>>,
     serving: Vec<JoinHandle<()>>,
 }
 
@@ -105,6 +106,7 @@ impl World {
             folder,
             http,
             counts: Mutex::default(),
+            lost: Mutex::default(),
             serving,
         })
     }
@@ -180,14 +182,27 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(15)).await;
                 return None;
             }
-            Err(_) => {
-                self.count("calls without an answer");
-                return None;
-            }
+            Err(error) => return self.lose(&error),
         };
-        let text = answer.text().await.ok();
-        self.count(if text.is_some() { "calls answered" } else { "calls without an answer" });
-        text
+        match answer.text().await {
+            Ok(text) => {
+                self.count("calls answered");
+                Some(text)
+            }
+            Err(error) => self.lose(&error),
+        }
+    }
+
+    fn lose(&self, error: &reqwest::Error) -> Option<String> {
+        self.count("calls without an answer");
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.push(format!("{} {error:?}", self.now()));
+        None
+    }
+
+    /// How the calls ended that got no answer.
+    pub(crate) fn lost(&self) -> Vec<String> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks a question until it is answered by somebody who can.

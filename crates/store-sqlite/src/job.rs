@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     /// Odd while the store is down. Grows at every change, so that a reader sees that its
     /// connection is from before one.
     generation: AtomicU64,
+    /// Why it is down, in words; of use only while it is.
+    trouble: RwLock<String>,
     pub(crate) commits: AtomicU64,
     pub(crate) jobs: AtomicU64,
     pub(crate) largest_group: AtomicU64,
@@ -34,6 +36,7 @@ impl Shared {
             place,
             closed: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            trouble: RwLock::new(String::new()),
             commits: AtomicU64::new(0),
             jobs: AtomicU64::new(0),
             largest_group: AtomicU64::new(0),
@@ -46,7 +49,25 @@ impl Shared {
             return Err(down("the store is closed"));
         }
         let generation = self.generation.load(Ordering::Acquire);
-        if generation.is_multiple_of(2) { Ok(generation) } else { Err(recovering()) }
+        if generation.is_multiple_of(2) { Ok(generation) } else { Err(self.recovering()) }
+    }
+
+    /// Says why the store is down: whoever asks much later must still be told.
+    pub(crate) fn explain(&self, error: &dyn std::error::Error) {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// The answer to everything that comes while the store is down.
+    pub(crate) fn recovering(&self) -> StoreError {
+        let trouble = self.trouble.read().unwrap_or_else(PoisonError::into_inner);
+        down(format!("the database has not been read again since a commit failed; {trouble}"))
     }
 
     /// Goes down or comes up again. Only the writer calls it, so the two alternate.
@@ -60,10 +81,6 @@ impl Shared {
         self.jobs.fetch_add(group, Ordering::Relaxed);
         self.largest_group.fetch_max(group, Ordering::Relaxed);
     }
-}
-
-pub(crate) fn recovering() -> StoreError {
-    down("a commit failed; the database has not been read again yet")
 }
 
 /// Work on a connection, and somebody who waits for its result.
@@ -133,7 +150,11 @@ impl Queue {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Task { work: Some(work), result: Err(recovering()), reply }))?;
+        self.send(Box::new(Task {
+            work: Some(work),
+            result: Err(down("the step was not begun")),
+            reply,
+        }))?;
         answer.await.unwrap_or_else(|_| Err(down("the store ended before it answered")))
     }
 
