@@ -142,17 +142,12 @@ impl Service {
             return Ok(Answer { body, overloaded: false });
         };
         let (event, notes) = self.open_charge(&payment, body).await;
-        let body = self.book(payment, &event, &notes).await?;
+        let body = self.book(payment, &event, &notes).await;
         Ok(Answer { body, overloaded: false })
     }
 
     /// Makes the charge's outcome durable, then answers.
-    async fn book(
-        &self,
-        payment: Payment,
-        event: &Event,
-        notes: &[Note],
-    ) -> Result<Vec<u8>, StoreError> {
+    async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
         let kept = payment.nonce.as_ref().map(|_| body.as_slice());
@@ -175,23 +170,30 @@ impl Service {
                 let text =
                     "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
                 refuse(&mut unbooked, Failure::new(FailReason::LocalError, text));
-                Ok(self.render(&unbooked))
+                self.render(&unbooked)
             }
         }
     }
 
     /// The answer to give about a payment whose call is over: the stored one, which `body` becomes
     /// if there was none, so that every repeat gets the same bytes.
-    async fn kept(&self, payment: Payment, body: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    async fn kept(&self, mut payment: Payment, body: Vec<u8>) -> Vec<u8> {
         if payment.nonce.is_none() {
-            return Ok(body);
+            return body;
         }
         if let Some(answer) = payment.answer {
-            return Ok(answer);
+            return answer;
         }
         let store = &self.0.store;
-        let stored = self.insist(|| store.payment_answer(payment.tx_id, &body)).await?;
-        Ok(stored.answer.unwrap_or(body))
+        match self.insist(|| store.payment_answer(payment.tx_id, &body)).await {
+            Ok(stored) => stored.answer.unwrap_or(body),
+            Err(error) => {
+                log_trouble(&error);
+                let text = "The answer could not be stored; repeat the call or ask GETTXSTATUS";
+                refuse(&mut payment, Failure::new(FailReason::LocalError, text));
+                self.render(&payment)
+            }
+        }
     }
 
     /// Stores the outcome of a charge; goes on trying for a while when the store is down, because
@@ -249,7 +251,7 @@ impl Service {
             // its own call's to give.
             PaymentState::Initialized => body,
             PaymentState::Pending | PaymentState::Succeeded | PaymentState::Failed => {
-                self.kept(first, body).await?
+                self.kept(first, body).await
             }
         };
         Ok(Answer { body, overloaded: false })
