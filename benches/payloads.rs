@@ -11,21 +11,23 @@ pub(crate) fn body(pairs: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// What every call brings.
-const COMMON: [(&str, &str); 9] = [
-    ("tag", "gopay"),
-    ("txtype", "TRANSACTION"),
-    ("countrycode", "ID"),
-    ("currency", "IDR"),
-    ("login", "testclient"),
-    ("password", "test123"),
-    ("contractid", "TESTCONTRACT"),
-    ("channel", "testchannel"),
-    ("returnmode", "urlencodeext"),
-];
+pub(crate) const fn common() -> [(&'static str, &'static str); 9] {
+    [
+        ("tag", "gopay"),
+        ("txtype", "TRANSACTION"),
+        ("countrycode", "ID"),
+        ("currency", "IDR"),
+        ("login", "testclient"),
+        ("password", "test123"),
+        ("contractid", "TESTCONTRACT"),
+        ("channel", "testchannel"),
+        ("returnmode", "urlencodeext"),
+    ]
+}
 
 /// About 0.5 KB: what must be there, and one item.
 pub(crate) fn minimal() -> Vec<u8> {
-    let mut pairs = COMMON.to_vec();
+    let mut pairs = common().to_vec();
     pairs.extend([
         ("amount", "4500000"),
         ("merchanttxid", "ORDER-20250621-0001"),
@@ -42,7 +44,7 @@ pub(crate) fn minimal() -> Vec<u8> {
 
 /// About 1.8 KB: every field, five items, names in UTF-8, quotes and escapes as they occur.
 pub(crate) fn full() -> Vec<u8> {
-    let mut pairs = COMMON.to_vec();
+    let mut pairs = common().to_vec();
     pairs.extend([
         ("amount", "38750000"),
         ("merchanttxid", "ORDER-20250621-0002"),
@@ -93,7 +95,7 @@ pub(crate) fn fifty_items() -> Vec<u8> {
         })
         .collect();
     let cart = format!("[{}]", items.join(","));
-    let mut pairs = COMMON.to_vec();
+    let mut pairs = common().to_vec();
     pairs.extend([
         ("amount", "127500000"),
         ("merchanttxid", "ORDER-20250621-0003"),

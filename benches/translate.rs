@@ -11,13 +11,14 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::Terms;
+use gopay_core::translate::translate_into;
 
 fn translate(criterion: &mut Criterion) {
     let terms = product::charge_terms();
     let mut scratch = Scratch::new();
     let mut out = Vec::new();
     for (name, body) in payloads::all() {
-        let passed = product::translate(&body, Terms::OPEN, &terms, &mut scratch, &mut out);
+        let passed = translate_into(&body, Terms::OPEN, &terms, &mut scratch, &mut out);
         assert_eq!(passed, Ok(()), "{name}");
         let obvious = baseline::translate(&body, Terms::OPEN, &terms).expect("a good body");
         assert!(obvious == out, "{name}: the two ways differ");
@@ -28,7 +29,7 @@ fn translate(criterion: &mut Criterion) {
         group.bench_function("product", |bencher| {
             bencher.iter(|| {
                 let body = black_box(body.as_slice());
-                let done = product::translate(body, Terms::OPEN, &terms, &mut scratch, &mut out);
+                let done = translate_into(body, Terms::OPEN, &terms, &mut scratch, &mut out);
                 black_box(out.as_slice());
                 done
             });

@@ -3,8 +3,8 @@
 #
 #   fuzz/run.sh [SECONDS] [TARGET...]      default: 20 seconds, every target
 #
-# Works with the stable compiler. SANITIZER=address looks for memory faults too; there is no
-# `unsafe` in the core, so the default is none, which builds and runs faster.
+# Works with the stable compiler. SANITIZER=address looks for memory faults too, which only
+# `core/src/scan` could have; the default is none, which builds and runs faster.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,7 +34,7 @@ for target in "${targets[@]}"; do
     found="fuzz/target/corpus/$target"
     mkdir -p "$found"
     case $target in
-        form | transaction | call) dictionary=fuzz/dictionaries/form.dict ;;
+        form | paths | transaction | call) dictionary=fuzz/dictionaries/form.dict ;;
         items) dictionary=fuzz/dictionaries/items.dict ;;
         amount) dictionary=fuzz/dictionaries/amount.dict ;;
         *) dictionary=fuzz/dictionaries/midtrans.dict ;;

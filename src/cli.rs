@@ -40,6 +40,9 @@ pub(crate) enum Command {
     Translate(TranslateArgs),
     /// Writes a consistent copy of the store, also while `serve` runs.
     Backup(BackupArgs),
+    /// Copies a whole store from one engine to the other and compares both. Stop every instance
+    /// first; the target must be empty.
+    CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
 }
@@ -134,6 +137,16 @@ pub(crate) struct BackupArgs {
     /// The copy; must not exist.
     #[arg(long = "out", env = "GOPAY_ADAPTER_OUT")]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct CopyArgs {
+    /// The store to read, such as sqlite:data/gopay.db; or env:NAME, or file:PATH.
+    #[arg(long, env = "GOPAY_ADAPTER_FROM", value_name = "URL", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The empty store to fill, such as postgres://USER@HOST/DATABASE; or env:NAME, or file:PATH.
+    #[arg(long, env = "GOPAY_ADAPTER_TO", value_name = "URL", hide_env_values = true)]
+    pub(crate) to: String,
 }
 
 #[derive(Args)]

@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) live: Option<Account>,
     pub(crate) delivery: Delivery,
     pub(crate) instance: u16,
+    /// Not a key of the file: the demo's Midtrans is in the same process.
+    pub(crate) under_way_max: Duration,
     pub(crate) clients: Vec<Client>,
     pub(crate) contracts: Vec<Contract>,
 }
@@ -107,6 +109,7 @@ impl Default for Config {
                 allow_private: Vec::new(),
             },
             instance: 0,
+            under_way_max: Settings::UNDER_WAY_MAX,
             clients: Vec::new(),
             contracts: Vec::new(),
         }

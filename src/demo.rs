@@ -123,6 +123,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
             refund_path: gopay_midtrans_client::RefundPath::default(),
         }),
         delivery,
+        under_way_max: Duration::from_secs(2),
         clients: vec![Client {
             login: credentials::LOGIN.to_owned(),
             password_hash: secret(&password_hash),

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod copy;
 mod demo;
 mod listen;
 mod offline;
@@ -47,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::HashPassword => serve::hash_password(),
         Command::Translate(args) => offline::translate(&args),
         Command::Backup(args) => serve::backup(&args),
+        Command::CopyStore(args) => copy::run(&args),
         Command::Explain(args) => serve::explain(&args),
     }
 }

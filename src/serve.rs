@@ -138,6 +138,7 @@ fn service(
             checks_per_second: config.limits.checks_per_second,
             concurrent_calls: config.limits.concurrent_calls,
             concurrent_calls_per_client: config.limits.concurrent_calls_per_client,
+            under_way_max: config.under_way_max,
             instance: config.instance,
             rand_pair: true,
         },

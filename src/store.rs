@@ -33,10 +33,8 @@ impl Place {
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let place = gopay_store_postgres::Place::parse(url);
-            return place.map(Self::Postgres).map_err(|error| match error {
-                gopay_store::StoreError::Down(why) => why.to_string(),
-                other => other.to_string(),
-            });
+            let why = |error| anyhow::Error::from(error).root_cause().to_string();
+            return place.map(Self::Postgres).map_err(why);
         }
         Err("not a store".to_owned())
     }

@@ -10,7 +10,7 @@ mod product;
 
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::{Kyc, Terms};
-use gopay_core::rejection::Rejection;
+use gopay_core::translate::translate_into;
 
 /// A contract that has nothing to stand in for what a call leaves out.
 const CLOSED: Terms = Terms {
@@ -24,7 +24,7 @@ const CLOSED: Terms = Terms {
 /// What the two say to one body: whether both accept it, and that they say the same.
 fn compare(body: &[u8], terms: Terms, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
     let charge_terms = product::charge_terms();
-    let ours = product::translate(body, terms, &charge_terms, scratch, out);
+    let ours = translate_into(body, terms, &charge_terms, scratch, out);
     let obvious = baseline::translate(body, terms, &charge_terms);
     let shown = || String::from_utf8_lossy(body).into_owned();
     match (ours, obvious) {
@@ -40,8 +40,8 @@ fn compare(body: &[u8], terms: Terms, scratch: &mut Scratch, out: &mut Vec<u8>) 
         (Err(_), Err(_)) => false,
         (Ok(()), Err(error)) => panic!("only the product accepts: {error}\n{}", shown()),
         (Err(rejection), Ok(_)) => {
-            let reason = rejection.as_ref().map(Rejection::code);
-            panic!("only the baseline accepts: {reason:?}\n{}", shown())
+            let reason = rejection.code();
+            panic!("only the baseline accepts: {reason}\n{}", shown())
         }
     }
 }
@@ -629,7 +629,7 @@ fn both_mean_the_same_where_json_leaves_a_choice() {
     let body = payloads::body(&pairs);
     let terms = product::charge_terms();
     let mut out = Vec::new();
-    let ours = product::translate(&body, Terms::OPEN, &terms, &mut Scratch::new(), &mut out);
+    let ours = translate_into(&body, Terms::OPEN, &terms, &mut Scratch::new(), &mut out);
     assert_eq!(ours, Ok(()));
     let obvious = baseline::translate(&body, Terms::OPEN, &terms).expect("a good body");
     let read =

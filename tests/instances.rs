@@ -204,3 +204,61 @@ async fn backup_names_the_tools_of_postgresql() {
     assert_eq!(ended.status.code(), Some(3), "{said}");
     assert!(said.contains("pg_dump") && said.contains("pg_basebackup"), "{said}");
 }
+
+/// A store grows on SQLite, moves to PostgreSQL, is used there, and moves back.
+#[tokio::test]
+async fn a_store_moves_between_the_engines_and_goes_on() {
+    let Some(shared) = Shared::start().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let (first, back) = (file("first.db"), file("back.db"));
+    let receiver = Receiver::start().await;
+
+    let one = shared.serve_on(&first, 1).await;
+    let paid = one.pending_for(&receiver.url()).await;
+    let copy = |from: &str, to: &str| shared.run_plain(&["copy-store", "--from", from, "--to", to]);
+    let busy = copy(&first, &shared.url);
+    assert_eq!(busy.status.code(), Some(3), "{busy:?}");
+    assert!(String::from_utf8_lossy(&busy.stderr).contains("is in use by process"), "{busy:?}");
+    one.wallet(&paid, "pay", json!({})).await;
+    one.until_status(&paid, "SUCCEEDED").await;
+    expect(&one.refund(&paid, 300_000).await, &[("STATUS", "SUCCEEDED")]);
+    let nonce = one.transaction(&[("nonce", "n-1"), ("notificationurl", &receiver.url())]).await;
+    one.until_outbox_empty().await;
+    let totals = one.totals().await;
+    drop(one);
+
+    let moved = copy(&first, &shared.url);
+    let said = String::from_utf8_lossy(&moved.stdout);
+    assert_eq!(moved.status.code(), Some(0), "{moved:?}");
+    assert_eq!(said.matches(": same\n").count(), 5, "{said}");
+    let again = copy(&first, &shared.url);
+    assert_eq!(again.status.code(), Some(3), "{again:?}");
+    assert!(
+        String::from_utf8_lossy(&again.stderr).contains("the target is not empty"),
+        "{again:?}"
+    );
+
+    let two = shared.serve(1).await;
+    assert_eq!(two.totals().await, totals);
+    let repeat = two.transaction(&[("nonce", "n-1"), ("notificationurl", &receiver.url())]).await;
+    assert_eq!(repeat, nonce, "the stored answer came along");
+    expect(&two.refund(&paid, 700_000).await, &[("STATUS", "SUCCEEDED")]);
+    expect(&two.refund(&paid, 100).await, &[("STATUS", "FAILED")]);
+    let txid = &nonce["TXID"];
+    two.wallet(txid, "pay", json!({})).await;
+    two.until_status(txid, "SUCCEEDED").await;
+    two.until_outbox_empty().await;
+    assert_eq!(receiver.seen_of(txid).len(), 1);
+    let totals = two.totals().await;
+    let busy = copy(&shared.url, &back);
+    assert!(String::from_utf8_lossy(&busy.stderr).contains("stop every instance"), "{busy:?}");
+    drop(two);
+
+    shared.until_quiet().await;
+    let returned = copy(&shared.url, &back);
+    assert_eq!(returned.status.code(), Some(0), "{returned:?}");
+    let three = shared.serve_on(&back, 1).await;
+    assert_eq!(three.totals().await, totals);
+    expect(&three.status(&paid).await, &[("STATUS", "SUCCEEDED")]);
+}

@@ -3,8 +3,9 @@
 
 use gopay_core::midtrans::ChargeReply;
 use gopay_core::money::Rupiah;
-use gopay_fuzz::{HTTP, body_code, check_line, check_link, check_refusal, object};
+use gopay_fuzz::{HTTP, body_code, check_line, check_link, check_refusal};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 
 fuzz_target!(|body: &[u8]| {
     for http in HTTP {
@@ -21,10 +22,12 @@ fuzz_target!(|body: &[u8]| {
                 check_line(&created.order_id, 64);
                 if let Some(link) = created.deeplink {
                     check_link(&link);
-                    let sent = object(body).expect("an object").get("actions").cloned();
-                    let sent = sent.expect("a link comes from an action").to_string();
-                    let quoted = serde_json::to_string(&link).expect("a string");
-                    assert!(sent.contains(&quoted), "{link}");
+                    // What stands beside the link may be beyond this reader's numbers.
+                    if let Ok(sent) = serde_json::from_slice::<Value>(body) {
+                        let sent = sent.get("actions").expect("a link comes from an action");
+                        let quoted = serde_json::to_string(&link).expect("a string");
+                        assert!(sent.to_string().contains(&quoted), "{link}");
+                    }
                 }
             }
             Ok(ChargeReply::Denied(refusal)) => {

@@ -41,12 +41,12 @@ impl Shared {
     }
 
     /// A config with the demo's credentials; the path and the base addresses.
-    fn config(&self, number: u16) -> (String, String, String) {
+    fn config(&self, store: &str, number: u16) -> (String, String, String) {
         let (port, admin) = (free_port(), free_port());
         let text = format!(
             "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{port}\"\n\
              admin = \"127.0.0.1:{admin}\"\n[public]\nbase_url = \"http://127.0.0.1:{port}\"\n\
-             [store]\nurl = \"{}\"\nconnections = 8\n[instance]\nnumber = {number}\n\
+             [store]\nurl = \"{store}\"\nconnections = 8\n[instance]\nnumber = {number}\n\
              [midtrans.test]\nbase_url = \"{}\"\nserver_key = \"{SERVER_KEY}\"\n\
              [delivery]\nallow_private = [\"127.0.0.0/8\"]\nschedule = [\"20 x 1s\"]\n\
              timeout = \"1s\"\n[[client]]\nlogin = \"testclient\"\npassword_hash = \"{}\"\n\
@@ -55,7 +55,7 @@ impl Shared {
              [[contract]]\nid = \"TESTCONTRACT\"\nclient = \"testclient\"\nkyc = \"verified\"\n\
              notification_url = \"http://127.0.0.1:9/nobody\"\n\
              redirect_url = \"https://shop.example/return\"\n",
-            self.url, self.simulator, self.password_hash
+            self.simulator, self.password_hash
         );
         let path = self.folder.path().join(format!("{port}.toml"));
         std::fs::write(&path, text).expect("the config is written");
@@ -65,7 +65,7 @@ impl Shared {
 
     /// Runs another command on the database to its end.
     pub(crate) fn run(&self, command: &[&str], number: u16) -> Output {
-        let (config, _, _) = self.config(number);
+        let (config, _, _) = self.config(&self.url, number);
         Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
             .args(["--log", "warn"])
             .args(command)
@@ -74,9 +74,30 @@ impl Shared {
             .expect("the program runs")
     }
 
+    /// Runs a command that takes no config to its end.
+    pub(crate) fn run_plain(&self, command: &[&str]) -> Output {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"));
+        program.args(["--log", "warn"]).args(command).output().expect("the program runs")
+    }
+
+    /// Waits until the database has noticed that nobody is there any more.
+    pub(crate) async fn until_quiet(&self) {
+        let cluster = postgres::cluster().await.expect("it was there");
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name LIKE 'gopay-adapter%' AND pid <> pg_backend_pid()";
+        while cluster.ask(&self.url, sql).await.expect("an answer") != "0" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// Starts an instance and waits until it is ready.
     pub(crate) async fn serve(&self, number: u16) -> Demo {
-        let (config, adapter, admin) = self.config(number);
+        self.serve_on(&self.url, number).await
+    }
+
+    /// The same on another store.
+    pub(crate) async fn serve_on(&self, store: &str, number: u16) -> Demo {
+        let (config, adapter, admin) = self.config(store, number);
         let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
             .args(["--log", "error", "serve", "--config", &config])
             .stdout(Stdio::null())

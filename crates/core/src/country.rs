@@ -18,6 +18,7 @@ fn letter(byte: u8) -> Option<usize> {
 }
 
 /// Where in [`CODES`] the code of two letters is; those that are not assigned are behind its end.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const PLACES: [[u8; 26]; 26] = {
     let mut places = [[u8::MAX; 26]; 26];
     let mut at = 0;

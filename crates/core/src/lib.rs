@@ -9,8 +9,10 @@
 //! ([`ppro`], [`midtrans`]); and [`translate`], which knows both.
 #![warn(missing_docs)]
 
+mod bytes;
 pub mod country;
 pub mod ids;
+mod link;
 pub mod midtrans;
 pub mod money;
 pub mod payment;

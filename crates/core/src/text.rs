@@ -141,11 +141,11 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 /// A number below 100,000,000 as eight digits, the first one lowest: halves, then quarters, then
 /// digits, all parts at once, by multiplications in place of divisions.
 const fn eight_digits(number: u64) -> u64 {
-    let halves = number / 10_000 | (number % 10_000) << 32;
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let quarters = hundreds | (halves - hundreds * 100) << 16;
+    let quarters = hundreds | ((halves - hundreds * 100) << 16);
     let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
-    (tens | (quarters - tens * 10) << 8) + ZEROS
+    (tens | ((quarters - tens * 10) << 8)) + ZEROS
 }
 
 #[cfg(test)]

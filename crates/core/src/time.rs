@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
@@ -122,8 +123,8 @@ impl Timestamp {
     /// # Errors
     /// [`TimeError`] for any other form.
     pub fn from_wib_seconds(text: &str) -> Result<Self, TimeError> {
-        jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", text)
-            .ok()
+        plain_seconds(text)
+            .or_else(|| DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok())
             .and_then(|civil| civil.to_zoned(TimeZone::fixed(WIB)).ok())
             .map(|zoned| Self(zoned.timestamp().as_microsecond()))
             .ok_or(TimeError { expected: "YYYY-MM-DD HH:MM:SS" })
@@ -146,6 +147,24 @@ impl Timestamp {
             jiff::Timestamp::MAX
         })
     }
+}
+
+/// Reads `2025-06-21 15:34:20` with every digit there, as it nearly always is; jiff decides
+/// whether there is such a time, and reads all other forms.
+fn plain_seconds(text: &str) -> Option<DateTime> {
+    let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
+    let [c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2] =
+        *text
+    else {
+        return None;
+    };
+    let number = |tens: u8, ones: u8| {
+        let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+        digits.then(|| (tens & 15) * 10 + (ones & 15)).and_then(|number| i8::try_from(number).ok())
+    };
+    let year = i16::from(number(c1, c2)?) * 100 + i16::from(number(y1, y2)?);
+    let (month, day) = (number(m1, m2)?, number(d1, d2)?);
+    DateTime::new(year, month, day, number(h1, h2)?, number(n1, n2)?, number(s1, s2)?, 0).ok()
 }
 
 fn two_digits(number: i8) -> Option<[u8; 2]> {
@@ -185,6 +204,17 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// Our way to read agrees with jiff's, good times or bad.
+        #[test]
+        fn times_are_read_as_jiff_reads_them(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|[0-9:. -]{17,20}",
+        ) {
+            let jiffs = DateTime::strptime("%Y-%m-%d %H:%M:%S", &text).ok();
+            let jiffs = jiffs.and_then(|civil| civil.to_zoned(TimeZone::fixed(WIB)).ok());
+            let jiffs = jiffs.map(|zoned| Timestamp(zoned.timestamp().as_microsecond()));
+            proptest::prop_assert_eq!(Timestamp::from_wib_seconds(&text).ok(), jiffs);
+        }
+
         /// Our way to write agrees with jiff's, in every year that jiff knows.
         #[test]
         fn digits_are_those_of_jiff(micros in proptest::prelude::any::<i64>()) {

@@ -4,11 +4,16 @@
 //! Source: `docs/midtrans.md`, "Charge request". Absent stays absent; lengths are cut at character
 //! boundaries; the items add up to `gross_amount`, even after surplus items were folded into one.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::ids::TxId;
+use crate::ppro::call::{self, TxType};
+use crate::ppro::field::Field;
+use crate::ppro::form::{Form, Scratch};
 use crate::ppro::items::Item;
-use crate::ppro::transaction::{Address, Order};
+use crate::ppro::transaction::{Address, Order, Terms, check};
+use crate::rejection::{First, Rejection, Rule};
 use crate::text::{
     cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
 };
@@ -34,6 +39,79 @@ pub struct ChargeTerms<'a> {
     pub session: Duration,
     /// Where the GoPay app returns to unless the call says otherwise.
     pub return_url: &'a str,
+}
+
+/// Decodes a TRANSACTION call, checks all but its credentials, and gives the body of its charge.
+///
+/// ```
+/// # use gopay_core::{ppro::transaction::Terms, time::Timestamp, translate::{ChargeTerms, translate}};
+/// let body = b"returnmode=urlencodeext&txtype=TRANSACTION&login=l&password=p&contractid=c\
+///     &channel=testchannel&tag=gopay&countrycode=ID&currency=IDR&amount=100\
+///     &accountholdername=Siti&transientin.orderitems=\
+///     %5B%7B%22name%22%3A%22Kopi%22%2C%22price%22%3A%221.00%22%2C%22quantity%22%3A1%7D%5D";
+/// let charge = ChargeTerms {
+///     order_id: "1".parse()?,
+///     order_time: Timestamp::from_rfc3339("2025-06-21T08:34:20Z")?,
+///     session: std::time::Duration::from_secs(3_600),
+///     return_url: "https://pay.example/return/",
+/// };
+/// let made = translate(body, Terms::OPEN, &charge).map_err(|fault| fault.to_string())?;
+/// assert!(made.starts_with(b"{\"payment_type\":\"gopay\""));
+/// let refused = translate(b"tag=%zz", Terms::OPEN, &charge);
+/// assert_eq!(refused.unwrap_err().code(), "returnmode");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The first fault, in the order of [`call::open`] and [`check`]; `txtype` if the call is another.
+pub fn translate(
+    body: &[u8],
+    terms: Terms,
+    charge_terms: &ChargeTerms<'_>,
+) -> Result<Vec<u8>, Rejection> {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+    }
+    // A charge is seldom longer than the call, of which a third is encoding.
+    let mut out = Vec::with_capacity(body.len().min(BODY_BYTES_MAX).saturating_add(CHARGE_BYTES));
+    SCRATCH.with_borrow_mut(|scratch| {
+        translate_into(body, terms, charge_terms, scratch, &mut out)?;
+        scratch.shrink(SCRATCH_BYTES_KEPT);
+        Ok(out)
+    })
+}
+
+/// What a charge takes beside what was sent, and some room for blocks.
+const CHARGE_BYTES: usize = 512;
+
+/// A thread keeps buffers for calls of this length; those of longer ones it gives back.
+const SCRATCH_BYTES_KEPT: usize = 65_536;
+
+/// The same as [`translate`] with buffers that are reused: takes no memory once they have grown.
+/// What is in `out` means nothing if the call is refused.
+///
+/// # Errors
+/// As [`translate`].
+pub fn translate_into(
+    body: &[u8],
+    terms: Terms,
+    charge_terms: &ChargeTerms<'_>,
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
+    let (form, items) = Form::decode(body, scratch);
+    if call::open(&form)?.tx_type != TxType::Transaction {
+        return Err(Rejection::of(Field::Txtype, Rule::MustBe("TRANSACTION")));
+    }
+    let mut first = First::default();
+    match (check(&form, items, terms, &mut first), first.0) {
+        (Some(order), None) => {
+            charge(&order, charge_terms, out);
+            Ok(())
+        }
+        // No order without a fault, see there.
+        (_, fault) => Err(fault.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing))),
+    }
 }
 
 /// Writes the charge body into `out`, which is emptied first.
@@ -293,10 +371,7 @@ pub fn printable_descriptor(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ppro::form::{Form, Scratch};
     use crate::ppro::reply::encode;
-    use crate::ppro::transaction::{Terms, check};
-    use crate::rejection::First;
     use serde_json::{Value, json};
 
     fn translate(pairs: &[(&str, &str)]) -> Vec<u8> {

@@ -64,6 +64,8 @@ pub struct Settings {
     pub concurrent_calls: usize,
     /// How many of these one PSP may have, so that its flood leaves room for the others.
     pub concurrent_calls_per_client: usize,
+    /// Longer than a request to Midtrans can be under way after nobody waits for it any more.
+    pub under_way_max: Duration,
     /// Number of this instance among those that share a store.
     pub instance: u16,
     /// Answers carry a `RAND` pair.
@@ -71,6 +73,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Twelve times as long as a call to Midtrans may take.
+    pub const UNDER_WAY_MAX: Duration = Duration::from_secs(120);
+
     /// PPRO's session limit for GoPay.
     pub const SESSION_MAX: Duration = Duration::from_secs(3600);
 

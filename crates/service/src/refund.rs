@@ -42,9 +42,6 @@ struct Order {
 /// after this long is its word taken.
 const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// Longer than a request that nobody waits for any more can be under way.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(120);
-
 /// What one try told.
 enum Tried {
     Accepted,
@@ -219,7 +216,7 @@ impl Service {
                     let settled = self.now().since(refund.created_at) >= SETTLED_AFTER;
                     if listed == Some(false) && settled {
                         // The clock may have jumped, so that the first try is still under way.
-                        tokio::time::sleep(UNDER_WAY_MAX).await;
+                        tokio::time::sleep(self.settings().under_way_max).await;
                         listed = self.refund_exists(&refund, payment, amount, &mut notes).await;
                     }
                     match listed {

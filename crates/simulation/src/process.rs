@@ -148,6 +148,7 @@ impl World {
             checks_per_second: 200,
             concurrent_calls: plan.concurrent_calls,
             concurrent_calls_per_client: plan.concurrent_calls.div_ceil(2),
+            under_way_max: Settings::UNDER_WAY_MAX,
             instance: u16::try_from(life.slot).unwrap_or(0),
             rand_pair: true,
         };

@@ -174,7 +174,7 @@ impl Cluster {
     /// If the server does not.
     pub async fn empty(&self) -> Result<String, StoreError> {
         let name = format!("t{}", self.next.fetch_add(1, Ordering::Relaxed));
-        let client = Place::parse(&self.url("postgres"))?.client(None).await?;
+        let client = Place::parse(&self.url("postgres"))?.client(Some("cluster")).await?;
         client.batch_execute(&format!("CREATE DATABASE {name}")).await.map_err(trouble)?;
         Ok(self.url(&name))
     }
@@ -194,7 +194,7 @@ impl Cluster {
     /// # Errors
     /// If the server refuses it.
     pub async fn run(&self, url: &str, sql: &str) -> Result<(), StoreError> {
-        let client = Place::parse(url)?.client(None).await?;
+        let client = Place::parse(url)?.client(Some("cluster")).await?;
         client.batch_execute(sql).await.map_err(trouble)
     }
 
@@ -203,7 +203,7 @@ impl Cluster {
     /// # Errors
     /// If the server refuses it, or there is none.
     pub async fn ask(&self, url: &str, sql: &str) -> Result<String, StoreError> {
-        let client = Place::parse(url)?.client(None).await?;
+        let client = Place::parse(url)?.client(Some("cluster")).await?;
         for message in client.simple_query(sql).await.map_err(trouble)? {
             if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
                 return row.get(0).map(str::to_owned).ok_or_else(|| down("the cell is empty"));

@@ -16,7 +16,7 @@ use crate::fault::{down, trouble};
 /// Where the database is. Its `Debug` shows no password.
 #[derive(Clone, Debug)]
 pub struct Place {
-    config: Config,
+    config: Arc<Config>,
     name: String,
 }
 
@@ -49,10 +49,9 @@ impl Place {
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(20));
-        if config.get_application_name().is_none() {
-            config.application_name("gopay-adapter");
-        }
-        Ok(Self { config, name })
+        // By their names the database tells who is there, whatever the URL says.
+        config.application_name("gopay-adapter");
+        Ok(Self { config: Arc::new(config), name })
     }
 
     /// Database and host, for messages.
@@ -84,7 +83,7 @@ impl Place {
 
     pub(crate) fn pool(&self, options: &Options, setup: Setup) -> Result<Pool, StoreError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(self.config.clone(), self.tls()?, recycling);
+        let manager = Manager::from_config(self.config.as_ref().clone(), self.tls()?, recycling);
         let sql = Arc::new(setup.sql(options));
         Pool::builder(manager)
             .max_size(options.connections.max(2))
@@ -104,7 +103,7 @@ impl Place {
 
     /// A connection of its own, for what holds a lock of the session or reads the whole store.
     pub(crate) async fn client(&self, application: Option<&str>) -> Result<Client, StoreError> {
-        let mut config = self.config.clone();
+        let mut config = self.config.as_ref().clone();
         if let Some(name) = application {
             config.application_name(name);
         }

@@ -16,6 +16,7 @@ mod cells;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod connect;
+mod copy;
 mod deliveries;
 mod events;
 mod fault;
@@ -44,6 +45,7 @@ use gopay_store::{
 use tokio::sync::Semaphore;
 
 pub use crate::connect::Place;
+pub use crate::copy::{PgSource, PgTarget};
 pub use crate::instance::InstanceLock;
 
 use crate::connect::Setup;

@@ -17,6 +17,7 @@
 
 mod backup;
 mod cells;
+mod copy;
 mod deliveries;
 mod events;
 mod file;
@@ -49,6 +50,8 @@ use gopay_store::{
     Store, StoreError, Totals,
 };
 use rusqlite::Connection;
+
+pub use crate::copy::{SqliteSource, SqliteTarget};
 
 use crate::events::Line;
 use crate::job::{Queue, Shared, down};

@@ -15,6 +15,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRejection, RefundTerms};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub mod copy;
 pub mod engine;
 
 #[cfg(feature = "contract")]

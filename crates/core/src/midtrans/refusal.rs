@@ -1,6 +1,7 @@
 //! Why Midtrans or GoPay said no.
 
 use super::code::StatusCode;
+use crate::bytes::{PRINTABLE, all};
 
 /// A clear no: what was asked for does not exist and will not come into being by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,9 @@ pub(super) fn is_duplicate(provider_code: Option<&str>) -> bool {
 
 /// `text` on one line, at most `chars_max` characters long.
 pub(super) fn bounded(text: &str, chars_max: usize) -> String {
+    if text.len() <= chars_max && all(text.as_bytes(), PRINTABLE) {
+        return text.to_owned();
+    }
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(chars_max).collect()
 }
 

@@ -1,7 +1,10 @@
 //! The one lenient shape under every answer and notification.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ReplyError;
 use super::code::{StatusCode, speaks_alone};
@@ -34,7 +37,7 @@ pub(super) struct Wire {
     pub(super) refund_amount: Text,
     pub(super) refund_key: Text,
     pub(super) refund_chargeback_id: Text,
-    pub(super) actions: Value,
+    pub(super) actions: Option<Box<RawValue>>,
     pub(super) validation_messages: Value,
     pub(super) refunds: Value,
 }
@@ -53,19 +56,25 @@ impl Text {
     }
 
     pub(super) fn of(value: Option<&Value>) -> Self {
-        Self(value.and_then(|value| match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number_text(number)),
+        value.map_or_else(Self::default, |value| Self::from(value.clone()))
+    }
+}
+
+impl From<Value> for Text {
+    fn from(value: Value) -> Self {
+        Self(match value {
+            Value::String(text) => Some(text),
+            Value::Number(number) => Some(number_text(&number)),
             Value::Bool(truth) => Some(truth.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }))
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         // By way of `Value`, since a number may come in whatever form the JSON reader keeps it.
-        Ok(Self::of(Some(&Value::deserialize(input)?)))
+        Value::deserialize(input).map(Self::from)
     }
 }
 
@@ -168,14 +177,40 @@ impl Wire {
     /// The URL that leads the shopper to GoPay, found by its name, since order and number of the
     /// actions vary.
     pub(super) fn deeplink(&self) -> Option<String> {
-        self.actions
-            .as_array()?
-            .iter()
-            .find(|action| action.get("name").and_then(Value::as_str) == Some("deeplink-redirect"))
-            .and_then(|action| action.get("url")?.as_str())
-            .filter(|url| is_safe_link(url))
-            .map(str::to_owned)
+        let actions = self.actions.as_deref()?.get();
+        let url = match serde_json::from_str::<Vec<Action<'_>>>(actions) {
+            Ok(actions) => actions.into_iter().find(Action::is_deeplink)?.url.into_owned(),
+            Err(_) => deeplink_of_any(&serde_json::from_str(actions).ok()?)?,
+        };
+        Some(url).filter(|url| is_safe_link(url))
     }
+}
+
+/// An action as it is described.
+#[derive(Deserialize)]
+struct Action<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+}
+
+const DEEPLINK: &str = "deeplink-redirect";
+
+impl Action<'_> {
+    fn is_deeplink(&self) -> bool {
+        self.name == DEEPLINK
+    }
+}
+
+/// The same where some action is not as it is described: the others still count.
+fn deeplink_of_any(actions: &Value) -> Option<String> {
+    actions
+        .as_array()?
+        .iter()
+        .find(|action| action.get("name").and_then(Value::as_str) == Some(DEEPLINK))
+        .and_then(|action| action.get("url")?.as_str())
+        .map(str::to_owned)
 }
 
 /// One line of at most [`WORD_CHARS_MAX`] characters.
@@ -198,7 +233,8 @@ const LINK_BYTES_MAX: usize = 16_384;
 fn is_safe_link(link: &str) -> bool {
     link.len() <= LINK_BYTES_MAX
         && link.bytes().all(|byte| byte.is_ascii_graphic())
-        && url::Url::parse(link).is_ok_and(|url| !crate::text::is_harmful_scheme(url.scheme()))
+        && (crate::link::plain_url(link.as_bytes())
+            || url::Url::parse(link).is_ok_and(|url| !crate::text::is_harmful_scheme(url.scheme())))
 }
 
 #[cfg(test)]
@@ -237,6 +273,34 @@ mod tests {
             assert!(Wire::read_object(body.as_bytes()).is_none(), "{body:?}");
         }
         assert!(Wire::read_object(b"\n {\"unheard_of\": [{}]}").is_some());
+    }
+
+    #[test]
+    fn the_deeplink_is_found_among_whatever_else_is_there() {
+        let link = r#"{"name":"deeplink-redirect","url":"gojek://gopay/a"}"#;
+        for (actions, expected) in [
+            (format!("[{link}]"), Some("gojek://gopay/a")),
+            (
+                format!(r#"[{{"name":"generate-qr-code","url":"https://a.example/q"}},{link}]"#),
+                Some("gojek://gopay/a"),
+            ),
+            (format!(r#"[7,null,{{"name":3}},{{}},{link}]"#), Some("gojek://gopay/a")),
+            (format!(r#"[{{"name":"x"}},{link}]"#), Some("gojek://gopay/a")),
+            (
+                r#"[{"name":"deeplink-redirect","url":"gojek:\/\/gopay\/a"}]"#.into(),
+                Some("gojek://gopay/a"),
+            ),
+            (r#"[{"name":"deeplink-redirect","url":7}]"#.into(), None),
+            (r#"[{"name":"deeplink-redirect"}]"#.into(), None),
+            (r#"[{"name":"deeplink-redirect","url":"javascript:alert(1)"}]"#.into(), None),
+            ("[]".into(), None),
+            ("{}".into(), None),
+            ("null".into(), None),
+            ("7".into(), None),
+        ] {
+            let wire = Wire::read_object(format!(r#"{{"actions":{actions}}}"#).as_bytes()).unwrap();
+            assert_eq!(wire.deeplink().as_deref(), expected, "{actions}");
+        }
     }
 
     #[test]

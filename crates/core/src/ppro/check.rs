@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use validator::{ValidateEmail as _, ValidateUrl as _};
 
+use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
+use crate::link::{plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
 use crate::text::chars;
 
@@ -39,91 +41,6 @@ pub fn one_line(value: &str) -> Result<(), Rule> {
     let broken = value.bytes().any(|byte| matches!(byte, b'\n' | b'\r'))
         || !value.is_ascii() && value.contains(['\u{85}', '\u{2028}', '\u{2029}']);
     if broken { Err(Rule::LineBreak) } else { Ok(()) }
-}
-
-/// What a byte may be part of.
-const LETTER: u8 = 1;
-const DIGIT: u8 = 2;
-/// Letters, digits and the hyphen: a label of a host.
-const LABEL: u8 = 4;
-/// What a plain name before the `@` of an e-mail is made of.
-const LOCAL: u8 = 8;
-/// Letters, digits and `.,-_`.
-const REFERENCE: u8 = 16;
-/// Letters, digits, `-` and space.
-const POSTAL: u8 = 32;
-/// Space to tilde.
-const PRINTABLE: u8 = 64;
-/// What clients read alike in a URL: no blanks, no controls, no backslash.
-const CLEAN: u8 = 128;
-
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0_u8;
-    loop {
-        let mut class = 0;
-        if byte.is_ascii_alphabetic() {
-            class |= LETTER | LABEL | LOCAL | REFERENCE | POSTAL;
-        }
-        if byte.is_ascii_digit() {
-            class |= DIGIT | LABEL | LOCAL | REFERENCE | POSTAL;
-        }
-        if byte == b'-' {
-            class |= LABEL | LOCAL | REFERENCE | POSTAL;
-        }
-        if matches!(byte, b'.' | b'_') {
-            class |= LOCAL | REFERENCE;
-        }
-        if byte == b'+' {
-            class |= LOCAL;
-        }
-        if byte == b',' {
-            class |= REFERENCE;
-        }
-        if byte == b' ' {
-            class |= POSTAL;
-        }
-        if matches!(byte, b' '..=b'~') {
-            class |= PRINTABLE;
-        }
-        if byte > b' ' && byte != 0x7f && byte != b'\\' {
-            class |= CLEAN;
-        }
-        #[expect(clippy::as_conversions, reason = "a byte as the place of its class")]
-        {
-            classes[byte as usize] = class;
-        }
-        if byte == u8::MAX {
-            break classes;
-        }
-        byte += 1;
-    }
-};
-
-#[inline]
-fn class(byte: u8) -> u8 {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
-}
-
-/// Whether every byte is of the class. Looks at all of them: there are seldom many, and nearly
-/// always all are good.
-#[inline]
-fn all(bytes: &[u8], wanted: u8) -> bool {
-    bytes.iter().fold(wanted, |classes, byte| classes & class(*byte)) == wanted
-}
-
-/// The same as `all(bytes, CLEAN)`, for longer texts: eight bytes at a time while they are ASCII.
-#[inline]
-fn all_clean(bytes: &[u8]) -> bool {
-    const EVERY: u64 = u64::MAX / 255;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let zero = |word: u64| word.wrapping_sub(EVERY) & !word;
-    let found = words.iter().fold(0, |found, word| {
-        let word = u64::from_le_bytes(*word);
-        let blank = word.wrapping_sub(EVERY * 0x21) & !word;
-        found | word | blank | zero(word ^ (EVERY * 0x7f)) | zero(word ^ (EVERY * 0x5c))
-    });
-    if found & (EVERY * 0x80) == 0 { all(rest, CLEAN) } else { all(bytes, CLEAN) }
 }
 
 /// References, `[a-zA-Z0-9.,-_]{1,40}`, read as letters, digits and the four marks `.`, `,`, `-`,
@@ -164,7 +81,8 @@ fn plain_phone(value: &str) -> bool {
     let mut after_digit = true;
     for byte in rest {
         let digit = byte.is_ascii_digit();
-        if !digit && !(after_digit && matches!(byte, b' ' | b'-')) {
+        let mark = after_digit && matches!(byte, b' ' | b'-');
+        if !(digit || mark) {
             return false;
         }
         digits += u32::from(digit);
@@ -189,42 +107,6 @@ fn plain_email(value: &[u8]) -> bool {
     (1..=64).contains(&local.len()) && plain_host(domain) == Some(domain.len())
 }
 
-/// How long the dotted name is that the text begins with, if it is one of the plain kind: labels
-/// of letters, digits and hyphens, none of them punycode, the last of letters only.
-///
-/// Punycode has rules of its own, and so has a name that might be an IPv4 address; the authority
-/// knows them.
-#[inline]
-fn plain_host(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let mut labels = 0;
-    loop {
-        let rest = text.get(at..)?;
-        let mut classes = LABEL | LETTER;
-        let mut length = 0;
-        for byte in rest {
-            let class = class(*byte);
-            if class & LABEL == 0 {
-                break;
-            }
-            classes &= class;
-            length += 1;
-        }
-        let label = rest.get(..length)?;
-        let hyphens = label.first() == Some(&b'-') || label.last() == Some(&b'-');
-        if !(1..=63).contains(&length) || hyphens || label.get(2..4) == Some(b"--") {
-            return None;
-        }
-        at += length;
-        labels += 1;
-        if text.get(at) != Some(&b'.') {
-            let last = classes & LETTER != 0 && length >= 2;
-            return (last && labels >= 2 && at <= 253).then_some(at);
-        }
-        at += 1;
-    }
-}
-
 /// An absolute `http` or `https` address of at most 255 characters, without credentials.
 pub fn web_url(value: &str) -> Result<(), Rule> {
     length(value, 1, 255)?;
@@ -233,33 +115,6 @@ pub fn web_url(value: &str) -> Result<(), Rule> {
     } else {
         Err(Rule::WebUrlForm)
     }
-}
-
-/// A plain host leaves nothing in which the rest could be wrong, once it is clean.
-fn plain_url(value: &[u8]) -> bool {
-    let after_scheme = match value {
-        [b'h', b't', b't', b'p', b's', b':', b'/', b'/', rest @ ..]
-        | [b'h', b't', b't', b'p', b':', b'/', b'/', rest @ ..] => rest,
-        _ => return false,
-    };
-    let rest = plain_host(after_scheme).and_then(|length| after_scheme.get(length..));
-    rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all_clean(rest))
-}
-
-/// An app's own scheme in lower case, without meaning to a browser, and nothing behind it that
-/// could be wrong: no port, no brackets, no escapes.
-fn plain_app_url(value: &[u8]) -> bool {
-    let scheme = value.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-    let Some((scheme, [b':', b'/', b'/', rest @ ..])) = value.split_at_checked(scheme) else {
-        return false;
-    };
-    let mark =
-        |byte: u8| matches!(byte, b'/' | b'?' | b'=' | b'&' | b'-' | b'_' | b'.' | b'~' | b'#');
-    let meant = std::str::from_utf8(scheme).is_ok_and(|scheme| {
-        !crate::text::is_harmful_scheme(scheme)
-            && !matches!(scheme, "" | "http" | "https" | "ftp" | "ws" | "wss")
-    });
-    meant && rest.iter().all(|byte| class(*byte) & LABEL != 0 || mark(*byte))
 }
 
 fn strict_web_url(value: &str) -> bool {
@@ -489,28 +344,6 @@ mod tests {
         Regex::new(r"^\+[1-9](?:[ ().-]{0,3}[0-9]){4,14}$").unwrap().is_match(value)
     }
 
-    #[test]
-    fn bytes_have_the_classes_of_their_patterns() {
-        for (class, pattern) in [
-            (LETTER, "[A-Za-z]"),
-            (DIGIT, "[0-9]"),
-            (LABEL, "[A-Za-z0-9-]"),
-            (LOCAL, "[A-Za-z0-9._+-]"),
-            (REFERENCE, "[A-Za-z0-9.,_-]"),
-            (POSTAL, "[A-Za-z0-9 -]"),
-            (PRINTABLE, "[ -~]"),
-            (CLEAN, r"[^\x00-\x20\x7f\\]"),
-        ] {
-            let form = Regex::new(&format!("^{pattern}$")).unwrap();
-            for byte in 0..=0x7f_u8 {
-                let text = char::from(byte).to_string();
-                assert_eq!(all(&[byte], class), form.is_match(&text), "{pattern} {byte}");
-            }
-            let beyond = form.is_match("\u{e9}");
-            assert!((0x80..=0xff).all(|byte| all(&[byte], class) == beyond));
-        }
-    }
-
     proptest::proptest! {
         /// The byte loops accept nothing that the authorities refuse.
         #[test]
@@ -540,11 +373,6 @@ mod tests {
             if plain_phone(&number) {
                 proptest::prop_assert!(is_phone(&number), "{}", number);
             }
-        }
-
-        #[test]
-        fn clean_is_clean_in_words_too(text in "[ -~\u{7f}\u{e9}\n]{0,24}|[!-\\[\\]-~]{0,40}[ -\u{80}]?[!-\\[]{0,9}") {
-            proptest::prop_assert_eq!(all_clean(text.as_bytes()), all(text.as_bytes(), CLEAN));
         }
 
         /// Without escapes the query is read as the form reader reads it.

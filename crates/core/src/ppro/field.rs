@@ -137,6 +137,7 @@ impl Field {
     }
 
     /// The length of its name.
+    #[expect(clippy::indexing_slicing, reason = "there is one for each field")]
     const fn name_bytes(self) -> u8 {
         LENGTHS[self.index()]
     }
@@ -187,6 +188,7 @@ const TABLE_BITS: u32 = 8;
 const FREE: u8 = u8::MAX;
 
 /// For each length, which bytes of a window belong to the name.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const MASKS: [[u64; 4]; NAME_MAX + 1] = {
     let mut masks = [[0; 4]; NAME_MAX + 1];
     let mut length = 0;
@@ -204,6 +206,7 @@ const MASKS: [[u64; 4]; NAME_MAX + 1] = {
 };
 
 #[expect(clippy::as_conversions, reason = "no name is longer than NAME_MAX")]
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const LENGTHS: [u8; Field::COUNT] = {
     let mut lengths = [0; Field::COUNT];
     let mut field = 0;
@@ -214,6 +217,7 @@ const LENGTHS: [u8; Field::COUNT] = {
     lengths
 };
 
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const NAMES: [(Name, Field); Field::COUNT] = {
     let mut names = [(Name([0; 4]), Field::Returnmode); Field::COUNT];
     let mut field = 0;
@@ -243,6 +247,7 @@ const FACTOR: u64 = {
 const TABLE: [u8; 1 << TABLE_BITS] = table(FACTOR).expect("the factor was chosen for that");
 
 /// Which field is at which place, unless two are at the same.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const fn table(factor: u64) -> Option<[u8; 1 << TABLE_BITS]> {
     let mut table = [FREE; 1 << TABLE_BITS];
     let mut field = 0;
@@ -265,6 +270,7 @@ const fn narrow(hash: u64) -> usize {
     hash as usize
 }
 
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const fn words(bytes: &[u8; NAME_MAX]) -> [u64; 4] {
     let (words, _) = bytes.as_chunks::<8>();
     [

@@ -62,6 +62,15 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// Gives back what calls longer than `bytes` have needed.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        if self.text.len() > bytes.saturating_add(SLACK) {
+            *self = Self::with_path(self.path);
+        }
+    }
+}
+
 /// What is wrong with one parameter's encoding. The first is what is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
@@ -140,7 +149,7 @@ impl Others {
         let mut at = hash(name) % Self::PLACES;
         self.list.push(other);
         loop {
-            let Some(place) = self.places.get_mut(at) else { return None };
+            let place = self.places.get_mut(at)?;
             let Some(earlier) = usize::from(*place).checked_sub(1) else {
                 *place = u8::try_from(self.list.len()).unwrap_or(0);
                 return None;
@@ -329,6 +338,7 @@ impl<'s> Form<'s> {
 }
 
 /// The fields whose names start with `specin.`.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const SPECIN: u64 = {
     let mut bits = 0;
     let mut at = 0;

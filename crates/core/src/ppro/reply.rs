@@ -80,7 +80,10 @@ impl Reply {
     /// The line to send.
     #[must_use]
     pub fn render(&self, rand: Option<Rand>) -> String {
-        let mut out = String::with_capacity(512);
+        let bytes =
+            self.pairs.iter().map(|(key, value)| key.len() + value.len() + 2).sum::<usize>();
+        // Room for escapes and for the pair that means nothing.
+        let mut out = String::with_capacity(bytes.saturating_mul(5) / 4 + 64);
         let places = u64::try_from(self.pairs.len()).unwrap_or(1).max(1);
         let place = rand.map(|rand| rand.seed.rotate_left(32) % places);
         for (at, (key, value)) in (0_u64..).zip(&self.pairs) {
@@ -118,17 +121,26 @@ pub fn encode(value: &str) -> String {
 
 fn push_encoded(out: &mut String, value: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
+    out.reserve(value.len());
+    let mut rest = value;
+    while !rest.is_empty() {
+        let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
+        let (run, after) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+        out.push_str(run);
+        let Some(char) = after.chars().next() else { break };
+        let (escaped, after) = after.split_at_checked(char.len_utf8()).unwrap_or((after, ""));
+        for byte in escaped.bytes() {
             let digit =
                 |nibble: u8| char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-            out.push('%');
-            out.push(digit(byte >> 4));
-            out.push(digit(byte & 15));
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
+        rest = after;
     }
+}
+
+/// Whether a byte stands for itself.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// The answer to a TRANSACTION call.

@@ -87,6 +87,7 @@ pub(crate) struct Cursor {
 const NO_DIGIT: u8 = 0x80;
 
 /// Hex digits by character.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const DIGITS: [u8; 256] = {
     let mut table = [NO_DIGIT; 256];
     let mut digit = 0;

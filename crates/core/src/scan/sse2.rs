@@ -15,6 +15,7 @@ const COPY: usize = 16;
 const REACH: usize = BLOCK + COPY + 2;
 
 /// Bytes that may belong to a line break.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const BREAKS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;

@@ -15,6 +15,7 @@ use super::{Cursor, DIGITS, MARKS, TURN, ones};
 const BLOCK: usize = 64;
 
 /// `0, 1, 2, ...`
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const PLACES: [u8; BLOCK] = {
     let mut places = [0; BLOCK];
     let mut at = 0;

@@ -1,0 +1,343 @@
+//! The core in figures: against the obvious way, against itself on other processors, by size of
+//! body, by kind of hostile body, with cold caches, and in a fresh process.
+//!
+//! `cargo bench --bench core [-- SECTION...]`. Every ratio is of medians of rounds that take turns
+//! in one run, so that a busy neighbour slows both.
+#![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a table of figures")]
+
+mod baseline;
+mod payloads;
+mod product;
+mod wired;
+
+use std::hint::black_box;
+use std::process::Command;
+use std::time::Instant;
+
+use gopay_core::ppro::form::Scratch;
+use gopay_core::ppro::transaction::Terms;
+use gopay_core::scan::Path;
+use gopay_core::translate::translate_into;
+
+type Section = fn();
+
+const SECTIONS: [(&str, Section); 6] = [
+    ("ratios", ratios),
+    ("wire", wire),
+    ("rejections", rejections),
+    ("scaling", scaling),
+    ("hostile", hostile),
+    ("cold", cold),
+];
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench").peekable();
+    if args.peek().is_some_and(|arg| arg == "first-call") {
+        args.next();
+        return first_call(&args.next().unwrap_or_default());
+    }
+    let wanted: Vec<String> = args.collect();
+    for (name, section) in SECTIONS {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            section();
+            println!();
+        }
+    }
+    if wanted.is_empty() || wanted.iter().any(|word| word == "first") {
+        first();
+    }
+}
+
+/// One product call after another, with buffers that are reused.
+struct Product {
+    scratch: Scratch,
+    out: Vec<u8>,
+}
+
+impl Product {
+    fn new(path: Path) -> Self {
+        Self { scratch: Scratch::with_path(path), out: Vec::new() }
+    }
+
+    fn call(&mut self, body: &[u8]) -> bool {
+        let terms = product::charge_terms();
+        let body = black_box(body);
+        let done = translate_into(body, Terms::OPEN, &terms, &mut self.scratch, &mut self.out);
+        black_box(self.out.as_slice());
+        done.is_ok()
+    }
+}
+
+fn obvious(body: &[u8]) -> bool {
+    let terms = product::charge_terms();
+    black_box(baseline::translate(black_box(body), Terms::OPEN, &terms)).is_ok()
+}
+
+/// Nanoseconds of one call of each, medians of rounds that take turns.
+fn medians<const N: usize>(calls: [&mut dyn FnMut(); N]) -> [f64; N] {
+    const ROUNDS: usize = 301;
+    const ROUND_NS: f64 = 40_000.0;
+    let mut timed = calls.map(|call| {
+        call();
+        let start = Instant::now();
+        for _ in 0..20 {
+            call();
+        }
+        let once = nanoseconds(start) / 20.0;
+        (call, count((ROUND_NS / once).max(1.0)), Vec::with_capacity(ROUNDS))
+    });
+    for _ in 0..ROUNDS {
+        for (call, times, taken) in &mut timed {
+            let start = Instant::now();
+            for _ in 0..*times {
+                call();
+            }
+            taken.push(nanoseconds(start) / f64::from(*times));
+        }
+    }
+    timed.map(|(_, _, mut taken)| median(&mut taken))
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a short time")]
+fn nanoseconds(since: Instant) -> f64 {
+    since.elapsed().as_nanos() as f64
+}
+
+#[expect(clippy::as_conversions, reason = "a small positive number")]
+const fn count(number: f64) -> u32 {
+    number as u32
+}
+
+fn length(body: &[u8]) -> f64 {
+    u32::try_from(body.len()).map_or(f64::MAX, f64::from)
+}
+
+fn median(taken: &mut [f64]) -> f64 {
+    taken.sort_by(f64::total_cmp);
+    taken.get(taken.len() / 2).copied().unwrap_or_default()
+}
+
+fn ratios() {
+    println!("translation, ns a call (ratio of the baseline to it)");
+    println!(
+        "{:12} {:>6} {:>9} {:>16} {:>16} {:>16}",
+        "", "bytes", "baseline", "plain", "portable", "best"
+    );
+    for (name, body) in payloads::all() {
+        let [mut plain, mut portable, mut best] =
+            [Path::Plain, Path::Portable, Path::best()].map(Product::new);
+        let [obvious, plain, portable, best] = medians([
+            &mut || assert!(obvious(&body)),
+            &mut || assert!(plain.call(&body)),
+            &mut || assert!(portable.call(&body)),
+            &mut || assert!(best.call(&body)),
+        ]);
+        let against = |own: f64| format!("{own:.0} ({:.1}x)", obvious / own);
+        println!(
+            "{name:12} {:6} {obvious:9.0} {:>16} {:>16} {:>16}",
+            body.len(),
+            against(plain),
+            against(portable),
+            against(best)
+        );
+    }
+    println!("best is {:?}", Path::best());
+}
+
+fn wire() {
+    println!("beside the translation, ns a call (ratio of the obvious way to it)");
+    for (name, mut pair) in wired::all() {
+        let [product, obvious] = medians([&mut pair.product, &mut pair.obvious]);
+        println!("{name:18} {obvious:6.0} {product:6.0} ({:.1}x)", obvious / product);
+    }
+}
+
+/// The full body, broken at one place.
+fn broken() -> Vec<(&'static str, Vec<u8>)> {
+    let full = String::from_utf8(payloads::full()).expect("ASCII");
+    [
+        ("channel unknown", "channel=test", "channel=text"),
+        ("e-mail broken", "toko%40mail", "toko%20mail"),
+        ("escape broken", "specin.email=zoe", "specin.email=%zz"),
+        ("not UTF-8", "specin.email=zoe", "specin.email=%ff"),
+        ("field twice", "specin.phone", "specin.email"),
+        ("URL broken", "https%3A%2F%2Fpsp", "https%3A%2F%2F%5Bpsp"),
+        ("phone broken", "%2B62%20812", "%2B62%20x12"),
+        ("last item broken", "quantity%22%3A1%7D%5D", "quantity%22%3A0%7D%5D"),
+        ("sum differs", "amount=38750000", "amount=38750100"),
+    ]
+    .into_iter()
+    .map(|(name, good, bad)| {
+        assert!(full.contains(good), "{good}");
+        (name, full.replacen(good, bad, 1).into_bytes())
+    })
+    .collect()
+}
+
+fn rejections() {
+    println!("refusing the full body with its message, against accepting it (best path)");
+    let good = payloads::full();
+    for (name, bad) in broken() {
+        let (mut accepting, mut refusing) = (Product::new(Path::best()), Scratch::new());
+        let mut message = String::new();
+        let mut out = Vec::new();
+        let terms = product::charge_terms();
+        let [accepted, refused] = medians([&mut || assert!(accepting.call(&good)), &mut || {
+            let outcome =
+                translate_into(black_box(&bad), Terms::OPEN, &terms, &mut refusing, &mut out);
+            message.clear();
+            let fault = outcome.expect_err("a bad body");
+            fault.write_message(&mut message).expect("a string takes all");
+            black_box(message.as_str());
+        }]);
+        println!(
+            "{name:18} {refused:6.0} of {accepted:6.0} ns ({:.2})  {message}",
+            refused / accepted
+        );
+    }
+}
+
+/// A call with so many items.
+fn items(count: usize) -> Vec<u8> {
+    let item = r#"{"name":"Barang nomor 7","price":"1000.00","quantity":1}"#;
+    let cart = format!("[{}]", vec![item; count].join(","));
+    let amount = (count * 100_000).to_string();
+    let mut pairs = payloads::common().to_vec();
+    pairs.extend([
+        ("amount", amount.as_str()),
+        ("accountholdername", "Siti Rahma"),
+        ("transientin.orderitems", &cart),
+    ]);
+    payloads::body(&pairs)
+}
+
+fn scaling() {
+    println!(
+        "by number of items (above about 300 surplus items are folded, and some written twice)"
+    );
+    for count in [1, 2, 5, 10, 25, 50, 100, 200, 300, 400] {
+        let body = items(count);
+        let mut best = Product::new(Path::best());
+        let mut portable = Product::new(Path::Portable);
+        let [best, portable] =
+            medians([&mut || assert!(best.call(&body)), &mut || assert!(portable.call(&body))]);
+        let bytes = length(&body);
+        println!(
+            "{count:4} items {bytes:6} bytes: best {best:7.0} ns, {:.2} a byte; portable {portable:7.0} ns, {:.2} a byte",
+            best / bytes,
+            portable / bytes
+        );
+    }
+}
+
+type Maker = fn(usize) -> String;
+
+fn hostile() {
+    let kinds: [(&str, Maker); 10] = [
+        ("all escapes", |size| "%41".repeat(size / 3)),
+        ("all broken escapes", |size| "%".repeat(size)),
+        ("all U+0000", |size| "%00".repeat(size / 3)),
+        ("not UTF-8, twice", |size| format!("tag=a&tag={}", "%ff".repeat(size / 3))),
+        ("separators", |size| "&=".repeat(size / 2)),
+        ("a thousand fields", |size| (0..size / 8).map(|at| format!("a{at}=b&")).collect()),
+        ("unknown fields", |size| {
+            let long = "x".repeat(size / 200);
+            (0..190).map(|at| format!("{at}={long}&")).collect()
+        }),
+        ("deep JSON", |size| cart(&"[".repeat(size))),
+        ("one long string", |size| cart(&format!("[{{\"name\":\"{}", "x".repeat(size)))),
+        ("unknown members", |size| cart(&format!("[{{{}", "\"a\":[{}],".repeat(size / 9)))),
+    ];
+    println!("hostile bodies of 16 and 256 KB, ns a byte (best path); linear if the two are alike");
+    for (name, make) in kinds {
+        let [small, large] = [16_000, 256_000].map(|size| make(size).into_bytes());
+        let mut product = Product::new(Path::best());
+        let mut other = Product::new(Path::best());
+        let [at_small, at_large] =
+            medians([&mut || assert!(!product.call(&small)), &mut || assert!(!other.call(&large))]);
+        println!("{name:20} {:6.3} {:6.3}", at_small / length(&small), at_large / length(&large));
+    }
+}
+
+/// A call whose cart is this text, as it is.
+fn cart(text: &str) -> String {
+    let mut pairs = payloads::common().to_vec();
+    pairs.extend([("amount", "100"), ("accountholdername", "Siti Rahma")]);
+    let body = String::from_utf8(payloads::body(&pairs)).expect("ASCII");
+    format!("{body}&transientin.orderitems={text}")
+}
+
+/// Walks over so many bytes between two calls, so that they push out what the call has used.
+fn cold() {
+    const NEAR: usize = 6 << 20;
+    const ALL: usize = 128 << 20;
+    let mut trash = vec![1_u8; ALL];
+    println!("with caches that something else has used, ns a call, medians of 201");
+    for (name, body) in payloads::all() {
+        let mut product = Product::new(Path::best());
+        let mut after = |walked: usize, call: &mut dyn FnMut()| {
+            call();
+            let mut taken: Vec<f64> = (0..201)
+                .map(|_| {
+                    for line in trash.iter_mut().take(walked).step_by(64) {
+                        *line = line.wrapping_add(1);
+                    }
+                    let start = Instant::now();
+                    call();
+                    nanoseconds(start)
+                })
+                .collect();
+            median(&mut taken)
+        };
+        let mut call = || assert!(product.call(&body));
+        let (warm, near, all) =
+            (after(0, &mut call), after(NEAR, &mut call), after(ALL, &mut call));
+        let mut call = || assert!(obvious(&body));
+        let (warm_2, near_2, all_2) =
+            (after(0, &mut call), after(NEAR, &mut call), after(ALL, &mut call));
+        println!(
+            "{name:12} product: warm {warm:6.0}, from L3 {near:6.0} ({:.1}x), from memory {all:6.0} ({:.1}x)",
+            near / warm,
+            all / warm
+        );
+        println!(
+            "{:12} baseline: warm {warm_2:6.0}, from L3 {near_2:6.0} ({:.1}x), from memory {all_2:6.0} ({:.1}x)",
+            "",
+            near_2 / warm_2,
+            all_2 / warm_2
+        );
+    }
+}
+
+/// The first call of fresh processes.
+fn first() {
+    println!("first call in a fresh process, microseconds, median of 41 processes");
+    let own = std::env::current_exe().expect("this program");
+    for (name, _) in payloads::all() {
+        let [product, obvious] = ["product", "baseline"].map(|which| {
+            let mut taken: Vec<f64> = (0..41)
+                .map(|_| {
+                    let case = format!("{which}/{name}");
+                    let done = Command::new(&own).args(["first-call", &case]).output();
+                    let printed = done.expect("this program again").stdout;
+                    String::from_utf8_lossy(&printed).trim().parse().expect("nanoseconds")
+                })
+                .collect();
+            median(&mut taken) / 1_000.0
+        });
+        println!("{name:12} product {product:7.1}, baseline {obvious:7.1}");
+    }
+}
+
+fn first_call(case: &str) {
+    let (which, name) = case.split_once('/').expect("WHICH/PAYLOAD");
+    let body = payloads::all().into_iter().find(|(known, _)| *known == name).expect("a payload").1;
+    let start = Instant::now();
+    let good = match which {
+        "product" => Product::new(Path::best()).call(&body),
+        _ => obvious(&body),
+    };
+    let taken = nanoseconds(start);
+    assert!(good);
+    println!("{taken}");
+}

@@ -1,0 +1,221 @@
+//! What only this engine promises: durability of the session, locks, a database that hangs, and
+//! the columns that are copied.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::error::Error as _;
+use std::process::Command;
+use std::time::Duration;
+
+use gopay_core::time::Timestamp;
+use gopay_store::copy::TABLES;
+use gopay_store::{Store as _, StoreError};
+use gopay_store_postgres::cluster::{Cluster, Durability};
+use gopay_store_postgres::{InstanceLock, Options, PgStore, Place};
+use tokio::sync::OnceCell;
+
+/// Of all tests but the one that stops it; it ends with the process.
+static CLUSTER: OnceCell<Option<Cluster>> = OnceCell::const_new();
+
+async fn own() -> Option<Cluster> {
+    let start = || Cluster::start(Durability::On).unwrap();
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+async fn start() -> Option<(&'static Cluster, String)> {
+    let cluster = CLUSTER.get_or_init(own).await.as_ref()?;
+    let url = cluster.migrated().await.unwrap();
+    Some((cluster, url))
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(1_767_225_600_000_000)
+}
+
+fn hurried() -> Options {
+    Options {
+        connections: 2,
+        queue: 4,
+        wait: Duration::from_millis(200),
+        lock_timeout: Duration::from_millis(200),
+        step_timeout: Duration::from_millis(500),
+    }
+}
+
+/// The connection that holds number 7.
+const HOLDER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 7";
+
+fn source(error: &StoreError) -> String {
+    error.source().map(ToString::to_string).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_answers_before_the_disk_has_it_is_told_otherwise() {
+    let Some((cluster, url)) = start().await else { return };
+    let name = cluster.ask(&url, "SELECT current_database()").await.unwrap();
+    let weaken = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+    cluster.run(&url, &weaken).await.unwrap();
+    let place = Place::parse(&url).unwrap();
+    let store = PgStore::open(&place, hurried()).await.unwrap();
+    // The store's own ping, watched by a trigger that keeps what its session has set.
+    let watch = "CREATE TABLE seen (setting TEXT);
+        CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL;
+        END $$;
+        CREATE TRIGGER look AFTER INSERT OR UPDATE ON pings FOR EACH ROW EXECUTE FUNCTION look()";
+    cluster.run(&url, watch).await.unwrap();
+    store.ping(now()).await.unwrap();
+    assert_eq!(cluster.ask(&url, "SELECT setting FROM seen").await.unwrap(), "on");
+    assert_eq!(cluster.ask(&url, "SHOW synchronous_commit").await.unwrap(), "off");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_not_to_be_had_is_busy() {
+    let Some((cluster, url)) = start().await else { return };
+    let store = PgStore::open(&Place::parse(&url).unwrap(), hurried()).await.unwrap();
+    store.ping(now()).await.unwrap();
+    let hold = "BEGIN; LOCK TABLE pings; SELECT pg_sleep(3)";
+    let holding = cluster.run(&url, hold);
+    let trying = async {
+        // Until the lock is there the ping succeeds.
+        loop {
+            match store.ping(now()).await {
+                Ok(()) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => return error,
+            }
+        }
+    };
+    let (held, error) = futures::future::join(holding, trying).await;
+    held.unwrap();
+    assert!(matches!(error, StoreError::Busy), "{error:?}");
+    store.ping(now()).await.unwrap();
+}
+
+/// A stopped server accepts connections and answers nothing: the worst kind of trouble.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_is_down_and_comes_back() {
+    let Some(cluster) = own().await else { return };
+    let url = cluster.migrated().await.unwrap();
+    let store = PgStore::open(&Place::parse(&url).unwrap(), hurried()).await.unwrap();
+    store.ping(now()).await.unwrap();
+    let server = cluster.server_pid().unwrap();
+    signal(server, "STOP");
+    let first = store.ping(now()).await.unwrap_err();
+    assert!(matches!(first, StoreError::Down(_)), "{first:?}");
+    // More at once than there is room for: nobody waits without end, and nobody is told a lie.
+    let many = (0..20).map(|_| store.ping(now()));
+    for result in futures::future::join_all(many).await {
+        let error = result.unwrap_err();
+        assert!(matches!(error, StoreError::Down(_) | StoreError::Busy), "{error:?}");
+    }
+    signal(server, "CONT");
+    // What was tried meanwhile may still occupy the server for a moment.
+    while let Err(error) = store.ping(now()).await {
+        assert!(matches!(error, StoreError::Down(_) | StoreError::Busy), "{error:?}");
+    }
+}
+
+/// Stops or continues the server with the processes of its connections.
+fn signal(server: u32, name: &str) {
+    let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+    let all = format!("{server} {}", children.unwrap());
+    let kill = format!("kill -{name} {all}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_are_made_again() {
+    let Some((cluster, url)) = start().await else { return };
+    let store = PgStore::open(&Place::parse(&url).unwrap(), hurried()).await.unwrap();
+    store.ping(now()).await.unwrap();
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    cluster.run(&url, cut).await.unwrap();
+    let here = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while cluster.ask(&url, here).await.unwrap() != "0" {
+        tokio::task::yield_now().await;
+    }
+    // The step that finds it out says so; the next has a connection of its own.
+    if let Err(error) = store.ping(now()).await {
+        assert!(matches!(error, StoreError::Down(_)), "{error:?}");
+        store.ping(now()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_locked_again_after_its_connection_was_cut() {
+    let Some((cluster, url)) = start().await else { return };
+    let place = Place::parse(&url).unwrap();
+    let lock = InstanceLock::take(&place, 7, Duration::ZERO).await.unwrap();
+    let second = InstanceLock::take(&place, 7, Duration::ZERO).await.unwrap_err();
+    assert!(source(&second).contains("another instance with number 7"), "{second:?}");
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7";
+    let pid = HOLDER;
+    let before = cluster.ask(&url, pid).await.unwrap();
+    cluster.run(&url, &format!("SELECT pg_terminate_backend({before})")).await.unwrap();
+    loop {
+        match cluster.ask(&url, pid).await {
+            Ok(after) if after != before => break,
+            Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    assert_eq!(cluster.ask(&url, held).await.unwrap(), "1");
+    drop(lock);
+    // Another one gets it as soon as the database has seen that.
+    InstanceLock::take(&place, 7, Duration::from_secs(30)).await.unwrap();
+}
+
+/// Another instance comes in between: the first must hear that it has lost its number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_another_took_is_lost() {
+    let Some((cluster, url)) = start().await else { return };
+    let lock = InstanceLock::take(&Place::parse(&url).unwrap(), 8, Duration::ZERO).await.unwrap();
+    // Waiting in the lock's queue, it has the number the moment the first one is cut off.
+    let take = "SELECT pg_terminate_backend(pid) FROM pg_locks
+            WHERE locktype = 'advisory' AND objid = 8 AND granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+        SELECT pg_advisory_lock(1735356513, 8);
+        SELECT pg_sleep(600)";
+    tokio::select! {
+        () = lock.lost() => {}
+        ended = cluster.run(&url, take) => panic!("{ended:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_column_is_copied() {
+    let Some((cluster, url)) = start().await else { return };
+    for table in TABLES {
+        let sql = format!(
+            "SELECT string_agg(column_name, ',' ORDER BY column_name COLLATE \"C\")
+            FROM information_schema.columns WHERE table_name = '{}'",
+            table.name
+        );
+        let mut names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        assert_eq!(cluster.ask(&url, &sql).await.unwrap(), names.join(","));
+    }
+    let sql = "SELECT string_agg(tablename, ',' ORDER BY tablename COLLATE \"C\")
+        FROM pg_tables WHERE schemaname = 'public'";
+    let mut names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+    names.extend(["gopay_schema", "pings"]);
+    names.sort_unstable();
+    assert_eq!(cluster.ask(&url, sql).await.unwrap(), names.join(","));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_opened_for_reading_writes_nothing() {
+    let Some((_cluster, url)) = start().await else { return };
+    let store = PgStore::open_read_only(&Place::parse(&url).unwrap()).await.unwrap();
+    assert_eq!(store.totals().await.unwrap(), gopay_store::Totals::default());
+    let error = store.ping(now()).await.unwrap_err();
+    assert!(source(&error).contains("read-only"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let place = Place::parse("postgres://u:hidden@127.0.0.1:1/pay").unwrap();
+    let Err(error) = PgStore::open(&place, hurried()).await else { panic!("nobody is there") };
+    let shown = format!("{error:?}");
+    assert!(matches!(error, StoreError::Down(_)) && !shown.contains("hidden"), "{shown}");
+}
