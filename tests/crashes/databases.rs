@@ -102,7 +102,7 @@ async fn a_database_that_stops_and_starts_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_one_after_another_are_not_noticed_by_callers() {
     let Some(cluster) = cluster().await.filter(|_| have("faketime")) else { return };
-    let world = database(cluster, "drain = \"1s\"", 2).await;
+    let world = database(cluster, "drain = \"3s\"", 2).await;
     start_all(&world).await;
     let balancing = balance(&world);
     let load = Load::start(&world);
