@@ -11,7 +11,7 @@ use crate::Settings;
 
 /// Calls whose password is not known yet: each waits for one of two verifications, which are slow
 /// on purpose, and any number of strangers could come.
-const STRANGERS_MAX: usize = 32;
+const STRANGERS_MAX: usize = 256;
 
 /// Rooms for calls and for news of Midtrans.
 pub(crate) struct Rooms {
