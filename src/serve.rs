@@ -217,6 +217,7 @@ pub(crate) async fn run_adapter(
     let Adapter { service, store, app } = adapter;
     let mut tasks = JoinSet::new();
     listeners.serve(&app, role, &mut tasks, &stop);
+    tasks.spawn(keep_up(app.metrics.clone(), stop.clone()));
     if role != Role::Api {
         tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
     }
@@ -225,6 +226,16 @@ pub(crate) async fn run_adapter(
     drop((service, app));
     store.close().await?;
     Ok(Outcome::Done)
+}
+
+/// Sums up what was recorded until the stop. The recorder keeps each single value until it is
+/// asked for the metrics or told to do this; where nobody asks, it would grow for ever.
+async fn keep_up(metrics: PrometheusHandle, stop: Stop) {
+    const PAUSE: Duration = Duration::from_secs(2);
+    let mut stopped = std::pin::pin!(listen::stopped(stop));
+    while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
+        metrics.run_upkeep();
+    }
 }
 
 /// Reads a config; prints its problems and answers "no" if it has any.

@@ -38,7 +38,27 @@ pub(crate) fn append<'a>(
     let sql = "-- events: last of a payment
         SELECT coalesce(max(seq), 0) FROM events WHERE tx_id = ?1";
     let last = first(db, "events", sql, params![tx_id.get()], |cells| cells.take::<i64>("seq"))?;
-    for (seq, line) in (last.unwrap_or(0).saturating_add(1)..).zip(lines) {
+    insert(db, tx_id, at, last.unwrap_or(0).saturating_add(1), lines)
+}
+
+/// Begins the trail of a payment that was just stored.
+pub(crate) fn begin(
+    db: &Connection,
+    tx_id: TxId,
+    at: Timestamp,
+    lines: &[Line],
+) -> Result<(), StoreError> {
+    insert(db, tx_id, at, 1, lines)
+}
+
+fn insert<'a>(
+    db: &Connection,
+    tx_id: TxId,
+    at: Timestamp,
+    first: i64,
+    lines: impl IntoIterator<Item = &'a Line>,
+) -> Result<(), StoreError> {
+    for (seq, line) in (first..).zip(lines) {
         write(
             db,
             "-- events: append

@@ -79,7 +79,7 @@ pub(crate) fn payment_create(
         return Ok(Created::NonceTaken(Box::new(earlier)));
     }
     insert(db, payment)?;
-    events::append(db, payment.tx_id, payment.created_at, lines)?;
+    events::begin(db, payment.tx_id, payment.created_at, lines)?;
     Ok(Created::New)
 }
 

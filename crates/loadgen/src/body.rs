@@ -1,0 +1,109 @@
+//! Bodies of calls: the payloads of the benchmarks, with a reference and a nonce of their own.
+
+use anyhow::Context as _;
+
+use crate::payloads;
+
+/// Which TRANSACTION.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Size {
+    /// About 0.5 KB, one item.
+    Minimal,
+    /// About 1.8 KB, every field, five items.
+    Full,
+    /// About 6 KB.
+    Fifty,
+}
+
+/// A body that is the same for every call but for its reference and nonce.
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    /// Where numbers go, and how many digits.
+    slots: Vec<(usize, usize)>,
+}
+
+impl Template {
+    /// A TRANSACTION whose receiver is at `notify`, if given.
+    pub(crate) fn transaction(size: Size, notify: Option<&str>) -> anyhow::Result<Self> {
+        let (body, reference, nonce) = match size {
+            Size::Minimal => (payloads::minimal(), "20250621-0001", None),
+            Size::Full => (payloads::full(), "20250621-0002", Some("c2f9d0de5b0e4a7f")),
+            Size::Fifty => (payloads::fifty_items(), "20250621-0003", None),
+        };
+        let mut text = String::from_utf8(body)?;
+        if let Some(url) = notify {
+            let start = text.find("notificationurl=").context("no notificationurl")? + 16;
+            let end = text.get(start..).and_then(|rest| rest.find('&'));
+            let end = end.map_or(text.len(), |end| start + end);
+            text.replace_range(start..end, &gopay_core::ppro::reply::encode(url));
+        }
+        let mut slots = Vec::new();
+        for placed in [Some(reference), nonce].into_iter().flatten() {
+            let at = text.find(placed).with_context(|| format!("no {placed} in the body"))?;
+            slots.push((at, placed.len()));
+        }
+        Ok(Self { bytes: text.into_bytes(), slots })
+    }
+
+    /// The body with this number in it.
+    pub(crate) fn numbered(&self, number: u64) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        for (at, digits) in &self.slots {
+            let text = format!("{number:0width$}", width = digits);
+            if let Some(slot) = bytes.get_mut(*at..at + digits) {
+                slot.copy_from_slice(text.as_bytes().get(..*digits).unwrap_or_default());
+            }
+        }
+        bytes
+    }
+}
+
+/// A call with the credentials of the benchmarks.
+pub(crate) fn call(txtype: &str, pairs: &[(&str, &str)]) -> Vec<u8> {
+    let mut all = vec![
+        ("txtype", txtype),
+        ("login", "testclient"),
+        ("password", "test123"),
+        ("contractid", "TESTCONTRACT"),
+        ("returnmode", "urlencodeext"),
+    ];
+    all.extend(pairs);
+    payloads::body(&all)
+}
+
+/// The value of a key in an answer; ids need no decoding.
+pub(crate) fn value<'a>(answer: &'a [u8], key: &str) -> Option<&'a str> {
+    let text = std::str::from_utf8(answer).ok()?;
+    text.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_differ_and_nothing_else() {
+        for size in [Size::Minimal, Size::Full, Size::Fifty] {
+            let url = "http://127.0.0.1:1/n";
+            let template = Template::transaction(size, Some(url)).unwrap();
+            let (one, two) = (template.numbered(1), template.numbered(12_345));
+            assert_eq!(one.len(), two.len());
+            let different = one.iter().zip(&two).filter(|(a, b)| a != b).count();
+            assert_eq!(different % 5, 0, "{size:?}");
+            assert!(different > 0);
+            let text = String::from_utf8(one).unwrap();
+            assert_eq!(
+                value(text.as_bytes(), "notificationurl"),
+                Some("http%3A%2F%2F127.0.0.1%3A1%2Fn")
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_found_by_their_whole_key() {
+        let answer = b"REQUESTSTATUS=SUCCEEDED&STATUS=PENDING&TXID=71";
+        assert_eq!(value(answer, "STATUS"), Some("PENDING"));
+        assert_eq!(value(answer, "TXID"), Some("71"));
+        assert_eq!(value(answer, "TX"), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! A store that keeps nothing: a payment is held from its intent to its outcome, as the service
+//! needs it, and then forgotten. What is left is what the service costs without a disk.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome};
+use gopay_core::time::Timestamp;
+use gopay_store::{
+    Applied, AttemptOutcome, Created, Delivery, EventRecord, Found, NewRefund, Note, Reserved,
+    Store, StoreError, Totals, engine,
+};
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct NullStore {
+    under_way: Mutex<HashMap<TxId, Payment>>,
+}
+
+impl NullStore {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<TxId, Payment>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const GONE: StoreError = StoreError::Missing { table: "payments" };
+
+#[async_trait]
+impl Store for NullStore {
+    async fn payment_create(
+        &self,
+        payment: &Payment,
+        _notes: &[Note],
+    ) -> Result<Created, StoreError> {
+        self.under_way().insert(payment.tx_id, payment.clone());
+        Ok(Created::New)
+    }
+
+    async fn payment_apply(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        _notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let stored = self.under_way().remove(&tx_id).ok_or(GONE)?;
+        Ok(engine::payment_apply(stored, event, answer, now).applied)
+    }
+
+    async fn payment_answer(&self, _tx_id: TxId, _answer: &[u8]) -> Result<Payment, StoreError> {
+        Err(GONE)
+    }
+
+    async fn payment_get(&self, _tx_id: TxId) -> Result<Option<Payment>, StoreError> {
+        Ok(None)
+    }
+
+    async fn payment_find(
+        &self,
+        _contract: &str,
+        _merchant_tx_id: &str,
+    ) -> Result<Found<Payment>, StoreError> {
+        Ok(Found::None)
+    }
+
+    async fn payment_find_nonce(
+        &self,
+        _contract: &str,
+        _nonce: &str,
+    ) -> Result<Option<Payment>, StoreError> {
+        Ok(None)
+    }
+
+    async fn payment_claim_due(
+        &self,
+        _now: Timestamp,
+        _limit: usize,
+    ) -> Result<Vec<Payment>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn payment_check_at(&self, _tx_id: TxId, _at: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn payment_note(
+        &self,
+        _tx_id: TxId,
+        _notes: &[Note],
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn payment_trail(&self, _tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn refund_reserve(
+        &self,
+        _refund: &NewRefund<'_>,
+        _now: Timestamp,
+    ) -> Result<Reserved, StoreError> {
+        Ok(Reserved::NoPayment)
+    }
+
+    async fn refund_resolve(
+        &self,
+        _refund_id: RefundId,
+        _outcome: RefundOutcome,
+        _notes: &[Note],
+        _now: Timestamp,
+    ) -> Result<Refund, StoreError> {
+        Err(StoreError::Missing { table: "refunds" })
+    }
+
+    async fn refund_record_refused(
+        &self,
+        _refund: &Refund,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn refund_get(&self, _refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
+        Ok(None)
+    }
+
+    async fn refund_find(
+        &self,
+        _contract: &str,
+        _merchant_refund_id: &str,
+    ) -> Result<Found<Refund>, StoreError> {
+        Ok(Found::None)
+    }
+
+    async fn refunds_of(&self, _tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn refund_claim_due(
+        &self,
+        _now: Timestamp,
+        _limit: usize,
+    ) -> Result<Vec<Refund>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delivery_claim_due(
+        &self,
+        _now: Timestamp,
+        _lease_until: Timestamp,
+        _limit: usize,
+        _busy: &[String],
+    ) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delivery_record(
+        &self,
+        _delivery: &Delivery,
+        _outcome: &AttemptOutcome,
+        _detail: serde_json::Value,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn deliveries_of(&self, _tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delivery_again(&self, _tx_id: TxId, _now: Timestamp) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        Ok(Totals::default())
+    }
+
+    async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

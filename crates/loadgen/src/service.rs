@@ -1,0 +1,94 @@
+//! The product's own service and listener on a store that keeps nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use gopay_core::payment::Channel;
+use gopay_core::ppro::transaction::Kyc;
+use gopay_http::App;
+use gopay_midtrans_client::{Endpoint, MidtransClient};
+use gopay_outbound::{AddressPolicy, HttpTransport};
+use gopay_service::{
+    Client, Contract, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::task::JoinSet;
+
+use crate::listen::{self, Ending};
+use crate::null::NullStore;
+use crate::source::SERVER_KEY;
+
+/// Serves until a signal, with Midtrans at `midtrans`.
+pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<()> {
+    let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
+    let listener = listen::bind(listen).await?;
+    let address = listener.local_addr()?;
+    let app = App {
+        service: service(address, midtrans)?,
+        limits: gopay_http::Limits::default(),
+        metrics: PrometheusBuilder::new().install_recorder()?,
+        draining,
+    };
+    let routes = Router::new()
+        .merge(gopay_http::psp::router(app.clone()))
+        .merge(gopay_http::public::router(app.clone()))
+        .merge(gopay_http::admin::router(app.clone()));
+    let mut tasks = JoinSet::new();
+    listen::serve(&mut tasks, listener, gopay_http::listener(routes, &app), 4_096, &stop);
+    crate::serve::announce(address);
+    listen::finish(tasks, stop, app.service.until_idle()).await;
+    Ok(())
+}
+
+fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service> {
+    let transport = || HttpTransport::builder(AddressPolicy::any()).build();
+    let mut endpoint = Endpoint::new(format!("http://{midtrans}"), SERVER_KEY.into());
+    endpoint.notification_url = Some(format!("http://{address}/midtrans/notification"));
+    let client = MidtransClient::new(Arc::new(transport()?), endpoint)?;
+    let psp = Client {
+        login: "testclient".to_owned(),
+        password_hash: crate::stage::password_hash()?.into(),
+        shared_secret: "examplesharedsecret".into(),
+        notification_secrets: vec!["examplenotificationsecret".into()],
+        require_ok_body: false,
+    };
+    let contract = Contract {
+        id: "TESTCONTRACT".to_owned(),
+        client: "testclient".to_owned(),
+        enabled: true,
+        channels: vec![Channel::Test],
+        kyc: Kyc::Unverified,
+        notification_url: None,
+        redirect_url: None,
+        refunds: true,
+    };
+    let mut salt = [0; 32];
+    gopay_service::os_random(&mut salt);
+    Ok(Service::new(Parts {
+        settings: Settings {
+            public_base_url: format!("http://{address}"),
+            session: Settings::SESSION_MAX,
+            refund_window: gopay_core::refund::REFUND_WINDOW_MAX,
+            delivery_schedule: Settings::default_schedule(),
+            delivery_timeout: Duration::from_secs(30),
+            delivery_concurrency: 256,
+            delivery_concurrency_per_receiver: 16,
+            checks_per_second: 200,
+            concurrent_calls: 1_024,
+            concurrent_calls_per_client: 512,
+            instance: 0,
+            rand_pair: true,
+        },
+        directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
+        store: Arc::new(NullStore::default()),
+        upstreams: Upstreams {
+            test: Some(Upstream { client, server_key: SERVER_KEY.into() }),
+            live: None,
+        },
+        receivers: Arc::new(transport()?),
+        clock: Arc::new(SystemClock),
+        random: Box::new(gopay_service::os_random),
+    }))
+}
