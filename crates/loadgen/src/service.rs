@@ -78,6 +78,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
             checks_per_second: 200,
             concurrent_calls: 1_024,
             concurrent_calls_per_client: 512,
+            under_way_max: Settings::UNDER_WAY_MAX,
             instance: 0,
             rand_pair: true,
         },
