@@ -5,6 +5,7 @@ use std::fmt;
 use gopay_core::midtrans::{Refusal, StatusView};
 use gopay_core::money::Rupiah;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// The HTTP statuses under which each body is read: every kind that the readers tell apart.
@@ -57,7 +58,14 @@ pub fn object(body: &[u8]) -> Option<Map<String, Value>> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = Map::new();
             while let Some(name) = map.next_key::<String>()? {
-                if MEMBERS.contains(&name.as_str()) {
+                if name == "actions" {
+                    // Of what is in there only the form of the JSON must be sound.
+                    let sent = map.next_value::<Box<RawValue>>()?;
+                    let sent = serde_json::from_str(sent.get()).unwrap_or_default();
+                    if members.insert(name, sent).is_some() {
+                        return Err(A::Error::custom("a member occurs twice"));
+                    }
+                } else if MEMBERS.contains(&name.as_str()) {
                     if members.insert(name, map.next_value()?).is_some() {
                         return Err(A::Error::custom("a member occurs twice"));
                     }
