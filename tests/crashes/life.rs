@@ -163,7 +163,7 @@ async fn open(world: &World, life: &mut Life) {
 /// Whether an answer to TRANSACTION is its last word (`docs/psp-guide.md`, "Repeating a call").
 pub(crate) fn holds(answer: &Answer) -> bool {
     let open = answer["STATUS"] == "PENDING" && !answer.contains_key("REDIRECTURL");
-    let unbooked = answer["ERRMSG"].starts_with("The outcome could not be stored");
+    let unbooked = answer["ERRMSG"].contains("could not be stored");
     answer["TXID"] != "0" && !open && !unbooked
 }
 
