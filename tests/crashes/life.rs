@@ -174,7 +174,7 @@ pub(crate) async fn repeat(world: &World, life: &mut Life) {
         assert!(began.elapsed() < PATIENCE, "never answered again: {}", life.call);
         match world.send(&life.call).await {
             Some(text) if text == life.answer => return,
-            Some(text) if decode(&text)["TXID"] == "0" => {}
+            Some(text) if !holds(&decode(&text)) => {}
             Some(text) => {
                 let problem = format!("one nonce, two answers: {} and {text}", life.answer);
                 return life.problems.push(problem);
