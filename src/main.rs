@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod demo;
 mod listen;
+mod log;
 mod offline;
 mod serve;
 mod silence;
@@ -23,9 +24,13 @@ enum Outcome {
     No,
 }
 
+// Chosen by measurement (docs/PERFORMANCE.md, "The service"); it serves SQLite, too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli::start_log(&cli.log);
+    let Ok(_log) = log::start(&cli.log) else { return ExitCode::from(3) };
     match run(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
