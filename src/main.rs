@@ -24,7 +24,8 @@ enum Outcome {
     No,
 }
 
-// Chosen by measurement (docs/PERFORMANCE.md, "The service"); it serves SQLite, too.
+// Chosen by measurement (docs/PERFORMANCE.md, "The service"). The C library keeps its own malloc: in
+// its place, jemalloc hangs under preloaded libraries such as libfaketime.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use gopay_store::StoreError;
 use rusqlite::Connection;
@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     /// Odd while the store is down. Grows at every change, so that a reader sees that its
     /// connection is from before one.
     generation: AtomicU64,
+    /// Why the store is down.
+    why: Mutex<String>,
     pub(crate) commits: AtomicU64,
     pub(crate) jobs: AtomicU64,
     pub(crate) largest_group: AtomicU64,
@@ -34,6 +36,7 @@ impl Shared {
             place,
             closed: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            why: Mutex::new(String::new()),
             commits: AtomicU64::new(0),
             jobs: AtomicU64::new(0),
             largest_group: AtomicU64::new(0),
@@ -46,7 +49,20 @@ impl Shared {
             return Err(down("the store is closed"));
         }
         let generation = self.generation.load(Ordering::Acquire);
-        if generation.is_multiple_of(2) { Ok(generation) } else { Err(recovering()) }
+        if generation.is_multiple_of(2) { Ok(generation) } else { Err(self.recovering()) }
+    }
+
+    /// Keeps why the store is down, with all that stands behind the error.
+    pub(crate) fn explain(&self, error: &dyn std::error::Error) {
+        let sources = std::iter::successors(Some(error), |error| error.source());
+        let texts: Vec<String> = sources.map(ToString::to_string).collect();
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = texts.join(": ");
+    }
+
+    /// The answer while the store is down.
+    pub(crate) fn recovering(&self) -> StoreError {
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        down(format!("a commit failed; the database has not been read again yet: {why}"))
     }
 
     /// Goes down or comes up again. Only the writer calls it, so the two alternate.
@@ -62,8 +78,8 @@ impl Shared {
     }
 }
 
-pub(crate) fn recovering() -> StoreError {
-    down("a commit failed; the database has not been read again yet")
+fn not_run() -> StoreError {
+    down("the step was not run")
 }
 
 /// Work on a connection, and somebody who waits for its result.
@@ -134,7 +150,7 @@ impl Queue {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Task { work, ran: false, result: Err(recovering()), reply }))?;
+        self.send(Box::new(Task { work, ran: false, result: Err(not_run()), reply }))?;
         answer.await.unwrap_or_else(|_| Err(down("the store ended before it answered")))
     }
 

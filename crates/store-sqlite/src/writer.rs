@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::Options;
 use crate::file;
-use crate::job::{Job, Shared, recovering};
+use crate::job::{Job, Shared};
 
 /// How long to wait between attempts to open the file again. What comes meanwhile is answered.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
@@ -149,6 +149,7 @@ impl Writer {
     /// `None` when the store was closed meanwhile.
     fn recover(&mut self, db: Connection, group: Group, error: Cause) -> Option<Connection> {
         tracing::error!(%error, jobs = group.len(), "a commit failed; the store is down");
+        self.shared.explain(error.as_ref());
         self.shared.turn();
         drop(db);
         group.into_iter().for_each(|job| job.fail(StoreError::Down(Box::new(Arc::clone(&error)))));
@@ -162,6 +163,7 @@ impl Writer {
                 }
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
+                    self.shared.explain(error);
                     tracing::error!(error, "the store cannot be opened again yet");
                 }
             }
@@ -173,7 +175,7 @@ impl Writer {
     fn answer_down(&self, until: Instant) -> Option<()> {
         loop {
             match self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(job) => job.fail(recovering()),
+                Ok(job) => job.fail(self.shared.recovering()),
                 Err(RecvTimeoutError::Timeout) => return Some(()),
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
