@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -155,15 +154,4 @@ pub(crate) struct ExplainArgs {
     pub(crate) config: ConfigArgs,
     /// The TXID.
     pub(crate) txid: gopay_core::ids::TxId,
-}
-
-/// Logs to standard error, so that standard output is for results.
-pub(crate) fn start_log(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
 }

@@ -5,6 +5,7 @@ mod config;
 mod copy;
 mod demo;
 mod listen;
+mod log;
 mod offline;
 mod serve;
 mod silence;
@@ -24,9 +25,14 @@ enum Outcome {
     No,
 }
 
+// Chosen by measurement (docs/PERFORMANCE.md, "The service"). The C library keeps its own malloc: in
+// its place, jemalloc hangs under preloaded libraries such as libfaketime.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli::start_log(&cli.log);
+    let _log = log::start(&cli.log);
     match run(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),

@@ -43,6 +43,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::drive::Plan;
 use crate::source::Calls;
 
+// The product's: what stands beside it must not differ in that.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Drives an adapter and its peers and measures them.
 #[derive(Parser)]
 #[command(name = "gopay-loadgen", max_term_width = 100)]

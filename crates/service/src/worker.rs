@@ -9,6 +9,7 @@ use std::time::Duration;
 use gopay_store::{AttemptOutcome, Delivery, StoreError, receiver_of};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::Service;
 
@@ -36,7 +37,7 @@ pub async fn run(service: Service, mut stop: watch::Receiver<bool>) {
 async fn check_loop(service: Service, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     while !*stop.borrow() {
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         if let Err(error) = service.begin_checks(&mut running).await {
             crate::call::log_trouble(&error);
         }
@@ -135,13 +136,14 @@ async fn delivery_loop(service: Service, mut stop: watch::Receiver<bool>) {
             round.reap();
             continue;
         }
+        let rest = round.rest().unwrap_or(IDLE);
         // In one order, not by chance, so that a simulation can be repeated.
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => {}
             () = woken, if round.has_room() => {}
             () = round.next(), if !round.running.is_empty() => {}
-            () = tokio::time::sleep(IDLE) => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
     round.put_back().await;
@@ -154,7 +156,13 @@ struct Deliveries {
     service: Service,
     running: JoinSet<(String, bool)>,
     receivers: BTreeMap<String, Receiver>,
+    /// While receivers are busy, the store reads past all that waits for them to find others':
+    /// before this it is not asked again.
+    claim_from: Instant,
 }
+
+/// While receivers are busy, claims take at most one part in so many of the time.
+const CLAIM_SHARE: u32 = 5;
 
 /// One receiver, while it has deliveries here.
 #[derive(Default)]
@@ -182,11 +190,18 @@ impl Receiver {
 
 impl Deliveries {
     fn new(service: Service) -> Self {
-        Self { service, running: JoinSet::new(), receivers: BTreeMap::new() }
+        let claim_from = Instant::now();
+        Self { service, running: JoinSet::new(), receivers: BTreeMap::new(), claim_from }
     }
 
     fn has_room(&self) -> bool {
         self.running.len() < self.service.settings().delivery_concurrency
+    }
+
+    /// How long claims have to wait, if they have to.
+    fn rest(&self) -> Option<Duration> {
+        let rest = self.claim_from.saturating_duration_since(Instant::now());
+        (!rest.is_zero()).then_some(rest)
     }
 
     /// Claims what is due and begins what may begin. Returns how many were claimed.
@@ -199,9 +214,14 @@ impl Deliveries {
         }
         let queued = self.receivers.iter().filter(|(_, receiver)| !receiver.waiting.is_empty());
         let busy: Vec<String> = queued.map(|(name, _)| name.clone()).collect();
+        if !busy.is_empty() && self.rest().is_some() {
+            return Ok(0);
+        }
+        let began = Instant::now();
         let now = self.service.now();
         let lease = now.after(lease_of(settings));
         let claimed = self.service.0.store.delivery_claim_due(now, lease, room, &busy).await?;
+        self.claim_from = Instant::now() + began.elapsed() * (CLAIM_SHARE - 1);
         let count = claimed.len();
         for delivery in claimed {
             let receiver = self.receivers.entry(receiver_of(&delivery.url)).or_default();

@@ -175,8 +175,9 @@ fn tune_writer(db: &Connection, options: &Options) -> rusqlite::Result<()> {
     // less than appending, so it keeps its usual length and only an unusual one is cut.
     let usual = options.checkpoint_pages.saturating_mul(4096).saturating_mul(2);
     db.pragma_update(None, "journal_size_limit", usual)?;
-    // 64 MiB: the pages that recent payments are on, with their indexes.
-    db.pragma_update(None, "cache_size", -65_536)?;
+    // 16 MiB: the pages that recent payments are on, with their indexes. Others come from the
+    // system's cache.
+    db.pragma_update(None, "cache_size", -16_384)?;
     Ok(())
 }
 

@@ -83,11 +83,16 @@ impl Shared {
     }
 }
 
+fn not_begun() -> StoreError {
+    down("the step was not begun")
+}
+
 /// Work on a connection, and somebody who waits for its result.
 pub(crate) trait Job: Send {
     /// Nobody waits any more.
     fn abandoned(&self) -> bool;
-    /// Does the work and keeps the result; false if it failed and must be rolled back.
+    /// Does the work and keeps the result; false if it failed and must be rolled back. May be
+    /// called again after a rollback.
     fn run(&mut self, db: &Connection) -> bool;
     /// Tells the result.
     fn answer(self: Box<Self>);
@@ -96,14 +101,15 @@ pub(crate) trait Job: Send {
 }
 
 struct Task<F, T> {
-    work: Option<F>,
+    work: F,
+    ran: bool,
     result: Result<T, StoreError>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<F, T> Job for Task<F, T>
 where
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
     T: Send,
 {
     fn abandoned(&self) -> bool {
@@ -111,12 +117,11 @@ where
     }
 
     fn run(&mut self, db: &Connection) -> bool {
-        if let Some(work) = self.work.take() {
-            // A panic is a bug in one step; the thread serves all the others. The connection is
-            // sound after it: statements reset themselves, and the savepoint is rolled back.
-            self.result = catch_unwind(AssertUnwindSafe(|| work(db)))
-                .unwrap_or_else(|_| Err(down("a step of the store panicked")));
-        }
+        self.ran = true;
+        // A panic is a bug in one step; the thread serves all the others. The connection is sound
+        // after it: statements reset themselves, and what the step wrote is rolled back.
+        self.result = catch_unwind(AssertUnwindSafe(|| (self.work)(db)))
+            .unwrap_or_else(|_| Err(down("a step of the store panicked")));
         self.result.is_ok()
     }
 
@@ -127,7 +132,7 @@ where
 
     fn fail(self: Box<Self>, error: StoreError) {
         // What brought the job down says more than that its group was lost.
-        let own = self.work.is_none() && matches!(self.result, Err(StoreError::Down(_)));
+        let own = self.ran && matches!(self.result, Err(StoreError::Down(_)));
         let _ = self.reply.send(if own { self.result } else { Err(error) });
     }
 }
@@ -146,15 +151,11 @@ impl Queue {
     /// Sends work and waits for its result.
     pub(crate) async fn ask<F, T>(&self, work: F) -> Result<T, StoreError>
     where
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Task {
-            work: Some(work),
-            result: Err(down("the step was not begun")),
-            reply,
-        }))?;
+        self.send(Box::new(Task { work, ran: false, result: Err(not_begun()), reply }))?;
         answer.await.unwrap_or_else(|_| Err(down("the store ended before it answered")))
     }
 

@@ -1,8 +1,9 @@
 //! The store on SQLite: one file, one writer that groups steps into commits, a few readers.
 //!
-//! A step is sent to the writer's thread, which takes all the steps that wait, runs each in a
-//! savepoint of one transaction, commits once, and only then answers. So a durable step costs a
-//! share of one `fsync`, and a step that fails takes no other with it. Reads run on threads of
+//! A step is sent to the writer's thread, which takes all the steps that wait, runs them in one
+//! transaction, commits once, and only then answers. So a durable step costs a share of one
+//! `fsync`. If a step fails, all are rolled back and run again, each in a savepoint, so that it
+//! takes no other with it. Reads run on threads of
 //! their own and see every step that was answered.
 //!
 //! After a commit failed, nothing is known about what the disk holds. All steps and reads are
@@ -186,7 +187,7 @@ impl SqliteStore {
     /// One step, in the writer. If the caller goes away, it is done whole or never begun.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
         self.inner.writes.ask(work).await
@@ -194,7 +195,7 @@ impl SqliteStore {
 
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
         self.inner.reads.ask(work).await
@@ -329,7 +330,8 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Refund, StoreError> {
         let lines = Line::of(notes);
-        self.write(move |db| refunds::refund_resolve(db, refund_id, outcome, &lines, now)).await
+        self.write(move |db| refunds::refund_resolve(db, refund_id, outcome.clone(), &lines, now))
+            .await
     }
 
     async fn refund_record_refused(

@@ -111,11 +111,15 @@ async fn pay(store: &SqliteStore, number: i64) {
 async fn hold_writer(store: &SqliteStore) -> (Sender<()>, JoinHandle<Result<(), StoreError>>) {
     let (release, gate) = channel::<()>();
     let (begun, begins) = tokio::sync::oneshot::channel();
+    // A step may run twice.
+    let begun = std::cell::Cell::new(Some(begun));
     let store = store.clone();
     let held = tokio::spawn(async move {
         store
             .write(move |_| {
-                begun.send(()).unwrap();
+                if let Some(begun) = begun.take() {
+                    begun.send(()).unwrap();
+                }
                 assert!(gate.recv().is_err());
                 Ok(())
             })

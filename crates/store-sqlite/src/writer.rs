@@ -20,6 +20,9 @@ const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 /// that finds nobody makes a step later by that part; one that does saves a whole commit.
 const LINGER_SHARE: u32 = 4;
 
+/// How often it looks for them in that time.
+const NAP: Duration = Duration::from_micros(50);
+
 pub(crate) fn start(
     shared: &Arc<Shared>,
     jobs: Receiver<Box<dyn Job>>,
@@ -101,10 +104,14 @@ impl Writer {
             let until = Instant::now() + self.linger;
             self.take_waiting(&mut group);
             while group.len() < self.callers.min(self.options.group_max) {
-                match self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(job) => group.push(job),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                // Asleep, and not waiting in the queue: to be woken for each of many costs them
+                // and us more than the steps themselves.
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
                 }
+                std::thread::sleep(left.min(NAP));
+                self.take_waiting(&mut group);
             }
             group.retain(|job| !job.abandoned());
             if !group.is_empty() {
@@ -196,16 +203,23 @@ impl From<rusqlite::Error> for Uncommitted {
 #[error("a step of the group failed so badly that the whole group was rolled back")]
 struct RolledBack;
 
+/// Runs a group and commits it. Steps seldom fail, and a savepoint for each costs a copy of each
+/// page that it writes; so at first there are none.
 fn commit(db: &Connection, group: &mut Group) -> Result<(), Uncommitted> {
-    match execute(db, "BEGIN IMMEDIATE") {
-        Ok(()) => {}
-        Err(error) => {
-            return Err(match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DatabaseBusy) => Uncommitted::Busy,
-                Some(_) | None => error.into(),
-            });
-        }
+    begin(db)?;
+    if group.iter_mut().all(|job| job.run(db)) {
+        return Ok(execute(db, "COMMIT")?);
     }
+    if db.is_autocommit() {
+        return Err(Uncommitted::Failed(Arc::new(RolledBack)));
+    }
+    execute(db, "ROLLBACK")?;
+    commit_each(db, group)
+}
+
+/// Runs a group in which a step fails: each in a savepoint, which is rolled back if it fails.
+fn commit_each(db: &Connection, group: &mut Group) -> Result<(), Uncommitted> {
+    begin(db)?;
     for job in group.iter_mut() {
         execute(db, "SAVEPOINT job")?;
         if !job.run(db) {
@@ -217,6 +231,13 @@ fn commit(db: &Connection, group: &mut Group) -> Result<(), Uncommitted> {
         execute(db, "RELEASE job")?;
     }
     Ok(execute(db, "COMMIT")?)
+}
+
+fn begin(db: &Connection) -> Result<(), Uncommitted> {
+    execute(db, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy) => Uncommitted::Busy,
+        Some(_) | None => error.into(),
+    })
 }
 
 fn execute(db: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
