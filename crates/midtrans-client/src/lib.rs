@@ -128,10 +128,11 @@ impl MidtransClient {
         notification_url: Option<&str>,
     ) -> Result<ChargeReply, CallError> {
         let mut request = self.post("charge", body, idempotency_key)?;
+        if notification_url.is_some_and(|url| !is_notification_url(url)) {
+            return Err(RequestError::NotificationUrl.into());
+        }
+        // That of the endpoint was checked with it.
         if let Some(url) = notification_url.or(self.notification_url.as_deref()) {
-            if !is_notification_url(url) {
-                return Err(RequestError::NotificationUrl.into());
-            }
             request.headers.push(("x-override-notification", url.to_owned()));
         }
         let answer = self.send(request).await?;

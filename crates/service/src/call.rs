@@ -75,7 +75,8 @@ impl Service {
     pub async fn call(&self, body: Bytes) -> Answer {
         let service = self.clone();
         let copy = body.clone();
-        let task = tokio::spawn(async move { service.run(copy).await });
+        // Boxed, because a task is copied several times on its way, and this one is large.
+        let task = tokio::spawn(Box::pin(async move { service.run(copy).await }));
         match task.await {
             Ok(answer) => answer,
             Err(error) => {

@@ -84,11 +84,10 @@ impl Mint {
         if !self.rand_pair {
             return None;
         }
-        let mut seed = [0; 8];
-        let mut bytes = [0; 20];
-        (self.random)(&mut seed);
-        (self.random)(&mut bytes);
-        Some(Rand { seed: u64::from_le_bytes(seed), bytes })
+        // Both at once: each is a call of the system.
+        let random: [u8; 28] = self.bytes();
+        let (seed, bytes) = random.split_first_chunk()?;
+        Some(Rand { seed: u64::from_le_bytes(*seed), bytes: bytes.try_into().ok()? })
     }
 
     pub(crate) fn bytes<const N: usize>(&self) -> [u8; N] {

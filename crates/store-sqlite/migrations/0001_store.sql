@@ -1,7 +1,8 @@
 -- Payments, their trails, refunds and deliveries.
 --
 -- Times are microseconds since 1970-01-01 UTC. Amounts are sen, hundredths of a rupiah. States
--- and reasons are short stable words.
+-- and reasons are short stable words. They are checked with OR: for IN with more than two words SQLite
+-- builds a table at each write.
 
 -- One purchase. Rows stay small, because every event rewrites the page that its row is on: what
 -- is long and never changes is in payment_requests.
@@ -9,14 +10,14 @@ CREATE TABLE payments (
     tx_id                 INTEGER NOT NULL PRIMARY KEY,  -- ours; grows with time
     client                TEXT    NOT NULL,              -- login of the PSP
     contract              TEXT    NOT NULL,              -- the merchant's contract
-    channel               TEXT    CHECK (channel IN ('testchannel', 'livechannel')), -- none: refused because of it
+    channel               TEXT    CHECK (channel = 'testchannel' OR channel = 'livechannel'), -- none: refused because of it
     merchant_tx_id        TEXT,                          -- the PSP's reference as sent; repeats allowed
     merchant_tx_key       TEXT,                          -- the same in lower case, for look-ups
     amount_sen            INTEGER,                       -- none: refused because of it
-    state                 TEXT    NOT NULL CHECK (state IN ('initialized', 'pending', 'succeeded', 'failed')), -- our state
+    state                 TEXT    NOT NULL CHECK (state = 'initialized' OR state = 'pending' OR state = 'succeeded' OR state = 'failed'), -- our state
     fail_reason           TEXT,                          -- FAILREASON; set if and only if failed
     fail_message          TEXT,                          -- ERRMSG; set with fail_reason
-    upstream              TEXT    NOT NULL CHECK (upstream IN ('absent', 'unclear', 'open', 'closed', 'paid')), -- what may exist at Midtrans
+    upstream              TEXT    NOT NULL CHECK (upstream = 'absent' OR upstream = 'unclear' OR upstream = 'open' OR upstream = 'closed' OR upstream = 'paid'), -- what may exist at Midtrans
     midtrans_tx_id        TEXT,                          -- Midtrans' transaction_id, once known
     deeplink              TEXT,                          -- where the GoPay app takes over
     redirect_secret       TEXT    NOT NULL,              -- REDIRECTSECRET
@@ -71,7 +72,7 @@ CREATE TABLE refunds (
     merchant_refund_key TEXT,                         -- the same in lower case, for look-ups
     amount_sen          INTEGER,                      -- none: refused because of it
     descriptor          TEXT,                         -- text for the shopper
-    state               TEXT    NOT NULL CHECK (state IN ('unresolved', 'succeeded', 'failed')), -- where it stands
+    state               TEXT    NOT NULL CHECK (state = 'unresolved' OR state = 'succeeded' OR state = 'failed'), -- where it stands
     fail_reason         TEXT,                         -- set if and only if failed
     fail_message        TEXT,                         -- set with fail_reason
     created_at          INTEGER NOT NULL,             -- when the call came
@@ -97,7 +98,7 @@ CREATE TABLE deliveries (
     final_at        INTEGER NOT NULL,                      -- finaltimestamp
     attempts        INTEGER NOT NULL,                      -- tries so far
     next_attempt_at INTEGER NOT NULL,                      -- when to try, or when the lease of a try is over
-    state           TEXT    NOT NULL CHECK (state IN ('waiting', 'delivered', 'given_up')) -- where it stands
+    state           TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'delivered' OR state = 'given_up') -- where it stands
 ) STRICT;
 
 CREATE INDEX deliveries_of_payment ON deliveries (tx_id);

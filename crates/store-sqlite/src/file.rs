@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Options;
+use crate::cells::failed;
 use crate::job::down;
 use crate::schema;
 
@@ -145,6 +146,16 @@ impl Place {
         Ok(db)
     }
 
+    /// A connection that copies the log into the main file. The caller has a writer.
+    pub(crate) fn open_copier(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&self.path, flags).map_err(at("open", &self.path))?;
+        let tuned =
+            tune(&db, Duration::ZERO).and_then(|()| db.pragma_update(None, "synchronous", "FULL"));
+        tuned.map_err(at("set up", &self.path))?;
+        Ok(db)
+    }
+
     /// Makes durable what is visible.
     ///
     /// The log may hold commits that were never confirmed by the disk: a process was killed
@@ -169,15 +180,16 @@ fn tune_writer(db: &Connection, options: &Options) -> rusqlite::Result<()> {
     // A commit is durable when it returns, not at the next checkpoint.
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
-    // Checkpoints come after the answers of a group, not inside its commit.
+    // Checkpoints come beside the writer and after the answers of a group, not inside its commit.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     // The log is written over from its start after a checkpoint; overwriting blocks costs
     // less than appending, so it keeps its usual length and only an unusual one is cut.
     let usual = options.checkpoint_pages.saturating_mul(4096).saturating_mul(2);
     db.pragma_update(None, "journal_size_limit", usual)?;
-    // 16 MiB: the pages that recent payments are on, with their indexes. Others come from the
-    // system's cache.
-    db.pragma_update(None, "cache_size", -16_384)?;
+    // 4 MiB: the pages that the newest payments are on, with their indexes; others come from the
+    // system's cache. A larger one costs more than it saves, since SQLite goes through all of it at
+    // each commit in which it has sorted pages.
+    db.pragma_update(None, "cache_size", -4_096)?;
     Ok(())
 }
 
@@ -208,16 +220,24 @@ pub(crate) fn schema_version(path: &Path) -> Result<i64, StoreError> {
 }
 
 /// The length of the log in pages, without doing anything.
-pub(crate) fn log_pages(db: &Connection) -> rusqlite::Result<i64> {
-    db.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_one([], |row| row.get(1))
+pub(crate) fn log_pages(db: &Connection) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached("PRAGMA wal_checkpoint(NOOP)").map_err(failed)?;
+    statement.query_one([], |row| row.get(1)).map_err(failed)
 }
 
-/// Copies as much of the log as no read needs; the number of pages that had to stay.
-pub(crate) fn checkpoint(db: &Connection) -> rusqlite::Result<i64> {
-    let mut statement = db.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
-    let (pages, copied): (i64, i64) =
-        statement.query_one([], |row| Ok((row.get(1)?, row.get(2)?)))?;
-    Ok(if copied < pages { pages } else { 0 })
+/// The log after a checkpoint, in pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log {
+    pub(crate) pages: i64,
+    /// Of these, those that are in the main file. If that is all, the log starts anew.
+    pub(crate) copied: i64,
+}
+
+/// Copies as much of the log as no read needs.
+pub(crate) fn checkpoint(db: &Connection) -> Result<Log, StoreError> {
+    let mut statement = db.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)").map_err(failed)?;
+    let read = |row: &rusqlite::Row<'_>| Ok(Log { pages: row.get(1)?, copied: row.get(2)? });
+    statement.query_one([], read).map_err(failed)
 }
 
 fn truncate_log(db: &Connection) -> rusqlite::Result<()> {

@@ -13,11 +13,12 @@
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `cells` (rows to
-//! values); `job`, `writer`, `readers` (threads); `file` (lock, pragmas, recovery), `schema`,
+//! values); `job`, `writer`, `copier`, `readers` (threads); `file` (lock, pragmas, recovery), `schema`,
 //! `backup`, `read_only`.
 
 mod backup;
 mod cells;
+mod copier;
 mod copy;
 mod deliveries;
 mod events;

@@ -10,6 +10,7 @@ use gopay_store::StoreError;
 use rusqlite::Connection;
 
 use crate::Options;
+use crate::copier::Copier;
 use crate::file;
 use crate::job::{Job, Shared};
 
@@ -22,6 +23,13 @@ const LINGER_SHARE: u32 = 4;
 
 /// How often it looks for them in that time.
 const NAP: Duration = Duration::from_micros(50);
+
+/// To look how long the log is costs as much as a step. A step writes ten pages or so; the log grows
+/// beyond its usual length by a small part of it.
+const LOOKS: i64 = 128;
+
+/// The log may grow by so many times its usual length while it is copied; then all steps wait.
+const LONGEST: i64 = 4;
 
 pub(crate) fn start(
     shared: &Arc<Shared>,
@@ -38,6 +46,8 @@ pub(crate) fn start(
         callers: 1,
         linger: Duration::ZERO,
         checkpoint_at,
+        unlooked: 0,
+        copier: None,
         lock,
     };
     Builder::new()
@@ -57,6 +67,10 @@ struct Writer {
     linger: Duration,
     /// The length of the log, in pages, at which the next checkpoint is due.
     checkpoint_at: i64,
+    /// Steps since the log was looked at.
+    unlooked: i64,
+    /// Copies the log while the writer goes on.
+    copier: Option<Copier>,
     /// Held until the thread ends, after the connection was closed.
     lock: File,
 }
@@ -76,8 +90,13 @@ impl Writer {
                     // Taken before the answers, so that nobody is counted twice.
                     self.take_waiting(&mut waiting);
                     self.callers = group.len().saturating_add(waiting.len());
+                    let steps = i64::try_from(group.len()).unwrap_or(i64::MAX);
+                    self.unlooked = self.unlooked.saturating_add(steps);
                     group.into_iter().for_each(Job::answer);
-                    self.checkpoint(&db);
+                    if self.unlooked > self.options.checkpoint_pages / LOOKS {
+                        self.unlooked = 0;
+                        self.checkpoint(&db);
+                    }
                 }
                 Err(Uncommitted::Busy) => {
                     group.into_iter().for_each(|job| job.fail(StoreError::Busy));
@@ -87,6 +106,10 @@ impl Writer {
                     None => return,
                 },
             }
+        }
+        if let Some(Err(error)) = self.copier.take().map(Copier::join) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "the log of the store could not be copied into its main file");
         }
         file::close_writer(db);
         // The next process may come in only now.
@@ -125,24 +148,35 @@ impl Writer {
         group.extend(self.jobs.try_iter().take(room));
     }
 
-    /// Copies the log into the main file when it has become long, after the group was answered.
+    /// Shortens the log when it has become long, after the group was answered.
     ///
     /// A failure is not lost: the log keeps every page until a checkpoint of it succeeded.
     fn checkpoint(&mut self, db: &Connection) {
-        let step = self.options.checkpoint_pages;
-        let result = file::log_pages(db).and_then(|pages| {
-            if pages < self.checkpoint_at {
-                return Ok(());
-            }
-            let left = file::checkpoint(db)?;
-            // If a long read keeps the log in use, try again only after as many pages more.
-            self.checkpoint_at = left.saturating_add(step);
-            Ok(())
-        });
-        if let Err(error) = result {
-            tracing::warn!(%error, "the log of the store could not be copied into its main file");
-            self.checkpoint_at = self.checkpoint_at.saturating_add(step);
+        if let Err(error) = self.shorten_log(db) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "the log of the store could not be copied into its main file");
+            self.checkpoint_at = self.checkpoint_at.saturating_add(self.options.checkpoint_pages);
         }
+    }
+
+    fn shorten_log(&mut self, db: &Connection) -> Result<(), StoreError> {
+        let (pages, step) = (file::log_pages(db)?, self.options.checkpoint_pages);
+        if pages < self.checkpoint_at {
+            return Ok(());
+        }
+        let longest = self.checkpoint_at.saturating_add(step.saturating_mul(LONGEST));
+        match self.copier.take() {
+            None => self.copier = Some(Copier::start(&self.shared.place)?),
+            Some(copier) if !copier.is_finished() && pages < longest => self.copier = Some(copier),
+            Some(copier) => {
+                copier.join()?;
+                let log = file::checkpoint(db)?;
+                // If a long read keeps the log in use, try again only after as many pages more.
+                let left = if log.copied < log.pages { log.pages } else { 0 };
+                self.checkpoint_at = left.saturating_add(step);
+            }
+        }
+        Ok(())
     }
 
     /// Answers the group that was lost, then opens the file again, for as long as it takes.
@@ -154,6 +188,12 @@ impl Writer {
         drop(db);
         group.into_iter().for_each(|job| job.fail(StoreError::Down(Box::new(Arc::clone(&error)))));
         loop {
+            // The log is written over, which nobody may copy meanwhile.
+            if self.copier.as_ref().is_some_and(|copier| !copier.is_finished()) {
+                self.answer_down(Instant::now() + RECOVERY_PAUSE)?;
+                continue;
+            }
+            self.copier = None;
             match self.shared.place.open_writer(&self.options, false) {
                 Ok(db) => {
                     tracing::info!("the store was read again and is up");

@@ -1,0 +1,55 @@
+//! Copying the log into the main file beside the writer.
+//!
+//! The log starts anew only when all of it was copied and no read needs it, so the writer has to
+//! copy the last of it itself. That little takes a short time, where copying everything would keep
+//! all steps waiting.
+
+use std::thread::{Builder, JoinHandle};
+
+use gopay_store::StoreError;
+
+use crate::file::{self, Place};
+use crate::job::down;
+
+/// What came during a pass is copied by the next, until it is no more than this, in pages.
+const LITTLE: i64 = 64;
+
+/// How often at most it goes after what came meanwhile.
+const PASSES: usize = 4;
+
+/// A copy under way, on a thread and a connection of its own.
+pub(crate) struct Copier(JoinHandle<Result<(), StoreError>>);
+
+impl Copier {
+    pub(crate) fn start(place: &Place) -> Result<Self, StoreError> {
+        let place = place.clone();
+        Builder::new()
+            .name("store-copy".to_owned())
+            .spawn(move || copy(&place))
+            .map(Self)
+            .map_err(|error| StoreError::Down(Box::new(error)))
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn join(self) -> Result<(), StoreError> {
+        self.0.join().unwrap_or_else(|_| Err(down("the thread that copies the log panicked")))
+    }
+}
+
+fn copy(place: &Place) -> Result<(), StoreError> {
+    let db = place.open_copier()?;
+    let mut before = 0;
+    for _ in 0..PASSES {
+        let log = file::checkpoint(&db)?;
+        // What a read still needs stays for later.
+        if log.pages.saturating_sub(before) <= LITTLE || log.copied < log.pages {
+            break;
+        }
+        before = log.pages;
+    }
+    Ok(())
+}
