@@ -67,10 +67,6 @@ pub struct Options {
     pub queue: usize,
     /// Steps in one commit at most: bounds the wait of the first step of a group for the last.
     pub group_max: usize,
-    /// How long the writer waits at most for the callers of the group before. Those who were
-    /// answered together tend to come back together; without the wait, the first of them would
-    /// have a commit of its own. It never waits longer than a quarter of a commit.
-    pub linger: Duration,
     /// Threads that read.
     pub readers: usize,
     /// How long to wait for another process that has the file locked.
@@ -84,10 +80,9 @@ impl Default for Options {
         Self {
             queue: 4096,
             group_max: 1024,
-            linger: Duration::from_millis(2),
             readers: 2,
             busy_timeout: Duration::from_secs(2),
-            checkpoint_pages: 8192,
+            checkpoint_pages: 2048,
         }
     }
 }

@@ -73,20 +73,26 @@ pub(crate) fn payment_create(
     payment: &Payment,
     lines: &[Line],
 ) -> Result<Created, StoreError> {
-    if let Some(nonce) = &payment.nonce
-        && let Some(earlier) = payment_find_nonce(db, &payment.contract, nonce)?
-    {
-        return Ok(Created::NonceTaken(Box::new(earlier)));
+    if !insert(db, payment)? {
+        let nonce = payment.nonce.as_deref().unwrap_or_default();
+        let earlier = payment_find_nonce(db, &payment.contract, nonce)?;
+        return earlier.map(Box::new).map(Created::NonceTaken).ok_or(StoreError::Conflict);
     }
-    insert(db, payment)?;
+    write(
+        db,
+        "-- payment_create: request
+        INSERT INTO payment_requests (tx_id, request) VALUES (?1, ?2)",
+        params![payment.tx_id.get(), payment.request],
+    )?;
     events::begin(db, payment.tx_id, payment.created_at, lines)?;
     Ok(Created::New)
 }
 
-fn insert(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
+/// False if the nonce is taken; an id that is taken is [`StoreError::Conflict`].
+fn insert(db: &Connection, payment: &Payment) -> Result<bool, StoreError> {
     let reserved = sen_cell(payment.refund_reserved)?;
     let amount = payment.amount.map(|amount| sen_cell(amount.sen())).transpose()?;
-    write(
+    let written = write(
         db,
         "-- payment_create
         INSERT INTO payments (tx_id, client, contract, channel, merchant_tx_id, merchant_tx_key,
@@ -95,7 +101,8 @@ fn insert(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
             created_at, deadline_at, final_at, paid_at, cancel_requested, refund_reserved_sen,
             next_check_at, checks)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-            ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
+            ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)
+        ON CONFLICT (contract, nonce) WHERE nonce IS NOT NULL DO NOTHING",
         params![
             payment.tx_id.get(),
             payment.client,
@@ -126,13 +133,7 @@ fn insert(db: &Connection, payment: &Payment) -> Result<(), StoreError> {
             payment.checks,
         ],
     )?;
-    write(
-        db,
-        "-- payment_create: request
-        INSERT INTO payment_requests (tx_id, request) VALUES (?1, ?2)",
-        params![payment.tx_id.get(), payment.request],
-    )?;
-    Ok(())
+    Ok(written > 0)
 }
 
 pub(crate) fn fail_reason(failure: Option<&Failure>) -> Option<&'static str> {

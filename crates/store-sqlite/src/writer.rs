@@ -17,13 +17,6 @@ use crate::job::{Job, Shared};
 /// How long to wait between attempts to open the file again. What comes meanwhile is answered.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
-/// The writer waits for more callers at most for this part of the time that a commit takes. A wait
-/// that finds nobody makes a step later by that part; one that does saves a whole commit.
-const LINGER_SHARE: u32 = 4;
-
-/// How often it looks for them in that time.
-const NAP: Duration = Duration::from_micros(50);
-
 /// To look how long the log is costs as much as a step. A step writes ten pages or so; the log grows
 /// beyond its usual length by a small part of it.
 const LOOKS: i64 = 128;
@@ -43,8 +36,6 @@ pub(crate) fn start(
         shared: Arc::clone(shared),
         jobs,
         options,
-        callers: 1,
-        linger: Duration::ZERO,
         checkpoint_at,
         unlooked: 0,
         copier: None,
@@ -60,11 +51,6 @@ struct Writer {
     shared: Arc<Shared>,
     jobs: Receiver<Box<dyn Job>>,
     options: Options,
-    /// How many callers there seem to be: those of the last group, who may come back at once,
-    /// and those who came while it was committed.
-    callers: usize,
-    /// How long it pays to wait for them.
-    linger: Duration,
     /// The length of the log, in pages, at which the next checkpoint is due.
     checkpoint_at: i64,
     /// Steps since the log was looked at.
@@ -79,17 +65,10 @@ type Group = Vec<Box<dyn Job>>;
 
 impl Writer {
     fn run(mut self, mut db: Connection) {
-        let mut waiting = Group::new();
-        while let Some(mut group) = self.gather(waiting) {
-            waiting = Group::new();
-            let begun = Instant::now();
+        while let Some(mut group) = self.gather() {
             match commit(&db, &mut group) {
                 Ok(()) => {
                     self.shared.count(group.len());
-                    self.linger = self.options.linger.min(begun.elapsed() / LINGER_SHARE);
-                    // Taken before the answers, so that nobody is counted twice.
-                    self.take_waiting(&mut waiting);
-                    self.callers = group.len().saturating_add(waiting.len());
                     let steps = i64::try_from(group.len()).unwrap_or(i64::MAX);
                     self.unlooked = self.unlooked.saturating_add(steps);
                     group.into_iter().for_each(Job::answer);
@@ -116,36 +95,20 @@ impl Writer {
         drop(self.lock);
     }
 
-    /// The next group: the jobs that wait already and those that come within the linger time.
-    /// `None` when nothing waits and nothing can come any more.
-    fn gather(&mut self, waiting: Group) -> Option<Group> {
-        let mut group = waiting;
+    /// The next group: all the jobs that wait. `None` when nothing can come any more.
+    ///
+    /// It does not wait for more: those who come meanwhile are the next group, which is as large as
+    /// the last commit was long.
+    fn gather(&self) -> Option<Group> {
         loop {
-            if group.is_empty() {
-                group.push(self.jobs.recv().ok()?);
-            }
-            let until = Instant::now() + self.linger;
-            self.take_waiting(&mut group);
-            while group.len() < self.callers.min(self.options.group_max) {
-                // Asleep, and not waiting in the queue: to be woken for each of many costs them
-                // and us more than the steps themselves.
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                std::thread::sleep(left.min(NAP));
-                self.take_waiting(&mut group);
-            }
-            group.retain(|job| !job.abandoned());
+            let first = self.jobs.recv().ok()?;
+            let waiting = std::iter::once(first).chain(self.jobs.try_iter());
+            let group: Group =
+                waiting.take(self.options.group_max).filter(|job| !job.abandoned()).collect();
             if !group.is_empty() {
                 return Some(group);
             }
         }
-    }
-
-    fn take_waiting(&self, group: &mut Group) {
-        let room = self.options.group_max.saturating_sub(group.len());
-        group.extend(self.jobs.try_iter().take(room));
     }
 
     /// Shortens the log when it has become long, after the group was answered.
