@@ -5,12 +5,21 @@
 //! locks the row, then the writes with `COMMIT`. Steps that were in each other's way are run
 //! again. Workers claim with `SKIP LOCKED`, so that any number of instances share the queues.
 //!
+//! The steps of which there are many (creations, events, answers, notes, checks, tries of
+//! deliveries) do not go alone when others are on their way. They wait, and go together in one
+//! transaction, with one statement for all rows of a table. A group skips rows that others hold,
+//! and so waits for no other transaction but for one that inserts the same nonce. A step that finds
+//! its row missing, held or unreadable goes alone afterwards, as do all if a statement fails. So
+//! each is answered as if there were no groups; only when the connection breaks during `COMMIT`
+//! is a whole group told that nobody knows.
+//!
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `cells` (rows to
-//! values); `session` (transactions), `fault` (errors); `connect`, `schema`, `instance`; with the
-//! feature `cluster`, a PostgreSQL for tests.
+//! values); `session` (transactions), `fault` (errors); `steps` (alone or in a group), `queue` (who
+//! waits), `batch` (a group's life), `sets` (its SQL), `decide` (its rules); `connect`, `schema`,
+//! `instance`; with the feature `cluster`, a PostgreSQL for tests.
 
 mod batch;
 mod cells;
@@ -67,9 +76,10 @@ pub struct Options {
     pub connections: usize,
     /// Steps that may wait for a connection; one more is answered [`StoreError::Busy`].
     pub queue: usize,
-    /// Groups of steps that are on their way at once, each on a connection. More groups are smaller
-    /// ones, and cost more. With 0 there is one, and also a step that nobody else waits with goes
-    /// in a group, which is slower and for tests.
+    /// Groups of steps that are on their way at once, each on a connection; the second and further
+    /// ones only as long as many steps wait, because large groups cost less than small ones. With
+    /// 0 there is one, and also a step that nobody else waits with goes in a group, which is slower
+    /// and for tests.
     pub groups: usize,
     /// How long a step waits for a connection, or for a group, before it is answered
     /// [`StoreError::Busy`].

@@ -3,6 +3,9 @@
 //! A lane is a right to work, not a connection or a task. A step that finds a free one goes by
 //! itself, at once, on its caller's task. Otherwise it waits, and the lane that is free next takes
 //! along all that wait. Nobody waits for a timer.
+//!
+//! One large group costs much less than two that are half as large. So the second lane is taken
+//! only when enough wait for a group of their own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +43,10 @@ pub(crate) struct Queue {
 /// How many at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Lanes as long as none is stuck.
+    /// Lanes as long as none is stuck. All but the first are for those who are many.
     pub(crate) lanes: usize,
+    /// How many they are then.
+    pub(crate) many: usize,
     /// Lanes at most.
     pub(crate) lanes_max: usize,
     /// Steps in a group at most.
@@ -66,7 +71,7 @@ impl State {
     }
 
     fn lane_is_free(&self, bounds: &Bounds) -> bool {
-        if self.busy.len() < bounds.lanes {
+        if self.busy.is_empty() {
             return true;
         }
         if self.busy.len() >= bounds.lanes_max {
@@ -74,7 +79,9 @@ impl State {
         }
         let now = Instant::now();
         let stuck = self.busy.iter().filter(|(_, began)| now.duration_since(*began) >= STUCK);
-        self.busy.len() < bounds.lanes.saturating_add(stuck.count())
+        let many = self.waiting.len() >= bounds.many;
+        let lanes = if many { bounds.lanes } else { 1 };
+        self.busy.len() < lanes.saturating_add(stuck.count())
     }
 
     fn begin(&mut self) -> u64 {

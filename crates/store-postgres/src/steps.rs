@@ -19,6 +19,9 @@ use crate::session::Session;
 /// a commit hardly smaller.
 const GROUP_MAX: usize = 128;
 
+/// So many that wait do not wait for one group to end before the next begins.
+const MANY: usize = GROUP_MAX / 2;
+
 /// What all handles of a store share.
 pub(crate) struct Steps {
     pool: Pool,
@@ -38,6 +41,7 @@ impl Steps {
         let room = connections.saturating_add(options.queue).min(Semaphore::MAX_PERMITS);
         let bounds = Bounds {
             lanes: options.groups.clamp(1, connections),
+            many: MANY,
             lanes_max: connections,
             group_max: GROUP_MAX,
             always: options.groups == 0,
