@@ -1,6 +1,6 @@
 //! How many steps a second a PostgreSQL takes, and what a payment costs there.
 //!
-//! `load [SECONDS] [CALLERS] [CONNECTIONS] [URL]`: a life of a payment is five steps as the
+//! `load [SECONDS] [CALLERS] [CONNECTIONS] [GROUPS] [URL]`: a life of a payment is five steps as the
 //! service takes them: created, opened, found paid, and its notification claimed and recorded.
 //! Without a URL it makes a cluster of its own. The database of a URL must be empty.
 #![expect(clippy::print_stdout, clippy::float_arithmetic, reason = "a tool that shows figures")]
@@ -24,6 +24,7 @@ async fn main() {
     let mut args = std::env::args().skip(1);
     let mut number = |default: u64| args.next().map_or(default, |text| text.parse().unwrap());
     let (seconds, callers, connections) = (number(10), number(256), number(16));
+    let groups = usize::try_from(number(2)).unwrap();
     let cluster = Cluster::start(Durability::On).unwrap();
     let url = match (args.next(), &cluster) {
         (Some(url), _) => url,
@@ -33,7 +34,8 @@ async fn main() {
     let place = Place::parse(&url).unwrap();
     PgStore::migrate(&place).await.unwrap();
     let connections = usize::try_from(connections).unwrap();
-    let store = PgStore::open(&place, Options { connections, ..Options::default() }).await.unwrap();
+    let options = Options { connections, groups, ..Options::default() };
+    let store = PgStore::open(&place, options).await.unwrap();
     let cluster = cluster.unwrap();
     let before = wal(&cluster, &url).await;
 

@@ -145,6 +145,10 @@ impl Setup {
                 WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
             SET default_transaction_isolation = 'read committed';
             SET default_transaction_read_only = {read_only};
+            SET jit = off;
+            SET enable_seqscan = off;
+            SET enable_hashjoin = off;
+            SET enable_mergejoin = off;
             SET lock_timeout = {lock};
             SET statement_timeout = {statement};
             SET idle_in_transaction_session_timeout = {statement};

@@ -28,7 +28,7 @@ macro_rules! select {
     };
 }
 
-fn read(row: &Row) -> Result<Delivery, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<Delivery, StoreError> {
     let mut cells = Cells::new(row, TABLE);
     Ok(Delivery {
         delivery_id: cells.take("delivery_id")?,
@@ -42,8 +42,17 @@ fn read(row: &Row) -> Result<Delivery, StoreError> {
     })
 }
 
+/// Locks the deliveries of a list that nobody else holds.
+pub(crate) const LOCK_MANY: &str = select!(
+    "deliveries: lock many",
+    "WHERE d.delivery_id = ANY ($1::bigint[]) FOR NO KEY UPDATE SKIP LOCKED"
+);
+
 /// An earlier waiting delivery of the payment cannot appear after the look: deliveries are added
 /// with growing ids, and made due again only if they are the last, both under the payment's lock.
+///
+/// It is looked for by payment, which the words leave as the only way (`OFFSET 0` makes it no
+/// join): the database may think that little waits, and then looks through all of it, each time.
 pub(crate) async fn delivery_claim_due(
     session: &Session,
     now: Timestamp,
@@ -56,7 +65,8 @@ pub(crate) async fn delivery_claim_due(
         "WHERE d.state = 'waiting' AND d.next_attempt_at <= $1
             AND d.receiver <> ALL ($3::text[])
             AND NOT EXISTS (SELECT FROM deliveries e WHERE e.tx_id = d.tx_id
-                AND e.delivery_id < d.delivery_id AND e.state = 'waiting')
+                AND d.delivery_id - e.delivery_id > 0
+                AND e.state NOT IN ('delivered', 'given_up') OFFSET 0)
         ORDER BY d.next_attempt_at, d.delivery_id LIMIT $2
         FOR NO KEY UPDATE OF d SKIP LOCKED"
     );

@@ -5,34 +5,46 @@
 //! locks the row, then the writes with `COMMIT`. Steps that were in each other's way are run
 //! again. Workers claim with `SKIP LOCKED`, so that any number of instances share the queues.
 //!
+//! The steps of which there are many (creations, events, answers, notes, checks, tries of
+//! deliveries) do not go alone when others are on their way. They wait, and go together in one
+//! transaction, with one statement for all rows of a table. A group skips rows that others hold,
+//! and so waits for no other transaction but for one that inserts the same nonce. A step that finds
+//! its row missing, held or unreadable goes alone afterwards, as do all if a statement fails. So
+//! each is answered as if there were no groups; only when the connection breaks during `COMMIT`
+//! is a whole group told that nobody knows.
+//!
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `cells` (rows to
-//! values); `session` (transactions), `fault` (errors); `connect`, `schema`, `instance`; with the
-//! feature `cluster`, a PostgreSQL for tests.
+//! values); `session` (transactions), `fault` (errors); `steps` (alone or in a group), `queue` (who
+//! waits), `batch` (a group's life), `sets` (its SQL), `decide` (its rules); `connect`, `schema`,
+//! `instance`; with the feature `cluster`, a PostgreSQL for tests.
 
+mod batch;
 mod cells;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod connect;
 mod copy;
+mod decide;
 mod deliveries;
 mod events;
 mod fault;
 mod instance;
 mod payments;
+mod queue;
 mod refunds;
 mod schema;
 mod session;
+mod sets;
+mod steps;
 mod sums;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome};
@@ -42,16 +54,15 @@ use gopay_store::{
     Applied, AttemptOutcome, Created, Delivery, EventRecord, Found, NewRefund, Note, Reserved,
     Store, StoreError, Totals,
 };
-use tokio::sync::Semaphore;
 
 pub use crate::connect::Place;
 pub use crate::copy::{PgSource, PgTarget};
 pub use crate::instance::InstanceLock;
 
+use crate::batch::{Application, Attempt, Creation, Step};
 use crate::connect::Setup;
 use crate::events::Lines;
-use crate::fault::{Fault, down, trouble};
-use crate::session::Session;
+use crate::steps::Steps;
 
 /// The first half of the keys of our advisory locks: the letters "gopa". The second half is the
 /// number of an instance, or below zero.
@@ -65,7 +76,13 @@ pub struct Options {
     pub connections: usize,
     /// Steps that may wait for a connection; one more is answered [`StoreError::Busy`].
     pub queue: usize,
-    /// How long a step waits for a connection before it is answered [`StoreError::Busy`].
+    /// Groups of steps that are on their way at once, each on a connection; the second and further
+    /// ones only as long as many steps wait, because large groups cost less than small ones. With
+    /// 0 there is one, and also a step that nobody else waits with goes in a group, which is slower
+    /// and for tests.
+    pub groups: usize,
+    /// How long a step waits for a connection, or for a group, before it is answered
+    /// [`StoreError::Busy`].
     pub wait: Duration,
     /// How long a step waits for a row that another holds before it is answered
     /// [`StoreError::Busy`].
@@ -79,6 +96,7 @@ impl Default for Options {
         Self {
             connections: 16,
             queue: 4096,
+            groups: 2,
             wait: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(2),
             step_timeout: Duration::from_secs(8),
@@ -89,10 +107,7 @@ impl Default for Options {
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
 pub struct PgStore {
-    pool: Pool,
-    /// One permit for each step that runs or waits.
-    room: Arc<Semaphore>,
-    step_timeout: Duration,
+    steps: Arc<Steps>,
 }
 
 impl PgStore {
@@ -117,17 +132,14 @@ impl PgStore {
     }
 
     async fn open_with(place: &Place, options: Options, setup: Setup) -> Result<Self, StoreError> {
-        let pool = place.pool(&options, setup)?;
-        let room = options.connections.max(2).saturating_add(options.queue);
-        let room = Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)));
-        let store = Self { pool, room, step_timeout: options.step_timeout };
-        let client = store.connection().await?;
+        let steps = Steps::new(place.pool(&options, setup)?, &options);
+        let client = steps.connection().await?;
         if setup == Setup::Write {
             schema::check_server(&client).await?;
         }
         schema::check(&client).await?;
         drop(client);
-        Ok(store)
+        Ok(Self { steps: Arc::new(steps) })
     }
 
     /// Creates the schema or brings it up to date; its version afterwards. Of several programs
@@ -147,76 +159,7 @@ impl PgStore {
 
     /// Takes no more steps and closes the connections that are idle; the others follow.
     pub fn close(&self) {
-        self.room.close();
-        self.pool.close();
-    }
-
-    async fn connection(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                down("the database did not take a connection in time")
-            }
-            PoolError::Backend(error) => trouble(error),
-            PoolError::PostCreateHook(deadpool_postgres::HookError::Backend(error)) => {
-                trouble(error)
-            }
-            PoolError::Closed => down("the store is closed"),
-            PoolError::PostCreateHook(_) | PoolError::NoRuntimeSpecified => {
-                StoreError::Down(Box::new(error))
-            }
-        })
-    }
-
-    /// Runs a step, and runs it again if another was in its way. If the caller goes away, the
-    /// connection is closed and the database keeps all of the step or nothing.
-    async fn step<T, F, Fut>(&self, work: F) -> Result<T, StoreError>
-    where
-        F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
-    {
-        self.step_within(self.step_timeout, work).await
-    }
-
-    async fn step_within<T, F, Fut>(&self, limit: Duration, work: F) -> Result<T, StoreError>
-    where
-        F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
-    {
-        /// Deadlocks are rare; more in a row mean that something is wrong.
-        const TRIES: u32 = 5;
-        let _room = self.room.try_acquire().map_err(|error| match error {
-            tokio::sync::TryAcquireError::NoPermits => StoreError::Busy,
-            tokio::sync::TryAcquireError::Closed => down("the store is closed"),
-        })?;
-        for turn in 1..=TRIES {
-            match self.once(limit, &work).await {
-                Err(Fault::Again) => {
-                    tokio::time::sleep(Duration::from_millis(1 << turn)).await;
-                }
-                Err(Fault::Store(error)) => return Err(error),
-                Ok(value) => return Ok(value),
-            }
-        }
-        Err(StoreError::Busy)
-    }
-
-    async fn once<T, F, Fut>(&self, limit: Duration, work: &F) -> Result<T, Fault>
-    where
-        F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
-    {
-        let session = Arc::new(Session::new(self.connection().await?));
-        let step = async {
-            let result = work(Arc::clone(&session)).await;
-            session.end().await;
-            result
-        };
-        // The database has a limit of its own, which leaves the connection usable; this one is for
-        // a database that says nothing any more.
-        let patience = limit.saturating_add(Duration::from_secs(2));
-        let ended = tokio::time::timeout(patience, step).await;
-        ended.unwrap_or_else(|_| Err(down("the database did not answer in time").into()))
+        self.steps.close();
     }
 }
 
@@ -228,7 +171,13 @@ impl Store for PgStore {
         notes: &[Note],
     ) -> Result<Created, StoreError> {
         let lines = &Lines::of(notes);
-        self.step(|db| async move { payments::payment_create(&db, payment, lines).await }).await
+        let make = |reply| {
+            let creation = Creation { payment: payment.clone(), lines: lines.clone() };
+            Step::Create(Box::new(creation), reply)
+        };
+        self.steps
+            .grouped(make, |db| async move { payments::payment_create(&db, payment, lines).await })
+            .await
     }
 
     async fn payment_apply(
@@ -239,18 +188,27 @@ impl Store for PgStore {
         notes: &[Note],
         now: Timestamp,
     ) -> Result<Applied, StoreError> {
-        self.step(|db| async move {
-            payments::payment_apply(&db, tx_id, event, answer, notes, now).await
-        })
-        .await
+        let make = |reply| {
+            let answer = answer.map(<[u8]>::to_vec);
+            let (event, notes) = (event.clone(), Lines::of(notes));
+            Step::Apply(Box::new(Application { tx_id, event, answer, notes, now }), reply)
+        };
+        self.steps
+            .grouped(make, |db| async move {
+                payments::payment_apply(&db, tx_id, event, answer, notes, now).await
+            })
+            .await
     }
 
     async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError> {
-        self.step(|db| async move { payments::payment_answer(&db, tx_id, answer).await }).await
+        let make = |reply| Step::Answer(tx_id, answer.to_vec(), reply);
+        self.steps
+            .grouped(make, |db| async move { payments::payment_answer(&db, tx_id, answer).await })
+            .await
     }
 
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
-        self.step(|db| async move { payments::payment_get(&db, tx_id).await }).await
+        self.steps.alone(|db| async move { payments::payment_get(&db, tx_id).await }).await
     }
 
     async fn payment_find(
@@ -258,7 +216,8 @@ impl Store for PgStore {
         contract: &str,
         merchant_tx_id: &str,
     ) -> Result<Found<Payment>, StoreError> {
-        self.step(|db| async move { payments::payment_find(&db, contract, merchant_tx_id).await })
+        self.steps
+            .alone(|db| async move { payments::payment_find(&db, contract, merchant_tx_id).await })
             .await
     }
 
@@ -267,7 +226,8 @@ impl Store for PgStore {
         contract: &str,
         nonce: &str,
     ) -> Result<Option<Payment>, StoreError> {
-        self.step(|db| async move { payments::payment_find_nonce(&db, contract, nonce).await })
+        self.steps
+            .alone(|db| async move { payments::payment_find_nonce(&db, contract, nonce).await })
             .await
     }
 
@@ -276,11 +236,16 @@ impl Store for PgStore {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Payment>, StoreError> {
-        self.step(|db| async move { payments::payment_claim_due(&db, now, limit).await }).await
+        self.steps
+            .alone(|db| async move { payments::payment_claim_due(&db, now, limit).await })
+            .await
     }
 
     async fn payment_check_at(&self, tx_id: TxId, at: Timestamp) -> Result<(), StoreError> {
-        self.step(|db| async move { payments::payment_check_at(&db, tx_id, at).await }).await
+        let make = |reply| Step::CheckAt(tx_id, at, reply);
+        self.steps
+            .grouped(make, |db| async move { payments::payment_check_at(&db, tx_id, at).await })
+            .await
     }
 
     async fn payment_note(
@@ -290,11 +255,14 @@ impl Store for PgStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let lines = &Lines::of(notes);
-        self.step(|db| async move { payments::payment_note(&db, tx_id, lines, now).await }).await
+        let make = |reply| Step::Note(tx_id, now, lines.clone(), reply);
+        self.steps
+            .grouped(make, |db| async move { payments::payment_note(&db, tx_id, lines, now).await })
+            .await
     }
 
     async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-        self.step(|db| async move { events::payment_trail(&db, tx_id).await }).await
+        self.steps.alone(|db| async move { events::payment_trail(&db, tx_id).await }).await
     }
 
     async fn refund_reserve(
@@ -302,7 +270,7 @@ impl Store for PgStore {
         refund: &NewRefund<'_>,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
-        self.step(|db| async move { refunds::refund_reserve(&db, refund, now).await }).await
+        self.steps.alone(|db| async move { refunds::refund_reserve(&db, refund, now).await }).await
     }
 
     async fn refund_resolve(
@@ -312,11 +280,12 @@ impl Store for PgStore {
         notes: &[Note],
         now: Timestamp,
     ) -> Result<Refund, StoreError> {
-        self.step(|db| {
-            let outcome = outcome.clone();
-            async move { refunds::refund_resolve(&db, refund_id, outcome, notes, now).await }
-        })
-        .await
+        self.steps
+            .alone(|db| {
+                let outcome = outcome.clone();
+                async move { refunds::refund_resolve(&db, refund_id, outcome, notes, now).await }
+            })
+            .await
     }
 
     async fn refund_record_refused(
@@ -324,11 +293,13 @@ impl Store for PgStore {
         refund: &Refund,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.step(|db| async move { refunds::refund_record_refused(&db, refund, now).await }).await
+        self.steps
+            .alone(|db| async move { refunds::refund_record_refused(&db, refund, now).await })
+            .await
     }
 
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
-        self.step(|db| async move { refunds::refund_get(&db, refund_id).await }).await
+        self.steps.alone(|db| async move { refunds::refund_get(&db, refund_id).await }).await
     }
 
     async fn refund_find(
@@ -336,12 +307,15 @@ impl Store for PgStore {
         contract: &str,
         merchant_refund_id: &str,
     ) -> Result<Found<Refund>, StoreError> {
-        self.step(|db| async move { refunds::refund_find(&db, contract, merchant_refund_id).await })
+        self.steps
+            .alone(
+                |db| async move { refunds::refund_find(&db, contract, merchant_refund_id).await },
+            )
             .await
     }
 
     async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
-        self.step(|db| async move { refunds::refunds_of(&db, tx_id).await }).await
+        self.steps.alone(|db| async move { refunds::refunds_of(&db, tx_id).await }).await
     }
 
     async fn refund_claim_due(
@@ -349,7 +323,7 @@ impl Store for PgStore {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError> {
-        self.step(|db| async move { refunds::refund_claim_due(&db, now, limit).await }).await
+        self.steps.alone(|db| async move { refunds::refund_claim_due(&db, now, limit).await }).await
     }
 
     async fn delivery_claim_due(
@@ -359,10 +333,11 @@ impl Store for PgStore {
         limit: usize,
         busy: &[String],
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.step(|db| async move {
-            deliveries::delivery_claim_due(&db, now, lease_until, limit, busy).await
-        })
-        .await
+        self.steps
+            .alone(|db| async move {
+                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy).await
+            })
+            .await
     }
 
     async fn delivery_record(
@@ -375,27 +350,34 @@ impl Store for PgStore {
         let mut attempt = Lines::default();
         attempt.push(KIND_ATTEMPT, &detail);
         let attempt = &attempt;
-        self.step(|db| async move {
-            deliveries::delivery_record(&db, delivery, outcome, attempt, now).await
-        })
-        .await
+        let make = |reply| {
+            let (claimed, outcome, line) = (delivery.clone(), outcome.clone(), attempt.clone());
+            Step::Record(Box::new(Attempt { claimed, outcome, line, now }), reply)
+        };
+        self.steps
+            .grouped(make, |db| async move {
+                deliveries::delivery_record(&db, delivery, outcome, attempt, now).await
+            })
+            .await
     }
 
     async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
-        self.step(|db| async move { deliveries::deliveries_of(&db, tx_id).await }).await
+        self.steps.alone(|db| async move { deliveries::deliveries_of(&db, tx_id).await }).await
     }
 
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
-        self.step(|db| async move { deliveries::delivery_again(&db, tx_id, now).await }).await
+        self.steps
+            .alone(|db| async move { deliveries::delivery_again(&db, tx_id, now).await })
+            .await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         /// It reads every row.
         const LIMIT: Duration = Duration::from_secs(600);
-        self.step_within(LIMIT, |db| async move { sums::totals(&db).await }).await
+        self.steps.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
     }
 
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.step(|db| async move { sums::ping(&db, now).await }).await
+        self.steps.alone(|db| async move { sums::ping(&db, now).await }).await
     }
 }

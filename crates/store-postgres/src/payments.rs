@@ -38,7 +38,7 @@ macro_rules! select {
     };
 }
 
-fn read(row: &Row) -> Result<Payment, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<Payment, StoreError> {
     let mut cells = Cells::new(row, TABLE);
     Ok(Payment {
         tx_id: cells.tx_id()?,
@@ -202,6 +202,12 @@ async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Payment, Fault> 
     let row = session.begin_row(sql, &[&tx_id.get()]).await?;
     Ok(read(&row.ok_or(StoreError::Missing { table: TABLE })?)?)
 }
+
+/// Locks the payments of a list that nobody else holds.
+pub(crate) const LOCK_MANY: &str = select!(
+    "payments: lock many",
+    "WHERE p.tx_id = ANY ($1::bigint[]) FOR NO KEY UPDATE OF p SKIP LOCKED"
+);
 
 /// The same, inside a transaction.
 pub(crate) async fn lock(session: &Session, tx_id: TxId) -> Result<Payment, Fault> {

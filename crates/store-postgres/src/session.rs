@@ -9,17 +9,26 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::Object;
-use futures::future::join;
+use futures::future::{join, join_all};
 use gopay_store::StoreError;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
-use crate::fault::{Fault, down};
+use crate::fault::{Fault, down, trouble};
 
 /// A value of a statement.
 pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
 /// The values of a statement.
 pub(crate) type Values<'a> = [Value<'a>];
+
+/// How a group of steps ended.
+pub(crate) enum Ended {
+    Durable,
+    /// Nothing was done.
+    Undone,
+    /// Nothing was done if the error is [`StoreError::Busy`]; else nobody knows.
+    Failed(StoreError),
+}
 
 /// A connection out of the pool. If the step is cut short, the connection is closed, because
 /// nobody knows what is under way on it; the database rolls back then.
@@ -107,11 +116,64 @@ impl Session {
         Ok(written?)
     }
 
-    /// Begins a read of several statements that see the same state. It may take long.
+    /// Begins a transaction with several statements at once; the rows of each, none of those that
+    /// are left out.
+    pub(crate) async fn begin_all<const N: usize>(
+        &self,
+        statements: [Option<(&str, Vec<Value<'_>>)>; N],
+    ) -> Result<[Vec<Row>; N], Fault> {
+        let prepared = self.prepare_all(statements).await?;
+        let client = self.client()?;
+        self.open.store(true, Ordering::Relaxed);
+        let queries = prepared.iter().map(async |prepared| match prepared {
+            Some((statement, values)) => client.query(statement, values).await,
+            None => Ok(Vec::new()),
+        });
+        let (begun, rows) = join(client.batch_execute("BEGIN"), join_all(queries)).await;
+        begun?;
+        let rows: Vec<_> = rows.into_iter().collect::<Result<_, _>>()?;
+        rows.try_into().map_err(|_| down("statements were lost").into())
+    }
+
+    /// Ends the transaction with several statements at once.
+    pub(crate) async fn write_all_and_commit<const N: usize>(
+        &self,
+        statements: [Option<(&str, Vec<Value<'_>>)>; N],
+    ) -> Ended {
+        let Ok(prepared) = self.prepare_all(statements).await else { return Ended::Undone };
+        let Ok(client) = self.client() else { return Ended::Undone };
+        let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
+        let (written, committed) = join(join_all(writes), client.batch_execute("COMMIT")).await;
+        if let Err(error) = committed {
+            return Ended::Failed(trouble(error));
+        }
+        self.open.store(false, Ordering::Relaxed);
+        // After a failed statement the database takes `COMMIT` for `ROLLBACK`.
+        if written.iter().all(Result::is_ok) { Ended::Durable } else { Ended::Undone }
+    }
+
+    /// Prepares what this connection has not prepared before.
+    async fn prepare_all<'v, const N: usize>(
+        &self,
+        statements: [Option<(&str, Vec<Value<'v>>)>; N],
+    ) -> Result<Vec<Option<(Statement, Vec<Value<'v>>)>>, Fault> {
+        let mut prepared = Vec::with_capacity(N);
+        for statement in statements {
+            prepared.push(match statement {
+                Some((sql, values)) => Some((self.prepare(sql).await?, values)),
+                None => None,
+            });
+        }
+        Ok(prepared)
+    }
+
+    /// Begins a read of several statements that see the same state: of whole tables, which may
+    /// take long.
     pub(crate) async fn begin_snapshot(&self) -> Result<(), Fault> {
         self.open.store(true, Ordering::Relaxed);
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                     SET LOCAL statement_timeout = '10min'";
+                     SET LOCAL statement_timeout = '10min'; SET LOCAL enable_seqscan = on; \
+                     SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
         Ok(self.client()?.batch_execute(begin).await?)
     }
 

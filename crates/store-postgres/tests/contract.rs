@@ -1,4 +1,4 @@
-//! The contract suite on PostgreSQL.
+//! The contract suite on PostgreSQL: as in production, and with every step in a group.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
@@ -12,14 +12,28 @@ use tokio::sync::OnceCell;
 static CLUSTER: OnceCell<Option<Cluster>> = OnceCell::const_new();
 
 /// Without PostgreSQL the model stands in, and the cluster has said that nothing was tested.
-async fn open() -> (UnderTest, ()) {
+async fn open(options: Options) -> (UnderTest, ()) {
     let started = CLUSTER.get_or_init(async || {
         let start = || Cluster::start(Durability::Off).unwrap();
         tokio::task::spawn_blocking(start).await.unwrap()
     });
     let Some(cluster) = started.await else { return (Arc::new(Model::default()), ()) };
     let place = Place::parse(&cluster.migrated().await.unwrap()).unwrap();
-    (Arc::new(PgStore::open(&place, Options::default()).await.unwrap()), ())
+    (Arc::new(PgStore::open(&place, options).await.unwrap()), ())
 }
 
-gopay_store::contract_tests!(open);
+mod as_usual {
+    async fn open() -> (gopay_store::contract::UnderTest, ()) {
+        super::open(super::Options::default()).await
+    }
+
+    gopay_store::contract_tests!(open);
+}
+
+mod always_in_groups {
+    async fn open() -> (gopay_store::contract::UnderTest, ()) {
+        super::open(super::Options { groups: 0, ..super::Options::default() }).await
+    }
+
+    gopay_store::contract_tests!(open);
+}

@@ -35,6 +35,7 @@ fn hurried() -> Options {
     Options {
         connections: 2,
         queue: 4,
+        groups: 1,
         wait: Duration::from_millis(200),
         lock_timeout: Duration::from_millis(200),
         step_timeout: Duration::from_millis(500),

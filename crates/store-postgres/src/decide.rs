@@ -1,0 +1,142 @@
+//! What the steps of a group do to the rows that were locked for them, by the pure functions.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use gopay_core::ids::TxId;
+use gopay_core::payment::Payment;
+use gopay_core::time::Timestamp;
+use gopay_store::engine::{self, KIND_STATE, OwedDelivery};
+use gopay_store::{Applied, Created, Delivery};
+
+use crate::batch::{Application, Attempt, Creation, Promise, Step};
+use crate::events::Lines;
+
+/// The rows of a group, and what is to be written.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The payments that were inserted.
+    pub(crate) created: HashSet<i64>,
+    /// The payments that are locked, as the steps so far have made them.
+    pub(crate) payments: BTreeMap<i64, Payment>,
+    /// Payments that are there, and not locked.
+    pub(crate) known: HashSet<i64>,
+    /// The deliveries that are locked, as the steps so far have made them.
+    pub(crate) deliveries: BTreeMap<i64, Delivery>,
+    pub(crate) writes: Writes,
+}
+
+/// What is to be written.
+#[derive(Default)]
+pub(crate) struct Writes {
+    /// Those of `payments` that have changed.
+    pub(crate) payments: BTreeSet<i64>,
+    /// Those of `deliveries` that have changed.
+    pub(crate) deliveries: BTreeSet<i64>,
+    pub(crate) requests: Vec<(i64, String)>,
+    /// With the time from which on it is due.
+    pub(crate) owed: Vec<(OwedDelivery, Timestamp)>,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A line of a payment's trail.
+pub(crate) struct Line {
+    pub(crate) tx_id: TxId,
+    pub(crate) at: Timestamp,
+    pub(crate) kind: &'static str,
+    pub(crate) detail: String,
+}
+
+impl Writes {
+    fn append(&mut self, tx_id: TxId, at: Timestamp, lines: Lines) {
+        let both = lines.kinds.into_iter().zip(lines.details);
+        self.lines.extend(both.map(|(kind, detail)| Line { tx_id, at, kind, detail }));
+    }
+}
+
+impl Found {
+    /// Decides a step, or gives it back: it must go alone.
+    pub(crate) fn decide(&mut self, step: Step) -> Result<Promise, Step> {
+        match step {
+            Step::Create(creation, reply) => {
+                if !self.created.contains(&creation.payment.tx_id.get()) {
+                    return Err(Step::Create(creation, reply));
+                }
+                self.create(*creation);
+                Ok(Promise::new(reply, Created::New))
+            }
+            Step::Apply(application, reply) => match self.apply(&application) {
+                Some(applied) => Ok(Promise::new(reply, applied)),
+                None => Err(Step::Apply(application, reply)),
+            },
+            Step::Answer(tx_id, answer, reply) => {
+                let Some(payment) = self.payments.get_mut(&tx_id.get()) else {
+                    return Err(Step::Answer(tx_id, answer, reply));
+                };
+                if engine::keep_answer(payment, &answer) {
+                    self.writes.payments.insert(tx_id.get());
+                }
+                Ok(Promise::new(reply, payment.clone()))
+            }
+            Step::CheckAt(tx_id, at, reply) => {
+                let Some(payment) = self.payments.get_mut(&tx_id.get()) else {
+                    return Err(Step::CheckAt(tx_id, at, reply));
+                };
+                if payment.next_check_at.is_some_and(|planned| planned > at) {
+                    payment.next_check_at = Some(at);
+                    self.writes.payments.insert(tx_id.get());
+                }
+                Ok(Promise::new(reply, ()))
+            }
+            Step::Note(tx_id, at, lines, reply) => {
+                if !self.known.contains(&tx_id.get()) {
+                    return Err(Step::Note(tx_id, at, lines, reply));
+                }
+                self.writes.append(tx_id, at, lines);
+                Ok(Promise::new(reply, ()))
+            }
+            Step::Record(attempt, reply) => {
+                if self.deliveries.contains_key(&attempt.claimed.delivery_id) {
+                    self.record(*attempt);
+                    Ok(Promise::new(reply, ()))
+                } else {
+                    Err(Step::Record(attempt, reply))
+                }
+            }
+        }
+    }
+
+    fn create(&mut self, Creation { payment, lines }: Creation) {
+        self.writes.requests.push((payment.tx_id.get(), payment.request));
+        self.writes.append(payment.tx_id, payment.created_at, lines);
+    }
+
+    /// None if the payment is not locked, or the rules meet a bug of theirs, which is nobody
+    /// else's trouble.
+    fn apply(&mut self, application: &Application) -> Option<Applied> {
+        let Application { tx_id, event, answer, notes, now } = application;
+        let stored = self.payments.get(&tx_id.get())?;
+        let rules = || engine::payment_apply(stored.clone(), event, answer.as_deref(), *now);
+        let step = catch_unwind(AssertUnwindSafe(rules)).ok()?;
+        if let Some(detail) = &step.record {
+            let mut line = Lines::default();
+            line.push(KIND_STATE, detail);
+            self.writes.append(*tx_id, *now, line);
+            self.payments.insert(tx_id.get(), step.applied.payment.clone());
+            self.writes.payments.insert(tx_id.get());
+            self.writes.owed.extend(step.delivery.map(|owed| (owed, *now)));
+        }
+        self.writes.append(*tx_id, *now, notes.clone());
+        Some(step.applied)
+    }
+
+    fn record(&mut self, attempt: Attempt) {
+        let Attempt { claimed, outcome, line, now } = attempt;
+        let Some(stored) = self.deliveries.get_mut(&claimed.delivery_id) else { return };
+        *stored = stored.after(&claimed, &outcome);
+        self.writes.deliveries.insert(claimed.delivery_id);
+        if outcome.counts() {
+            self.writes.append(stored.tx_id, now, line);
+        }
+    }
+}
