@@ -172,14 +172,21 @@ async fn a_number_that_another_took_is_lost() {
     let Some((cluster, url)) = start().await else { return };
     let lock = InstanceLock::take(&Place::parse(&url).unwrap(), 8, Duration::ZERO).await.unwrap();
     // Waiting in the lock's queue, it has the number the moment the first one is cut off.
-    let take = "SELECT pg_terminate_backend(pid) FROM pg_locks
-            WHERE locktype = 'advisory' AND objid = 8 AND granted
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
-        SELECT pg_advisory_lock(1735356513, 8);
-        SELECT pg_sleep(600)";
+    let other = cluster.run(&url, "SELECT pg_advisory_lock(1735356513, 8); SELECT pg_sleep(600)");
+    let locks = "FROM pg_locks WHERE locktype = 'advisory' AND objid = 8
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let cut_off = async {
+        let waits = format!("SELECT count(*) {locks} AND NOT granted");
+        while cluster.ask(&url, &waits).await.unwrap() != "1" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let cut = format!("SELECT pg_terminate_backend(pid) {locks} AND granted");
+        cluster.ask(&url, &cut).await.unwrap();
+        lock.lost().await;
+    };
     tokio::select! {
-        () = lock.lost() => {}
-        ended = cluster.run(&url, take) => panic!("{ended:?}"),
+        () = cut_off => {}
+        ended = other => panic!("{ended:?}"),
     }
 }
 
