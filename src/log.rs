@@ -21,11 +21,7 @@ pub(crate) fn start(filter: &str) -> WorkerGuard {
         .thread_name("log")
         .finish(Paced(BufWriter::with_capacity(64 << 10, io::stderr())));
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(terminal)
-        .with_writer(lines)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal).with_writer(lines).init();
     guard
 }
 

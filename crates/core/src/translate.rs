@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use crate::bytes::{PRINTABLE, all};
 use crate::ids::TxId;
 use crate::ppro::call::{self, TxType};
 use crate::ppro::field::Field;
@@ -170,16 +171,18 @@ fn write_charge(
     write_items(order, kept, out);
     out.extend_from_slice(b"],\"customer_details\":{");
     write_customer(order, part_max, out);
-    out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":");
-    push_json_string(out, order.deeplink_callback_url.unwrap_or(terms.return_url));
-    out.extend_from_slice(b"},\"custom_expiry\":{\"order_time\":");
-    out.push(b'"');
+    out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":\"");
+    match order.deeplink_callback_url {
+        Some(url) => push_json_escaped_within(out, url, order.padded),
+        None => push_json_escaped(out, terms.return_url),
+    }
+    out.extend_from_slice(b"\"},\"custom_expiry\":{\"order_time\":\"");
     terms.order_time.push_wib_seconds_with_offset(out);
     out.extend_from_slice(b"\",\"expiry_duration\":");
     push_digits(out, terms.session.as_secs());
     out.extend_from_slice(b",\"unit\":\"second\"}");
     if let Some(descriptor) = order.descriptor {
-        write_descriptor(out, descriptor);
+        write_descriptor(out, descriptor, order.padded);
     }
     out.push(b'}');
 }
@@ -329,14 +332,12 @@ fn write_member<const N: usize>(
 }
 
 /// What [`printable_descriptor`] gives, as a member, without a text of its own.
-fn write_descriptor(out: &mut Vec<u8>, text: &str) {
+fn write_descriptor(out: &mut Vec<u8>, text: &str, padded: &[u8]) {
     let before = out.len();
     out.extend_from_slice(b",\"custom_field1\":\"");
     let start = out.len();
-    let plain =
-        text.len() <= CUSTOM_FIELD_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if plain {
-        push_json_escaped(out, text.trim());
+    if text.len() <= CUSTOM_FIELD_MAX && all(text.as_bytes(), PRINTABLE) {
+        push_json_escaped_within(out, text.trim_matches(' '), padded);
     } else {
         push_printable(out, text);
     }

@@ -171,6 +171,16 @@ fn scheme(value: &str) -> Option<String> {
 
 fn no_result(value: &str) -> Result<(), Rule> {
     let bytes = value.as_bytes();
+    // Nearly all have nothing that could be, or could hide, such a parameter. Looks at all of
+    // them without a branch, so that it is done by blocks.
+    let followers = bytes.get(1..).unwrap_or_default();
+    let begins = bytes.iter().zip(followers).fold(false, |found, (byte, next)| {
+        found | ((*byte == b'?') | (*byte == b'&')) & (*next == b'r')
+    });
+    let hides = bytes.iter().fold(false, |found, byte| found | matches!(byte, b'%' | b'+'));
+    if !begins && !hides {
+        return Ok(());
+    }
     let Some(mark) = bytes.iter().position(|byte| *byte == b'?') else { return Ok(()) };
     let end = bytes.iter().position(|byte| *byte == b'#').unwrap_or(bytes.len());
     // A question mark in the fragment begins no query.

@@ -225,16 +225,11 @@ impl<'s> Form<'s> {
             splitter.pair(text, place(cursor.len()));
         }
         let Splitter { slots, others, sent, mut faulty, mut fault, .. } = splitter;
-        let length = cursor.len();
-        if utf8(text.get(..length).unwrap_or_default()).is_none() {
-            let text = text.get_mut(..length).unwrap_or_default();
+        let (text, padded) = utf8(&cursor, text, |text| {
             faulty |= blame_slots(text, slots, sent, faulty);
             blame_others(text, &mut others.list, &mut fault);
             blank_rest(text);
-        }
-        // Valid now: either it was, or every offending byte was replaced.
-        let padded = text.as_slice();
-        let text = padded.get(..length).and_then(utf8).unwrap_or_default();
+        });
         let may_break = cursor.may_break();
         (Self { text, padded, slots, sent, faulty, others: &others.list, fault, may_break }, items)
     }

@@ -22,6 +22,7 @@ pub(super) fn turn(
             [] => break,
         };
         cursor.breaks |= may_break(byte);
+        cursor.high |= !byte.is_ascii();
         if let Some(place) = text.get_mut(cursor.len) {
             *place = byte;
         }
