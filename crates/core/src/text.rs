@@ -60,7 +60,7 @@ pub(crate) fn push_json_escaped(out: &mut Vec<u8>, text: &str) {
 pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[u8]) {
     let start = out.len();
     let mut left = text.len();
-    let mut rest = larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..);
+    let mut rest = behind(text, larger);
     while let Some(block) = rest.and_then(|rest| rest.first_chunk::<STOPS>()) {
         let clean = stops(block);
         out.extend_from_slice(block);
@@ -84,6 +84,12 @@ pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[
         Some(block) if left < STOPS && stops(block) == STOPS => out.extend_from_slice(rest),
         _ => push_rest(out, rest),
     }
+}
+
+/// The larger text from where the smaller one begins; none if it is not part of it.
+#[inline]
+pub(crate) fn behind<'l>(text: &str, larger: &'l [u8]) -> Option<&'l [u8]> {
+    larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..)
 }
 
 fn push_rest(out: &mut Vec<u8>, bytes: &[u8]) {

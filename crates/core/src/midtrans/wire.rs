@@ -264,7 +264,7 @@ const LINK_BYTES_MAX: usize = 16_384;
 fn is_safe_link(link: &str) -> bool {
     link.len() <= LINK_BYTES_MAX
         && link.bytes().all(|byte| byte.is_ascii_graphic())
-        && (crate::link::plain_url(link.as_bytes())
+        && (crate::link::plain_url(link.as_bytes(), link.as_bytes())
             || url::Url::parse(link).is_ok_and(|url| !crate::text::is_harmful_scheme(url.scheme())))
 }
 

@@ -266,6 +266,26 @@ pub(crate) fn stops(window: &[u8; STOPS]) -> usize {
     plain::stops(window)
 }
 
+/// Which bytes of a window are of which kind: a bit for each, the first one lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    pub(crate) letters: u32,
+    pub(crate) digits: u32,
+    pub(crate) hyphens: u32,
+    pub(crate) dots: u32,
+    /// `_` and `+`.
+    pub(crate) marks: u32,
+}
+
+#[inline]
+pub(crate) fn kinds(window: &[u8; STOPS]) -> Kinds {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::kinds(window) };
+    #[cfg(not(target_arch = "x86_64"))]
+    plain::kinds(window)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,6 +404,7 @@ mod tests {
                 let mut window = [b'x'; STOPS];
                 window[at] = byte;
                 assert_eq!(stops(&window), plain::stops(&window));
+                assert_eq!(kinds(&window), plain::kinds(&window));
                 window[STOPS - 1] = b'"';
                 assert_eq!(stops(&window), plain::stops(&window));
                 let mut block = [b'x'; 64];

@@ -211,12 +211,17 @@ unsafe fn unusual_as_sent(from: *const u8) -> u64 {
 #[target_feature(enable = "sse2")]
 #[inline]
 pub(super) fn high_bits(block: &[u8; BLOCK]) -> u64 {
-    let mask = |at: usize| {
+    let quarter = |at: usize| {
         // SAFETY: four times 16 bytes are in the block.
-        let bytes = unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) };
-        u64::from(_mm_movemask_epi8(bytes).cast_unsigned())
+        unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) }
     };
-    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+    let (first, second, third, fourth) = (quarter(0), quarter(16), quarter(32), quarter(48));
+    let mask = |bytes| u64::from(_mm_movemask_epi8(bytes).cast_unsigned());
+    // Most blocks have none.
+    if mask(_mm_or_si128(_mm_or_si128(first, second), _mm_or_si128(third, fourth))) == 0 {
+        return 0;
+    }
+    mask(first) | (mask(second) << 16) | (mask(third) << 32) | (mask(fourth) << 48)
 }
 
 #[target_feature(enable = "sse2")]
@@ -244,4 +249,34 @@ pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
         u64::from(_mm_movemask_epi8(any).cast_unsigned())
     };
     zeros(mask(0) | (mask(16) << 16) | (1 << super::STOPS))
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
+    let half = |at: usize| {
+        // SAFETY: two times 16 bytes are in the window.
+        unsafe { _mm_loadu_si128(window.as_ptr().add(at).cast()) }
+    };
+    let (first, second) = (half(0), half(16));
+    let both = |kind: fn(__m128i) -> __m128i| {
+        let mask = |bytes| _mm_movemask_epi8(kind(bytes)).cast_unsigned();
+        mask(first) | (mask(second) << 16)
+    };
+    super::Kinds {
+        letters: both(|bytes| within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), b'a', b'z')),
+        digits: both(|bytes| within(bytes, b'0', b'9')),
+        hyphens: both(|bytes| within(bytes, b'-', b'-')),
+        dots: both(|bytes| within(bytes, b'.', b'.')),
+        marks: both(|bytes| _mm_or_si128(within(bytes, b'_', b'_'), within(bytes, b'+', b'+'))),
+    }
+}
+
+/// Which bytes are between two, both included.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn within(bytes: __m128i, first: u8, last: u8) -> __m128i {
+    let offset = _mm_sub_epi8(bytes, _mm_set1_epi8(first.cast_signed()));
+    let span = _mm_set1_epi8((last - first).cast_signed());
+    _mm_cmpeq_epi8(_mm_min_epu8(offset, span), offset)
 }
