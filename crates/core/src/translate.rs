@@ -15,8 +15,10 @@ use crate::ppro::form::{Form, Scratch};
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order, Terms, check};
 use crate::rejection::{First, Rejection, Rule};
+use crate::scan::{STOPS, stops};
 use crate::text::{
-    cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
+    behind, cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string,
+    push_number,
 };
 use crate::time::Timestamp;
 
@@ -326,9 +328,39 @@ fn write_member<const N: usize>(
     padded: &[u8],
 ) {
     let Some(value) = value else { return };
-    out.extend_from_slice(begin);
-    push_json_escaped_within(out, value, padded);
-    out.push(b'"');
+    let start = out.len();
+    if write_short_member(out, begin, value, padded).is_none() {
+        out.truncate(start);
+        out.extend_from_slice(begin);
+        push_json_escaped_within(out, value, padded);
+        out.push(b'"');
+    }
+}
+
+/// A member as nearly all are: one block of a text, and nothing in it to escape. The vector grows
+/// once, and what the block brings too much is cut off. None if the member is another.
+#[inline]
+fn write_short_member<const N: usize>(
+    out: &mut Vec<u8>,
+    begin: &[u8; N],
+    value: &str,
+    padded: &[u8],
+) -> Option<()> {
+    const LINE: usize = 64;
+    const { assert!(N + STOPS < LINE) };
+    let block: &[u8; STOPS] = behind(value, padded)?.first_chunk()?;
+    if value.len() > stops(block) {
+        return None;
+    }
+    let start = out.len();
+    out.resize(start + LINE, 0);
+    let line: &mut [u8; LINE] = out.last_chunk_mut()?;
+    *line.first_chunk_mut()? = *begin;
+    *line.get_mut(N..)?.first_chunk_mut()? = *block;
+    let end = N + value.len();
+    *line.get_mut(end)? = b'"';
+    out.truncate(start + end + 1);
+    Some(())
 }
 
 /// What [`printable_descriptor`] gives, as a member, without a text of its own.
