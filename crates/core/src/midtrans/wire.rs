@@ -7,6 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ReplyError;
 use super::actions::Actions;
@@ -44,6 +45,13 @@ pub(super) struct Wire<'a> {
     pub(super) actions: Actions<'a>,
     pub(super) validation_messages: Value,
     pub(super) refunds: Value,
+}
+
+/// The actions as they were sent, which must be UTF-8 as a whole.
+#[derive(Deserialize)]
+struct Links<'a> {
+    #[serde(borrow, rename = "actions")]
+    _actions: Option<&'a RawValue>,
 }
 
 /// A string, or a number or boolean in its place. Anything else counts as absent.
@@ -168,8 +176,11 @@ impl<'a> Wire<'a> {
         match std::str::from_utf8(body) {
             // Once for all is faster than once for each string.
             Ok(text) => serde_json::from_str(text).ok(),
-            // What is wrong may be where nobody looks.
-            Err(_) => serde_json::from_slice(body).ok(),
+            // What is wrong may be in a field that nobody reads, but not within the actions.
+            Err(_) => {
+                serde_json::from_slice::<Links<'_>>(body).ok()?;
+                serde_json::from_slice(body).ok()
+            }
         }
     }
 
@@ -304,6 +315,9 @@ mod tests {
             assert!(Wire::read_object(body.as_bytes()).is_none(), "{body:?}");
         }
         assert!(Wire::read_object(b"\n {\"unheard_of\": [{}]}").is_some());
+        assert!(Wire::read_object(b"{\"unheard_of\":\"\xff\"}").is_some());
+        assert!(Wire::read_object(b"{\"order_id\":\"\xff\"}").is_none());
+        assert!(Wire::read_object(b"{\"actions\":[{\"method\":\"\xff\"}]}").is_none());
     }
 
     #[test]
