@@ -3,14 +3,44 @@
 //! Property tests in [`crate::ppro::check`] hold the two against each other.
 
 use crate::bytes::{LABEL, LETTER, all_clean, class};
+use crate::scan::{Kinds, STOPS, kinds};
 
 /// How long the dotted name is that the text begins with, if it is one of the plain kind: labels
 /// of letters, digits and hyphens, none of them punycode, the last of letters only.
 ///
 /// Punycode has rules of its own, and so has a name that might be an IPv4 address; the authority
-/// knows them.
+/// knows them. `padded` begins with the text, and what it has behind means nothing.
 #[inline]
-pub(crate) fn plain_host(text: &[u8]) -> Option<usize> {
+pub(crate) fn plain_host(text: &[u8], padded: &[u8]) -> Option<usize> {
+    match padded.first_chunk().and_then(|window| short_host(window, text.len())) {
+        Some(host) => host,
+        None => any_host(text),
+    }
+}
+
+/// The same for a host that ends within the window, all labels at once; none if it does not.
+#[inline]
+#[expect(clippy::option_option, reason = "what is not known is not what is not plain")]
+fn short_host(window: &[u8; STOPS], text_bytes: usize) -> Option<Option<usize>> {
+    let Kinds { letters, digits, hyphens, dots, .. } = kinds(window);
+    let run = (letters | digits | hyphens | dots).trailing_ones();
+    let length = run.min(u32::try_from(text_bytes).unwrap_or(u32::MAX));
+    let behind = 1_u32.checked_shl(length)?;
+    let within = behind - 1;
+    let (hyphens, dots) = (hyphens & within, dots & within);
+    // Where labels begin, and the places behind their ends.
+    let (begins, ends) = ((dots << 1) | 1, dots | behind);
+    let empty = begins & ends;
+    let at_edge = hyphens & (begins | (ends >> 1));
+    let third_and_fourth = (begins << 2) & hyphens & (hyphens >> 1);
+    let last = u32::BITS - dots.leading_zeros();
+    let name = (within >> last) << last;
+    let plain = empty | at_edge | third_and_fourth | (name & !letters) == 0;
+    let host = (plain && dots != 0 && length - last >= 2).then_some(length);
+    Some(host.and_then(|length| usize::try_from(length).ok()))
+}
+
+fn any_host(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut labels = 0;
     loop {
@@ -41,13 +71,14 @@ pub(crate) fn plain_host(text: &[u8]) -> Option<usize> {
 }
 
 /// A plain host leaves nothing in which the rest could be wrong, once it is clean.
-pub(crate) fn plain_url(value: &[u8]) -> bool {
+pub(crate) fn plain_url(value: &[u8], padded: &[u8]) -> bool {
     let after_scheme = match value {
         [b'h', b't', b't', b'p', b's', b':', b'/', b'/', rest @ ..]
         | [b'h', b't', b't', b'p', b':', b'/', b'/', rest @ ..] => rest,
         _ => return false,
     };
-    let rest = plain_host(after_scheme).and_then(|length| after_scheme.get(length..));
+    let padded = padded.get(value.len() - after_scheme.len()..).unwrap_or_default();
+    let rest = plain_host(after_scheme, padded).and_then(|length| after_scheme.get(length..));
     rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all_clean(rest))
 }
 
@@ -65,4 +96,48 @@ pub(crate) fn plain_app_url(value: &[u8]) -> bool {
             && !matches!(scheme, "" | "http" | "https" | "ftp" | "ws" | "wss")
     });
     meant && rest.iter().all(|byte| class(*byte) & LABEL != 0 || mark(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn short_hosts_are_hosts(text in "[a-z0-9.-]{0,12}[.][a-z]{0,4}|[a-cA-Z0-2._@/-]{0,40}|([a-z]{1,9}[.-]){1,4}[a-z]{1,3}[0-9/]?") {
+            let behind = format!("{text}.example--x.org/and so on, and so on");
+            for padded in [text.as_bytes(), behind.as_bytes()] {
+                let window = padded.first_chunk();
+                if let Some(host) = window.and_then(|window| short_host(window, text.len())) {
+                    proptest::prop_assert_eq!(host, any_host(text.as_bytes()), "{}", text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_hosts_are_decided_at_once() {
+        for (text, expected) in [
+            ("shop.example/", Some(Some(12))),
+            ("a.b.co", Some(Some(6))),
+            ("a-b.co", Some(Some(6))),
+            ("abcdefghijklmnopqrstuvwxyz.co.id", None),
+            ("abcdefghijklmnopqrstuvwxy.co.id", Some(Some(31))),
+            ("localhost", Some(None)),
+            ("a..co", Some(None)),
+            (".a.co", Some(None)),
+            ("a.co.", Some(None)),
+            ("-a.co", Some(None)),
+            ("a-.co", Some(None)),
+            ("xn--a.co", Some(None)),
+            ("a.bc--d.co", Some(None)),
+            ("a.c", Some(None)),
+            ("a.c0", Some(None)),
+            ("", Some(None)),
+        ] {
+            let mut window = [b'.'; STOPS];
+            window[..text.len()].copy_from_slice(text.as_bytes());
+            assert_eq!(short_host(&window, text.len()), expected, "{text}");
+        }
+    }
 }

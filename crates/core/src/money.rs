@@ -154,6 +154,24 @@ impl From<Rupiah> for u64 {
 /// [`AmountError::NotANumber`] for other text, [`AmountError::NotWhole`] for parts of a sen,
 /// [`AmountError::OutOfRange`] for negative or enormous amounts.
 pub fn sen_from_decimal_text(text: &str) -> Result<Sen, AmountError> {
+    plain_sen(text).map_or_else(|| any_sen(text), Ok)
+}
+
+/// `44000.00`, as nearly all are: too few digits to overflow.
+fn plain_sen(text: &str) -> Option<Sen> {
+    const DIGITS_MAX: usize = 15;
+    let (whole, [b'.', cents @ ..]) = text.as_bytes().split_last_chunk::<3>()? else { return None };
+    if whole.is_empty() || whole.len() > DIGITS_MAX {
+        return None;
+    }
+    whole
+        .iter()
+        .chain(cents)
+        .try_fold(0_u64, |sen, byte| byte.is_ascii_digit().then(|| sen * 10 + u64::from(byte & 15)))
+        .map(Sen)
+}
+
+fn any_sen(text: &str) -> Result<Sen, AmountError> {
     // The decimal reader also takes signs, underscores and bare points.
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -186,6 +204,15 @@ mod tests {
             (u64::MAX, Err(AmountError::NotWhole)),
         ] {
             assert_eq!(Rupiah::from_sen(Sen::new(sen)).map(Rupiah::get), expected, "{sen} sen");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_amounts_are_read_as_any(text in "[0-9]{0,17}[.][0-9]{0,3}|[0-9.+_e -]{0,20}") {
+            if let Some(sen) = plain_sen(&text) {
+                proptest::prop_assert_eq!(any_sen(&text), Ok(sen), "{}", text);
+            }
         }
     }
 

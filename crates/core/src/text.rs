@@ -14,10 +14,12 @@ pub fn chars(text: &str) -> u32 {
 /// assert_eq!(gopay_core::text::cut("Kōpi Süß", 4), "Kōpi");
 /// ```
 #[must_use]
+#[inline]
 pub fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
-    }
+    if text.len() <= max { text } else { cut_longer(text, max) }
+}
+
+fn cut_longer(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn push_json_escaped(out: &mut Vec<u8>, text: &str) {
 pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[u8]) {
     let start = out.len();
     let mut left = text.len();
-    let mut rest = larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..);
+    let mut rest = behind(text, larger);
     while let Some(block) = rest.and_then(|rest| rest.first_chunk::<STOPS>()) {
         let clean = stops(block);
         out.extend_from_slice(block);
@@ -76,7 +78,18 @@ pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[
     }
     let done = text.len() - left;
     debug_assert_eq!(out.len(), start + done);
-    push_rest(out, text.as_bytes().get(done..).unwrap_or_default());
+    let rest = text.as_bytes().get(done..).unwrap_or_default();
+    match text.as_bytes().last_chunk::<STOPS>() {
+        // The last block of a text that has nothing behind it, some of it seen before.
+        Some(block) if left < STOPS && stops(block) == STOPS => out.extend_from_slice(rest),
+        _ => push_rest(out, rest),
+    }
+}
+
+/// The larger text from where the smaller one begins; none if it is not part of it.
+#[inline]
+pub(crate) fn behind<'l>(text: &str, larger: &'l [u8]) -> Option<&'l [u8]> {
+    larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..)
 }
 
 fn push_rest(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -107,6 +120,19 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
         }
     };
     out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Lower-case hexadecimal digits, two for each byte. Done at once for all bytes, which the general
+/// way of the `hex` crate is not: it takes as long as the hash itself.
+pub(crate) fn hex<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
+}
+
+/// The digits as a text.
+pub(crate) fn text_of_hex(digits: &[[u8; 2]]) -> String {
+    // ASCII.
+    String::from_utf8(digits.as_flattened().to_vec()).unwrap_or_default()
 }
 
 /// Appends a decimal number.
@@ -194,6 +220,14 @@ mod tests {
                 push_json_escaped_within(&mut out, part, other);
                 assert_eq!(out, format!("before{part}").into_bytes());
             }
+        }
+    }
+
+    #[test]
+    fn every_byte_has_its_hexadecimal_digits() {
+        for byte in 0..=u8::MAX {
+            let bytes = [byte, !byte, 0x0f];
+            assert_eq!(text_of_hex(&hex(bytes)), ::hex::encode(bytes));
         }
     }
 

@@ -125,8 +125,8 @@ impl Timestamp {
     pub fn from_wib_seconds(text: &str) -> Result<Self, TimeError> {
         plain_seconds(text)
             .or_else(|| DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok())
-            .and_then(|civil| civil.to_zoned(TimeZone::fixed(WIB)).ok())
-            .map(|zoned| Self(zoned.timestamp().as_microsecond()))
+            .and_then(|civil| WIB.to_timestamp(civil).ok())
+            .map(|at| Self(at.as_microsecond()))
             .ok_or(TimeError { expected: "YYYY-MM-DD HH:MM:SS" })
     }
 

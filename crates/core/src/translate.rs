@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use crate::bytes::{PRINTABLE, all};
 use crate::ids::TxId;
 use crate::ppro::call::{self, TxType};
 use crate::ppro::field::Field;
@@ -14,8 +15,10 @@ use crate::ppro::form::{Form, Scratch};
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order, Terms, check};
 use crate::rejection::{First, Rejection, Rule};
+use crate::scan::{STOPS, stops};
 use crate::text::{
-    cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string, push_number,
+    behind, cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string,
+    push_number,
 };
 use crate::time::Timestamp;
 
@@ -170,16 +173,18 @@ fn write_charge(
     write_items(order, kept, out);
     out.extend_from_slice(b"],\"customer_details\":{");
     write_customer(order, part_max, out);
-    out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":");
-    push_json_string(out, order.deeplink_callback_url.unwrap_or(terms.return_url));
-    out.extend_from_slice(b"},\"custom_expiry\":{\"order_time\":");
-    out.push(b'"');
+    out.extend_from_slice(b"},\"gopay\":{\"enable_callback\":true,\"callback_url\":\"");
+    match order.deeplink_callback_url {
+        Some(url) => push_json_escaped_within(out, url, order.padded),
+        None => push_json_escaped(out, terms.return_url),
+    }
+    out.extend_from_slice(b"\"},\"custom_expiry\":{\"order_time\":\"");
     terms.order_time.push_wib_seconds_with_offset(out);
     out.extend_from_slice(b"\",\"expiry_duration\":");
     push_digits(out, terms.session.as_secs());
     out.extend_from_slice(b",\"unit\":\"second\"}");
     if let Some(descriptor) = order.descriptor {
-        write_descriptor(out, descriptor);
+        write_descriptor(out, descriptor, order.padded);
     }
     out.push(b'}');
 }
@@ -323,20 +328,48 @@ fn write_member<const N: usize>(
     padded: &[u8],
 ) {
     let Some(value) = value else { return };
-    out.extend_from_slice(begin);
-    push_json_escaped_within(out, value, padded);
-    out.push(b'"');
+    let start = out.len();
+    if write_short_member(out, begin, value, padded).is_none() {
+        out.truncate(start);
+        out.extend_from_slice(begin);
+        push_json_escaped_within(out, value, padded);
+        out.push(b'"');
+    }
+}
+
+/// A member as nearly all are: one block of a text, and nothing in it to escape. The vector grows
+/// once, and what the block brings too much is cut off. None if the member is another.
+#[inline]
+fn write_short_member<const N: usize>(
+    out: &mut Vec<u8>,
+    begin: &[u8; N],
+    value: &str,
+    padded: &[u8],
+) -> Option<()> {
+    const LINE: usize = 64;
+    const { assert!(N + STOPS < LINE) };
+    let block: &[u8; STOPS] = behind(value, padded)?.first_chunk()?;
+    if value.len() > stops(block) {
+        return None;
+    }
+    let start = out.len();
+    out.resize(start + LINE, 0);
+    let line: &mut [u8; LINE] = out.last_chunk_mut()?;
+    *line.first_chunk_mut()? = *begin;
+    *line.get_mut(N..)?.first_chunk_mut()? = *block;
+    let end = N + value.len();
+    *line.get_mut(end)? = b'"';
+    out.truncate(start + end + 1);
+    Some(())
 }
 
 /// What [`printable_descriptor`] gives, as a member, without a text of its own.
-fn write_descriptor(out: &mut Vec<u8>, text: &str) {
+fn write_descriptor(out: &mut Vec<u8>, text: &str, padded: &[u8]) {
     let before = out.len();
     out.extend_from_slice(b",\"custom_field1\":\"");
     let start = out.len();
-    let plain =
-        text.len() <= CUSTOM_FIELD_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if plain {
-        push_json_escaped(out, text.trim());
+    if text.len() <= CUSTOM_FIELD_MAX && all(text.as_bytes(), PRINTABLE) {
+        push_json_escaped_within(out, text.trim_matches(' '), padded);
     } else {
         push_printable(out, text);
     }

@@ -79,7 +79,7 @@ impl ChargeReply {
     }
 
     /// A transaction exists; whether it can be paid depends on its status.
-    fn created(wire: &Wire) -> Result<Self, ReplyError> {
+    fn created(wire: &Wire<'_>) -> Result<Self, ReplyError> {
         use TransactionStatus as T;
         let payable = match wire.status() {
             None | Some(T::Pending | T::Settlement | T::Capture | T::Authorize) => true,
@@ -109,7 +109,7 @@ impl ChargeReply {
 }
 
 /// `fraud_status` alone denies only together with code 202 (provider error 4060).
-fn is_denied(wire: &Wire, code: StatusCode) -> bool {
+fn is_denied(wire: &Wire<'_>, code: StatusCode) -> bool {
     wire.status() == Some(TransactionStatus::Deny)
         || (code.get() == 202 && wire.fraud() == Some(FraudStatus::Deny))
 }

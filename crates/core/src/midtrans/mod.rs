@@ -11,6 +11,7 @@
 //! Reading order: [`code`] and [`refusal`] (what Midtrans' codes mean), [`charge`], [`status`],
 //! [`refund`], then [`signature`] and [`notification`].
 
+mod actions;
 pub mod charge;
 pub mod code;
 pub mod notification;

@@ -100,7 +100,7 @@ impl RefundReply {
         })
     }
 
-    fn accepted(wire: Wire) -> Self {
+    fn accepted(wire: Wire<'_>) -> Self {
         use TransactionStatus as T;
         let amount = refunded(&wire).flatten();
         match wire.status() {
@@ -118,7 +118,7 @@ impl RefundReply {
 }
 
 /// The `refund_amount`, and inside, its value if it can be read.
-fn refunded(wire: &Wire) -> Option<Option<Sen>> {
+fn refunded(wire: &Wire<'_>) -> Option<Option<Sen>> {
     wire.refund_amount.get().map(|text| sen_from_decimal_text(text).ok())
 }
 

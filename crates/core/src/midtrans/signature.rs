@@ -1,7 +1,9 @@
 //! The signature under every notification.
 
 use sha2::{Digest as _, Sha512};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
+
+use crate::text::{hex, text_of_hex};
 
 /// Signs as Midtrans does: SHA-512 over the four texts one after the other, as 128 lower-case
 /// hexadecimal digits. Source: `docs/midtrans.md`, "Signature".
@@ -14,16 +16,35 @@ use subtle::ConstantTimeEq as _;
 /// ```
 #[must_use]
 pub fn sign(order_id: &str, status_code: &str, gross_amount: &str, server_key: &str) -> String {
+    text_of_hex(&digits(order_id, status_code, gross_amount, server_key))
+}
+
+pub(super) fn digits(
+    order_id: &str,
+    status_code: &str,
+    gross_amount: &str,
+    server_key: &str,
+) -> [[u8; 2]; 64] {
     let mut hash = Sha512::new();
     for part in [order_id, status_code, gross_amount, server_key] {
         hash.update(part.as_bytes());
     }
-    hex::encode(hash.finalize())
+    hex(hash.finalize().into())
 }
 
 /// Whether two signatures are the same, in a time that does not depend on where they differ.
-pub(super) fn same(given: &str, expected: &str) -> bool {
-    given.as_bytes().ct_eq(expected.as_bytes()).into()
+pub(super) fn same(given: &[u8], expected: &[u8]) -> bool {
+    if given.len() != expected.len() {
+        return false;
+    }
+    // By words: the guard against early exits costs something for each comparison.
+    let ((given, given_rest), (expected, rest)) =
+        (given.as_chunks::<8>(), expected.as_chunks::<8>());
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    let words = given.iter().zip(expected);
+    let same = words
+        .fold(Choice::from(1), |same, (given, expected)| same & word(given).ct_eq(&word(expected)));
+    (same & given_rest.ct_eq(rest)).into()
 }
 
 #[cfg(test)]
@@ -46,7 +67,12 @@ mod tests {
         ] {
             let signature = sign("PPGO-000001", status_code, "125000.00", "SB-Mid-server-EXAMPLE");
             assert_eq!(signature, expected);
-            assert!(same(expected, &signature));
+            assert!(same(expected.as_bytes(), signature.as_bytes()));
+            for at in 0..signature.len() {
+                let mut other = signature.clone().into_bytes();
+                other[at] ^= 1;
+                assert!(!same(expected.as_bytes(), &other));
+            }
         }
     }
 
@@ -58,8 +84,10 @@ mod tests {
             ("ab", "AB", false),
             ("ab", "abc", false),
             ("", "ab", false),
+            ("0123456789", "0123456789", true),
+            ("0123456789", "0123456788", false),
         ] {
-            assert_eq!(same(given, expected), equal, "{given} {expected}");
+            assert_eq!(same(given.as_bytes(), expected.as_bytes()), equal, "{given} {expected}");
         }
     }
 }

@@ -203,7 +203,7 @@ impl StatusView {
         self.refunds.iter().find(|refund| refund.key.as_deref() == Some(key))
     }
 
-    fn from_wire(wire: Wire) -> Result<Self, ReplyError> {
+    fn from_wire(wire: Wire<'_>) -> Result<Self, ReplyError> {
         Ok(Self {
             order_id: wire.order_id()?,
             midtrans_tx_id: wire.tx_id()?,
@@ -332,7 +332,7 @@ impl CloseReply {
         })
     }
 
-    fn closed(wire: Wire) -> Self {
+    fn closed(wire: Wire<'_>) -> Self {
         use TransactionStatus as T;
         match StatusView::from_wire(wire) {
             Ok(view) if matches!(view.status, T::Cancel | T::Expire) => {

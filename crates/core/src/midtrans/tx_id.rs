@@ -42,7 +42,11 @@ impl MidtransTxId {
     #[must_use]
     pub fn is_safe(text: &str) -> bool {
         (1..=Self::CHARS_MAX).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte))
+            // Looks at all bytes without a branch, so that it is done by blocks.
+            && text.bytes().fold(true, |good, byte| {
+                let mark = (byte == b'-') | (byte == b'_') | (byte == b'~') | (byte == b'.');
+                good & (byte.is_ascii_alphanumeric() | mark)
+            })
             && !matches!(text, "." | "..")
     }
 

@@ -1,12 +1,16 @@
 //! The one lenient shape under every answer and notification.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::ReplyError;
+use super::actions::Actions;
 use super::code::{StatusCode, speaks_alone};
 use super::refusal::{Refusal, RefusalCause, bounded};
 use super::status::{FraudStatus, TransactionStatus};
@@ -18,41 +22,49 @@ use crate::time::Timestamp;
 /// decides which of them it cannot do without.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wire {
-    pub(super) status_code: Text,
-    pub(super) status_message: Text,
-    pub(super) transaction_id: Text,
-    pub(super) order_id: Text,
-    pub(super) gross_amount: Text,
-    pub(super) currency: Text,
-    pub(super) payment_type: Text,
-    pub(super) payment_option_type: Text,
-    pub(super) transaction_status: Text,
-    pub(super) fraud_status: Text,
-    pub(super) settlement_time: Text,
-    pub(super) expiry_time: Text,
-    pub(super) channel_response_code: Text,
-    pub(super) channel_response_message: Text,
-    pub(super) signature_key: Text,
-    pub(super) refund_amount: Text,
-    pub(super) refund_key: Text,
-    pub(super) refund_chargeback_id: Text,
-    pub(super) actions: Option<Box<RawValue>>,
+pub(super) struct Wire<'a> {
+    pub(super) status_code: Text<'a>,
+    pub(super) status_message: Text<'a>,
+    pub(super) transaction_id: Text<'a>,
+    pub(super) order_id: Text<'a>,
+    pub(super) gross_amount: Text<'a>,
+    pub(super) currency: Text<'a>,
+    pub(super) payment_type: Text<'a>,
+    pub(super) payment_option_type: Text<'a>,
+    pub(super) transaction_status: Text<'a>,
+    pub(super) fraud_status: Text<'a>,
+    pub(super) settlement_time: Text<'a>,
+    pub(super) expiry_time: Text<'a>,
+    pub(super) channel_response_code: Text<'a>,
+    pub(super) channel_response_message: Text<'a>,
+    pub(super) signature_key: Text<'a>,
+    pub(super) refund_amount: Text<'a>,
+    pub(super) refund_key: Text<'a>,
+    pub(super) refund_chargeback_id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) actions: Actions<'a>,
     pub(super) validation_messages: Value,
     pub(super) refunds: Value,
 }
 
+/// The actions as they were sent, which must be UTF-8 as a whole.
+#[derive(Deserialize)]
+struct Links<'a> {
+    #[serde(borrow, rename = "actions")]
+    _actions: Option<&'a RawValue>,
+}
+
 /// A string, or a number or boolean in its place. Anything else counts as absent.
 #[derive(Default)]
-pub(super) struct Text(Option<String>);
+pub(super) struct Text<'a>(Option<Cow<'a, str>>);
 
-impl Text {
+impl Text<'_> {
     pub(super) fn get(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
     pub(super) fn take(self) -> Option<String> {
-        self.0
+        self.0.map(Cow::into_owned)
     }
 
     pub(super) fn of(value: Option<&Value>) -> Self {
@@ -60,21 +72,74 @@ impl Text {
     }
 }
 
-impl From<Value> for Text {
+impl From<Value> for Text<'_> {
     fn from(value: Value) -> Self {
         Self(match value {
-            Value::String(text) => Some(text),
-            Value::Number(number) => Some(number_text(&number)),
-            Value::Bool(truth) => Some(truth.to_string()),
+            Value::String(text) => Some(text.into()),
+            Value::Number(number) => Some(number_text(&number).into()),
+            Value::Bool(truth) => Some(truth.to_string().into()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         })
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        // By way of `Value`, since a number may come in whatever form the JSON reader keeps it.
-        Value::deserialize(input).map(Self::from)
+        input.deserialize_any(TextVisitor).map(Self)
+    }
+}
+
+/// Takes strings as they stand in the body, and everything else by way of [`Value`], since a
+/// number may come in whatever form the JSON reader keeps it.
+struct TextVisitor;
+
+impl TextVisitor {
+    fn other<'a>(value: impl Into<Value>) -> Option<Cow<'a, str>> {
+        Text::from(value.into()).0
+    }
+}
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<Self::Value, E> {
+        Ok(Self::other(truth))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Self::other(number))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Self::other(number))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Self::other(number))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(list)).map(Self::other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(members)).map(Self::other)
     }
 }
 
@@ -90,9 +155,10 @@ fn number_text(number: &serde_json::Number) -> String {
 /// The characters kept of an outside code or word. All known ones are shorter than 40.
 const WORD_CHARS_MAX: usize = 64;
 
-impl Wire {
+impl<'a> Wire<'a> {
     /// Reads an answer. Without a readable body the HTTP status must speak for itself.
-    pub(super) fn read(http_status: u16, body: &[u8]) -> Result<Self, ReplyError> {
+    #[inline]
+    pub(super) fn read(http_status: u16, body: &'a [u8]) -> Result<Self, ReplyError> {
         match Self::read_object(body) {
             Some(wire) => Ok(wire),
             None if speaks_alone(http_status) => Ok(Self::default()),
@@ -102,10 +168,19 @@ impl Wire {
 
     /// `None` unless the body is a JSON object. The derived reader would also take an array, as
     /// a list of fields by position.
-    pub(super) fn read_object(body: &[u8]) -> Option<Self> {
-        match body.trim_ascii_start().first() {
-            Some(b'{') => serde_json::from_slice(body).ok(),
-            _ => None,
+    #[inline]
+    pub(super) fn read_object(body: &'a [u8]) -> Option<Self> {
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return None;
+        }
+        match std::str::from_utf8(body) {
+            // Once for all is faster than once for each string.
+            Ok(text) => serde_json::from_str(text).ok(),
+            // What is wrong may be in a field that nobody reads, but not within the actions.
+            Err(_) => {
+                serde_json::from_slice::<Links<'_>>(body).ok()?;
+                serde_json::from_slice(body).ok()
+            }
         }
     }
 
@@ -174,43 +249,10 @@ impl Wire {
         self.channel_response_message.get().map(|text| bounded(text, Refusal::TEXT_CHARS_MAX))
     }
 
-    /// The URL that leads the shopper to GoPay, found by its name, since order and number of the
-    /// actions vary.
+    /// The URL that leads the shopper to GoPay.
     pub(super) fn deeplink(&self) -> Option<String> {
-        let actions = self.actions.as_deref()?.get();
-        let url = match serde_json::from_str::<Vec<Action<'_>>>(actions) {
-            Ok(actions) => actions.into_iter().find(Action::is_deeplink)?.url.into_owned(),
-            Err(_) => deeplink_of_any(&serde_json::from_str(actions).ok()?)?,
-        };
-        Some(url).filter(|url| is_safe_link(url))
+        self.actions.deeplink().filter(|url| is_safe_link(url)).map(str::to_owned)
     }
-}
-
-/// An action as it is described.
-#[derive(Deserialize)]
-struct Action<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    url: Cow<'a, str>,
-}
-
-const DEEPLINK: &str = "deeplink-redirect";
-
-impl Action<'_> {
-    fn is_deeplink(&self) -> bool {
-        self.name == DEEPLINK
-    }
-}
-
-/// The same where some action is not as it is described: the others still count.
-fn deeplink_of_any(actions: &Value) -> Option<String> {
-    actions
-        .as_array()?
-        .iter()
-        .find(|action| action.get("name").and_then(Value::as_str) == Some(DEEPLINK))
-        .and_then(|action| action.get("url")?.as_str())
-        .map(str::to_owned)
 }
 
 /// One line of at most [`WORD_CHARS_MAX`] characters.
@@ -219,7 +261,7 @@ pub(super) fn word(text: &str) -> String {
 }
 
 /// A time of Midtrans. One that cannot be read is as good as none: nothing is decided by it.
-pub(super) fn time(text: &Text) -> Option<Timestamp> {
+pub(super) fn time(text: &Text<'_>) -> Option<Timestamp> {
     Timestamp::from_wib_seconds(text.get()?).ok()
 }
 
@@ -233,7 +275,7 @@ const LINK_BYTES_MAX: usize = 16_384;
 fn is_safe_link(link: &str) -> bool {
     link.len() <= LINK_BYTES_MAX
         && link.bytes().all(|byte| byte.is_ascii_graphic())
-        && (crate::link::plain_url(link.as_bytes())
+        && (crate::link::plain_url(link.as_bytes(), link.as_bytes())
             || url::Url::parse(link).is_ok_and(|url| !crate::text::is_harmful_scheme(url.scheme())))
 }
 
@@ -273,6 +315,9 @@ mod tests {
             assert!(Wire::read_object(body.as_bytes()).is_none(), "{body:?}");
         }
         assert!(Wire::read_object(b"\n {\"unheard_of\": [{}]}").is_some());
+        assert!(Wire::read_object(b"{\"unheard_of\":\"\xff\"}").is_some());
+        assert!(Wire::read_object(b"{\"order_id\":\"\xff\"}").is_none());
+        assert!(Wire::read_object(b"{\"actions\":[{\"method\":\"\xff\"}]}").is_none());
     }
 
     #[test]
@@ -287,6 +332,20 @@ mod tests {
             (format!(r#"[7,null,{{"name":3}},{{}},{link}]"#), Some("gojek://gopay/a")),
             (format!(r#"[{{"name":"x"}},{link}]"#), Some("gojek://gopay/a")),
             (
+                format!(r#"[["name",{{"url":1e999}}],{link},{{"a":[]}},8,"b"]"#),
+                Some("gojek://gopay/a"),
+            ),
+            (
+                format!(r#"[{{"url":"https://a.example","name":"deeplink-redirect"}},{link}]"#),
+                Some("https://a.example"),
+            ),
+            (format!(r#"[{{"url":7,"name":"deeplink-redirect"}},{link}]"#), None),
+            (
+                format!(r#"{{"name":"deeplink-redirect","url":"gojek://gopay/a","c":[{link}]}}"#),
+                None,
+            ),
+            (format!("[{}{link}{}]", "[".repeat(90), "]".repeat(90)), None),
+            (
                 r#"[{"name":"deeplink-redirect","url":"gojek:\/\/gopay\/a"}]"#.into(),
                 Some("gojek://gopay/a"),
             ),
@@ -298,7 +357,8 @@ mod tests {
             ("null".into(), None),
             ("7".into(), None),
         ] {
-            let wire = Wire::read_object(format!(r#"{{"actions":{actions}}}"#).as_bytes()).unwrap();
+            let body = format!(r#"{{"actions":{actions}}}"#);
+            let wire = Wire::read_object(body.as_bytes()).unwrap();
             assert_eq!(wire.deeplink().as_deref(), expected, "{actions}");
         }
     }

@@ -12,6 +12,7 @@ use validator::{ValidateEmail as _, ValidateUrl as _};
 use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
 use crate::link::{plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
+use crate::scan::{Kinds, STOPS, kinds};
 use crate::text::chars;
 
 /// Length in characters, of one to four bytes each.
@@ -93,24 +94,50 @@ fn plain_phone(value: &str) -> bool {
 
 /// An e-mail address as HTML and `validator` understand RFC 5322, at most 255 characters.
 pub fn email(value: &str) -> Result<(), Rule> {
+    email_within(value, value.as_bytes())
+}
+
+/// The same for a value behind which more may be read, which means nothing: `padded` begins with
+/// the value.
+#[inline]
+pub(crate) fn email_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     length(value, 1, 255)?;
-    if plain_email(value.as_bytes()) || value.validate_email() {
+    if plain_email(value.as_bytes(), padded) || value.validate_email() {
         Ok(())
     } else {
         Err(Rule::EmailForm)
     }
 }
 
-fn plain_email(value: &[u8]) -> bool {
-    let local = value.iter().take_while(|byte| class(**byte) & LOCAL != 0).count();
+fn plain_email(value: &[u8], padded: &[u8]) -> bool {
+    let local = padded.first_chunk().and_then(short_local).unwrap_or_else(|| any_local(value));
     let Some((local, [b'@', domain @ ..])) = value.split_at_checked(local) else { return false };
-    (1..=64).contains(&local.len()) && plain_host(domain) == Some(domain.len())
+    let padded = padded.get(local.len() + 1..).unwrap_or_default();
+    (1..=64).contains(&local.len()) && plain_host(domain, padded) == Some(domain.len())
+}
+
+/// How long the plain name is that the window begins with, if it ends there. It may reach over the
+/// end of the value; then there is no `@` behind it.
+#[inline]
+fn short_local(window: &[u8; STOPS]) -> Option<usize> {
+    let Kinds { letters, digits, hyphens, dots, marks } = kinds(window);
+    let run = (letters | digits | hyphens | dots | marks).trailing_ones();
+    usize::try_from(run).ok().filter(|run| *run < STOPS)
+}
+
+fn any_local(value: &[u8]) -> usize {
+    value.iter().take_while(|byte| class(**byte) & LOCAL != 0).count()
 }
 
 /// An absolute `http` or `https` address of at most 255 characters, without credentials.
 pub fn web_url(value: &str) -> Result<(), Rule> {
+    web_url_within(value, value.as_bytes())
+}
+
+/// The same within a larger text, as [`email_within`].
+pub(crate) fn web_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     length(value, 1, 255)?;
-    if plain_url(value.as_bytes()) || strict_web_url(value) {
+    if plain_url(value.as_bytes(), padded) || strict_web_url(value) {
         Ok(())
     } else {
         Err(Rule::WebUrlForm)
@@ -137,6 +164,11 @@ fn strict_web_url(value: &str) -> bool {
 /// GoPay adds `order_id` and `result` itself, so it may not bring a `result` of its own
 /// (`docs/midtrans.md`, "Return from the app").
 pub fn app_url(value: &str) -> Result<(), Rule> {
+    app_url_within(value, value.as_bytes())
+}
+
+/// The same within a larger text, as [`email_within`].
+pub(crate) fn app_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     const CHARS_MAX: u32 = 2_000;
     // No length is published; this one leaves room in the charge for all the rest.
     const BYTES_MAX: usize = 4_000;
@@ -144,7 +176,7 @@ pub fn app_url(value: &str) -> Result<(), Rule> {
     if value.len() > BYTES_MAX {
         return Err(Rule::TooLong { max: CHARS_MAX / 2, got: chars(value) });
     }
-    if plain_url(value.as_bytes()) || plain_app_url(value.as_bytes()) {
+    if plain_url(value.as_bytes(), padded) || plain_app_url(value.as_bytes()) {
         // Only its query is left to look at.
         return no_result(value);
     }
@@ -171,6 +203,16 @@ fn scheme(value: &str) -> Option<String> {
 
 fn no_result(value: &str) -> Result<(), Rule> {
     let bytes = value.as_bytes();
+    // Nearly all have nothing that could be, or could hide, such a parameter. Looks at all of
+    // them without a branch, so that it is done by blocks.
+    let followers = bytes.get(1..).unwrap_or_default();
+    let begins = bytes.iter().zip(followers).fold(false, |found, (byte, next)| {
+        found | ((*byte == b'?') | (*byte == b'&')) & (*next == b'r')
+    });
+    let hides = bytes.iter().fold(false, |found, byte| found | matches!(byte, b'%' | b'+'));
+    if !begins && !hides {
+        return Ok(());
+    }
     let Some(mark) = bytes.iter().position(|byte| *byte == b'?') else { return Ok(()) };
     let end = bytes.iter().position(|byte| *byte == b'#').unwrap_or(bytes.len());
     // A question mark in the fragment begins no query.
@@ -354,15 +396,15 @@ mod tests {
             app in "[a-z]{0,11}://[a-z0-9.&=~_-]{0,12}[/?#a-z0-9=&.~_-]{0,20}",
             number in "\\+[0-9]{1,2}([0-9]|[ -][0-9]|[ (.)-]){0,15}",
         ) {
-            if plain_email(email.as_bytes()) {
+            if plain_email(email.as_bytes(), email.as_bytes()) {
                 proptest::prop_assert!(email.validate_email(), "{}", email);
             }
             let email = format!("a@{host}");
-            if plain_email(email.as_bytes()) {
+            if plain_email(email.as_bytes(), email.as_bytes()) {
                 proptest::prop_assert!(email.validate_email(), "{}", email);
             }
             let link = format!("https://{host}{path}");
-            if plain_url(link.as_bytes()) {
+            if plain_url(link.as_bytes(), link.as_bytes()) {
                 proptest::prop_assert!(strict_web_url(&link), "{}", link);
             }
             for app in [&app, &app.replacen(':', "", 1), &link.replace("https", "wss")] {

@@ -136,20 +136,15 @@ impl Field {
         matches!(self.name().as_bytes(), [b's', b'p', b'e', b'c', b'i', b'n', b'.', ..])
     }
 
-    /// The length of its name.
-    #[expect(clippy::indexing_slicing, reason = "there is one for each field")]
-    const fn name_bytes(self) -> u8 {
-        LENGTHS[self.index()]
-    }
-
     /// The parameter whose name is the first `length` bytes of the window.
     #[inline]
     pub(crate) fn from_window(window: &[u8; NAME_MAX], length: usize) -> Option<Self> {
         let name = Name::of(window, length)?;
         let place = usize::from(*TABLE.get(name.hash(FACTOR))?);
-        let (known, field) = NAMES.get(place)?;
+        let (known, bytes) = (NAMES.get(place)?, LENGTHS.get(place)?);
         // A name may be longer by U+0000, which the words do not show.
-        (*known == name && usize::from(field.name_bytes()) == length).then_some(*field)
+        let same = known.is(name) & (usize::from(*bytes) == length);
+        if same { Self::ALL.get(place).copied() } else { None }
     }
 
     /// Whether the name starts with `transientin.`; such parameters are passed on, never stored.
@@ -163,7 +158,7 @@ impl Field {
 pub(crate) const NAME_MAX: usize = 32;
 
 /// A name as four words, zero behind its end, so that names are compared without a loop.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Name([u64; 4]);
 
 impl Name {
@@ -172,6 +167,13 @@ impl Name {
         let [mask_0, mask_1, mask_2, mask_3] = MASKS.get(length)?;
         let [word_0, word_1, word_2, word_3] = words(window);
         Some(Self([word_0 & mask_0, word_1 & mask_1, word_2 & mask_2, word_3 & mask_3]))
+    }
+
+    /// Whether they are equal, without a branch for each word.
+    #[inline]
+    const fn is(self, other: Self) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0
     }
 
     /// A place in the table; different for every name that we know.
@@ -218,8 +220,8 @@ const LENGTHS: [u8; Field::COUNT] = {
 };
 
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
-const NAMES: [(Name, Field); Field::COUNT] = {
-    let mut names = [(Name([0; 4]), Field::Returnmode); Field::COUNT];
+const NAMES: [Name; Field::COUNT] = {
+    let mut names = [Name([0; 4]); Field::COUNT];
     let mut field = 0;
     while field < Field::COUNT {
         let name = Field::ALL[field].name().as_bytes();
@@ -229,7 +231,7 @@ const NAMES: [(Name, Field); Field::COUNT] = {
             bytes[at] = name[at];
             at += 1;
         }
-        names[field] = (Name(words(&bytes)), Field::ALL[field]);
+        names[field] = Name(words(&bytes));
         field += 1;
     }
     names
@@ -252,7 +254,7 @@ const fn table(factor: u64) -> Option<[u8; 1 << TABLE_BITS]> {
     let mut table = [FREE; 1 << TABLE_BITS];
     let mut field = 0;
     while field < Field::COUNT {
-        let place = NAMES[field].0.hash(factor);
+        let place = NAMES[field].hash(factor);
         if table[place] != FREE {
             return None;
         }

@@ -12,6 +12,7 @@ use crate::ppro::field::{Field, NAME_MAX};
 use crate::ppro::items::Item;
 use crate::rejection::{Rejection, Rule, Subject};
 use crate::scan::{Cursor, MARKS, Path, SLACK, utf8};
+use crate::text::behind;
 
 /// The most parameters in one call: 40 that we know, 29 `specin.*`, and room for a PSP's own.
 const PARAMETERS_MAX: usize = 200;
@@ -225,16 +226,11 @@ impl<'s> Form<'s> {
             splitter.pair(text, place(cursor.len()));
         }
         let Splitter { slots, others, sent, mut faulty, mut fault, .. } = splitter;
-        let length = cursor.len();
-        if utf8(text.get(..length).unwrap_or_default()).is_none() {
-            let text = text.get_mut(..length).unwrap_or_default();
+        let (text, padded) = utf8(&cursor, text, |text| {
             faulty |= blame_slots(text, slots, sent, faulty);
             blame_others(text, &mut others.list, &mut fault);
             blank_rest(text);
-        }
-        // Valid now: either it was, or every offending byte was replaced.
-        let padded = text.as_slice();
-        let text = padded.get(..length).and_then(utf8).unwrap_or_default();
+        });
         let may_break = cursor.may_break();
         (Self { text, padded, slots, sent, faulty, others: &others.list, fault, may_break }, items)
     }
@@ -322,6 +318,12 @@ impl<'s> Form<'s> {
         self.padded
     }
 
+    /// The same from where a value begins.
+    #[inline]
+    pub(crate) fn behind(&self, value: &'s str) -> &'s [u8] {
+        behind(value, self.padded).unwrap_or(value.as_bytes())
+    }
+
     /// Where in [`Self::padded`] the value of a parameter begins.
     pub(crate) fn start(&self, field: Field) -> usize {
         self.slots.get(field.index()).map_or(usize::MAX, |slot| index(slot.value.start))
@@ -383,7 +385,13 @@ impl Splitter<'_> {
     /// Takes the marks of one turn; whether to go on.
     #[inline]
     fn turn(&mut self, text: &[u8], marks: &[u32]) -> bool {
-        for mark in marks {
+        let mut marks = marks;
+        while let [mark, rest @ ..] = marks {
+            if let Some(later) = self.plain_pairs(text, marks) {
+                marks = later;
+                continue;
+            }
+            marks = rest;
             match text.get(index(*mark)) {
                 Some(b'&') => {
                     self.pair(text, *mark);
@@ -401,6 +409,36 @@ impl Splitter<'_> {
             }
         }
         true
+    }
+
+    /// Takes parameters as nearly all are sent: known, once, without fault, one `=` and then `&`;
+    /// gives the marks of the rest if there was one at least. What is counted stays in registers.
+    #[inline]
+    fn plain_pairs<'m>(&mut self, text: &[u8], marks: &'m [u32]) -> Option<&'m [u32]> {
+        if self.equals.is_some() || self.found != [None; 2] {
+            return None;
+        }
+        let (mut start, mut sent, mut left) = (self.start, self.sent, marks);
+        let room = PARAMETERS_MAX.saturating_sub(self.parameters);
+        let mut taken = 0;
+        while let [equals, end, rest @ ..] = left {
+            let separated =
+                text.get(index(*equals)) == Some(&b'=') && text.get(index(*end)) == Some(&b'&');
+            let window = text.get(index(start)..).and_then(|rest| rest.first_chunk::<NAME_MAX>());
+            let Some(window) = window.filter(|_| separated && taken < room) else { break };
+            let Some(field) = Field::from_window(window, index(equals - start)) else { break };
+            let Some(slot) = self.slots.get_mut(field.index()) else { break };
+            if sent & bit(field) != 0 {
+                break;
+            }
+            sent |= bit(field);
+            slot.value = Span { start: equals + 1, end: *end };
+            start = end + 1;
+            taken += 1;
+            left = rest;
+        }
+        (self.start, self.sent, self.parameters) = (start, sent, self.parameters + taken);
+        (taken > 0).then_some(left)
     }
 
     #[cold]

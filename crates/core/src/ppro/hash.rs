@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::ids::TxId;
+use crate::text::{hex, push_digits, text_of_hex};
 use crate::time::Timestamp;
 
 /// `sha256( sha256( first + "." + second ) + "." + secret )`, lower-case hex; the inner digest
@@ -15,31 +16,39 @@ use crate::time::Timestamp;
 pub fn nested(first: &str, second: &str, secret: &str) -> String {
     let inner = Sha256::new().chain_update(first).chain_update(".").chain_update(second).finalize();
     let outer = Sha256::new()
-        .chain_update(hex::encode(inner))
+        .chain_update(hex(inner.into()).as_flattened())
         .chain_update(".")
         .chain_update(secret)
         .finalize();
-    hex::encode(outer)
+    text_of_hex(&hex(outer.into()))
 }
 
 /// `cs` of the shopper's return to `merchantredirecturl`.
 #[must_use]
 pub fn return_cs(tx_id: TxId, redirect_secret: &str, shared_secret: &str) -> String {
-    nested(&tx_id.to_string(), redirect_secret, shared_secret)
+    nested(&number(tx_id), redirect_secret, shared_secret)
+}
+
+fn number(tx_id: TxId) -> String {
+    let mut digits = Vec::with_capacity(32);
+    push_digits(&mut digits, tx_id.get().unsigned_abs());
+    // ASCII.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// `sha256hash` of a notification.
 #[must_use]
 pub fn notification_hash(tx_id: TxId, final_at: Timestamp, notification_secret: &str) -> String {
-    nested(&tx_id.to_string(), &final_at.utc_seconds(), notification_secret)
+    nested(&number(tx_id), &final_at.utc_seconds(), notification_secret)
 }
 
 /// The body of a notification: `txid`, `finaltimestamp`, `sha256hash`; no status.
 #[must_use]
 pub fn notification_body(tx_id: TxId, final_at: Timestamp, notification_secret: &str) -> String {
-    let hash = notification_hash(tx_id, final_at, notification_secret);
-    let time = super::reply::encode(&final_at.utc_seconds());
-    format!("txid={tx_id}&finaltimestamp={time}&sha256hash={hash}")
+    let (tx_id, time) = (number(tx_id), final_at.utc_seconds());
+    let hash = nested(&tx_id, &time, notification_secret);
+    let time = super::reply::encode(&time);
+    ["txid=", &tx_id, "&finaltimestamp=", &time, "&sha256hash=", &hash].concat()
 }
 
 /// Which of our own addresses a code belongs to, so that one never opens another.
@@ -65,7 +74,7 @@ pub fn page_code(page: Page, tx_id: TxId, redirect_secret: &str, shared_secret: 
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(shared_secret.as_bytes()) else {
         return String::new();
     };
-    hex::encode(mac.chain_update(text).finalize().into_bytes())
+    text_of_hex(&hex(mac.chain_update(text).finalize().into_bytes().into()))
 }
 
 /// Compares codes in constant time.

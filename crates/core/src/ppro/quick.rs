@@ -14,7 +14,17 @@ pub(super) fn item(bytes: &[u8], at: usize) -> Option<(Item, usize)> {
     loop {
         at = blank(bytes, at);
         let key = word(bytes, at)?;
-        let member = if key & SIX_BYTES == NAME {
+        // First as nearly all write it, without blanks.
+        let member = if key == NAME_BEGUN {
+            at = name(bytes, at + 7, &mut item)?;
+            1
+        } else if key == PRICE_BEGUN {
+            at = price(bytes, blank(bytes, at + 8), &mut item)?;
+            2
+        } else if key == QUANTITY && word(bytes, at + 3)? == QUANTITY_BEGUN {
+            at = quantity(bytes, blank(bytes, at + 11), &mut item)?;
+            4
+        } else if key & SIX_BYTES == NAME {
             at = value(bytes, at + 6)?;
             at = name(bytes, at, &mut item)?;
             1
@@ -48,6 +58,9 @@ const SIX_BYTES: u64 = u64::MAX >> 16;
 const SEVEN_BYTES: u64 = u64::MAX >> 8;
 const NAME: u64 = u64::from_le_bytes(*b"\"name\"\0\0");
 const PRICE: u64 = u64::from_le_bytes(*b"\"price\"\0");
+const NAME_BEGUN: u64 = u64::from_le_bytes(*b"\"name\":\"");
+const PRICE_BEGUN: u64 = u64::from_le_bytes(*b"\"price\":");
+const QUANTITY_BEGUN: u64 = u64::from_le_bytes(*b"antity\":");
 const QUANTITY: u64 = u64::from_le_bytes(*b"\"quantit");
 
 #[inline]

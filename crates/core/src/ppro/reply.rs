@@ -4,6 +4,7 @@
 
 use crate::payment::{FailReason, Failure, Payment, PaymentState};
 use crate::refund::{Refund, RefundState};
+use crate::text::{hex, text_of_hex};
 
 /// PPRO's `REQUESTFAILREASON`: why a status call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ fn push_pair(out: &mut String, key: &str, value: &str) {
 fn push_rand(out: &mut String, rand: Option<Rand>) {
     let Some(rand) = rand else { return };
     let digits = 1_000_000_000 + rand.seed % 9_000_000_000;
-    push_pair(out, &format!("RAND{digits}"), &hex::encode(rand.bytes));
+    push_pair(out, &format!("RAND{digits}"), &text_of_hex(&hex(rand.bytes)));
 }
 
 /// Percent-encodes a value: everything but letters, digits and `-._~`, a space as `%20`.

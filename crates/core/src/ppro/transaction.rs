@@ -247,9 +247,12 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         self.optional(Field::Preferredlanguage, |_| Ok(()))?;
         let nonce =
             self.optional(Field::Nonce, |value| check::ascii(value, 255).map(|()| value))?;
-        let deeplink_callback_url = self
-            .optional(Field::DeeplinkCallbackUrl, |value| check::app_url(value).map(|()| value))?;
-        let email = self.optional(Field::Email, |value| check::email(value).map(|()| value))?;
+        let deeplink_callback_url = self.optional(Field::DeeplinkCallbackUrl, |value| {
+            check::app_url_within(value, form.behind(value)).map(|()| value)
+        })?;
+        let email = self.optional(Field::Email, |value| {
+            check::email_within(value, form.behind(value)).map(|()| value)
+        })?;
         let phone = self.optional(Field::Phone, |value| check::phone(value).map(|()| value))?;
         let billing = self.billing()?;
         let shipping = self.shipping()?;
@@ -317,7 +320,9 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
 
     /// A web address that the contract may stand in for.
     fn web_url(&mut self, field: Field, configured: bool) -> Result<Option<&'f str>, Stopped> {
-        let check = |value: &'f str| check::web_url(value).map(|()| value);
+        let form = self.form;
+        let check =
+            |value: &'f str| check::web_url_within(value, form.behind(value)).map(|()| value);
         if configured { self.optional(field, check) } else { self.required(field, check) }
     }
 

@@ -81,6 +81,8 @@ pub(crate) struct Cursor {
     carry: u64,
     /// Whether the text may hold a line break.
     breaks: bool,
+    /// Whether the text holds a byte that is not ASCII.
+    high: bool,
 }
 
 /// What stands in for the digits of an escape that is none.
@@ -114,6 +116,11 @@ impl Cursor {
     /// Whether the text may hold a line break; false only if it holds none.
     pub(crate) const fn may_break(&self) -> bool {
         self.breaks
+    }
+
+    /// Whether all of the text is ASCII.
+    const fn is_ascii(&self) -> bool {
+        !self.high
     }
 
     /// Bytes of text that were written.
@@ -153,11 +160,36 @@ impl Cursor {
     }
 }
 
-/// The text if it is UTF-8.
+/// The text that was decoded, and the whole buffer that it begins.
+///
+/// A text that is not UTF-8 goes to `repair` first; if that does not make it UTF-8, it is empty.
+pub(crate) fn utf8<'t>(
+    cursor: &Cursor,
+    text: &'t mut [u8],
+    repair: impl FnOnce(&mut [u8]),
+) -> (&'t str, &'t [u8]) {
+    let mut good = cursor.is_ascii() || text.get(..cursor.len).is_some_and(is_utf8);
+    if !good && let Some(text) = text.get_mut(..cursor.len) {
+        repair(text);
+        good = std::str::from_utf8(text).is_ok();
+    }
+    let whole: &'t [u8] = text;
+    let text = if good { whole.get(..cursor.len).unwrap_or_default() } else { &[] };
+    debug_assert!(std::str::from_utf8(text).is_ok());
+    // SAFETY: it is ASCII as the decoder saw it, or was found to be UTF-8, and nobody has written
+    // to it since.
+    (unsafe { std::str::from_utf8_unchecked(text) }, whole)
+}
+
+/// Whether the text is UTF-8.
 ///
 /// All bytes of a character that is not ASCII have the high bit; so a text is UTF-8 if and only
 /// if each run of such bytes is.
-pub(crate) fn utf8(text: &[u8]) -> Option<&str> {
+fn is_utf8(text: &[u8]) -> bool {
+    runs_are_utf8(text).is_some()
+}
+
+fn runs_are_utf8(text: &[u8]) -> Option<()> {
     const BLOCK: usize = 64;
     let (blocks, rest) = text.as_chunks::<BLOCK>();
     // Where the next run may begin: runs may reach over the end of a block.
@@ -179,21 +211,23 @@ pub(crate) fn utf8(text: &[u8]) -> Option<&str> {
     if !rest.is_ascii() {
         std::str::from_utf8(rest).ok()?;
     }
-    // SAFETY: every run of bytes that are not ASCII was found to be UTF-8.
-    Some(unsafe { std::str::from_utf8_unchecked(text) })
+    Some(())
 }
 
 /// Where the run of bytes that are not ASCII ends, which begins at `at`, if it is UTF-8.
 #[inline]
 fn check_run(text: &[u8], at: usize) -> Option<usize> {
-    let run = text.get(at..)?;
-    // Latin letters with accents, by far the most frequent run.
-    if let [0xc2..=0xdf, 0x80..=0xbf, 0..=0x7f, ..] = run {
-        return Some(at + 2);
+    let mut run = text.get(at..)?;
+    // Latin letters with accents, by far the most frequent ones, and other small alphabets.
+    while let [0xc2..=0xdf, 0x80..=0xbf, rest @ ..] = run {
+        run = rest;
+        if matches!(run, [0..=0x7f, ..]) {
+            return Some(text.len() - run.len());
+        }
     }
     let length = run.iter().position(u8::is_ascii).unwrap_or(run.len());
     std::str::from_utf8(run.get(..length)?).ok()?;
-    Some(at + length)
+    Some(text.len() - run.len() + length)
 }
 
 #[inline]
@@ -232,6 +266,26 @@ pub(crate) fn stops(window: &[u8; STOPS]) -> usize {
     plain::stops(window)
 }
 
+/// Which bytes of a window are of which kind: a bit for each, the first one lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    pub(crate) letters: u32,
+    pub(crate) digits: u32,
+    pub(crate) hyphens: u32,
+    pub(crate) dots: u32,
+    /// `_` and `+`.
+    pub(crate) marks: u32,
+}
+
+#[inline]
+pub(crate) fn kinds(window: &[u8; STOPS]) -> Kinds {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::kinds(window) };
+    #[cfg(not(target_arch = "x86_64"))]
+    plain::kinds(window)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +302,7 @@ mod tests {
         }
         text.truncate(cursor.len());
         assert!(cursor.may_break() || !text.iter().copied().any(may_break));
+        assert_eq!(cursor.is_ascii(), text.is_ascii());
         (text, all)
     }
 
@@ -292,8 +347,8 @@ mod tests {
                 (b"\xff", false),
             ] {
                 let text = [&vec![b'a'; length], piece, b"b\xc3\xa9"].concat();
-                assert_eq!(utf8(&text).is_some(), good);
-                assert_eq!(utf8(&text), std::str::from_utf8(&text).ok());
+                assert_eq!(is_utf8(&text), good);
+                assert_eq!(is_utf8(&text), std::str::from_utf8(&text).is_ok());
             }
         }
     }
@@ -338,7 +393,7 @@ mod tests {
             for path in Path::available() {
                 proptest::prop_assert_eq!(run(path, &body), expected.clone());
             }
-            proptest::prop_assert_eq!(utf8(&body), std::str::from_utf8(&body).ok());
+            proptest::prop_assert_eq!(is_utf8(&body), std::str::from_utf8(&body).is_ok());
         }
     }
 
@@ -349,6 +404,7 @@ mod tests {
                 let mut window = [b'x'; STOPS];
                 window[at] = byte;
                 assert_eq!(stops(&window), plain::stops(&window));
+                assert_eq!(kinds(&window), plain::kinds(&window));
                 window[STOPS - 1] = b'"';
                 assert_eq!(stops(&window), plain::stops(&window));
                 let mut block = [b'x'; 64];

@@ -22,6 +22,7 @@ pub(super) fn turn(
             [] => break,
         };
         cursor.breaks |= may_break(byte);
+        cursor.high |= !byte.is_ascii();
         if let Some(place) = text.get_mut(cursor.len) {
             *place = byte;
         }
@@ -48,4 +49,18 @@ pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
 #[cfg(any(test, not(target_arch = "x86_64")))]
 pub(super) fn high_bits(block: &[u8; 64]) -> u64 {
     block.iter().rev().fold(0, |bits, byte| (bits << 1) | u64::from(byte >> 7))
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
+    let bits = |kind: fn(&u8) -> bool| {
+        window.iter().rev().fold(0, |bits, byte| (bits << 1) | u32::from(kind(byte)))
+    };
+    super::Kinds {
+        letters: bits(u8::is_ascii_alphabetic),
+        digits: bits(u8::is_ascii_digit),
+        hyphens: bits(|byte| *byte == b'-'),
+        dots: bits(|byte| *byte == b'.'),
+        marks: bits(|byte| matches!(byte, b'_' | b'+')),
+    }
 }

@@ -50,6 +50,7 @@ pub(super) unsafe fn turn(
         marks: marks.as_mut_ptr(),
         count: 0,
         breaks: cursor.breaks,
+        high: 0,
     };
     let mut at = cursor.at;
     while at < end && body.len() - at >= REACH {
@@ -73,6 +74,7 @@ pub(super) unsafe fn turn(
     cursor.at = at.min(body.len());
     cursor.len = out.to.addr() - out.text.addr();
     cursor.breaks = out.breaks;
+    cursor.high |= out.high >= 0x80;
     out.count
 }
 
@@ -83,6 +85,8 @@ struct Out {
     marks: *mut u32,
     count: usize,
     breaks: bool,
+    /// All bytes of the text that are not ASCII, one over the other.
+    high: u8,
 }
 
 impl Out {
@@ -96,7 +100,7 @@ impl Out {
     #[inline]
     unsafe fn block(self, from: *const u8, length: usize) -> (Self, usize) {
         // By value, so that nothing is reloaded after each byte written.
-        let Self { text, mut to, marks, mut count, mut breaks } = self;
+        let Self { text, mut to, marks, mut count, mut breaks, mut high } = self;
         let mut begin = 0;
         // SAFETY: `at` and `begin` stay within the block, but for an escape, which is within
         // reach; at most as much is written as read, rounded up to 16. A mark is overwritten
@@ -104,7 +108,10 @@ impl Out {
         unsafe {
             let valid = if length < BLOCK { (1 << length) - 1 } else { u64::MAX };
             let mut special = specials(from) & valid;
-            breaks |= may_break_as_sent(from) & valid != 0;
+            if unusual_as_sent(from) & valid != 0 {
+                breaks = true;
+                high |= u8::from(high_bits(&*from.cast()) & valid != 0) << 7;
+            }
             while special != 0 {
                 let at = zeros(special);
                 // The digits of an escape are never special.
@@ -113,9 +120,10 @@ impl Out {
                 to = to.add(at - begin);
                 let here = from.add(at);
                 let byte = *here;
-                let (high, low) = (digit(*here.add(1)), digit(*here.add(2)));
-                if byte == b'%' && (high | low) < 16 {
-                    let byte = (high << 4) | low;
+                let (first, last) = (digit(*here.add(1)), digit(*here.add(2)));
+                if byte == b'%' && (first | last) < 16 {
+                    let byte = (first << 4) | last;
+                    high |= byte;
                     *to = byte;
                     breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
                     if byte == 0 {
@@ -137,7 +145,7 @@ impl Out {
                 begin = length;
             }
         }
-        (Self { text, to, marks, count, breaks }, begin)
+        (Self { text, to, marks, count, breaks, high }, begin)
     }
 }
 
@@ -190,7 +198,7 @@ unsafe fn specials(from: *const u8) -> u64 {
 /// 64 bytes must be readable.
 #[target_feature(enable = "sse2")]
 #[inline]
-unsafe fn may_break_as_sent(from: *const u8) -> u64 {
+unsafe fn unusual_as_sent(from: *const u8) -> u64 {
     let mask = |at: usize| {
         // SAFETY: within the 64 bytes.
         let bytes = unsafe { _mm_loadu_si128(from.add(at).cast()) };
@@ -203,12 +211,17 @@ unsafe fn may_break_as_sent(from: *const u8) -> u64 {
 #[target_feature(enable = "sse2")]
 #[inline]
 pub(super) fn high_bits(block: &[u8; BLOCK]) -> u64 {
-    let mask = |at: usize| {
+    let quarter = |at: usize| {
         // SAFETY: four times 16 bytes are in the block.
-        let bytes = unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) };
-        u64::from(_mm_movemask_epi8(bytes).cast_unsigned())
+        unsafe { _mm_loadu_si128(block.as_ptr().add(at).cast()) }
     };
-    mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
+    let (first, second, third, fourth) = (quarter(0), quarter(16), quarter(32), quarter(48));
+    let mask = |bytes| u64::from(_mm_movemask_epi8(bytes).cast_unsigned());
+    // Most blocks have none.
+    if mask(_mm_or_si128(_mm_or_si128(first, second), _mm_or_si128(third, fourth))) == 0 {
+        return 0;
+    }
+    mask(first) | (mask(second) << 16) | (mask(third) << 32) | (mask(fourth) << 48)
 }
 
 #[target_feature(enable = "sse2")]
@@ -236,4 +249,34 @@ pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
         u64::from(_mm_movemask_epi8(any).cast_unsigned())
     };
     zeros(mask(0) | (mask(16) << 16) | (1 << super::STOPS))
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
+    let half = |at: usize| {
+        // SAFETY: two times 16 bytes are in the window.
+        unsafe { _mm_loadu_si128(window.as_ptr().add(at).cast()) }
+    };
+    let (first, second) = (half(0), half(16));
+    let both = |kind: fn(__m128i) -> __m128i| {
+        let mask = |bytes| _mm_movemask_epi8(kind(bytes)).cast_unsigned();
+        mask(first) | (mask(second) << 16)
+    };
+    super::Kinds {
+        letters: both(|bytes| within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), b'a', b'z')),
+        digits: both(|bytes| within(bytes, b'0', b'9')),
+        hyphens: both(|bytes| within(bytes, b'-', b'-')),
+        dots: both(|bytes| within(bytes, b'.', b'.')),
+        marks: both(|bytes| _mm_or_si128(within(bytes, b'_', b'_'), within(bytes, b'+', b'+'))),
+    }
+}
+
+/// Which bytes are between two, both included.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn within(bytes: __m128i, first: u8, last: u8) -> __m128i {
+    let offset = _mm_sub_epi8(bytes, _mm_set1_epi8(first.cast_signed()));
+    let span = _mm_set1_epi8((last - first).cast_signed());
+    _mm_cmpeq_epi8(_mm_min_epu8(offset, span), offset)
 }

@@ -62,7 +62,7 @@ pub(super) unsafe fn turn(
     let (percent, plus, space, ampersand, equals) =
         (is(b'%'), is(b'+'), is(b' '), is(b'&'), is(b'='));
     let high_nibbles = is(0xf0);
-    let mut breaks = cursor.breaks;
+    let (mut breaks, mut high_bits) = (cursor.breaks, 0);
     let (mut at, mut len, mut carry, mut count) = (cursor.at, cursor.len, cursor.carry, 0_usize);
     while at < end {
         // SAFETY: reads only what is in the body, see there.
@@ -92,6 +92,7 @@ pub(super) unsafe fn turn(
         if unusual != 0 {
             marked |= _mm512_testn_epi8_mask(decoded, decoded) & keep;
             breaks |= may_break(decoded) & keep != 0;
+            high_bits |= _mm512_movepi8_mask(decoded) & keep;
         }
         // SAFETY: at most one byte of text for each byte of the body, and room for a block
         // behind; the marks of one turn are at most as many as its bytes, and room for a block.
@@ -105,7 +106,8 @@ pub(super) unsafe fn turn(
         len += ones(keep);
         at += BLOCK;
     }
-    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks };
+    let high = cursor.high || high_bits != 0;
+    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks, high };
     count
 }
 
