@@ -177,24 +177,12 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-/// For calls: a thread for each core, but the thread that writes a store in a file needs one, too.
-/// On two cores that is a sixth more payments (docs/PERFORMANCE.md). `TOKIO_WORKER_THREADS` in the
-/// environment is stronger.
-fn serving(store: &Place) -> anyhow::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let (Place::Sqlite(_), None) = (store, std::env::var_os("TOKIO_WORKER_THREADS")) {
-        let cores = std::thread::available_parallelism()?.get();
-        builder.worker_threads(cores.saturating_sub(1).max(1));
-    }
-    Ok(builder.enable_all().build()?)
-}
-
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     let config = match read(&args.config)? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };
-    serving(&config.store)?.block_on(async {
+    runtime()?.block_on(async {
         let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
         let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
         let listen = config.listen.clone();
