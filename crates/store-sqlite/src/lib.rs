@@ -71,7 +71,8 @@ pub struct Options {
     pub readers: usize,
     /// How long to wait for another process that has the file locked.
     pub busy_timeout: Duration,
-    /// Pages of 4 KiB in the write-ahead log after which they are copied into the main file.
+    /// Pages of 4 KiB in the write-ahead log after which they are copied into the main file. While the
+    /// disk takes them, commits wait for it: the fewer, the shorter.
     pub checkpoint_pages: i64,
 }
 
@@ -82,7 +83,7 @@ impl Default for Options {
             group_max: 1024,
             readers: 2,
             busy_timeout: Duration::from_secs(2),
-            checkpoint_pages: 2048,
+            checkpoint_pages: 1024,
         }
     }
 }
