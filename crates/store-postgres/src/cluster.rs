@@ -228,7 +228,7 @@ fn settings(folder: &Path, durability: Durability) -> String {
         folder.display()
     );
     match durability {
-        Durability::On => common,
+        Durability::On => common + "min_wal_size = 1GB\nmax_wal_size = 4GB\n",
         Durability::Off => common + "fsync = off\nfull_page_writes = off\n",
     }
 }
