@@ -221,7 +221,9 @@ impl Deliveries {
         let now = self.service.now();
         let lease = now.after(lease_of(settings));
         let claimed = self.service.0.store.delivery_claim_due(now, lease, room, &busy).await?;
-        self.claim_from = Instant::now() + began.elapsed() * (CLAIM_SHARE - 1);
+        if !busy.is_empty() {
+            self.claim_from = Instant::now() + began.elapsed() * (CLAIM_SHARE - 1);
+        }
         let count = claimed.len();
         for delivery in claimed {
             let receiver = self.receivers.entry(receiver_of(&delivery.url)).or_default();
