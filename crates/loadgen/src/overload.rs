@@ -1,6 +1,5 @@
 //! Offered against served: an open loop at rates around the closed loop's maximum.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +8,13 @@ use serde_json::json;
 use crate::drive::{self, Plan};
 use crate::plot::{self, Axes, Line};
 use crate::source::Calls;
-use crate::stage::Stage;
+use crate::stage::{Stage, StageArgs};
 use crate::tally::Run;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The built adapter.
-    #[arg(long, default_value = "target/release/gopay-adapter")]
-    adapter: PathBuf,
-    /// Where results go.
-    #[arg(long, default_value = "target/load")]
-    out: PathBuf,
+    #[command(flatten)]
+    stage: StageArgs,
     /// Seconds for each rate.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
@@ -29,15 +24,12 @@ pub(crate) struct Args {
     /// What is called.
     #[arg(long, default_value = "full")]
     mix: String,
-    /// What the adapter logs.
-    #[arg(long, default_value = "info")]
-    log: String,
 }
 
 const FACTORS: [f64; 7] = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0];
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let stage = Stage::new(args.adapter.clone(), &args.out, &args.log)?;
+    let stage = Stage::new(&args.stage)?;
     let midtrans = stage.own("midtrans", &[])?;
     let store = stage.fresh_sqlite("overload")?;
     let adapter = stage.adapter("overload", &store, midtrans.address).await?;
@@ -99,14 +91,14 @@ fn report(args: &Args, closed: &Run, runs: &[Run], after: &Run) -> anyhow::Resul
         "open": runs.iter().map(Run::json).collect::<Vec<_>>(),
         "afterwards": after.json(),
     });
-    std::fs::write(args.out.join("overload.json"), serde_json::to_string_pretty(&all)?)?;
+    std::fs::write(args.stage.out.join("overload.json"), serde_json::to_string_pretty(&all)?)?;
     let line = |name: &str, value: &dyn Fn(&Run) -> f64| Line {
         name: name.to_owned(),
         points: runs.iter().map(|run| (run.offered.unwrap_or_default(), value(run))).collect(),
     };
     let seconds = |run: &Run| run.elapsed.as_secs_f64();
     plot::draw(
-        &args.out.join("overload-served.svg"),
+        &args.stage.out.join("overload-served.svg"),
         &Axes { title: "Offered against served", across: "offered/s", up: "/s", log: false },
         &[
             line("served", &Run::rate),
@@ -114,7 +106,7 @@ fn report(args: &Args, closed: &Run, runs: &[Run], after: &Run) -> anyhow::Resul
         ],
     )?;
     plot::draw(
-        &args.out.join("overload-latency.svg"),
+        &args.stage.out.join("overload-latency.svg"),
         &Axes { title: "Latency of served calls", across: "offered/s", up: "ms", log: true },
         &[line("p50", &|run| run.ms(0.5)), line("p99", &|run| run.ms(0.99))],
     )

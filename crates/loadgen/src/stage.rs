@@ -49,6 +49,20 @@ impl Drop for Server {
     }
 }
 
+/// What is measured, and where results go.
+#[derive(clap::Args)]
+pub(crate) struct StageArgs {
+    /// The built adapter.
+    #[arg(long, default_value = "target/release/gopay-adapter")]
+    adapter: PathBuf,
+    /// Where results go.
+    #[arg(long, default_value = "target/load")]
+    pub(crate) out: PathBuf,
+    /// What adapters log.
+    #[arg(long, default_value = "info")]
+    log: String,
+}
+
 /// Where everything is.
 pub(crate) struct Stage {
     /// The built adapter.
@@ -69,17 +83,18 @@ pub(crate) fn password_hash() -> anyhow::Result<String> {
 }
 
 impl Stage {
-    pub(crate) fn new(adapter: PathBuf, folder: &Path, log: &str) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+    pub(crate) fn new(args: &StageArgs) -> anyhow::Result<Self> {
+        let StageArgs { adapter, out, log } = args;
+        std::fs::create_dir_all(out)?;
         if !adapter.is_file() {
             return Err(anyhow!("{}: build it first", adapter.display()));
         }
         Ok(Self {
-            adapter,
-            folder: folder.canonicalize()?,
+            adapter: adapter.clone(),
+            folder: out.canonicalize()?,
             root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?,
             password_hash: password_hash()?,
-            log: log.to_owned(),
+            log: log.clone(),
         })
     }
 

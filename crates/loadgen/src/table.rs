@@ -11,17 +11,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::drive::{self, Plan, Source};
-use crate::stage::{Server, Stage};
+use crate::stage::{Server, Stage, StageArgs};
 use crate::tally::Run;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The built adapter.
-    #[arg(long, default_value = "target/release/gopay-adapter")]
-    adapter: PathBuf,
-    /// Where results go.
-    #[arg(long, default_value = "target/load")]
-    out: PathBuf,
+    #[command(flatten)]
+    stage: StageArgs,
     /// Rounds of each row; the middle one counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -34,9 +30,6 @@ pub(crate) struct Args {
     /// A store that `fill` made, for the row of a large store. It is written to.
     #[arg(long)]
     many: Option<PathBuf>,
-    /// What adapters log.
-    #[arg(long, default_value = "info")]
-    log: String,
 }
 
 /// What a row says.
@@ -166,7 +159,7 @@ pub(super) fn jsons(lists: &[&[Run]]) -> Vec<Value> {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let stage = Stage::new(args.adapter.clone(), &args.out, &args.log)?;
+    let stage = Stage::new(&args.stage)?;
     let midtrans = stage.own("midtrans", &[])?;
     let mut bench = Bench { stage, args, midtrans, numbers: crate::first_number() };
     let wanted = |bench: &Bench, name: &str| {

@@ -87,8 +87,7 @@ impl Writer {
             }
         }
         if let Some(Err(error)) = self.copier.take().map(Copier::join) {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "the log of the store could not be copied into its main file");
+            warn_uncopied(&error);
         }
         file::close_writer(db);
         // The next process may come in only now.
@@ -116,8 +115,7 @@ impl Writer {
     /// A failure is not lost: the log keeps every page until a checkpoint of it succeeded.
     fn checkpoint(&mut self, db: &Connection) {
         if let Err(error) = self.shorten_log(db) {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "the log of the store could not be copied into its main file");
+            warn_uncopied(&error);
             self.checkpoint_at = self.checkpoint_at.saturating_add(self.options.checkpoint_pages);
         }
     }
@@ -184,6 +182,10 @@ impl Writer {
             }
         }
     }
+}
+
+fn warn_uncopied(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(error, "the log of the store could not be copied into its main file");
 }
 
 type Cause = Arc<dyn std::error::Error + Send + Sync>;

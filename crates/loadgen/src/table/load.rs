@@ -9,6 +9,7 @@ use crate::body::{Size, Template};
 use crate::process::family;
 use crate::source::{Calls, Same};
 use crate::stage::Server;
+use crate::tally::Run;
 use crate::wire::Outgoing;
 
 async fn sqlite(bench: &Bench, name: &str) -> anyhow::Result<Server> {
@@ -41,8 +42,8 @@ pub(super) async fn transaction(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn transaction_row(mix: &str, ours: &[crate::tally::Run], theirs: &[crate::tally::Run]) -> Row {
-    let times = (!theirs.is_empty()).then(|| ratio(ours, theirs, crate::tally::Run::rate));
+fn transaction_row(mix: &str, ours: &[Run], theirs: &[Run]) -> Row {
+    let times = (!theirs.is_empty()).then(|| ratio(ours, theirs, Run::rate));
     Row {
         name: format!("TRANSACTION ({mix})/s, SQLite, durable, 64 connections; Node"),
         goal: "12,000/s; 4x Node".to_owned(),
@@ -69,17 +70,22 @@ pub(super) async fn null_store(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let [ours, theirs] = bench.rounds([&ours, &theirs]).await?;
     adapter.stop().await?;
     null.stop().await?;
-    let times = ratio(&ours, &theirs, crate::tally::Run::rate);
-    Ok(vec![Row {
-        name: "durable against a store that keeps nothing".to_owned(),
-        goal: "at least 0.7".to_owned(),
-        ours: format!("{:.0}/s", rate(&ours)),
-        theirs: format!("{:.0}/s", rate(&theirs)),
+    Ok(vec![part_of("durable against a store that keeps nothing", 0.7, &ours, &theirs)])
+}
+
+/// A row whose goal is a part of the counterpart's rate.
+fn part_of(name: &str, goal: f64, ours: &[Run], theirs: &[Run]) -> Row {
+    let times = ratio(ours, theirs, Run::rate);
+    Row {
+        name: name.to_owned(),
+        goal: format!("at least {goal}"),
+        ours: format!("{:.0}/s", rate(ours)),
+        theirs: format!("{:.0}/s", rate(theirs)),
         ratio: Some(times),
-        cpu: Some((cpu(&ours), Some(cpu(&theirs)))),
-        reached: Some(times >= 0.7),
-        runs: jsons(&[&ours, &theirs]),
-    }])
+        cpu: Some((cpu(ours), Some(cpu(theirs)))),
+        reached: Some(times >= goal),
+        runs: jsons(&[ours, theirs]),
+    }
 }
 
 /// Latency at half of the maximum rate.
@@ -93,7 +99,7 @@ pub(super) async fn half_rate(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
         ..Side::closed(name, server, source)
     };
     let ours = open("product, half", &adapter, calls(bench, "full")?, max);
-    let p99 = |runs: &[crate::tally::Run]| median(runs.iter().map(|run| run.ms(0.99)));
+    let p99 = |runs: &[Run]| median(runs.iter().map(|run| run.ms(0.99)));
     let node = bench.stage.node(bench.midtrans.address)?;
     let (ours, theirs) = match &node {
         Some(node) => {
@@ -109,7 +115,7 @@ pub(super) async fn half_rate(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
         }
     };
     adapter.stop().await?;
-    let shown = |runs: &[crate::tally::Run]| {
+    let shown = |runs: &[Run]| {
         format!(
             "p50 {:.2}, p99 {:.2} ms at {:.0}/s",
             median(runs.iter().map(|run| run.ms(0.5))),
@@ -143,17 +149,7 @@ pub(super) async fn status(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let theirs = Side::closed("plain axum route", &bare, Arc::new(same));
     let [ours, theirs] = bench.rounds([&ours, &theirs]).await?;
     adapter.stop().await?;
-    let times = ratio(&ours, &theirs, crate::tally::Run::rate);
-    Ok(vec![Row {
-        name: "GETTXSTATUS/s; plain axum route".to_owned(),
-        goal: "at least 0.5".to_owned(),
-        ours: format!("{:.0}/s", rate(&ours)),
-        theirs: format!("{:.0}/s", rate(&theirs)),
-        ratio: Some(times),
-        cpu: Some((cpu(&ours), Some(cpu(&theirs)))),
-        reached: Some(times >= 0.5),
-        runs: jsons(&[&ours, &theirs]),
-    }])
+    Ok(vec![part_of("GETTXSTATUS/s; plain axum route", 0.5, &ours, &theirs)])
 }
 
 /// At least so many payments, made through the adapter.
@@ -265,17 +261,8 @@ pub(super) async fn many(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
         let ours = Side::closed("large store", &full, large);
         let theirs = Side::closed("empty store", &empty, small);
         let [ours, theirs] = bench.rounds([&ours, &theirs]).await?;
-        let times = ratio(&ours, &theirs, crate::tally::Run::rate);
-        rows.push(Row {
-            name: format!("{what}/s with about {payments} payments in the store; with few"),
-            goal: "at least 0.8".to_owned(),
-            ours: format!("{:.0}/s", rate(&ours)),
-            theirs: format!("{:.0}/s", rate(&theirs)),
-            ratio: Some(times),
-            cpu: Some((cpu(&ours), Some(cpu(&theirs)))),
-            reached: Some(times >= 0.8),
-            runs: jsons(&[&ours, &theirs]),
-        });
+        let name = format!("{what}/s with about {payments} payments in the store; with few");
+        rows.push(part_of(&name, 0.8, &ours, &theirs));
     }
     full.stop().await?;
     empty.stop().await?;
