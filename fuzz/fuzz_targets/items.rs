@@ -28,14 +28,14 @@ fuzz_target!(|value: &str| {
         let Some(cart) = cart else { return };
         let lines: Option<Vec<Line>> = cart.iter().map(Members::line).collect();
         let lines = lines.expect("what we accept has the three members");
-        assert_eq!(sum, lines.iter().map(|line| line.price * line.quantity).sum::<i128>());
+        assert_eq!(sum, lines.iter().map(Line::total).sum::<i128>());
         assert_eq!(items.len(), lines.len());
         for (item, line) in items.iter().zip(&lines) {
             assert_eq!(item.name(value, usize::MAX), line.name);
             let short: String = line.name.chars().take(50).collect();
             assert_eq!(item.name(value, 50), short);
             assert!(item.plain_name(value).is_none_or(|name| name == line.name));
-            assert_eq!(item.total(), line.price * line.quantity);
+            assert_eq!(item.total(), line.total());
         }
     } else if let Ok(cart) = serde_json::from_str::<Vec<Members>>(value) {
         let good = (1..=ITEMS_MAX).contains(&cart.len())
@@ -47,6 +47,9 @@ fuzz_target!(|value: &str| {
 
 /// Carts nested deeper than this may be refused, whatever is in them.
 const DEPTH_MAX: u32 = 32;
+
+/// The most rupiah in one line of a cart, either way.
+const LINE_MAX: i128 = 9_999_999_999_999;
 
 fn check_syntax(theirs: &Result<Value, serde_json::Error>, all: &All) {
     let syntax = all.0.iter().any(|found| matches!(found.rule, Rule::JsonForm { .. }));
@@ -74,6 +77,12 @@ struct Line {
     quantity: i128,
 }
 
+impl Line {
+    fn total(&self) -> i128 {
+        self.price * self.quantity
+    }
+}
+
 /// An object with all its members, repeats included.
 struct Members(Vec<(String, Value)>);
 
@@ -93,12 +102,15 @@ impl Members {
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && (digits == "0" || !digits.starts_with('0'));
         let quantity = self.only("quantity")?.as_u64()?;
-        let good = canonical && !name.contains('\0') && (1..=999_999_999).contains(&quantity);
-        good.then(|| Line {
+        if !canonical || name.contains('\0') || !(1..=999_999_999).contains(&quantity) {
+            return None;
+        }
+        let line = Line {
             name: name.to_owned(),
             price: price.parse().expect("13 digits and a sign"),
             quantity: i128::from(quantity),
-        })
+        };
+        (line.total().abs() <= LINE_MAX).then_some(line)
     }
 }
 
