@@ -158,8 +158,6 @@ pub struct Payment {
     pub fingerprint: [u8; 32],
     /// The stored answer to the call; kept only for calls with a nonce.
     pub answer: Option<Vec<u8>>,
-    /// The call as a JSON object of strings, without `password` and `transientin.*`.
-    pub request: String,
     /// When the call came.
     pub created_at: Timestamp,
     /// End of the session: nobody may pay after it.
@@ -374,13 +372,10 @@ impl Payment {
         next
     }
 
-    /// A parameter of the call as it was sent, at most 64 characters of it, if it was kept.
+    /// Whether its call was refused before anything was sent, perhaps for what is echoed of it.
     #[must_use]
-    pub fn sent(&self, name: &str) -> Option<String> {
-        const SHOWN_MAX: usize = 64;
-        let request: serde_json::Value = serde_json::from_str(&self.request).ok()?;
-        let value = request.get(name)?.as_str()?;
-        Some(crate::text::cut(value, SHOWN_MAX).to_owned())
+    pub const fn refused_at_once(&self) -> bool {
+        self.amount.is_none()
     }
 
     /// The id to ask Midtrans with: its own if known, since an order id can own several
@@ -543,7 +538,6 @@ pub(crate) mod tests {
             nonce: None,
             fingerprint: [0; 32],
             answer: None,
-            request: "{}".into(),
             created_at: now,
             deadline_at: now.after(Duration::from_secs(3600)),
             final_at: None,

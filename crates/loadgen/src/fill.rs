@@ -80,8 +80,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
                 if number >= payments {
                     return anyhow::Ok(());
                 }
-                let payment = payment(number, &template, &mut scratch)?;
-                store.payment_create(&payment, &notes()).await?;
+                let body = template.numbered(number);
+                let (form, _) = Form::decode(&body, &mut scratch);
+                store.payment_create(&payment(number)?, &call::record(&form), &notes()).await?;
             }
         });
     }
@@ -114,9 +115,7 @@ fn tx_id(number: u64) -> anyhow::Result<TxId> {
     Ok(TxId::new(i64::try_from((FIRST_MS + number) << 20)?)?)
 }
 
-fn payment(number: u64, template: &Template, scratch: &mut Scratch) -> anyhow::Result<Payment> {
-    let body = template.numbered(number);
-    let (form, _) = Form::decode(&body, scratch);
+fn payment(number: u64) -> anyhow::Result<Payment> {
     let tx_id = tx_id(number)?;
     let created = Timestamp::from_micros(i64::try_from((FIRST_MS + number) * 1_000)?);
     let paid = created.after(Duration::from_secs(40));
@@ -140,7 +139,6 @@ fn payment(number: u64, template: &Template, scratch: &mut Scratch) -> anyhow::R
         nonce: None,
         fingerprint: [0; 32],
         answer: None,
-        request: call::record(&form),
         created_at: created,
         deadline_at: created.after(Duration::from_secs(3_600)),
         final_at: Some(paid),

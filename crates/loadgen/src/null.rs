@@ -33,6 +33,7 @@ impl Store for NullStore {
     async fn payment_create(
         &self,
         payment: &Payment,
+        _request: &str,
         _notes: &[Note],
     ) -> Result<Created, StoreError> {
         self.under_way().insert(payment.tx_id, payment.clone());
@@ -52,6 +53,10 @@ impl Store for NullStore {
     }
 
     async fn payment_answer(&self, _tx_id: TxId, _answer: &[u8]) -> Result<Payment, StoreError> {
+        Err(GONE)
+    }
+
+    async fn payment_request(&self, _tx_id: TxId) -> Result<String, StoreError> {
         Err(GONE)
     }
 

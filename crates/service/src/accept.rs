@@ -11,7 +11,7 @@ use gopay_core::ppro::check;
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::items::Item;
-use gopay_core::ppro::reply;
+use gopay_core::ppro::reply::{self, Sent};
 use gopay_core::ppro::transaction::{self, Order};
 use gopay_core::rejection::{First, Rejection, Rule};
 use gopay_core::translate::{ChargeTerms, charge};
@@ -26,6 +26,8 @@ use crate::{Service, note};
 /// A call that is ready to be stored.
 pub(crate) struct Draft {
     payment: Payment,
+    /// The call, to be kept.
+    request: String,
     /// The charge to send; none if the call was refused.
     charge: Option<Bytes>,
     notes: Vec<Note>,
@@ -41,6 +43,7 @@ impl Service {
         contract: &Contract,
     ) -> Draft {
         let mut payment = self.blank(form, login, contract);
+        let request = call::record(form);
         let mut first = First::default();
         let order = if contract.enabled {
             transaction::check(form, items, contract.terms(), &mut first)
@@ -49,7 +52,7 @@ impl Service {
             None
         };
         match (order, first.0) {
-            (Some(order), None) => self.accepted(payment, &order, contract),
+            (Some(order), None) => self.accepted(payment, request, &order, contract),
             (_, rejection) => {
                 let rejection =
                     rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
@@ -60,7 +63,7 @@ impl Service {
                     "wanted": rejection.wanted(),
                     "source": rejection.source(),
                 });
-                Draft { payment, charge: None, notes: vec![note("refused", detail)] }
+                Draft { payment, request, charge: None, notes: vec![note("refused", detail)] }
             }
         }
     }
@@ -92,7 +95,6 @@ impl Service {
             nonce,
             fingerprint,
             answer: None,
-            request: call::record(form),
             created_at: now,
             deadline_at: now.after(self.settings().session),
             final_at: None,
@@ -104,7 +106,13 @@ impl Service {
         }
     }
 
-    fn accepted(&self, mut payment: Payment, order: &Order<'_>, contract: &Contract) -> Draft {
+    fn accepted(
+        &self,
+        mut payment: Payment,
+        request: String,
+        order: &Order<'_>,
+        contract: &Contract,
+    ) -> Draft {
         payment.amount = Some(order.amount);
         let own = |url: Option<&str>, other: &Option<String>| {
             url.map(str::to_owned).or_else(|| other.clone())
@@ -124,22 +132,23 @@ impl Service {
         let mut body = Vec::with_capacity(1024);
         charge(order, &terms, &mut body);
         let detail = json!({"items": order.items.len(), "bytes": body.len()});
-        Draft { payment, charge: Some(body.into()), notes: vec![note("accepted", detail)] }
+        Draft { payment, request, charge: Some(body.into()), notes: vec![note("accepted", detail)] }
     }
 
     /// Runs a drafted call. `Conflict` asks the caller to draft again: the id was taken.
     pub(crate) async fn transact(&self, draft: Draft) -> Result<Answer, StoreError> {
-        let Draft { mut payment, charge, notes } = draft;
-        if charge.is_none() && payment.nonce.is_some() {
-            payment.answer = Some(self.render(&payment));
+        let Draft { mut payment, request, charge, notes } = draft;
+        let refusal = charge.is_none().then(|| self.render_refused(&payment, &request));
+        if payment.nonce.is_some() {
+            payment.answer.clone_from(&refusal);
         }
-        let created = self.insist(|| self.0.store.payment_create(&payment, &notes)).await?;
+        let created =
+            self.insist(|| self.0.store.payment_create(&payment, &request, &notes)).await?;
         if let Created::NonceTaken(earlier) = created {
-            return self.replay(*earlier, payment).await;
+            return self.replay(*earlier, payment, &request).await;
         }
         let Some(body) = charge else {
-            let body = payment.answer.take().unwrap_or_else(|| self.render(&payment));
-            return Ok(Answer { body, overloaded: false });
+            return Ok(Answer { body: refusal.unwrap_or_default(), overloaded: false });
         };
         let (event, notes) = self.open_charge(&payment, body).await;
         let body = self.book(payment, &event, &notes).await;
@@ -229,23 +238,38 @@ impl Service {
         });
     }
 
+    /// The answer about a payment whose call was accepted.
     fn render(&self, payment: &Payment) -> Vec<u8> {
-        let reply = reply::transaction(payment, &self.redirect_url(payment));
+        self.render_with(payment, &Sent::default())
+    }
+
+    /// The answer about a payment whose call was refused at once.
+    fn render_refused(&self, payment: &Payment, request: &str) -> Vec<u8> {
+        self.render_with(payment, &Sent::of(request))
+    }
+
+    fn render_with(&self, payment: &Payment, sent: &Sent) -> Vec<u8> {
+        let reply = reply::transaction(payment, sent, &self.redirect_url(payment));
         reply.render(self.0.mint.rand()).into_bytes()
     }
 
     /// Answers a call whose nonce was used before: the stored answer if the content is the same.
-    async fn replay(&self, earlier: Payment, mut repeat: Payment) -> Result<Answer, StoreError> {
+    async fn replay(
+        &self,
+        earlier: Payment,
+        mut repeat: Payment,
+        request: &str,
+    ) -> Result<Answer, StoreError> {
         if earlier.fingerprint != repeat.fingerprint {
             repeat.nonce = None;
             repeat.channel = repeat.channel.or(earlier.channel);
             refuse(&mut repeat, Rejection::of(Field::Nonce, Rule::NonceReused).failure());
             let notes = [note("refused", json!({"code": "nonce_reused", "field": "nonce"}))];
-            self.insist(|| self.0.store.payment_create(&repeat, &notes)).await?;
-            return Ok(Answer { body: self.render(&repeat), overloaded: false });
+            self.insist(|| self.0.store.payment_create(&repeat, request, &notes)).await?;
+            return Ok(Answer { body: self.render_refused(&repeat, request), overloaded: false });
         }
         let first = self.wait_for_first(earlier).await;
-        let body = self.render(&first);
+        let body = self.render_with(&first, &self.sent(&first).await?);
         let body = match first.state {
             // Still being opened: it is pending, has no address to go to yet, and its answer is
             // its own call's to give.

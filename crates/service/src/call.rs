@@ -8,7 +8,7 @@ use gopay_core::payment::{FailReason, Failure, Payment};
 use gopay_core::ppro::call::{self, Envelope, TxType};
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::{Form, Scratch};
-use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
+use gopay_core::ppro::reply::{self, Reply, RequestFailReason, Sent};
 use gopay_core::rejection::{Rejection, Rule, Subject};
 use gopay_store::{Found, StoreError};
 use secrecy::SecretString;
@@ -239,7 +239,7 @@ impl Service {
 
     async fn status(&self, contract: &str, tx_id: Option<TxId>) -> Reply {
         match self.payment_of(contract, tx_id).await {
-            Ok(Some(payment)) => reply::status(&payment, &self.redirect_url(&payment)),
+            Ok(Some(payment)) => self.status_of(&payment).await,
             Ok(None) => tx_not_found(),
             Err(error) => status_trouble(&error),
         }
@@ -247,12 +247,28 @@ impl Service {
 
     async fn status_by_reference(&self, contract: &str, reference: &str) -> Reply {
         match self.0.store.payment_find(contract, reference).await {
-            Ok(Found::One(payment)) => reply::status(&payment, &self.redirect_url(&payment)),
+            Ok(Found::One(payment)) => self.status_of(&payment).await,
             Ok(Found::None) => tx_not_found(),
             Ok(Found::Many) => {
                 reply::status_failed(RequestFailReason::TxNotUnique, "Ambiguous MerchantTxId")
             }
             Err(error) => status_trouble(&error),
+        }
+    }
+
+    async fn status_of(&self, payment: &Payment) -> Reply {
+        match self.sent(payment).await {
+            Ok(sent) => reply::status(payment, &sent, &self.redirect_url(payment)),
+            Err(error) => status_trouble(&error),
+        }
+    }
+
+    /// What answers echo of a payment's call.
+    pub(crate) async fn sent(&self, payment: &Payment) -> Result<Sent, StoreError> {
+        if payment.refused_at_once() {
+            Ok(Sent::of(&self.0.store.payment_request(payment.tx_id).await?))
+        } else {
+            Ok(Sent::default())
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Event, FailReason, Payment, PaymentState};
 use gopay_core::ppro::call;
-use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
+use gopay_core::ppro::reply::{self, Reply, RequestFailReason, Sent};
 
 use crate::Service;
 use crate::call::{status_trouble, tx_not_found};
@@ -17,7 +17,11 @@ impl Service {
             Ok(None) => return tx_not_found(),
             Err(error) => return status_trouble(&error),
         };
-        let same = self.with_form(body, |_, form, _| call::same_specin(form, &payment.request));
+        let request = match self.0.store.payment_request(payment.tx_id).await {
+            Ok(request) => request,
+            Err(error) => return status_trouble(&error),
+        };
+        let same = self.with_form(body, |_, form, _| call::same_specin(form, &request));
         if let Err(rejection) = same {
             let message = rejection.failure().message;
             return reply::status_failed(RequestFailReason::Unknown, &message);
@@ -28,7 +32,9 @@ impl Service {
                 RequestFailReason::SystemError,
                 "The transaction is just being opened; try again in 10 seconds",
             ),
-            PaymentState::Succeeded | PaymentState::Failed => self.no_longer_pending(&payment),
+            PaymentState::Succeeded | PaymentState::Failed => {
+                reply::not_pending(&payment, &Sent::of(&request), &self.redirect_url(&payment))
+            }
         }
     }
 
@@ -61,7 +67,9 @@ impl Service {
         let canceled =
             payment.failure.as_ref().is_some_and(|failure| failure.reason == FailReason::Canceled);
         match payment.state {
-            PaymentState::Failed if canceled => reply::status(payment, &self.redirect_url(payment)),
+            PaymentState::Failed if canceled => {
+                reply::status(payment, &Sent::default(), &self.redirect_url(payment))
+            }
             PaymentState::Succeeded | PaymentState::Failed => self.no_longer_pending(payment),
             PaymentState::Initialized | PaymentState::Pending => reply::status_failed(
                 RequestFailReason::SystemError,
@@ -70,7 +78,8 @@ impl Service {
         }
     }
 
+    /// About a payment that was pending before.
     fn no_longer_pending(&self, payment: &Payment) -> Reply {
-        reply::not_pending(payment, &self.redirect_url(payment))
+        reply::not_pending(payment, &Sent::default(), &self.redirect_url(payment))
     }
 }

@@ -22,18 +22,20 @@ use serde_json::{Value, json};
 /// Those of the store.
 pub async fn story(store: &dyn Store, tx_id: TxId) -> Result<Option<String>, StoreError> {
     let Some(payment) = store.payment_get(tx_id).await? else { return Ok(None) };
+    let request = store.payment_request(tx_id).await?;
     let trail = store.payment_trail(tx_id).await?;
     let refunds = store.refunds_of(tx_id).await?;
     let deliveries = store.deliveries_of(tx_id).await?;
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write_story(&mut out, &payment, &trail, &refunds, &deliveries);
+    let _ = write_story(&mut out, &payment, &request, &trail, &refunds, &deliveries);
     Ok(Some(out))
 }
 
 fn write_story(
     out: &mut String,
     payment: &Payment,
+    request: &str,
     trail: &[EventRecord],
     refunds: &[Refund],
     deliveries: &[Delivery],
@@ -63,8 +65,7 @@ fn write_story(
         None => writeln!(out, "  no further check")?,
     }
     writeln!(out, "\nRequest (personal data masked, transient input and password not kept)")?;
-    let request: BTreeMap<String, String> =
-        serde_json::from_str(&payment.request).unwrap_or_default();
+    let request: BTreeMap<String, String> = serde_json::from_str(request).unwrap_or_default();
     for (name, value) in &request {
         writeln!(out, "  {name} = {}", masked(name, value))?;
     }

@@ -91,10 +91,11 @@ macro_rules! forward {
 }
 
 forward! {
-    payment_create(payment: &Payment, notes: &[Note]) -> Created;
+    payment_create(payment: &Payment, request: &str, notes: &[Note]) -> Created;
     payment_apply(tx_id: TxId, event: &Event, answer: Option<&[u8]>, notes: &[Note], now: Timestamp) -> Applied;
     payment_answer(tx_id: TxId, answer: &[u8]) -> Payment;
     payment_get(tx_id: TxId) -> Option<Payment>;
+    payment_request(tx_id: TxId) -> String;
     payment_find(contract: &str, merchant_tx_id: &str) -> Found<Payment>;
     payment_find_nonce(contract: &str, nonce: &str) -> Option<Payment>;
     payment_claim_due(now: Timestamp, limit: usize) -> Vec<Payment>;

@@ -150,7 +150,6 @@ fn payment(number: i64) -> Payment {
         nonce: None,
         fingerprint: [0; 32],
         answer: None,
-        request: json!({ "txtype": "TRANSACTION", "rest": "x".repeat(1_000) }).to_string(),
         created_at: at,
         deadline_at: at.after(Duration::from_secs(3_600)),
         final_at: None,
@@ -168,7 +167,8 @@ fn tx_id(number: i64) -> TxId {
 
 async fn open(store: PgStore, number: i64) {
     let payment = payment(number);
-    store.payment_create(&payment, &[note("charge_sent", 700)]).await.unwrap();
+    let request = json!({ "txtype": "TRANSACTION", "rest": "x".repeat(1_000) }).to_string();
+    store.payment_create(&payment, &request, &[note("charge_sent", 700)]).await.unwrap();
     let event = Event::ChargeCreated {
         midtrans_tx_id: "231c79c5-e39e-4993-86da-cadcaee56c1d".into(),
         deeplink: "https://simulator.sandbox.midtrans.com/gopay/partner/app/payment-pin?id=231c79c5-e39e-4993-86da-cadcaee56c1d".into(),

@@ -34,6 +34,7 @@ pub(crate) enum Step {
 /// What [`gopay_store::Store::payment_create`] is given.
 pub(crate) struct Creation {
     pub(crate) payment: Payment,
+    pub(crate) request: String,
     pub(crate) lines: Lines,
 }
 

@@ -106,8 +106,8 @@ impl Found {
         }
     }
 
-    fn create(&mut self, Creation { payment, lines }: Creation) {
-        self.writes.requests.push((payment.tx_id.get(), payment.request));
+    fn create(&mut self, Creation { payment, request, lines }: Creation) {
+        self.writes.requests.push((payment.tx_id.get(), request));
         self.writes.append(payment.tx_id, payment.created_at, lines);
     }
 

@@ -168,15 +168,19 @@ impl Store for PgStore {
     async fn payment_create(
         &self,
         payment: &Payment,
+        request: &str,
         notes: &[Note],
     ) -> Result<Created, StoreError> {
         let lines = &Lines::of(notes);
         let make = |reply| {
-            let creation = Creation { payment: payment.clone(), lines: lines.clone() };
+            let (payment, request) = (payment.clone(), request.to_owned());
+            let creation = Creation { payment, request, lines: lines.clone() };
             Step::Create(Box::new(creation), reply)
         };
         self.steps
-            .grouped(make, |db| async move { payments::payment_create(&db, payment, lines).await })
+            .grouped(make, |db| async move {
+                payments::payment_create(&db, payment, request, lines).await
+            })
             .await
     }
 
@@ -209,6 +213,10 @@ impl Store for PgStore {
 
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
         self.steps.alone(|db| async move { payments::payment_get(&db, tx_id).await }).await
+    }
+
+    async fn payment_request(&self, tx_id: TxId) -> Result<String, StoreError> {
+        self.steps.alone(|db| async move { payments::payment_request(&db, tx_id).await }).await
     }
 
     async fn payment_find(

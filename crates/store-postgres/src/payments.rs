@@ -30,9 +30,9 @@ macro_rules! select {
             SELECT p.tx_id, p.client, p.contract, p.channel, p.merchant_tx_id, p.amount_sen,
                 p.state, p.fail_reason, p.fail_message, p.upstream, p.midtrans_tx_id, p.deeplink,
                 p.redirect_secret, p.merchant_redirect_url, p.notification_url, p.nonce,
-                p.fingerprint, p.answer, r.request, p.created_at, p.deadline_at, p.final_at,
-                p.paid_at, p.cancel_requested, p.refund_reserved_sen, p.next_check_at, p.checks
-            FROM payments p LEFT JOIN payment_requests r ON r.tx_id = p.tx_id ",
+                p.fingerprint, p.answer, p.created_at, p.deadline_at, p.final_at, p.paid_at,
+                p.cancel_requested, p.refund_reserved_sen, p.next_check_at, p.checks
+            FROM payments p ",
             $rest
         )
     };
@@ -58,7 +58,6 @@ pub(crate) fn read(row: &Row) -> Result<Payment, StoreError> {
         nonce: cells.take("nonce")?,
         fingerprint: cells.parse("fingerprint", |bytes: &[u8]| bytes.try_into().ok())?,
         answer: cells.take("answer")?,
-        request: cells.take("request")?,
         created_at: cells.time("created_at")?,
         deadline_at: cells.time("deadline_at")?,
         final_at: cells.time_opt("final_at")?,
@@ -76,9 +75,10 @@ pub(crate) fn read(row: &Row) -> Result<Payment, StoreError> {
 pub(crate) async fn payment_create(
     session: &Session,
     payment: &Payment,
+    request: &str,
     lines: &Lines,
 ) -> Result<Created, Fault> {
-    if insert(session, payment, lines).await? {
+    if insert(session, payment, request, lines).await? {
         return Ok(Created::New);
     }
     let Some(nonce) = &payment.nonce else { return Err(StoreError::Conflict.into()) };
@@ -89,7 +89,12 @@ pub(crate) async fn payment_create(
 }
 
 /// False if the id or the nonce is taken.
-async fn insert(session: &Session, payment: &Payment, lines: &Lines) -> Result<bool, Fault> {
+async fn insert(
+    session: &Session,
+    payment: &Payment,
+    request: &str,
+    lines: &Lines,
+) -> Result<bool, Fault> {
     let reserved = sen_cell(payment.refund_reserved)?;
     let amount = payment.amount.map(|amount| sen_cell(amount.sen())).transpose()?;
     let sql = "-- payment_create
@@ -142,7 +147,7 @@ async fn insert(session: &Session, payment: &Payment, lines: &Lines) -> Result<b
                 &reserved,
                 &payment.next_check_at.map(Timestamp::as_micros),
                 &i64::from(payment.checks),
-                &payment.request,
+                &request,
                 &lines.kinds,
                 &lines.details,
             ],
@@ -333,6 +338,17 @@ pub(crate) async fn payment_get(session: &Session, tx_id: TxId) -> Result<Option
     let sql = select!("payment_get", "WHERE p.tx_id = $1");
     let row = session.row(sql, &[&tx_id.get()]).await?;
     Ok(row.map(|row| read(&row)).transpose()?)
+}
+
+pub(crate) async fn payment_request(session: &Session, tx_id: TxId) -> Result<String, Fault> {
+    const TABLE: &str = "payment_requests";
+    let sql = "-- payment_request
+        SELECT tx_id, request FROM payment_requests WHERE tx_id = $1";
+    let row = session.row(sql, &[&tx_id.get()]).await?;
+    let row = row.ok_or(StoreError::Missing { table: TABLE })?;
+    let mut cells = Cells::new(&row, TABLE);
+    cells.tx_id()?;
+    Ok(cells.take("request")?)
 }
 
 pub(crate) async fn payment_find(

@@ -124,7 +124,6 @@ fn payment(number: i64) -> Payment {
         nonce: None,
         fingerprint: [7; 32],
         answer: None,
-        request: "{}".into(),
         created_at: now(),
         deadline_at: now().after(Duration::from_secs(3600)),
         final_at: None,
@@ -172,7 +171,7 @@ async fn together<T>(world: &World, number: i64, steps: impl Future<Output = T>)
 }
 
 async fn create(store: &PgStore, payment: &Payment) {
-    assert_eq!(store.payment_create(payment, &[]).await.unwrap(), Created::New);
+    assert_eq!(store.payment_create(payment, "{}", &[]).await.unwrap(), Created::New);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,7 +197,7 @@ async fn members_that_fail_disturb_nobody() {
     let [opened, paid] = &events;
     let creations = async {
         let all = [&again, &new, &nonce, &one, &other, &twin, &twin];
-        join_all(all.map(|payment| store.payment_create(payment, &lines))).await
+        join_all(all.map(|payment| store.payment_create(payment, "{}", &lines))).await
     };
     let applications = async {
         let all = [(2, opened), (2, paid), (404, paid), (5, paid), (2, paid)];
@@ -273,7 +272,7 @@ async fn a_member_that_the_database_refuses_fails_alone() {
         })
         .collect();
     let lines = note("line");
-    let all = payments.iter().map(|payment| store.payment_create(payment, &lines));
+    let all = payments.iter().map(|payment| store.payment_create(payment, "{}", &lines));
     let created = together(&world, 7, join_all(all)).await;
     for (created, payment) in created.into_iter().zip(&payments) {
         let stored = store.payment_get(payment.tx_id).await.unwrap();
@@ -301,7 +300,7 @@ async fn callers_that_go_away_leave_whole_steps() {
             async move {
                 tokio::select! {
                     biased;
-                    created = store.payment_create(&payment, lines) => drop(created.unwrap()),
+                    created = store.payment_create(&payment, "{}", lines) => drop(created.unwrap()),
                     () = yields(number % 4) => {}
                 }
             }
@@ -353,7 +352,7 @@ async fn instances_that_work_on_the_same_payments_lose_nothing() {
                         let answer = caller.to_string();
                         let answered = store.payment_answer(tx(number), answer.as_bytes());
                         let created = with_nonce(1_000 + number, &number.to_string());
-                        let created = store.payment_create(&created, &[]);
+                        let created = store.payment_create(&created, "{}", &[]);
                         let (applied, (noted, (answered, created))) =
                             join(applied, join(noted, join(answered, created))).await;
                         noted.unwrap();

@@ -235,10 +235,11 @@ impl Store for SqliteStore {
     async fn payment_create(
         &self,
         payment: &Payment,
+        request: &str,
         notes: &[Note],
     ) -> Result<Created, StoreError> {
-        let (payment, lines) = (payment.clone(), Line::of(notes));
-        self.write(move |db| payments::payment_create(db, &payment, &lines)).await
+        let (payment, request, lines) = (payment.clone(), request.to_owned(), Line::of(notes));
+        self.write(move |db| payments::payment_create(db, &payment, &request, &lines)).await
     }
 
     async fn payment_apply(
@@ -264,6 +265,10 @@ impl Store for SqliteStore {
 
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
         self.read(move |db| payments::payment_get(db, tx_id)).await
+    }
+
+    async fn payment_request(&self, tx_id: TxId) -> Result<String, StoreError> {
+        self.read(move |db| payments::payment_request(db, tx_id)).await
     }
 
     async fn payment_find(

@@ -29,9 +29,9 @@ macro_rules! select {
             SELECT p.tx_id, p.client, p.contract, p.channel, p.merchant_tx_id, p.amount_sen,
                 p.state, p.fail_reason, p.fail_message, p.upstream, p.midtrans_tx_id, p.deeplink,
                 p.redirect_secret, p.merchant_redirect_url, p.notification_url, p.nonce,
-                p.fingerprint, p.answer, r.request, p.created_at, p.deadline_at, p.final_at,
-                p.paid_at, p.cancel_requested, p.refund_reserved_sen, p.next_check_at, p.checks
-            FROM payments p LEFT JOIN payment_requests r ON r.tx_id = p.tx_id ",
+                p.fingerprint, p.answer, p.created_at, p.deadline_at, p.final_at, p.paid_at,
+                p.cancel_requested, p.refund_reserved_sen, p.next_check_at, p.checks
+            FROM payments p ",
             $rest
         )
     };
@@ -56,7 +56,6 @@ fn read(cells: &mut Cells<'_>) -> Result<Payment, StoreError> {
         nonce: cells.take("nonce")?,
         fingerprint: cells.take("fingerprint")?,
         answer: cells.take("answer")?,
-        request: cells.take("request")?,
         created_at: cells.time("created_at")?,
         deadline_at: cells.time("deadline_at")?,
         final_at: cells.time_opt("final_at")?,
@@ -71,6 +70,7 @@ fn read(cells: &mut Cells<'_>) -> Result<Payment, StoreError> {
 pub(crate) fn payment_create(
     db: &Connection,
     payment: &Payment,
+    request: &str,
     lines: &[Line],
 ) -> Result<Created, StoreError> {
     if !insert(db, payment)? {
@@ -82,7 +82,7 @@ pub(crate) fn payment_create(
         db,
         "-- payment_create: request
         INSERT INTO payment_requests (tx_id, request) VALUES (?1, ?2)",
-        params![payment.tx_id.get(), payment.request],
+        params![payment.tx_id.get(), request],
     )?;
     events::begin(db, payment.tx_id, payment.created_at, lines)?;
     Ok(Created::New)
@@ -214,6 +214,17 @@ pub(crate) fn update(db: &Connection, payment: &Payment) -> Result<(), StoreErro
 pub(crate) fn payment_get(db: &Connection, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
     let sql = select!("payment_get", "WHERE p.tx_id = ?1");
     first(db, TABLE, sql, params![tx_id.get()], read)
+}
+
+pub(crate) fn payment_request(db: &Connection, tx_id: TxId) -> Result<String, StoreError> {
+    const TABLE: &str = "payment_requests";
+    let sql = "-- payment_request
+        SELECT tx_id, request FROM payment_requests WHERE tx_id = ?1";
+    let read = |cells: &mut Cells<'_>| {
+        cells.tx_id()?;
+        cells.take("request")
+    };
+    first(db, TABLE, sql, params![tx_id.get()], read)?.ok_or(StoreError::Missing { table: TABLE })
 }
 
 pub(crate) fn payment_find(

@@ -80,7 +80,6 @@ fn payment(number: i64) -> Payment {
         nonce: Some(format!("nonce-{number}")),
         fingerprint: [1; 32],
         answer: None,
-        request: "{}".into(),
         created_at: start(),
         deadline_at: start().after(Duration::from_secs(3600)),
         final_at: None,
@@ -98,7 +97,7 @@ fn paid() -> Event {
 
 async fn create(store: &SqliteStore, number: i64) {
     let notes = [Note { kind: "charge_sent", detail: json!({ "n": number }) }];
-    let created = store.payment_create(&payment(number), &notes).await.unwrap();
+    let created = store.payment_create(&payment(number), "{}", &notes).await.unwrap();
     assert_eq!(created, Created::New);
 }
 
@@ -131,7 +130,7 @@ async fn hold_writer(store: &SqliteStore) -> (Sender<()>, JoinHandle<Result<(), 
 
 fn create_later(store: &SqliteStore, number: i64) -> JoinHandle<Result<Created, StoreError>> {
     let store = store.clone();
-    tokio::spawn(async move { store.payment_create(&payment(number), &[]).await })
+    tokio::spawn(async move { store.payment_create(&payment(number), "{}", &[]).await })
 }
 
 /// A step whose commit fails: the row's payment does not exist, which is found out at the end.
@@ -380,7 +379,7 @@ async fn after_a_failed_commit_everything_is_down_until_the_file_was_read_again(
     for _ in 0..3 {
         assert!(is_down(&store.payment_get(tx(1)).await));
         assert!(is_down(&store.totals().await));
-        assert!(is_down(&store.payment_create(&payment(3), &[]).await));
+        assert!(is_down(&store.payment_create(&payment(3), "{}", &[]).await));
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     assert_eq!(store.counters(), counted);
@@ -408,8 +407,8 @@ async fn a_full_disk_is_said_and_survived() {
     let limited = store
         .write(|db| db.execute_batch("PRAGMA max_page_count = 1").map_err(crate::cells::failed));
     limited.await.unwrap();
-    let large = Payment { request: "x".repeat(1_000_000), ..payment(2) };
-    let error = store.payment_create(&large, &[]).await.unwrap_err();
+    let large = "x".repeat(1_000_000);
+    let error = store.payment_create(&payment(2), &large, &[]).await.unwrap_err();
     assert!(chain(&error).contains("full"), "{}", chain(&error));
     let until = Instant::now() + Duration::from_secs(10);
     while is_down(&store.ping(start()).await) {
@@ -417,7 +416,7 @@ async fn a_full_disk_is_said_and_survived() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(store.payment_get(tx(2)).await.unwrap(), None);
-    assert_eq!(store.payment_create(&large, &[]).await.unwrap(), Created::New);
+    assert_eq!(store.payment_create(&payment(2), &large, &[]).await.unwrap(), Created::New);
     assert!(store.payment_get(tx(1)).await.unwrap().is_some());
 }
 
@@ -453,7 +452,7 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
             store
                 .write(move |db| {
                     let other = Payment { nonce: None, ..payment(2) };
-                    crate::payments::payment_create(db, &other, &[])?;
+                    crate::payments::payment_create(db, &other, "{}", &[])?;
                     assert!(!panics, "a bug");
                     Err::<(), _>(StoreError::Conflict)
                 })
@@ -485,7 +484,7 @@ async fn a_full_queue_is_busy_at_once() {
     let waiting = [1, 2].map(|number| create_later(&store, number));
     settle().await;
     let asked = Instant::now();
-    let refused = store.payment_create(&payment(3), &[]).await;
+    let refused = store.payment_create(&payment(3), "{}", &[]).await;
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
     assert!(asked.elapsed() < Duration::from_secs(1));
     // Reads have a queue of their own.
@@ -594,7 +593,7 @@ async fn a_value_that_does_not_parse_is_named() {
         ("UPDATE payments SET checks = -1", "payments", "checks"),
         ("UPDATE payments SET client = cast(x'ff' AS TEXT)", "payments", "client"),
         ("UPDATE payments SET refund_reserved_sen = -1", "payments", "refund_reserved_sen"),
-        ("DELETE FROM payment_requests", "payments", "request"),
+        ("UPDATE payment_requests SET request = cast(x'ff' AS TEXT)", "payment_requests", "request"),
         ("UPDATE events SET detail = '{'", "events", "detail"),
         ("UPDATE deliveries SET state = 'lost'", "deliveries", "state"),
         ("UPDATE deliveries SET attempts = 5000000000", "deliveries", "attempts"),
@@ -623,6 +622,7 @@ async fn a_value_that_does_not_parse_is_named() {
         damage.execute_batch(sql).unwrap();
         let result = match table {
             "payments" => store.payment_get(tx(7)).await.map(drop),
+            "payment_requests" => store.payment_request(tx(7)).await.map(drop),
             "events" => store.payment_trail(tx(7)).await.map(drop),
             "deliveries" => store.deliveries_of(tx(7)).await.map(drop),
             _ => store.refund_get(refund).await.map(drop),

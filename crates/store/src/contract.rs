@@ -155,7 +155,6 @@ fn payment(number: i64) -> Payment {
         nonce: None,
         fingerprint: [7; 32],
         answer: None,
-        request: r#"{"txtype":"TRANSACTION"}"#.into(),
         created_at: start,
         deadline_at: start.after(Duration::from_secs(3600)),
         final_at: None,
@@ -195,8 +194,11 @@ fn refused(message: &str, checks: u32) -> RefundOutcome {
     RefundOutcome::Refused { failure: failure(message), checks }
 }
 
+/// The call of a payment, as far as a store cares.
+const REQUEST: &str = r#"{"txtype":"TRANSACTION"}"#;
+
 async fn create(store: &UnderTest, payment: &Payment) {
-    assert_eq!(store.payment_create(payment, &[]).await.unwrap(), Created::New);
+    assert_eq!(store.payment_create(payment, REQUEST, &[]).await.unwrap(), Created::New);
 }
 
 async fn apply(store: &UnderTest, tx_id: TxId, event: &Event, at: Timestamp) -> Applied {
@@ -319,8 +321,11 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
     };
     for payment in [plain, full, bare] {
         let notes = [note("received"), note("charge_sent")];
-        assert_eq!(store.payment_create(&payment, &notes).await.unwrap(), Created::New);
+        let request = format!(r#"{{"contractid":"{}"}}"#, payment.tx_id);
+        let created = store.payment_create(&payment, &request, &notes).await.unwrap();
+        assert_eq!(created, Created::New);
         assert_eq!(stored(&store, payment.tx_id).await, payment);
+        assert_eq!(store.payment_request(payment.tx_id).await.unwrap(), request);
         let lines: Vec<_> = notes.iter().map(|note| line(start(), note)).collect();
         assert_eq!(trail(&store, payment.tx_id).await, lines);
         assert_eq!(store.deliveries_of(payment.tx_id).await.unwrap(), []);
@@ -339,7 +344,6 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
         final_at: Some(Timestamp::from_micros(0)),
         next_check_at: Some(Timestamp::from_micros(i64::MAX)),
         checks: u32::MAX,
-        request: long.clone(),
         deeplink: Some(long.clone()),
         answer: Some(vec![0; 300_000]),
         merchant_tx_id: Some(String::new()),
@@ -353,8 +357,9 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
     };
     for payment in [last, first] {
         let notes = [Note { kind: "long", detail: json!({ "text": long, "max": u64::MAX }) }];
-        assert_eq!(store.payment_create(&payment, &notes).await.unwrap(), Created::New);
+        assert_eq!(store.payment_create(&payment, &long, &notes).await.unwrap(), Created::New);
         assert_eq!(stored(&store, payment.tx_id).await, payment);
+        assert_eq!(store.payment_request(payment.tx_id).await.unwrap(), long);
         let lines = [line(payment.created_at, &notes[0])];
         assert_eq!(trail(&store, payment.tx_id).await, lines);
     }
@@ -367,10 +372,11 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
 /// The first payment under an id stays as it was.
 pub async fn a_taken_id_is_a_conflict_and_changes_nothing(store: UnderTest) {
     let first = payment(1);
-    store.payment_create(&first, &[note("first")]).await.unwrap();
+    store.payment_create(&first, REQUEST, &[note("first")]).await.unwrap();
     let second = Payment { contract: "OTHER".into(), nonce: Some("n".into()), ..payment(1) };
-    assert!(is_conflict(&store.payment_create(&second, &[note("second")]).await));
+    assert!(is_conflict(&store.payment_create(&second, "{}", &[note("second")]).await));
     assert_eq!(stored(&store, tx(1)).await, first);
+    assert_eq!(store.payment_request(tx(1)).await.unwrap(), REQUEST);
     assert_eq!(trail(&store, tx(1)).await, [line(start(), &note("first"))]);
     assert_eq!(store.payment_find_nonce("OTHER", "n").await.unwrap(), None);
     create(&store, &payment(2)).await;
@@ -386,14 +392,16 @@ pub async fn a_nonce_is_used_once_per_contract(store: UnderTest) {
     let first = with(1, CONTRACT, Some("N-1"));
     create(&store, &first).await;
     for again in [with(2, CONTRACT, Some("N-1")), first.clone()] {
-        let created = store.payment_create(&again, &[note("again")]).await.unwrap();
+        let created = store.payment_create(&again, "{}", &[note("again")]).await.unwrap();
         assert_eq!(created, Created::NonceTaken(Box::new(first.clone())));
     }
+    assert_eq!(store.payment_request(tx(1)).await.unwrap(), REQUEST);
     assert_eq!(store.payment_get(tx(2)).await.unwrap(), None);
     assert_eq!(trail(&store, tx(1)).await, []);
     // The earlier payment is returned as it is by now.
     let moved = apply(&store, tx(1), &charge_created(), start().after(SECOND)).await.payment;
-    let created = store.payment_create(&with(2, CONTRACT, Some("N-1")), &[]).await.unwrap();
+    let created =
+        store.payment_create(&with(2, CONTRACT, Some("N-1")), REQUEST, &[]).await.unwrap();
     assert_eq!(created, Created::NonceTaken(Box::new(moved.clone())));
 
     for free in [
@@ -421,7 +429,9 @@ pub async fn nonces_that_race_make_one_payment(store: UnderTest) {
     let calls = (1..=16).map(|number| {
         let store = Arc::clone(&store);
         let payment = Payment { nonce: Some("n".into()), ..payment(number) };
-        tokio::spawn(async move { (number, store.payment_create(&payment, &[]).await.unwrap()) })
+        tokio::spawn(async move {
+            (number, store.payment_create(&payment, REQUEST, &[]).await.unwrap())
+        })
     });
     let calls: Vec<_> = calls.collect();
     let (mut made, mut given) = (Vec::new(), BTreeSet::new());
@@ -483,7 +493,7 @@ pub async fn references_are_found_without_case_within_a_contract(store: UnderTes
 /// The result of the rules is stored, with a record of what moved and the notes after it.
 pub async fn events_move_a_payment_and_leave_records(store: UnderTest) {
     let begun = payment(1);
-    store.payment_create(&begun, &[note("charge_sent")]).await.unwrap();
+    store.payment_create(&begun, REQUEST, &[note("charge_sent")]).await.unwrap();
     let opened_at = start().after(SECOND);
     let notes = [note("charge_answer"), note("second")];
     let applied =
@@ -661,6 +671,7 @@ pub async fn rows_that_are_not_there_are_missing(store: UnderTest) {
     assert_eq!(store.totals().await.unwrap(), Totals::default());
 
     assert!(is_missing(store.payment_apply(id, &paid(), None, &[], now).await, "payments"));
+    assert!(is_missing(store.payment_request(id).await, "payment_requests"));
     assert!(is_missing(store.payment_answer(id, b"x").await, "payments"));
     assert!(is_missing(store.payment_note(id, &[note("x")], now).await, "payments"));
     assert!(is_missing(store.payment_check_at(id, now).await, "payments"));
@@ -1325,7 +1336,7 @@ pub async fn a_caller_that_goes_away_leaves_whole_steps(store: UnderTest) {
     for number in 1..=40 {
         let payment = payment(number);
         let notes = [note("a"), note("b")];
-        let step = store.payment_create(&payment, &notes);
+        let step = store.payment_create(&payment, REQUEST, &notes);
         // One poll begins the step; then the future is dropped, at once or a little later.
         tokio::select! {
             biased;

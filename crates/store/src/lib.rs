@@ -233,7 +233,8 @@ pub struct Totals {
 /// The store. Every method is one transaction; see the crate's description.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Stores a new payment, with its first notes at its time, before anything is sent for it.
+    /// Stores a new payment, with its call ([`gopay_core::ppro::call::record`]) and its first notes
+    /// at its time, before anything is sent for it.
     ///
     /// If the payment has a nonce that its contract used before, nothing is written and the
     /// earlier payment is returned, even if the id is taken too. Otherwise
@@ -241,6 +242,7 @@ pub trait Store: Send + Sync {
     async fn payment_create(
         &self,
         payment: &Payment,
+        request: &str,
         notes: &[Note],
     ) -> Result<Created, StoreError>;
 
@@ -266,6 +268,10 @@ pub trait Store: Send + Sync {
 
     /// Reads a payment.
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError>;
+
+    /// The call of a payment as it was stored with it. It is large and seldom wanted, so it is
+    /// apart. [`StoreError::Missing`] if there is no such payment.
+    async fn payment_request(&self, tx_id: TxId) -> Result<String, StoreError>;
 
     /// Finds a contract's payments by the PSP's reference, ignoring ASCII and Unicode case.
     async fn payment_find(

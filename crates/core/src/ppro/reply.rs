@@ -2,7 +2,7 @@
 //!
 //! Source: `docs/psp-guide.md`, "Answers": upper-case keys, `%20` for a space, one `RAND` pair.
 
-use crate::payment::{FailReason, Failure, Payment, PaymentState};
+use crate::payment::{Channel, FailReason, Failure, Payment, PaymentState};
 use crate::refund::{Refund, RefundState};
 use crate::text::{hex, text_of_hex};
 
@@ -144,25 +144,48 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
+/// What is echoed, as it was sent, of a call that was refused at once: `CHANNEL` and `TAG`.
+///
+/// Other calls have nothing of the kind; theirs is the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    channel: Option<String>,
+    tag: Option<String>,
+}
+
+impl Sent {
+    /// Takes it, at most 64 characters each, from the record of a call ([`super::call::record`]).
+    #[must_use]
+    pub fn of(record: &str) -> Self {
+        const SHOWN_MAX: usize = 64;
+        let record: serde_json::Value = serde_json::from_str(record).unwrap_or_default();
+        let shown = |name: &str| {
+            let value = record.get(name)?.as_str()?;
+            Some(crate::text::cut(value, SHOWN_MAX).to_owned())
+        };
+        Self { channel: shown("channel"), tag: shown("tag") }
+    }
+}
+
 /// The answer to a TRANSACTION call.
 ///
 /// `redirect_url` is ours; it is sent only while the payment is pending.
 #[must_use]
-pub fn transaction(payment: &Payment, redirect_url: &str) -> Reply {
-    transaction_pairs(Reply::new(), payment, redirect_url)
+pub fn transaction(payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+    transaction_pairs(Reply::new(), payment, sent, redirect_url)
 }
 
 /// The answer to a call about a transaction: `REQUESTSTATUS` first, then as for TRANSACTION.
 #[must_use]
-pub fn status(payment: &Payment, redirect_url: &str) -> Reply {
-    transaction_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), payment, redirect_url)
+pub fn status(payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+    transaction_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), payment, sent, redirect_url)
 }
 
 /// The answer to `CANCELTX` for a payment that is no longer pending.
 #[must_use]
-pub fn not_pending(payment: &Payment, redirect_url: &str) -> Reply {
-    let mut reply =
-        transaction_pairs(request_failed_pairs(RequestFailReason::Unknown), payment, redirect_url);
+pub fn not_pending(payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+    let failed = request_failed_pairs(RequestFailReason::Unknown);
+    let mut reply = transaction_pairs(failed, payment, sent, redirect_url);
     for (key, value) in &mut reply.pairs {
         if *key == "ERRMSG" {
             "Transaction is not pending".clone_into(value);
@@ -171,7 +194,7 @@ pub fn not_pending(payment: &Payment, redirect_url: &str) -> Reply {
     reply
 }
 
-fn transaction_pairs(reply: Reply, payment: &Payment, redirect_url: &str) -> Reply {
+fn transaction_pairs(reply: Reply, payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
     let (status, funds) = match payment.state {
         // Not answered yet, so nobody can pay it yet; to the PSP it is pending.
         PaymentState::Initialized | PaymentState::Pending => ("PENDING", "WAITING"),
@@ -179,11 +202,9 @@ fn transaction_pairs(reply: Reply, payment: &Payment, redirect_url: &str) -> Rep
         PaymentState::Failed => ("FAILED", "NOT_EXPECTED"),
     };
     let message = payment.failure.as_ref().map_or("", |failure| failure.message.as_str());
-    // Echoed as sent. A call without an amount was refused, and these may be the reason.
-    let refused = payment.amount.is_none();
-    let channel = payment.channel.map(|channel| channel.as_str().to_owned());
-    let channel = channel.or_else(|| payment.sent("channel"));
-    let tag = if refused { payment.sent("tag") } else { Some("gopay".to_owned()) };
+    // Of a refused call these may be the reason.
+    let channel = payment.channel.map(Channel::as_str).or(sent.channel.as_deref());
+    let tag = if payment.refused_at_once() { sent.tag.as_deref() } else { Some("gopay") };
     let reply = reply
         .with("STATUS", status)
         .with("TXID", payment.tx_id.to_string())
@@ -339,24 +360,38 @@ mod tests {
         let failed = pending.on(&Event::Closed(crate::payment::Closure::Expired), at).payment;
         let url = "https://pay.example/ti/gopay";
         assert_eq!(
-            transaction(&pending, url).render(None),
+            transaction(&pending, &Sent::default(), url).render(None),
             "STATUS=PENDING&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=&CHANNEL=testchannel&TAG=gopay&REDIRECTURL=https%3A%2F%2Fpay.example%2Fti%2Fgopay&REDIRECTSECRET=9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy"
         );
         assert_eq!(
-            status(&succeeded, url).render(None),
+            status(&succeeded, &Sent::default(), url).render(None),
             "REQUESTSTATUS=SUCCEEDED&STATUS=SUCCEEDED&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=&CHANNEL=testchannel&TAG=gopay"
         );
         assert_eq!(
-            transaction(&failed, url).render(None),
+            transaction(&failed, &Sent::default(), url).render(None),
             "STATUS=FAILED&TXID=123887123&FUNDSSTATUS=NOT_EXPECTED&ERRMSG=The%20session%20is%20over%3B%20the%20shopper%20did%20not%20pay%20in%20time&FAILREASON=TIMEOUT&CHANNEL=testchannel&TAG=gopay"
         );
         assert_eq!(
-            not_pending(&succeeded, url).render(None),
+            not_pending(&succeeded, &Sent::default(), url).render(None),
             "REQUESTSTATUS=FAILED&REQUESTFAILREASON=UNKNOWN&STATUS=SUCCEEDED&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=Transaction%20is%20not%20pending&CHANNEL=testchannel&TAG=gopay"
         );
         assert_eq!(
             status_failed(RequestFailReason::TxNotUnique, "Ambiguous MerchantTxId").render(None),
             "REQUESTSTATUS=FAILED&REQUESTFAILREASON=TX_NOT_UNIQUE&STATUS=FAILED&TXID=0&ERRMSG=Ambiguous%20MerchantTxId"
         );
+    }
+
+    #[test]
+    fn a_refused_call_is_echoed_as_it_was_sent() {
+        let refused = Payment { amount: None, channel: None, ..initialized() };
+        let echoed = |record: &str| {
+            let line = status(&refused, &Sent::of(record), "").render(None);
+            line.split_once("&ERRMSG=").map(|(_, rest)| rest.to_owned())
+        };
+        let long = "x".repeat(65);
+        let record = format!(r#"{{"channel":"my channel","tag":"{long}"}}"#);
+        assert_eq!(echoed(&record).unwrap(), format!("&CHANNEL=my%20channel&TAG={}", &long[..64]));
+        assert_eq!(echoed(r#"{"tag":"shopee"}"#).unwrap(), "&TAG=shopee");
+        assert_eq!(echoed("{}").unwrap(), "");
     }
 }

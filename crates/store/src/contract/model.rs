@@ -25,6 +25,7 @@ pub struct Model {
 #[derive(Debug, Default)]
 struct Rows {
     payments: BTreeMap<TxId, Payment>,
+    requests: BTreeMap<TxId, String>,
     trails: BTreeMap<TxId, Vec<EventRecord>>,
     refunds: BTreeMap<RefundId, Refund>,
     deliveries: Vec<Delivery>,
@@ -106,6 +107,7 @@ impl Store for Model {
     async fn payment_create(
         &self,
         payment: &Payment,
+        request: &str,
         notes: &[Note],
     ) -> Result<Created, StoreError> {
         let mut rows = self.rows();
@@ -121,6 +123,7 @@ impl Store for Model {
             return Err(StoreError::Conflict);
         }
         rows.payments.insert(payment.tx_id, payment.clone());
+        rows.requests.insert(payment.tx_id, request.to_owned());
         rows.note(payment.tx_id, notes, payment.created_at);
         Ok(Created::New)
     }
@@ -166,6 +169,11 @@ impl Store for Model {
 
     async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
         Ok(self.rows().payments.get(&tx_id).cloned())
+    }
+
+    async fn payment_request(&self, tx_id: TxId) -> Result<String, StoreError> {
+        let request = self.rows().requests.get(&tx_id).cloned();
+        request.ok_or(StoreError::Missing { table: "payment_requests" })
     }
 
     async fn payment_find(

@@ -152,7 +152,7 @@ async fn play(
     match step {
         Step::Create { number, nonce, reference, foreign } => {
             let payment = new_payment(*number, *nonce, *reference, *foreign, now);
-            shown(store.payment_create(&payment, &[note("created")]).await)
+            shown(store.payment_create(&payment, &format!("{now}"), &[note("created")]).await)
         }
         Step::Apply { number, event, answer } => {
             let answer = answer.then_some(b"answer".as_slice());
@@ -224,6 +224,7 @@ async fn everything(store: &dyn Store) -> Vec<String> {
     let mut all = vec![shown(store.totals().await)];
     for number in 1..=PAYMENTS {
         all.push(shown(store.payment_get(tx(number)).await));
+        all.push(shown(store.payment_request(tx(number)).await));
         all.push(shown(store.payment_trail(tx(number)).await));
         all.push(shown(store.refunds_of(tx(number)).await));
         all.push(shown(store.deliveries_of(tx(number)).await));
