@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{PoisonError, RwLock};
 
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use gopay_store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -139,12 +139,12 @@ where
 
 /// A bounded queue of jobs.
 pub(crate) struct Queue {
-    sender: RwLock<Option<SyncSender<Box<dyn Job>>>>,
+    sender: RwLock<Option<Sender<Box<dyn Job>>>>,
 }
 
 impl Queue {
     pub(crate) fn new(bound: usize) -> (Self, Receiver<Box<dyn Job>>) {
-        let (sender, receiver) = sync_channel(bound);
+        let (sender, receiver) = bounded(bound);
         (Self { sender: RwLock::new(Some(sender)) }, receiver)
     }
 

@@ -1,9 +1,9 @@
 //! The threads that read, each with a connection of its own.
 
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
+use crossbeam_channel::Receiver;
 use gopay_store::StoreError;
 use rusqlite::Connection;
 
@@ -15,10 +15,9 @@ pub(crate) fn start(
     jobs: Receiver<Box<dyn Job>>,
     options: &Options,
 ) -> Result<Vec<JoinHandle<()>>, StoreError> {
-    let jobs = Arc::new(Mutex::new(jobs));
     let spawn = |number| {
         let mut reader =
-            Reader { shared: Arc::clone(shared), jobs: Arc::clone(&jobs), connection: None };
+            Reader { shared: Arc::clone(shared), jobs: jobs.clone(), connection: None };
         Builder::new().name(format!("store-read-{number}")).spawn(move || reader.run())
     };
     (0..options.readers.max(1))
@@ -29,14 +28,14 @@ pub(crate) fn start(
 
 struct Reader {
     shared: Arc<Shared>,
-    jobs: Arc<Mutex<Receiver<Box<dyn Job>>>>,
+    jobs: Receiver<Box<dyn Job>>,
     /// With the generation in which it was opened.
     connection: Option<(u64, Connection)>,
 }
 
 impl Reader {
     fn run(&mut self) {
-        while let Some(mut job) = self.next() {
+        while let Ok(mut job) = self.jobs.recv() {
             if job.abandoned() {
                 continue;
             }
@@ -52,11 +51,6 @@ impl Reader {
                 Err(error) => job.fail(error),
             }
         }
-    }
-
-    /// One reader waits in the queue, the others at its lock.
-    fn next(&self) -> Option<Box<dyn Job>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
     }
 
     fn connect(&mut self) -> Result<&Connection, StoreError> {
