@@ -86,7 +86,8 @@ pub struct Directory {
     verified: Mutex<HashMap<String, [u8; 32]>>,
     /// Salt of those digests; lives as long as the process.
     salt: [u8; 32],
-    /// Argon2 is slow and hungry on purpose: a flood of wrong passwords must not take the machine.
+    /// Argon2 is slow and hungry on purpose (19 MiB): a flood of wrong passwords must not take the
+    /// machine, and the first calls of a PSP, which come together, need it once. So one at a time.
     verifying: Semaphore,
 }
 
@@ -95,9 +96,6 @@ impl std::fmt::Debug for Directory {
         write!(out, "Directory({} clients, {} contracts)", self.clients.len(), self.contracts.len())
     }
 }
-
-/// Two of anything at a time: see [`Directory::verifying`].
-const VERIFYING_MAX: usize = 2;
 
 impl Directory {
     /// A directory; `salt` must be random.
@@ -111,7 +109,7 @@ impl Directory {
                 .collect(),
             verified: Mutex::new(HashMap::new()),
             salt,
-            verifying: Semaphore::new(VERIFYING_MAX),
+            verifying: Semaphore::new(1),
         }
     }
 
