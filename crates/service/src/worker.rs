@@ -36,20 +36,45 @@ pub async fn run(service: Service, mut stop: watch::Receiver<bool>) {
 
 async fn check_loop(service: Service, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
+    let (lot, pause) = lots(service.settings().checks_per_second);
     while !*stop.borrow() {
         let began = Instant::now();
-        if let Err(error) = service.begin_checks(&mut running).await {
+        let begun = service.begin_checks(lot, &mut running).await.unwrap_or_else(|error| {
             crate::call::log_trouble(&error);
-        }
+            Begun::default()
+        });
         while let Some(ended) = running.try_join_next() {
             report(ended);
         }
-        // A lot a second, however fast it was done: that is the bound on calls to Midtrans.
-        wait(&mut stop, IDLE.saturating_sub(began.elapsed())).await;
+        let rest = if begun.more { pause } else { IDLE };
+        wait(&mut stop, rest.saturating_sub(began.elapsed())).await;
     }
     while let Some(ended) = running.join_next().await {
         report(ended);
     }
+}
+
+/// How many checks to begin at once, and how long to rest after so many, so that they are as many
+/// a second as may be: that is the bound on calls to Midtrans.
+///
+/// Those of a whole second at once would hold up the calls of PSPs: the claim writes a page for
+/// each, and all their answers come together.
+fn lots(a_second: usize) -> (usize, Duration) {
+    /// One for refunds, one for payments.
+    const LOT_MIN: usize = 2;
+    const LOTS_A_SECOND: usize = 10;
+    let a_second = a_second.max(1);
+    let lot = a_second.div_ceil(LOTS_A_SECOND).max(LOT_MIN);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    (lot, Duration::from_secs(1).saturating_mul(count(lot)) / count(a_second))
+}
+
+/// What [`Service::begin_checks`] found.
+#[derive(Debug, Default)]
+struct Begun {
+    count: usize,
+    /// More may be due.
+    more: bool,
 }
 
 fn report(ended: Result<Result<(), StoreError>, JoinError>) {
@@ -69,24 +94,29 @@ async fn wait(stop: &mut watch::Receiver<bool>, rest: Duration) {
 }
 
 impl Service {
-    /// Takes payments and refunds that are due, at most as many as may be checked in a second, and
-    /// begins to look after them. Those of before may still be running: a Midtrans that is slow
-    /// about one must not hold up the others.
+    /// Takes payments and refunds that are due, at most a lot of them, and begins to look after
+    /// them. Those of before may still be running: a Midtrans that is slow about one must not hold
+    /// up the others.
     async fn begin_checks(
         &self,
+        lot: usize,
         running: &mut JoinSet<Result<(), StoreError>>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Begun, StoreError> {
         /// Each holds a connection to Midtrans.
         const RUNNING_MAX: usize = 256;
-        let lot = self.settings().checks_per_second.min(RUNNING_MAX.saturating_sub(running.len()));
+        let lot = lot.min(RUNNING_MAX.saturating_sub(running.len()));
         if lot == 0 {
-            return Ok(0);
+            return Ok(Begun { count: 0, more: true });
         }
         let store = &self.0.store;
-        let refunds = store.refund_claim_due(self.now(), lot.div_ceil(2)).await?;
+        let half = lot.div_ceil(2);
+        let refunds = store.refund_claim_due(self.now(), half).await?;
         let left = lot.saturating_sub(refunds.len());
         let payments = store.payment_claim_due(self.now(), left).await?;
-        let count = refunds.len() + payments.len();
+        let begun = Begun {
+            count: refunds.len() + payments.len(),
+            more: refunds.len() == half || payments.len() == left,
+        };
         for refund in refunds {
             let service = self.clone();
             running.spawn(async move { service.check_refund(refund).await });
@@ -95,20 +125,21 @@ impl Service {
             let service = self.clone();
             running.spawn(async move { service.check(payment).await });
         }
-        Ok(count)
+        Ok(begun)
     }
 
-    /// Looks after what is due, once, and waits for it. For tests and simulations.
+    /// Looks after what is due, at most as many as may be checked in a second, once, and waits for
+    /// it. For tests and simulations.
     ///
     /// # Errors
     /// If the store cannot say what is due.
     pub async fn check_due(&self) -> Result<usize, StoreError> {
         let mut running = JoinSet::new();
-        let count = self.begin_checks(&mut running).await?;
+        let begun = self.begin_checks(self.settings().checks_per_second, &mut running).await?;
         while let Some(ended) = running.join_next().await {
             report(ended);
         }
-        Ok(count)
+        Ok(begun.count)
     }
 
     /// Sends the deliveries that are due now, once each. For tests and simulations.
@@ -314,4 +345,24 @@ impl Deliveries {
 /// Twice as long as a try can take: one may wait for another here.
 fn lease_of(settings: &crate::Settings) -> Duration {
     settings.delivery_timeout * 2 + Duration::from_secs(30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lots_and_rests_add_up_to_the_bound() {
+        let millis = Duration::from_millis;
+        for (a_second, lot, rest) in [
+            (0, 2, millis(2_000)),
+            (1, 2, millis(2_000)),
+            (20, 2, millis(100)),
+            (25, 3, millis(120)),
+            (200, 20, millis(100)),
+            (10_000, 1_000, millis(100)),
+        ] {
+            assert_eq!(lots(a_second), (lot, rest), "{a_second} a second");
+        }
+    }
 }
