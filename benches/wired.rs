@@ -61,13 +61,13 @@ fn reply() -> Pair {
             Reply::new()
                 .with("STATUS", "PENDING")
                 .with("TXID", black_box(tx_id()).to_string())
-                .with("MERCHANTTXID", "ORDER-20250621-0001")
+                .with("MERCHANTTXID", black_box("ORDER-20250621-0001").to_owned())
                 .with("FUNDSSTATUS", "WAITING")
                 .with("ERRMSG", "")
                 .with("CHANNEL", "testchannel")
                 .with("TAG", "gopay")
-                .with("REDIRECTURL", black_box(REDIRECT_URL))
-                .with("REDIRECTSECRET", black_box(SECRET))
+                .with("REDIRECTURL", black_box(REDIRECT_URL).to_owned())
+                .with("REDIRECTSECRET", black_box(SECRET).to_owned())
                 .render(Some(black_box(RAND)))
         },
         || {

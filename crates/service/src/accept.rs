@@ -249,7 +249,7 @@ impl Service {
     }
 
     fn render_with(&self, payment: &Payment, sent: &Sent) -> Vec<u8> {
-        let reply = reply::transaction(payment, sent, &self.redirect_url(payment));
+        let reply = reply::transaction(payment, sent, || self.redirect_url(payment));
         reply.render(self.0.mint.rand()).into_bytes()
     }
 

@@ -258,7 +258,7 @@ impl Service {
 
     async fn status_of(&self, payment: &Payment) -> Reply {
         match self.sent(payment).await {
-            Ok(sent) => reply::status(payment, &sent, &self.redirect_url(payment)),
+            Ok(sent) => reply::status(payment, &sent, || self.redirect_url(payment)),
             Err(error) => status_trouble(&error),
         }
     }

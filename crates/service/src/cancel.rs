@@ -33,7 +33,7 @@ impl Service {
                 "The transaction is just being opened; try again in 10 seconds",
             ),
             PaymentState::Succeeded | PaymentState::Failed => {
-                reply::not_pending(&payment, &Sent::of(&request), &self.redirect_url(&payment))
+                reply::not_pending(&payment, &Sent::of(&request), || self.redirect_url(&payment))
             }
         }
     }
@@ -68,7 +68,7 @@ impl Service {
             payment.failure.as_ref().is_some_and(|failure| failure.reason == FailReason::Canceled);
         match payment.state {
             PaymentState::Failed if canceled => {
-                reply::status(payment, &Sent::default(), &self.redirect_url(payment))
+                reply::status(payment, &Sent::default(), || self.redirect_url(payment))
             }
             PaymentState::Succeeded | PaymentState::Failed => self.no_longer_pending(payment),
             PaymentState::Initialized | PaymentState::Pending => reply::status_failed(
@@ -80,6 +80,6 @@ impl Service {
 
     /// About a payment that was pending before.
     fn no_longer_pending(&self, payment: &Payment) -> Reply {
-        reply::not_pending(payment, &Sent::default(), &self.redirect_url(payment))
+        reply::not_pending(payment, &Sent::default(), || self.redirect_url(payment))
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Source: `docs/psp-guide.md`, "Answers": upper-case keys, `%20` for a space, one `RAND` pair.
 
-use crate::payment::{Channel, FailReason, Failure, Payment, PaymentState};
+use std::borrow::Cow;
+
+use crate::payment::{FailReason, Failure, Payment, PaymentState};
 use crate::refund::{Refund, RefundState};
 use crate::text::{hex, text_of_hex};
 
@@ -54,24 +56,26 @@ pub struct Rand {
 /// An answer under construction.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    pairs: Vec<(&'static str, String)>,
+    pairs: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl Reply {
     /// An answer without pairs.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        /// Of the longest answer: `GETTXSTATUS` of a pending payment.
+        const PAIRS_MAX: usize = 10;
+        Self { pairs: Vec::with_capacity(PAIRS_MAX) }
     }
 
     /// Adds a pair.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, key: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.pairs.push((key, value.into()));
         self
     }
 
-    fn with_some(self, key: &'static str, value: Option<impl Into<String>>) -> Self {
+    fn with_some(self, key: &'static str, value: Option<impl Into<Cow<'static, str>>>) -> Self {
         match value {
             Some(value) => self.with(key, value),
             None => self,
@@ -169,55 +173,65 @@ impl Sent {
 
 /// The answer to a TRANSACTION call.
 ///
-/// `redirect_url` is ours; it is sent only while the payment is pending.
+/// `redirect_url` makes ours; it is asked only while the payment is pending, which alone has one.
 #[must_use]
-pub fn transaction(payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+pub fn transaction(payment: &Payment, sent: &Sent, redirect_url: impl FnOnce() -> String) -> Reply {
     transaction_pairs(Reply::new(), payment, sent, redirect_url)
 }
 
 /// The answer to a call about a transaction: `REQUESTSTATUS` first, then as for TRANSACTION.
 #[must_use]
-pub fn status(payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+pub fn status(payment: &Payment, sent: &Sent, redirect_url: impl FnOnce() -> String) -> Reply {
     transaction_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), payment, sent, redirect_url)
 }
 
 /// The answer to `CANCELTX` for a payment that is no longer pending.
 #[must_use]
-pub fn not_pending(payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+pub fn not_pending(payment: &Payment, sent: &Sent, redirect_url: impl FnOnce() -> String) -> Reply {
     let failed = request_failed_pairs(RequestFailReason::Unknown);
     let mut reply = transaction_pairs(failed, payment, sent, redirect_url);
     for (key, value) in &mut reply.pairs {
         if *key == "ERRMSG" {
-            "Transaction is not pending".clone_into(value);
+            *value = Cow::Borrowed("Transaction is not pending");
         }
     }
     reply
 }
 
-fn transaction_pairs(reply: Reply, payment: &Payment, sent: &Sent, redirect_url: &str) -> Reply {
+fn transaction_pairs(
+    reply: Reply,
+    payment: &Payment,
+    sent: &Sent,
+    redirect_url: impl FnOnce() -> String,
+) -> Reply {
     let (status, funds) = match payment.state {
         // Not answered yet, so nobody can pay it yet; to the PSP it is pending.
         PaymentState::Initialized | PaymentState::Pending => ("PENDING", "WAITING"),
         PaymentState::Succeeded => ("SUCCEEDED", "WAITING"),
         PaymentState::Failed => ("FAILED", "NOT_EXPECTED"),
     };
-    let message = payment.failure.as_ref().map_or("", |failure| failure.message.as_str());
+    let message = payment.failure.as_ref().map(|failure| failure.message.clone());
     // Of a refused call these may be the reason.
-    let channel = payment.channel.map(Channel::as_str).or(sent.channel.as_deref());
-    let tag = if payment.refused_at_once() { sent.tag.as_deref() } else { Some("gopay") };
+    let channel = payment.channel.map(|channel| Cow::Borrowed(channel.as_str()));
+    let channel = channel.or_else(|| sent.channel.clone().map(Cow::Owned));
+    let tag = if payment.refused_at_once() {
+        sent.tag.clone().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed("gopay"))
+    };
     let reply = reply
         .with("STATUS", status)
         .with("TXID", payment.tx_id.to_string())
         .with_some("MERCHANTTXID", payment.merchant_tx_id.clone())
         .with("FUNDSSTATUS", funds)
-        .with("ERRMSG", message)
+        .with("ERRMSG", message.unwrap_or_default())
         .with_some("FAILREASON", payment.failure.as_ref().map(|failure| failure.reason.as_str()))
         .with_some("CHANNEL", channel)
         .with_some("TAG", tag);
     if payment.state == PaymentState::Pending {
         reply
-            .with("REDIRECTURL", redirect_url)
-            .with("REDIRECTSECRET", payment.redirect_secret.as_str())
+            .with("REDIRECTURL", redirect_url())
+            .with("REDIRECTSECRET", payment.redirect_secret.clone())
     } else {
         reply
     }
@@ -230,13 +244,16 @@ pub fn transaction_refused(failure: &Failure) -> Reply {
         .with("STATUS", "FAILED")
         .with("TXID", "0")
         .with("FAILREASON", failure.reason.as_str())
-        .with("ERRMSG", failure.message.as_str())
+        .with("ERRMSG", failure.message.clone())
 }
 
 /// The answer to a status call that itself failed, about a transaction.
 #[must_use]
 pub fn status_failed(reason: RequestFailReason, message: &str) -> Reply {
-    request_failed_pairs(reason).with("STATUS", "FAILED").with("TXID", "0").with("ERRMSG", message)
+    request_failed_pairs(reason)
+        .with("STATUS", "FAILED")
+        .with("TXID", "0")
+        .with("ERRMSG", message.to_owned())
 }
 
 /// The answer to a status call that itself failed, about a refund.
@@ -245,13 +262,13 @@ pub fn refund_status_failed(reason: RequestFailReason, message: &str) -> Reply {
     request_failed_pairs(reason)
         .with("STATUS", "FAILED")
         .with("REFUNDID", "0")
-        .with("ERRMSG", message)
+        .with("ERRMSG", message.to_owned())
 }
 
 /// The answer to `REQUESTDATA`, or to another call that failed and is about nothing.
 #[must_use]
 pub fn request_failed(reason: RequestFailReason, message: &str) -> Reply {
-    request_failed_pairs(reason).with("ERRMSG", message)
+    request_failed_pairs(reason).with("ERRMSG", message.to_owned())
 }
 
 fn request_failed_pairs(reason: RequestFailReason) -> Reply {
@@ -277,9 +294,13 @@ pub const REFUND_OPEN: &str =
 
 fn refund_pairs(reply: Reply, refund: &Refund) -> Reply {
     let (status, message, reason) = match &refund.state {
-        RefundState::Succeeded => ("SUCCEEDED", "", None),
-        RefundState::Failed(failure) => ("FAILED", failure.message.as_str(), Some(failure.reason)),
-        RefundState::Unresolved => ("FAILED", REFUND_OPEN, Some(FailReason::RemoteError)),
+        RefundState::Succeeded => ("SUCCEEDED", Cow::Borrowed(""), None),
+        RefundState::Failed(failure) => {
+            ("FAILED", Cow::Owned(failure.message.clone()), Some(failure.reason))
+        }
+        RefundState::Unresolved => {
+            ("FAILED", Cow::Borrowed(REFUND_OPEN), Some(FailReason::RemoteError))
+        }
     };
     reply
         .with("STATUS", status)
@@ -295,7 +316,7 @@ pub fn refund_open(refund_id: crate::ids::RefundId, merchant_refund_id: Option<&
     Reply::new()
         .with("STATUS", "FAILED")
         .with("REFUNDID", refund_id.to_string())
-        .with_some("MERCHANTREFUNDID", merchant_refund_id)
+        .with_some("MERCHANTREFUNDID", merchant_refund_id.map(str::to_owned))
         .with("ERRMSG", REFUND_OPEN)
         .with("FAILREASON", FailReason::RemoteError.as_str())
 }
@@ -306,8 +327,8 @@ pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Re
     Reply::new()
         .with("STATUS", "FAILED")
         .with("REFUNDID", "0")
-        .with_some("MERCHANTREFUNDID", merchant_refund_id)
-        .with("ERRMSG", failure.message.as_str())
+        .with_some("MERCHANTREFUNDID", merchant_refund_id.map(str::to_owned))
+        .with("ERRMSG", failure.message.clone())
         .with("FAILREASON", failure.reason.as_str())
 }
 
@@ -358,7 +379,7 @@ mod tests {
         let paid = Event::Paid { midtrans_tx_id: "m".into(), paid_at: None };
         let succeeded = pending.on(&paid, at).payment;
         let failed = pending.on(&Event::Closed(crate::payment::Closure::Expired), at).payment;
-        let url = "https://pay.example/ti/gopay";
+        let url = || "https://pay.example/ti/gopay".to_owned();
         assert_eq!(
             transaction(&pending, &Sent::default(), url).render(None),
             "STATUS=PENDING&TXID=123887123&FUNDSSTATUS=WAITING&ERRMSG=&CHANNEL=testchannel&TAG=gopay&REDIRECTURL=https%3A%2F%2Fpay.example%2Fti%2Fgopay&REDIRECTSECRET=9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy"
@@ -385,7 +406,7 @@ mod tests {
     fn a_refused_call_is_echoed_as_it_was_sent() {
         let refused = Payment { amount: None, channel: None, ..initialized() };
         let echoed = |record: &str| {
-            let line = status(&refused, &Sent::of(record), "").render(None);
+            let line = status(&refused, &Sent::of(record), String::new).render(None);
             line.split_once("&ERRMSG=").map(|(_, rest)| rest.to_owned())
         };
         let long = "x".repeat(65);
