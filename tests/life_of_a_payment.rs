@@ -420,6 +420,26 @@ async fn each_provider_code_of_a_refused_charge_has_its_reason() {
     }
 }
 
+#[tokio::test]
+async fn an_end_that_midtrans_tells_before_its_answer_is_left_to_the_call() {
+    let demo = Demo::start().await;
+    let slow = json!({"delay": {"ms": 4_000, "when": "after"}});
+    demo.fault(json!({"on": "charge", "action": slow})).await;
+    let denied = async {
+        demo.eventually("the charge", async || !demo.all_upstream().await.is_empty()).await;
+        let txid = demo.all_upstream().await[0]["order_id"].as_str().expect("text").to_owned();
+        demo.wallet(&txid, "deny", json!({})).await;
+        txid
+    };
+    let (answer, txid) = futures::future::join(demo.transaction(&[]), denied).await;
+    // What Midtrans answered when the charge was still open: the PSP hears the rest.
+    expect(&answer, &[("STATUS", "PENDING"), ("TXID", &txid)]);
+    demo.advance("20s").await;
+    let status = demo.until_status(&txid, "FAILED").await;
+    expect(&status, &[("FAILREASON", "REMOTE_DECLINE"), ("ERRMSG", "Declined by GoPay")]);
+    demo.until_told(&txid, 1).await;
+}
+
 // --- a charge whose fate is unclear --------------------------------------------------------------
 
 /// What the caller is told. Either: it depends on how late an answer comes.

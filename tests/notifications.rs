@@ -582,8 +582,6 @@ async fn a_payment_without_news_is_not_told() {
     let invalid = demo.transaction(&[("notificationurl", &receiver.url()), ("amount", "7")]).await;
     assert_eq!(invalid["STATUS"], "FAILED");
     demo.fault(json!({"on": "charge", "action": {"provider_error": {"code": 201}}})).await;
-    // News that overtakes the answer is told, because nobody knows whether the answer arrives.
-    demo.fault(json!({"on": "notification", "action": "drop"})).await;
     let denied = demo.transaction(&[("notificationurl", &receiver.url())]).await;
     assert_eq!(denied["FAILREASON"], "REMOTE_DECLINE");
     demo.pending_for(&receiver.url()).await;

@@ -428,7 +428,7 @@ impl Payment {
     /// Which failure a closure without money is.
     fn closed_failure(&self, closure: Closure) -> Failure {
         let (reason, message) = match closure {
-            _ if self.state == PaymentState::Initialized => {
+            Closure::Cancelled | Closure::Expired if self.state == PaymentState::Initialized => {
                 (FailReason::RemoteError, "GoPay did not confirm the charge in time; try again")
             }
             Closure::Cancelled if self.cancel_requested => {
@@ -667,6 +667,8 @@ pub(crate) mod tests {
             (&asked, Closure::Cancelled, FailReason::Canceled),
             (&asked, Closure::Expired, FailReason::Timeout),
             (&start, Closure::Cancelled, FailReason::RemoteError),
+            (&start, Closure::Expired, FailReason::RemoteError),
+            (&start, Closure::Denied, FailReason::RemoteDecline),
         ] {
             let step = from.on(&Event::Closed(closure), at);
             assert_eq!(step.payment.failure.unwrap().reason, reason, "{closure:?}");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use gopay_core::ids::TxId;
 use gopay_core::money::Sen;
-use gopay_core::payment::{Channel, Event, FailReason, Failure, Payment, PaymentState, Upstream};
+use gopay_core::payment::{
+    Channel, Event, FailReason, Failure, Payment, PaymentState, Upstream, Verdict,
+};
 use gopay_core::ppro::call;
 use gopay_core::ppro::check;
 use gopay_core::ppro::field::Field;
@@ -161,7 +163,7 @@ impl Service {
         let body = self.render(&expected);
         let kept = payment.nonce.as_ref().map(|_| body.as_slice());
         match self.apply_firmly(payment.tx_id, event, kept, notes).await {
-            Ok(applied) if applied.payment.state == expected.state => {
+            Ok(applied) if applied.verdict == Verdict::Moved => {
                 self.kept(applied.payment, body).await
             }
             // News was faster, or a worker, because this call took too long: what is stored is

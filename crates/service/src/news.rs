@@ -150,11 +150,18 @@ impl Service {
         let claimed = notification.claimed_status();
         let detail = json!({"claimed": claimed.as_str(), "code": notification.status_code().map(|code| code.get())});
         let notes = [note("notification", detail)];
+        let money = matches!(
+            claimed,
+            TransactionStatus::Settlement
+                | TransactionStatus::Refund
+                | TransactionStatus::PartialRefund
+        );
         let nothing_new = match payment.state {
             PaymentState::Succeeded => true,
-            PaymentState::Initialized | PaymentState::Pending => {
-                matches!(claimed, TransactionStatus::Pending)
-            }
+            // The answer to the charge says the same and why, and is the call's to hear; if the
+            // call is dead, a worker asks.
+            PaymentState::Initialized => !money,
+            PaymentState::Pending => matches!(claimed, TransactionStatus::Pending),
             PaymentState::Failed => false,
         };
         if nothing_new {
@@ -170,12 +177,6 @@ impl Service {
             self.look_again_soon(payment.tx_id).await?;
             return Ok(NotificationAnswer::Trouble);
         }
-        let money = matches!(
-            claimed,
-            TransactionStatus::Settlement
-                | TransactionStatus::Refund
-                | TransactionStatus::PartialRefund
-        );
         let lags = money && !matches!(event, Event::Paid { .. });
         if lags || matches!(event, Event::StillOpen { .. } | Event::NotFound) {
             // The status lags behind its own notification, or the notification lied.
