@@ -271,7 +271,8 @@ impl Service {
             return Ok(Answer { body: self.render_refused(&repeat, request), overloaded: false });
         }
         let first = self.wait_for_first(earlier).await;
-        let body = self.render_with(&first, &self.sent(&first).await?);
+        // A call that was refused at once has had its answer stored with it.
+        let body = self.render(&first);
         let body = match first.state {
             // Still being opened: it is pending, has no address to go to yet, and its answer is
             // its own call's to give.

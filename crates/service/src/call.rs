@@ -264,7 +264,7 @@ impl Service {
     }
 
     /// What answers echo of a payment's call.
-    pub(crate) async fn sent(&self, payment: &Payment) -> Result<Sent, StoreError> {
+    async fn sent(&self, payment: &Payment) -> Result<Sent, StoreError> {
         if payment.refused_at_once() {
             Ok(Sent::of(&self.0.store.payment_request(payment.tx_id).await?))
         } else {
