@@ -90,7 +90,7 @@ async fn post(world: &Arc<World>, body: Bytes) -> Option<u16> {
                 NotificationAnswer::Done => 200_u16,
                 NotificationAnswer::Forged => 403,
                 NotificationAnswer::Malformed => 400,
-                NotificationAnswer::Trouble => 503,
+                NotificationAnswer::Unavailable => 503,
             }),
         }
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
-use gopay_service::{Clock, Parts, Service, Settings, Upstream, Upstreams, worker};
+use gopay_service::{Clock, Parts, Service, Settings, Upstream, Upstreams, loops};
 use tokio::sync::{Notify, watch};
 
 use crate::fragile::FragileStore;
@@ -98,7 +98,7 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         self.count("starts");
         self.trace(format_args!("{life} starts"));
-        tokio::spawn(worker::run(service.clone(), stopped));
+        tokio::spawn(loops::run(service.clone(), stopped));
         self.seat(slot, Some(Arc::new(Process { life, service, stop })));
     }
 

@@ -92,10 +92,7 @@ fn judge_payment(world: &World, books: &Books, txid: &str, payment: &Payment) {
             world.problem(format!("{txid} ({}): {what}", payment.state.as_str()));
         }
     };
-    expect(
-        matches!(payment.state, PaymentState::Succeeded | PaymentState::Failed),
-        "has no final state",
-    );
+    expect(payment.state.is_final(), "has no final state");
     expect(
         (payment.state == PaymentState::Succeeded) != paid.is_empty(),
         "what we say and what GoPay has differ",
@@ -237,7 +234,7 @@ fn judge_answer(world: &World, books: &Books, purchase: &Purchase, answer: &Answ
     let last = purchase.sightings.last().map_or("", |last| last.status.as_str());
     let word = match payment.state {
         PaymentState::Succeeded => "SUCCEEDED",
-        PaymentState::Failed => "FAILED",
+        PaymentState::Failed(_) => "FAILED",
         PaymentState::Initialized | PaymentState::Pending => "PENDING",
     };
     if last != word {

@@ -2,7 +2,7 @@
 
 use gopay_core::ids::TxId;
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{FailReason, Failure};
+use gopay_core::payment::{FailReason, Failure, Nonce, PaymentState};
 use gopay_core::time::Timestamp;
 use gopay_store::StoreError;
 use tokio_postgres::Row;
@@ -78,6 +78,20 @@ impl<'a> Cells<'a> {
         column: &'static str,
     ) -> Result<Option<Rupiah>, StoreError> {
         self.parse_opt(column, |sen: i64| Rupiah::from_sen(Sen::new(u64::try_from(sen).ok()?)).ok())
+    }
+
+    /// The cells `state`, `fail_reason` and `fail_message` of a payment.
+    pub(crate) fn payment_state(&mut self) -> Result<PaymentState, StoreError> {
+        let word: &str = self.take("state")?;
+        let failure = self.failure()?;
+        PaymentState::from_word(word, failure).ok_or_else(|| self.corrupt("state"))
+    }
+
+    /// The cells `nonce` and `fingerprint`.
+    pub(crate) fn nonce(&mut self) -> Result<Option<Nonce>, StoreError> {
+        let value: Option<String> = self.take("nonce")?;
+        let fingerprint = self.parse("fingerprint", |bytes: &[u8]| bytes.try_into().ok())?;
+        Ok(value.map(|value| Nonce { value, fingerprint }))
     }
 
     /// The cells `fail_reason` and `fail_message`.

@@ -73,7 +73,7 @@ impl Found {
                 let Some(payment) = self.payments.get_mut(&tx_id.get()) else {
                     return Err(Step::Answer(tx_id, answer, reply));
                 };
-                if engine::keep_answer(payment, &answer) {
+                if payment.store_answer_once(&answer) {
                     self.writes.payments.insert(tx_id.get());
                 }
                 Ok(Promise::new(reply, payment.clone()))
@@ -82,8 +82,8 @@ impl Found {
                 let Some(payment) = self.payments.get_mut(&tx_id.get()) else {
                     return Err(Step::CheckAt(tx_id, at, reply));
                 };
-                if payment.next_check_at.is_some_and(|planned| planned > at) {
-                    payment.next_check_at = Some(at);
+                if let Some(sooner) = payment.check_at(at) {
+                    *payment = sooner;
                     self.writes.payments.insert(tx_id.get());
                 }
                 Ok(Promise::new(reply, ()))

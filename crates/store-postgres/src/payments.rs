@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentRecord, Upstream};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, KIND_STATE, case_key};
 use gopay_store::{Applied, Created, Found, StoreError};
@@ -40,23 +40,21 @@ macro_rules! select {
 
 pub(crate) fn read(row: &Row) -> Result<Payment, StoreError> {
     let mut cells = Cells::new(row, TABLE);
-    Ok(Payment {
+    let record = PaymentRecord {
         tx_id: cells.tx_id()?,
         client: cells.take("client")?,
         contract: cells.take("contract")?,
         channel: cells.parse_opt("channel", Channel::from_word)?,
         merchant_tx_id: cells.take("merchant_tx_id")?,
         amount: cells.rupiah_opt("amount_sen")?,
-        state: cells.parse("state", PaymentState::from_word)?,
-        failure: cells.failure()?,
+        state: cells.payment_state()?,
         upstream: cells.parse("upstream", Upstream::from_word)?,
         midtrans_tx_id: cells.take("midtrans_tx_id")?,
         deeplink: cells.take("deeplink")?,
         redirect_secret: cells.take("redirect_secret")?,
         merchant_redirect_url: cells.take("merchant_redirect_url")?,
         notification_url: cells.take("notification_url")?,
-        nonce: cells.take("nonce")?,
-        fingerprint: cells.parse("fingerprint", |bytes: &[u8]| bytes.try_into().ok())?,
+        nonce: cells.nonce()?,
         answer: cells.take("answer")?,
         created_at: cells.time("created_at")?,
         deadline_at: cells.time("deadline_at")?,
@@ -66,7 +64,8 @@ pub(crate) fn read(row: &Row) -> Result<Payment, StoreError> {
         refund_reserved: cells.sen("refund_reserved_sen")?,
         next_check_at: cells.time_opt("next_check_at")?,
         checks: cells.count("checks")?,
-    })
+    };
+    Payment::restore(record).map_err(|broken| cells.corrupt(broken.0))
 }
 
 /// One statement writes the payment, its request and its first lines. It waits for an uncommitted
@@ -82,7 +81,7 @@ pub(crate) async fn payment_create(
         return Ok(Created::New);
     }
     let Some(nonce) = &payment.nonce else { return Err(StoreError::Conflict.into()) };
-    match payment_find_nonce(session, &payment.contract, nonce).await? {
+    match payment_find_nonce(session, &payment.contract, &nonce.value).await? {
         Some(earlier) => Ok(Created::NonceTaken(Box::new(earlier))),
         None => Err(StoreError::Conflict.into()),
     }
@@ -128,16 +127,16 @@ async fn insert(
                 &payment.merchant_tx_id.as_deref().map(case_key),
                 &amount,
                 &payment.state.as_str(),
-                &fail_reason(payment.failure.as_ref()),
-                &fail_message(payment.failure.as_ref()),
+                &fail_reason(payment.state.failure()),
+                &fail_message(payment.state.failure()),
                 &payment.upstream.as_str(),
                 &payment.midtrans_tx_id,
                 &payment.deeplink,
                 &payment.redirect_secret,
                 &payment.merchant_redirect_url,
                 &payment.notification_url,
-                &payment.nonce,
-                &payment.fingerprint.as_slice(),
+                &payment.nonce.as_ref().map(|nonce| nonce.value.as_str()),
+                &fingerprint(payment),
                 &payment.answer,
                 &payment.created_at.as_micros(),
                 &payment.deadline_at.as_micros(),
@@ -154,6 +153,11 @@ async fn insert(
         )
         .await?;
     Ok(row.is_some())
+}
+
+/// That of the nonce; zeros without one.
+pub(crate) fn fingerprint(payment: &Payment) -> &[u8] {
+    payment.nonce.as_ref().map_or(&[0; 32], |nonce| nonce.fingerprint.as_slice())
 }
 
 pub(crate) fn fail_reason(failure: Option<&Failure>) -> Option<&'static str> {
@@ -256,8 +260,8 @@ impl<'a> Changes<'a> {
             payment,
             tx_id: payment.tx_id.get(),
             state: payment.state.as_str(),
-            fail_reason: fail_reason(payment.failure.as_ref()),
-            fail_message: fail_message(payment.failure.as_ref()),
+            fail_reason: fail_reason(payment.state.failure()),
+            fail_message: fail_message(payment.state.failure()),
             upstream: payment.upstream.as_str(),
             final_at: payment.final_at.map(Timestamp::as_micros),
             paid_at: payment.paid_at.map(Timestamp::as_micros),
@@ -324,7 +328,7 @@ pub(crate) async fn payment_answer(
     answer: &[u8],
 ) -> Result<Payment, Fault> {
     let mut payment = begin_locked(session, tx_id).await?;
-    if engine::keep_answer(&mut payment, answer) {
+    if payment.store_answer_once(answer) {
         let sql = "-- payment_answer
             UPDATE payments SET answer = $2 WHERE tx_id = $1";
         session.run_and_commit(sql, &[&tx_id.get(), &answer]).await?;

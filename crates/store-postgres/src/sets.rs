@@ -14,7 +14,7 @@ use crate::batch::{Creation, Step};
 use crate::cells::{key, sen_cell};
 use crate::decide::{Found, Line};
 use crate::fault::Fault;
-use crate::payments::{fail_message, fail_reason};
+use crate::payments::{fail_message, fail_reason, fingerprint};
 use crate::session::{Ended, Session, Value};
 use crate::{deliveries, payments};
 
@@ -56,7 +56,7 @@ impl<'a> Wanted<'a> {
         }
         wanted.creations.sort_by_key(|creation| {
             let payment = &creation.payment;
-            (&payment.contract, &payment.nonce, payment.tx_id)
+            (&payment.contract, payment.nonce.as_ref().map(|nonce| &nonce.value), payment.tx_id)
         });
         wanted
     }
@@ -224,16 +224,16 @@ columns!(Inserts of payment: &'a Payment {
     merchant_tx_keys: Option<String> = payment.merchant_tx_id.as_deref().map(case_key),
     amounts: Option<i64> = payment.amount.map(|amount| sen_cell(amount.sen())).transpose()?,
     states: &'a str = payment.state.as_str(),
-    fail_reasons: Option<&'a str> = fail_reason(payment.failure.as_ref()),
-    fail_messages: Option<&'a str> = fail_message(payment.failure.as_ref()),
+    fail_reasons: Option<&'a str> = fail_reason(payment.state.failure()),
+    fail_messages: Option<&'a str> = fail_message(payment.state.failure()),
     upstreams: &'a str = payment.upstream.as_str(),
     midtrans_tx_ids: Option<&'a str> = payment.midtrans_tx_id.as_deref(),
     deeplinks: Option<&'a str> = payment.deeplink.as_deref(),
     redirect_secrets: &'a str = &payment.redirect_secret,
     merchant_redirect_urls: Option<&'a str> = payment.merchant_redirect_url.as_deref(),
     notification_urls: Option<&'a str> = payment.notification_url.as_deref(),
-    nonces: Option<&'a str> = payment.nonce.as_deref(),
-    fingerprints: &'a [u8] = payment.fingerprint.as_slice(),
+    nonces: Option<&'a str> = payment.nonce.as_ref().map(|nonce| nonce.value.as_str()),
+    fingerprints: &'a [u8] = fingerprint(payment),
     answers: Option<&'a [u8]> = payment.answer.as_deref(),
     created_at: i64 = payment.created_at.as_micros(),
     deadline_at: i64 = payment.deadline_at.as_micros(),
@@ -248,8 +248,8 @@ columns!(Inserts of payment: &'a Payment {
 columns!(Updates of payment: &'a Payment {
     keys: i64 = payment.tx_id.get(),
     states: &'a str = payment.state.as_str(),
-    fail_reasons: Option<&'a str> = fail_reason(payment.failure.as_ref()),
-    fail_messages: Option<&'a str> = fail_message(payment.failure.as_ref()),
+    fail_reasons: Option<&'a str> = fail_reason(payment.state.failure()),
+    fail_messages: Option<&'a str> = fail_message(payment.state.failure()),
     upstreams: &'a str = payment.upstream.as_str(),
     midtrans_tx_ids: Option<&'a str> = payment.midtrans_tx_id.as_deref(),
     deeplinks: Option<&'a str> = payment.deeplink.as_deref(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentRecord, Upstream};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, KIND_STATE, case_key};
 use gopay_store::{Applied, Created, Found, StoreError};
@@ -38,23 +38,21 @@ macro_rules! select {
 }
 
 fn read(cells: &mut Cells<'_>) -> Result<Payment, StoreError> {
-    Ok(Payment {
+    let record = PaymentRecord {
         tx_id: cells.tx_id()?,
         client: cells.take("client")?,
         contract: cells.take("contract")?,
         channel: cells.parse_opt("channel", |word: String| Channel::from_word(&word))?,
         merchant_tx_id: cells.take("merchant_tx_id")?,
         amount: cells.rupiah_opt("amount_sen")?,
-        state: cells.parse("state", |word: String| PaymentState::from_word(&word))?,
-        failure: cells.failure()?,
+        state: cells.payment_state()?,
         upstream: cells.parse("upstream", |word: String| Upstream::from_word(&word))?,
         midtrans_tx_id: cells.take("midtrans_tx_id")?,
         deeplink: cells.take("deeplink")?,
         redirect_secret: cells.take("redirect_secret")?,
         merchant_redirect_url: cells.take("merchant_redirect_url")?,
         notification_url: cells.take("notification_url")?,
-        nonce: cells.take("nonce")?,
-        fingerprint: cells.take("fingerprint")?,
+        nonce: cells.nonce()?,
         answer: cells.take("answer")?,
         created_at: cells.time("created_at")?,
         deadline_at: cells.time("deadline_at")?,
@@ -64,7 +62,8 @@ fn read(cells: &mut Cells<'_>) -> Result<Payment, StoreError> {
         refund_reserved: cells.sen("refund_reserved_sen")?,
         next_check_at: cells.time_opt("next_check_at")?,
         checks: cells.take("checks")?,
-    })
+    };
+    Payment::restore(record).map_err(|broken| cells.corrupt(broken.0))
 }
 
 pub(crate) fn payment_create(
@@ -74,7 +73,7 @@ pub(crate) fn payment_create(
     lines: &[Line],
 ) -> Result<Created, StoreError> {
     if !insert(db, payment)? {
-        let nonce = payment.nonce.as_deref().unwrap_or_default();
+        let nonce = payment.nonce.as_ref().map_or("", |nonce| nonce.value.as_str());
         let earlier = payment_find_nonce(db, &payment.contract, nonce)?;
         return earlier.map(Box::new).map(Created::NonceTaken).ok_or(StoreError::Conflict);
     }
@@ -112,16 +111,16 @@ fn insert(db: &Connection, payment: &Payment) -> Result<bool, StoreError> {
             payment.merchant_tx_id.as_deref().map(case_key),
             amount,
             payment.state.as_str(),
-            fail_reason(payment.failure.as_ref()),
-            fail_message(payment.failure.as_ref()),
+            fail_reason(payment.state.failure()),
+            fail_message(payment.state.failure()),
             payment.upstream.as_str(),
             payment.midtrans_tx_id,
             payment.deeplink,
             payment.redirect_secret,
             payment.merchant_redirect_url,
             payment.notification_url,
-            payment.nonce,
-            payment.fingerprint,
+            payment.nonce.as_ref().map(|nonce| nonce.value.as_str()),
+            payment.nonce.as_ref().map_or([0; 32], |nonce| nonce.fingerprint),
             payment.answer,
             payment.created_at.as_micros(),
             payment.deadline_at.as_micros(),
@@ -171,7 +170,7 @@ pub(crate) fn payment_answer(
     answer: &[u8],
 ) -> Result<Payment, StoreError> {
     let mut payment = payment_get(db, tx_id)?.ok_or(StoreError::Missing { table: TABLE })?;
-    if engine::keep_answer(&mut payment, answer) {
+    if payment.store_answer_once(answer) {
         write(
             db,
             "-- payment_answer
@@ -194,8 +193,8 @@ pub(crate) fn update(db: &Connection, payment: &Payment) -> Result<(), StoreErro
         params![
             payment.tx_id.get(),
             payment.state.as_str(),
-            fail_reason(payment.failure.as_ref()),
-            fail_message(payment.failure.as_ref()),
+            fail_reason(payment.state.failure()),
+            fail_message(payment.state.failure()),
             payment.upstream.as_str(),
             payment.midtrans_tx_id,
             payment.deeplink,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Event, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Event, NewPayment, Nonce, Payment, PaymentState};
 use gopay_core::refund::{REFUND_WINDOW_MAX, RefundTerms};
 use gopay_core::time::Timestamp;
 use gopay_store::{Created, NewRefund, Note, Store as _, StoreError};
@@ -62,33 +62,20 @@ fn start() -> Timestamp {
 }
 
 fn payment(number: i64) -> Payment {
-    Payment {
+    let new = NewPayment {
         tx_id: tx(number),
         client: "testclient".into(),
         contract: "TESTCONTRACT".into(),
         channel: Some(Channel::Test),
         merchant_tx_id: Some(format!("Order-{number}")),
-        amount: Rupiah::new(10_000).ok(),
-        state: PaymentState::Initialized,
-        failure: None,
-        upstream: Upstream::Unclear,
-        midtrans_tx_id: None,
-        deeplink: None,
         redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
         merchant_redirect_url: None,
         notification_url: Some("https://psp.example/notify".into()),
-        nonce: Some(format!("nonce-{number}")),
-        fingerprint: [1; 32],
-        answer: None,
+        nonce: Some(Nonce { value: format!("nonce-{number}"), fingerprint: [1; 32] }),
         created_at: start(),
-        deadline_at: start().after(Duration::from_secs(3600)),
-        final_at: None,
-        paid_at: None,
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: Some(start()),
-        checks: 0,
-    }
+        session: Duration::from_secs(3600),
+    };
+    Payment::open(new, Rupiah::new(10_000).unwrap()).check_at(start()).unwrap()
 }
 
 fn paid() -> Event {
@@ -451,7 +438,9 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
         tokio::spawn(async move {
             store
                 .write(move |db| {
-                    let other = Payment { nonce: None, ..payment(2) };
+                    let mut record = payment(2).into_record();
+                    record.nonce = None;
+                    let other = Payment::restore(record).unwrap();
                     crate::payments::payment_create(db, &other, "{}", &[])?;
                     assert!(!panics, "a bug");
                     Err::<(), _>(StoreError::Conflict)

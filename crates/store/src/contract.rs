@@ -20,7 +20,8 @@ use std::time::Duration;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::{
-    Channel, Closure, Event, FailReason, Failure, Payment, PaymentState, Upstream, Verdict,
+    Channel, Closure, Event, FailReason, Failure, Nonce, Payment, PaymentRecord, PaymentState,
+    Upstream, Verdict,
 };
 use gopay_core::refund::{
     REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRejection, RefundState, RefundTerms,
@@ -135,9 +136,20 @@ fn rf(number: i64) -> RefundId {
     RefundId::new(number).unwrap()
 }
 
+fn restored(record: PaymentRecord) -> Payment {
+    Payment::restore(record).expect("a record that the rules could have made")
+}
+
+/// Another fingerprint for each nonce.
+fn nonce(value: &str) -> Nonce {
+    let mut fingerprint = [7; 32];
+    fingerprint.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
+    Nonce { value: value.to_owned(), fingerprint }
+}
+
 fn payment(number: i64) -> Payment {
     let start = start();
-    Payment {
+    restored(PaymentRecord {
         tx_id: tx(number),
         client: "testclient".into(),
         contract: CONTRACT.into(),
@@ -145,7 +157,7 @@ fn payment(number: i64) -> Payment {
         merchant_tx_id: Some(format!("order-{number}")),
         amount: Some(Rupiah::new(10_000).unwrap()),
         state: PaymentState::Initialized,
-        failure: None,
+
         upstream: Upstream::Unclear,
         midtrans_tx_id: None,
         deeplink: None,
@@ -153,7 +165,6 @@ fn payment(number: i64) -> Payment {
         merchant_redirect_url: Some("https://shop.example/back?a=b".into()),
         notification_url: Some("https://psp.example/notify".into()),
         nonce: None,
-        fingerprint: [7; 32],
         answer: None,
         created_at: start,
         deadline_at: start.after(Duration::from_secs(3600)),
@@ -163,7 +174,7 @@ fn payment(number: i64) -> Payment {
         refund_reserved: Sen::ZERO,
         next_check_at: Some(start.after(MINUTE)),
         checks: 0,
-    }
+    })
 }
 
 fn note(kind: &'static str) -> Note {
@@ -290,14 +301,13 @@ fn is_conflict<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
 /// Every field comes back as it went in.
 pub async fn a_payment_is_stored_whole(store: UnderTest) {
     let plain = payment(1);
-    let full = Payment {
-        state: PaymentState::Failed,
-        failure: Some(failure("GoPay said no: ß")),
+    let full = restored(PaymentRecord {
+        state: PaymentState::Failed(failure("GoPay said no: ß")),
         upstream: Upstream::Closed,
         midtrans_tx_id: Some("1a9c1a6d-0000-4000-8000-c0ffee000000".into()),
         deeplink: Some("gojek://gopay/merchanttransfer?tref=1".into()),
         channel: Some(Channel::Live),
-        nonce: Some("n-1".into()),
+        nonce: Some(nonce("n-1")),
         answer: Some(vec![0, 255, 10, 0]),
         final_at: Some(start().after(SECOND)),
         paid_at: Some(start().before(SECOND)),
@@ -305,20 +315,20 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
         refund_reserved: Sen::new(100),
         next_check_at: Some(start().after(DAY)),
         checks: 3,
-        ..payment(2)
-    };
-    let bare = Payment {
+        ..payment(2).into_record()
+    });
+    let bare = restored(PaymentRecord {
         channel: None,
         merchant_tx_id: None,
         amount: None,
-        state: PaymentState::Failed,
-        failure: Some(failure("")),
+        state: PaymentState::Failed(failure("")),
+        final_at: Some(start()),
         upstream: Upstream::Absent,
         merchant_redirect_url: None,
         notification_url: None,
         next_check_at: None,
-        ..payment(3)
-    };
+        ..payment(3).into_record()
+    });
     for payment in [plain, full, bare] {
         let notes = [note("received"), note("charge_sent")];
         let request = format!(r#"{{"contractid":"{}"}}"#, payment.tx_id);
@@ -335,7 +345,7 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
 /// The ends of every range, and texts in every script.
 pub async fn extreme_values_are_stored(store: UnderTest) {
     let long = "Ünïcødé 🙂 漢字 \u{202e} \"quoted\" \\ % _ ' ; -- \r\n\t".repeat(4000);
-    let last = Payment {
+    let last = restored(PaymentRecord {
         amount: Some(Rupiah::new(Rupiah::MAX).unwrap()),
         refund_reserved: Rupiah::new(Rupiah::MAX).unwrap().sen(),
         created_at: Timestamp::from_micros(i64::MAX),
@@ -347,14 +357,17 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
         deeplink: Some(long.clone()),
         answer: Some(vec![0; 300_000]),
         merchant_tx_id: Some(String::new()),
-        fingerprint: std::array::from_fn(|at| u8::try_from(at).unwrap() * 8),
-        ..payment(i64::MAX)
-    };
-    let first = Payment {
+        nonce: Some(Nonce {
+            value: long.chars().take(255).collect(),
+            fingerprint: std::array::from_fn(|at| u8::try_from(at).unwrap() * 8),
+        }),
+        ..payment(i64::MAX).into_record()
+    });
+    let first = restored(PaymentRecord {
         amount: Some(Rupiah::new(1).unwrap()),
         created_at: Timestamp::from_micros(i64::MIN),
-        ..payment(1)
-    };
+        ..payment(1).into_record()
+    });
     for payment in [last, first] {
         let notes = [Note { kind: "long", detail: json!({ "text": long, "max": u64::MAX }) }];
         assert_eq!(store.payment_create(&payment, &long, &notes).await.unwrap(), Created::New);
@@ -373,7 +386,11 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
 pub async fn a_taken_id_is_a_conflict_and_changes_nothing(store: UnderTest) {
     let first = payment(1);
     store.payment_create(&first, REQUEST, &[note("first")]).await.unwrap();
-    let second = Payment { contract: "OTHER".into(), nonce: Some("n".into()), ..payment(1) };
+    let second = restored(PaymentRecord {
+        contract: "OTHER".into(),
+        nonce: Some(nonce("n")),
+        ..payment(1).into_record()
+    });
     assert!(is_conflict(&store.payment_create(&second, "{}", &[note("second")]).await));
     assert_eq!(stored(&store, tx(1)).await, first);
     assert_eq!(store.payment_request(tx(1)).await.unwrap(), REQUEST);
@@ -384,10 +401,12 @@ pub async fn a_taken_id_is_a_conflict_and_changes_nothing(store: UnderTest) {
 
 /// A second call under a nonce gets the first payment, also if its id is taken.
 pub async fn a_nonce_is_used_once_per_contract(store: UnderTest) {
-    let with = |number, contract: &str, nonce: Option<&str>| Payment {
-        contract: contract.into(),
-        nonce: nonce.map(str::to_owned),
-        ..payment(number)
+    let with = |number, contract: &str, value: Option<&str>| {
+        restored(PaymentRecord {
+            contract: contract.into(),
+            nonce: value.map(nonce),
+            ..payment(number).into_record()
+        })
     };
     let first = with(1, CONTRACT, Some("N-1"));
     create(&store, &first).await;
@@ -428,7 +447,8 @@ pub async fn a_nonce_is_used_once_per_contract(store: UnderTest) {
 pub async fn nonces_that_race_make_one_payment(store: UnderTest) {
     let calls = (1..=16).map(|number| {
         let store = Arc::clone(&store);
-        let payment = Payment { nonce: Some("n".into()), ..payment(number) };
+        let payment =
+            restored(PaymentRecord { nonce: Some(nonce("n")), ..payment(number).into_record() });
         tokio::spawn(async move {
             (number, store.payment_create(&payment, REQUEST, &[]).await.unwrap())
         })
@@ -461,8 +481,15 @@ pub async fn references_are_found_without_case_within_a_contract(store: UnderTes
         (9, CONTRACT, Some("%")),
     ] {
         let merchant_tx_id = reference.map(str::to_owned);
-        create(&store, &Payment { contract: contract.into(), merchant_tx_id, ..payment(number) })
-            .await;
+        create(
+            &store,
+            &restored(PaymentRecord {
+                contract: contract.into(),
+                merchant_tx_id,
+                ..payment(number).into_record()
+            }),
+        )
+        .await;
     }
     for (contract, reference, expected) in [
         (CONTRACT, "order-1", Found::One(1)),
@@ -518,7 +545,7 @@ pub async fn events_move_a_payment_and_leave_records(store: UnderTest) {
     let paid_at = closed_at.after(MINUTE);
     let revived = apply(&store, tx(1), &paid(), paid_at).await;
     assert_eq!(revived.payment.state, PaymentState::Succeeded);
-    assert_eq!(revived.payment.failure, None);
+    assert_eq!(revived.payment.state, PaymentState::Succeeded);
     assert_eq!(stored(&store, tx(1)).await, revived.payment);
 
     let state = |at, detail| EventRecord { at, kind: "state".into(), detail };
@@ -546,7 +573,11 @@ pub async fn events_move_a_payment_and_leave_records(store: UnderTest) {
 
 /// The stored answer is for repeats, which only a nonce makes possible.
 pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
-    create(&store, &Payment { nonce: Some("n".into()), ..payment(1) }).await;
+    create(
+        &store,
+        &restored(PaymentRecord { nonce: Some(nonce("n")), ..payment(1).into_record() }),
+    )
+    .await;
     create(&store, &payment(2)).await;
     let at = start().after(SECOND);
     for (number, kept) in [(1, Some(b"one".to_vec())), (2, None)] {
@@ -565,7 +596,11 @@ pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
         assert_eq!(stored(&store, tx(number)).await.answer, kept, "payment {number}");
     }
     // Nor does a later one with an answer replace what may have been given.
-    create(&store, &Payment { nonce: Some("n-3".into()), ..payment(3) }).await;
+    create(
+        &store,
+        &restored(PaymentRecord { nonce: Some(nonce("n-3")), ..payment(3).into_record() }),
+    )
+    .await;
     for (event, answer) in [(charge_created(), b"first"), (paid(), b"other")] {
         store.payment_apply(tx(3), &event, Some(answer), &[], at).await.unwrap();
         assert_eq!(stored(&store, tx(3)).await.answer, Some(b"first".to_vec()));
@@ -574,10 +609,14 @@ pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
 
 /// News may move a payment before its call ends: its answer comes by itself then, and once.
 pub async fn an_answer_that_missed_the_move_is_kept_once(store: UnderTest) {
-    create(&store, &Payment { nonce: Some("n".into()), ..payment(1) }).await;
+    create(
+        &store,
+        &restored(PaymentRecord { nonce: Some(nonce("n")), ..payment(1).into_record() }),
+    )
+    .await;
     let moved = apply(&store, tx(1), &paid(), start().after(SECOND)).await.payment;
     let lines = trail(&store, tx(1)).await;
-    let kept = Payment { answer: Some(b"one".to_vec()), ..moved };
+    let kept = restored(PaymentRecord { answer: Some(b"one".to_vec()), ..moved.into_record() });
     for answer in [b"one", b"two"] {
         assert_eq!(store.payment_answer(tx(1), answer).await.unwrap(), kept);
     }
@@ -695,7 +734,8 @@ pub async fn due_payments_are_claimed_oldest_first(store: UnderTest) {
     let due_after = [(1, Some(30)), (2, Some(10)), (3, Some(20)), (4, None), (5, Some(41))];
     for (number, seconds) in due_after {
         let next_check_at = seconds.map(|seconds| start().after(Duration::from_secs(seconds)));
-        create(&store, &Payment { next_check_at, ..payment(number) }).await;
+        create(&store, &restored(PaymentRecord { next_check_at, ..payment(number).into_record() }))
+            .await;
     }
     let claim = async |seconds: u64, limit: usize| {
         let now = start().after(Duration::from_secs(seconds));
@@ -712,7 +752,10 @@ pub async fn due_payments_are_claimed_oldest_first(store: UnderTest) {
     assert_eq!(claim(40, 10).await, [1]);
     assert_eq!(claim(40, 10).await, [0; 0]);
     assert_eq!(claim(41, usize::MAX).await, [5]);
-    let first = Payment { next_check_at: Some(start().after(10 * SECOND)), ..payment(2) };
+    let first = restored(PaymentRecord {
+        next_check_at: Some(start().after(10 * SECOND)),
+        ..payment(2).into_record()
+    });
     assert_eq!(stored(&store, tx(2)).await, first.checked(start().after(40 * SECOND)));
     // The next round comes by the plan of the rules: equal times are taken by id.
     assert_eq!(claim(41 + 24 * 3600, 10).await, [1, 2, 3, 5]);
@@ -754,8 +797,13 @@ pub async fn claims_that_race_share_no_row(store: UnderTest) {
 /// Somebody may ask for an earlier look, never put one off or plan one for what is over.
 pub async fn a_check_is_only_ever_moved_forward(store: UnderTest) {
     let planned = start().after(MINUTE);
-    create(&store, &Payment { next_check_at: Some(planned), ..payment(1) }).await;
-    create(&store, &Payment { next_check_at: None, ..payment(2) }).await;
+    create(
+        &store,
+        &restored(PaymentRecord { next_check_at: Some(planned), ..payment(1).into_record() }),
+    )
+    .await;
+    create(&store, &restored(PaymentRecord { next_check_at: None, ..payment(2).into_record() }))
+        .await;
     for (number, at, expected) in [
         (1, planned.after(SECOND), Some(planned)),
         (1, planned, Some(planned)),
@@ -806,7 +854,11 @@ pub async fn final_states_owe_deliveries(store: UnderTest) {
         (5, false, paid(), false),
     ] {
         let url = url.then(|| "https://psp.example/notify".to_owned());
-        create(&store, &Payment { notification_url: url, ..payment(number) }).await;
+        create(
+            &store,
+            &restored(PaymentRecord { notification_url: url, ..payment(number).into_record() }),
+        )
+        .await;
         apply(&store, tx(number), &event, at).await;
         let count = store.deliveries_of(tx(number)).await.unwrap().len();
         assert_eq!(count, usize::from(owed), "payment {number}");
@@ -1038,7 +1090,8 @@ pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
         checks: 0,
     };
     assert!(expected.next_check_at > Some(now));
-    let reserving = Payment { refund_reserved: Sen::new(400_000), ..before };
+    let reserving =
+        restored(PaymentRecord { refund_reserved: Sen::new(400_000), ..before.into_record() });
     let admitted = Reserved::Admitted(Box::new(expected.clone()), Box::new(reserving.clone()));
     assert_eq!(reserved, admitted);
     assert_eq!(store.refund_get(rf(7)).await.unwrap(), Some(expected));
@@ -1191,7 +1244,11 @@ pub async fn refunds_that_race_never_exceed_the_payment(store: UnderTest) {
 /// As for payments.
 pub async fn refunds_are_found_without_case_within_a_contract(store: UnderTest) {
     for (number, contract) in [(1, CONTRACT), (2, "OTHER")] {
-        create_paid(&store, &Payment { contract: contract.into(), ..payment(number) }).await;
+        create_paid(
+            &store,
+            &restored(PaymentRecord { contract: contract.into(), ..payment(number).into_record() }),
+        )
+        .await;
     }
     let now = start().after(MINUTE);
     for (number, of, contract, reference) in [

@@ -208,9 +208,25 @@ fn transaction_pairs(
         // Not answered yet, so nobody can pay it yet; to the PSP it is pending.
         PaymentState::Initialized | PaymentState::Pending => ("PENDING", "WAITING"),
         PaymentState::Succeeded => ("SUCCEEDED", "WAITING"),
-        PaymentState::Failed => ("FAILED", "NOT_EXPECTED"),
+        PaymentState::Failed(_) => ("FAILED", "NOT_EXPECTED"),
     };
-    let message = payment.failure.as_ref().map(|failure| failure.message.clone());
+    let reply = outcome_pairs(reply, payment, sent, (status, funds, payment.state.failure()));
+    if payment.state == PaymentState::Pending {
+        reply
+            .with("REDIRECTURL", redirect_url())
+            .with("REDIRECTSECRET", payment.redirect_secret.clone())
+    } else {
+        reply
+    }
+}
+
+/// STATUS, FUNDSSTATUS and why, with what names the payment.
+fn outcome_pairs(
+    reply: Reply,
+    payment: &Payment,
+    sent: &Sent,
+    (status, funds, failure): (&'static str, &'static str, Option<&Failure>),
+) -> Reply {
     // Of a refused call these may be the reason.
     let channel = payment.channel.map(|channel| Cow::Borrowed(channel.as_str()));
     let channel = channel.or_else(|| sent.channel.clone().map(Cow::Owned));
@@ -219,22 +235,23 @@ fn transaction_pairs(
     } else {
         Some(Cow::Borrowed("gopay"))
     };
-    let reply = reply
+    reply
         .with("STATUS", status)
         .with("TXID", payment.tx_id.to_string())
         .with_some("MERCHANTTXID", payment.merchant_tx_id.clone())
         .with("FUNDSSTATUS", funds)
-        .with("ERRMSG", message.unwrap_or_default())
-        .with_some("FAILREASON", payment.failure.as_ref().map(|failure| failure.reason.as_str()))
+        .with("ERRMSG", failure.map(|failure| failure.message.clone()).unwrap_or_default())
+        .with_some("FAILREASON", failure.map(|failure| failure.reason.as_str()))
         .with_some("CHANNEL", channel)
-        .with_some("TAG", tag);
-    if payment.state == PaymentState::Pending {
-        reply
-            .with("REDIRECTURL", redirect_url())
-            .with("REDIRECTSECRET", payment.redirect_secret.clone())
-    } else {
-        reply
-    }
+        .with_some("TAG", tag)
+}
+
+/// The answer to a TRANSACTION call whose payment may be in any state, because a fault of ours
+/// kept its outcome from the store: the call failed, and GETTXSTATUS knows the rest.
+#[must_use]
+pub fn transaction_fault(payment: &Payment, failure: &Failure) -> Reply {
+    let outcome = ("FAILED", "NOT_EXPECTED", Some(failure));
+    outcome_pairs(Reply::new(), payment, &Sent::default(), outcome)
 }
 
 /// The answer to a TRANSACTION call that no transaction was made for: a severe error.
@@ -336,7 +353,8 @@ pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Re
 mod tests {
     use super::*;
     use crate::payment::Event;
-    use crate::payment::tests::initialized;
+    use crate::payment::NewPayment;
+    use crate::payment::tests::{created, initialized, new_payment, paid};
 
     #[test]
     fn values_are_percent_encoded() {
@@ -376,8 +394,7 @@ mod tests {
         let at = start.created_at;
         let created = Event::ChargeCreated { midtrans_tx_id: "m".into(), deeplink: "g://x".into() };
         let pending = start.on(&created, at).payment;
-        let paid = Event::Paid { midtrans_tx_id: "m".into(), paid_at: None };
-        let succeeded = pending.on(&paid, at).payment;
+        let succeeded = pending.on(&paid(), at).payment;
         let failed = pending.on(&Event::Closed(crate::payment::Closure::Expired), at).payment;
         let url = || "https://pay.example/ti/gopay".to_owned();
         assert_eq!(
@@ -404,15 +421,29 @@ mod tests {
 
     #[test]
     fn a_refused_call_is_echoed_as_it_was_sent() {
-        let refused = Payment { amount: None, channel: None, ..initialized() };
+        let new = NewPayment { channel: None, ..new_payment() };
+        let refused = Payment::refused(new, Failure::new(FailReason::InputData, "tag: wrong"));
         let echoed = |record: &str| {
             let line = status(&refused, &Sent::of(record), String::new).render(None);
-            line.split_once("&ERRMSG=").map(|(_, rest)| rest.to_owned())
+            line.split_once("&FAILREASON=INPUT_DATA").map(|(_, rest)| rest.to_owned())
         };
         let long = "x".repeat(65);
         let record = format!(r#"{{"channel":"my channel","tag":"{long}"}}"#);
         assert_eq!(echoed(&record).unwrap(), format!("&CHANNEL=my%20channel&TAG={}", &long[..64]));
         assert_eq!(echoed(r#"{"tag":"shopee"}"#).unwrap(), "&TAG=shopee");
         assert_eq!(echoed("{}").unwrap(), "");
+    }
+
+    #[test]
+    fn a_fault_of_ours_fails_the_call_whatever_the_state_of_its_payment() {
+        let start = initialized();
+        let pending = start.on(&created(), start.created_at).payment;
+        let fault = Failure::new(FailReason::LocalError, "could not be stored");
+        for payment in [start, pending] {
+            assert_eq!(
+                transaction_fault(&payment, &fault).render(None),
+                "STATUS=FAILED&TXID=123887123&FUNDSSTATUS=NOT_EXPECTED&ERRMSG=could%20not%20be%20stored&FAILREASON=LOCAL_ERROR&CHANNEL=testchannel&TAG=gopay"
+            );
+        }
     }
 }

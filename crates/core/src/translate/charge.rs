@@ -1,5 +1,4 @@
-//! From a checked TRANSACTION to the body of a Midtrans charge. Knows both wire formats; nobody
-//! else does.
+//! From a checked TRANSACTION to the body of a Midtrans charge.
 //!
 //! Source: `docs/midtrans.md`, "Charge request". Absent stays absent; lengths are cut at character
 //! boundaries; the items add up to `gross_amount`, even after surplus items were folded into one.

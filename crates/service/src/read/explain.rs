@@ -51,7 +51,7 @@ fn write_story(
         None => writeln!(out, "  amount not accepted")?,
     }
     writeln!(out, "  state {}, at Midtrans {}", payment.state.as_str(), payment.upstream.as_str())?;
-    if let Some(failure) = &payment.failure {
+    if let Some(failure) = payment.state.failure() {
         writeln!(out, "  failed: {} ({})", failure.reason.as_str(), failure.message)?;
     }
     writeln!(

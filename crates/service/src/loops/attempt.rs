@@ -1,14 +1,15 @@
-//! Telling PSPs: one try of one delivery.
+//! One delivery attempt: a notification is sent to a PSP, and how that ended is stored.
 
 use bytes::Bytes;
 use gopay_core::ppro::hash::notification_body;
+use gopay_core::translate::outcome::delivery_confirmed;
 use gopay_outbound::{Incoming, Method, Outgoing, TransportError};
 use gopay_store::{AttemptOutcome, Delivery, StoreError};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::Service;
-use crate::charge::chain;
+use crate::describe::chain;
 
 /// Answers are read to see `OK`; some receivers send a whole page with it.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
@@ -34,7 +35,7 @@ impl Service {
         };
         let record =
             || self.0.store.delivery_record(&delivery, &outcome, detail.clone(), self.now());
-        self.insist(record).await?;
+        self.retry_while_busy(record).await?;
         Ok(good)
     }
 
@@ -60,16 +61,14 @@ impl Service {
             timeout: self.settings().delivery_timeout,
             reply_bytes_max: REPLY_BYTES_MAX,
         };
-        verdict(self.0.receivers.send(request).await, client.require_ok_body)
+        outcome(self.0.receivers.send(request).await, client.require_ok_body)
     }
 }
 
-/// Delivered means any 2xx, and, if the client wants it so, a body that begins with `OK`.
-fn verdict(reply: Result<Incoming, TransportError>, require_ok_body: bool) -> (bool, Value) {
+fn outcome(reply: Result<Incoming, TransportError>, require_ok_body: bool) -> (bool, Value) {
     match reply {
         Ok(reply) => {
-            let body_good = !require_ok_body || reply.body.starts_with(b"OK");
-            let good = (200..300).contains(&reply.status) && body_good;
+            let good = delivery_confirmed(reply.status, &reply.body, require_ok_body);
             (good, json!({"status": reply.status, "delivered": good}))
         }
         Err(error) => (false, json!({"error": chain(&error), "delivered": false})),
