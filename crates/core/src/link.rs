@@ -3,7 +3,7 @@
 //! Property tests in [`crate::ppro::check`] hold the two against each other.
 
 use crate::bytes::{LABEL, LETTER, all_clean, class};
-use crate::scan::{Kinds, STOPS, kinds};
+use gopay_scan::{Kinds, STOPS, kinds};
 
 /// How long the dotted name is that the text begins with, if it is one of the plain kind: labels
 /// of letters, digits and hyphens, none of them punycode, the last of letters only.

@@ -1,6 +1,6 @@
 //! Text: lengths in characters, cuts at character boundaries, JSON strings.
 
-use crate::scan::{STOPS, stops};
+use gopay_scan::{STOPS, stops};
 
 /// The number of characters (Unicode scalar values).
 #[must_use]

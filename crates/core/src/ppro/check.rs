@@ -6,13 +6,13 @@
 
 use std::sync::LazyLock;
 
+use gopay_scan::{Kinds, STOPS, kinds};
 use regex::Regex;
 use validator::{ValidateEmail as _, ValidateUrl as _};
 
 use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
 use crate::link::{plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
-use crate::scan::{Kinds, STOPS, kinds};
 use crate::text::chars;
 
 /// Length in characters, of one to four bytes each.

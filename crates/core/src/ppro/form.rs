@@ -1,6 +1,6 @@
 //! Decoding of `application/x-www-form-urlencoded` bodies into reused buffers.
 //!
-//! The whole body is decoded in blocks ([`crate::scan`]), which also say where the separators and
+//! The whole body is decoded in blocks ([`gopay_scan`]), which also say where the separators and
 //! the faults are; then each parameter is looked up by its name.
 //!
 //! Source: `docs/psp-guide.md`, "Encoding": `+` and `%20` are spaces, names are case-sensitive, a
@@ -8,10 +8,12 @@
 
 use std::ops::Range;
 
+pub use gopay_scan::Backend;
+use gopay_scan::{Cursor, MARKS, SLACK, utf8};
+
 use crate::ppro::field::{Field, NAME_MAX};
 use crate::ppro::items::Item;
 use crate::rejection::{Rejection, Rule, Subject};
-use crate::scan::{Cursor, MARKS, Path, SLACK, utf8};
 use crate::text::behind;
 
 /// The most parameters in one call: 40 that we know, 29 `specin.*`, and room for a PSP's own.
@@ -24,7 +26,7 @@ const BODY_BYTES_MAX: u32 = 1 << 30;
 /// what the last call held until the next one overwrites it.
 #[derive(Debug)]
 pub struct Scratch {
-    path: Path,
+    backend: Backend,
     /// The decoded body, separators included, and [`SLACK`] bytes or more without meaning.
     text: Vec<u8>,
     marks: Box<[u32; MARKS]>,
@@ -38,22 +40,22 @@ pub struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self::with_path(Path::best())
+        Self::with_backend(Backend::best())
     }
 }
 
 impl Scratch {
-    /// Empty buffers; bodies are read in the fastest way that the processor can.
+    /// Empty buffers; bodies are decoded by the fastest backend of this processor.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Empty buffers; bodies are read in the given way, to compare the ways.
+    /// Empty buffers; bodies are decoded by the given backend, to compare backends.
     #[must_use]
-    pub fn with_path(path: Path) -> Self {
+    pub fn with_backend(backend: Backend) -> Self {
         Self {
-            path,
+            backend,
             text: Vec::new(),
             marks: Box::new([0; MARKS]),
             slots: [Slot::default(); Field::COUNT],
@@ -67,7 +69,7 @@ impl Scratch {
     /// Gives back what calls longer than `bytes` have needed.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         if self.text.len() > bytes.saturating_add(SLACK) {
-            *self = Self::with_path(self.path);
+            *self = Self::with_backend(self.backend);
         }
     }
 }
@@ -191,7 +193,7 @@ impl<'s> Form<'s> {
     /// Decodes a body. Faults are kept with their parameters and reported when those are read,
     /// so that a call with a broken e-mail can still be authenticated and recorded.
     pub fn decode(body: &[u8], scratch: &'s mut Scratch) -> (Self, &'s mut Vec<Item>) {
-        let Scratch { path, text, marks, slots, others, items } = scratch;
+        let Scratch { backend, text, marks, slots, others, items } = scratch;
         items.clear();
         others.clear();
         let mut splitter = Splitter {
@@ -219,11 +221,11 @@ impl<'s> Form<'s> {
         let mut cursor = Cursor::default();
         let mut more = true;
         while more && !cursor.is_done(body) {
-            let count = cursor.turn(*path, body, text, marks);
+            let count = cursor.turn(*backend, body, text, marks);
             more = splitter.turn(text, marks.get(..count).unwrap_or_default());
         }
         if more {
-            splitter.pair(text, place(cursor.len()));
+            splitter.pair(text, place(cursor.text_bytes()));
         }
         let Splitter { slots, others, sent, mut faulty, mut fault, .. } = splitter;
         let (text, padded) = utf8(&cursor, text, |text| {

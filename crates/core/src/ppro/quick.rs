@@ -2,8 +2,9 @@
 //! Whatever else it meets it leaves to the reader in [`super::items`], which knows every rule and
 //! every message; a property test holds the two against each other.
 
+use gopay_scan::{STOPS, stops};
+
 use super::items::{Item, LINE_MAX};
-use crate::scan::{STOPS, stops};
 
 /// Reads the object that begins at `at`, with its brace; gives it and where it ends.
 #[inline]
