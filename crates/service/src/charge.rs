@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gopay_core::midtrans::{ChargeReply, Created, Refusal, RefusalCause, StatusReply};
+use gopay_core::midtrans::{ChargeReply, Created, OrderId, Refusal, RefusalCause, StatusReply};
 use gopay_core::payment::{Event, FailReason, Failure, Payment};
 use gopay_midtrans_client::{CallError, MidtransClient};
 use gopay_store::Note;
@@ -125,7 +125,7 @@ fn read(payment: &Payment, reply: Result<ChargeReply, CallError>) -> (Tried, Str
 
 fn created_event(payment: &Payment, created: Created) -> (Tried, String) {
     let ours =
-        created.order_id == payment.tx_id.to_string() && Some(created.gross) == payment.amount;
+        created.order_id == OrderId::Ours(payment.tx_id) && Some(created.gross) == payment.amount;
     if created.deeplink.is_none() || !ours {
         tracing::error!(payment.tx_id = %payment.tx_id, ours, "a charge that nobody can be sent to");
     }

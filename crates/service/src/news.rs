@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use gopay_core::ids::TxId;
 use gopay_core::midtrans::{
-    CloseReply, Notification, NotificationError, StatusReply, StatusView, TransactionStatus,
-    UnverifiedNotification,
+    CloseReply, Notification, NotificationError, OrderId, StatusReply, StatusView,
+    TransactionStatus, UnverifiedNotification,
 };
 use gopay_core::payment::{Closure, Event, Payment, PaymentState, SILENCE_MAX, Upstream};
 use gopay_core::time::Timestamp;
@@ -42,7 +42,7 @@ pub(crate) enum Close {
 
 /// What GET status says about a payment as an event; or why it says nothing about this payment.
 pub(crate) fn event(payment: &Payment, view: &StatusView) -> Result<Event, &'static str> {
-    if view.order_id != payment.tx_id.to_string() {
+    if view.order_id != OrderId::Ours(payment.tx_id) {
         return Err("other order id");
     }
     if Some(view.gross) != payment.amount {
@@ -115,9 +115,9 @@ impl Service {
         &self,
         unverified: UnverifiedNotification,
     ) -> Result<NotificationAnswer, StoreError> {
-        let payment = match unverified.order_id().parse::<TxId>() {
-            Ok(tx_id) => self.0.store.payment_get(tx_id).await?,
-            Err(_) => None,
+        let payment = match unverified.order_id().tx_id() {
+            Some(tx_id) => self.0.store.payment_get(tx_id).await?,
+            None => None,
         };
         let Some(payment) = payment else {
             // Somebody else's order under one of our keys needs no retry.

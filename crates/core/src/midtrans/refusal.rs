@@ -1,7 +1,6 @@
 //! Why Midtrans or GoPay said no.
 
 use super::code::StatusCode;
-use crate::bytes::{PRINTABLE, all};
 
 /// A clear no: what was asked for does not exist and will not come into being by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,14 +87,6 @@ pub(super) fn is_duplicate(provider_code: Option<&str>) -> bool {
     matches!(provider_code, Some("2901" | "132"))
 }
 
-/// `text` on one line, at most `chars_max` characters long.
-pub(super) fn bounded(text: &str, chars_max: usize) -> String {
-    if text.len() <= chars_max && all(text.as_bytes(), PRINTABLE) {
-        return text.to_owned();
-    }
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(chars_max).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,12 +128,5 @@ mod tests {
             let code = StatusCode::new(code).unwrap();
             assert_eq!(RefusalCause::of(code, provider), expected, "{code} {provider:?}");
         }
-    }
-
-    #[test]
-    fn text_for_the_log_is_one_short_line() {
-        assert_eq!(bounded("a\r\nb\u{7f}c", 10), "a  b c");
-        assert_eq!(bounded("éàü", 2), "éà");
-        assert_eq!(bounded("", 2), "");
     }
 }
