@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// The HTTP statuses under which each body is read: every kind that the readers tell apart.
 pub const HTTP: [u16; 14] = [100, 200, 201, 202, 302, 400, 401, 402, 404, 406, 412, 429, 500, 503];
 
-/// The members that the readers look at; of all others only the form matters.
+/// The members that the readers read; of all others only the form matters.
 const MEMBERS: [&str; 21] = [
     "actions",
     "status_code",

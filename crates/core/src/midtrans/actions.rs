@@ -7,8 +7,8 @@ use super::lenient::Text;
 
 const DEEPLINK: &str = "deeplink-redirect";
 
-/// The URL of the first action that is named as the deeplink. Order and number of actions vary, and
-/// one that is not as it is described does not count.
+/// The URL of the first action that is named as the deeplink. Order and number of actions vary; an
+/// action of another shape is passed over.
 #[derive(Default)]
 pub(super) struct Actions<'a>(Option<Text<'a>>);
 
@@ -39,7 +39,7 @@ enum Member {
 enum Tolerant {
     /// A list of actions: gives the URL of the first deeplink.
     List,
-    /// An action: gives its URL if it is the deeplink. One without a URL has an absent text.
+    /// An action: gives its URL if it is the deeplink, an absent text if that has no URL.
     Action,
     /// A string.
     Text,

@@ -73,7 +73,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A number of Midtrans for something, `1..=i64::MAX`, which every store can hold.
+    /// An id of Midtrans, `1..=i64::MAX`, which every store can hold.
     pub(super) fn id(&self) -> Option<i64> {
         self.get()?.parse().ok().filter(|id| *id > 0)
     }
@@ -101,8 +101,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Fast path: a text that is no number with a fraction or an exponent or of more than 64 bits. At
-/// such a number reading fails, since only [`Text`] keeps its digits.
+/// Fast path for a text that is a string or an integer of 64 bits. Reading fails at any other number,
+/// whose digits only [`Text`] keeps.
 pub(super) struct PlainText<'a>(pub(super) Text<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for PlainText<'a> {
@@ -157,7 +157,7 @@ impl<'de> Visitor<'de> for PlainTextVisitor {
     }
 }
 
-/// Looks at all bytes without a branch, so that it is done by blocks.
+/// Reads all bytes without a branch, so that it is done by blocks.
 #[inline]
 fn has_backslash(bytes: &[u8]) -> bool {
     bytes.iter().fold(false, |found, byte| found | (*byte == b'\\'))

@@ -3,7 +3,7 @@
 //! What comes in is read once, here, into values that need no further checks. Unknown fields are
 //! ignored, absent ones tolerated unless money depends on them, and numbers are accepted where
 //! strings are usual, since Midtrans announces changes of that kind at any time. Each reply type
-//! answers one question: did the thing happen, did it certainly not, or must we ask?
+//! answers one question: did it happen, did it certainly not happen, or must we ask?
 //!
 //! Not here: the body of a charge request, which needs to know both wire formats, and any
 //! sending or receiving.

@@ -1,4 +1,5 @@
-//! What Midtrans tells us unasked. News until verified; a hint even then.
+//! HTTP notifications of Midtrans. Anybody can send one, so its signature is verified; even then it
+//! is unconfirmed until GET status says the same.
 
 use super::code::StatusCode;
 use super::order_id::OrderId;
@@ -32,7 +33,7 @@ pub enum NotificationError {
 #[error("the signature does not match")]
 pub struct SignatureError;
 
-/// A notification from whoever knows the URL. Good for nothing but finding the key.
+/// A notification from whoever knows the URL. It serves only to find the key and verify it.
 #[derive(Clone, Debug)]
 pub struct UnverifiedNotification {
     claim: Notification,
@@ -244,13 +245,16 @@ mod tests {
             ("200", "partial_refund", r#","metadata":{"a":1}"#, T::PartialRefund),
             ("200", "invented", "", T::Unknown("invented".into())),
         ] {
-            let news = verified(&notification(code, status, fields));
-            assert_eq!(news.claimed_status(), &expected);
-            assert_eq!(news.order_id(), OrderId::NotOurs);
-            assert_eq!(news.status_code().unwrap().to_string(), code);
-            assert_eq!(news.gross().map(Rupiah::get), Ok(125_000));
-            assert_eq!(news.claimed_fraud(), Some(&FraudStatus::Accept));
-            assert_eq!(news.midtrans_tx_id().as_str(), "8b82e549-2a48-47a9-8cb1-fb36060b88f3");
+            let notification = verified(&notification(code, status, fields));
+            assert_eq!(notification.claimed_status(), &expected);
+            assert_eq!(notification.order_id(), OrderId::NotOurs);
+            assert_eq!(notification.status_code().unwrap().to_string(), code);
+            assert_eq!(notification.gross().map(Rupiah::get), Ok(125_000));
+            assert_eq!(notification.claimed_fraud(), Some(&FraudStatus::Accept));
+            assert_eq!(
+                notification.midtrans_tx_id().as_str(),
+                "8b82e549-2a48-47a9-8cb1-fb36060b88f3"
+            );
         }
         let paid = verified(&notification(
             "200",
@@ -271,11 +275,11 @@ mod tests {
             "../../../../tests/fixtures/midtrans/\
              notification-settlement-mt-alt-doc-gopay-qris-pos.json"
         );
-        let news = Notification::parse(sample).unwrap();
-        assert_eq!(news.order_id, "20190904190821463338875755684689");
-        assert_eq!(news.claim.status, TransactionStatus::Settlement);
-        assert_eq!(news.claim.gross().map(Rupiah::get), Ok(100));
-        assert_eq!(news.verify(KEY), Err(SignatureError));
+        let notification = Notification::parse(sample).unwrap();
+        assert_eq!(notification.order_id, "20190904190821463338875755684689");
+        assert_eq!(notification.claim.status, TransactionStatus::Settlement);
+        assert_eq!(notification.claim.gross().map(Rupiah::get), Ok(100));
+        assert_eq!(notification.verify(KEY), Err(SignatureError));
     }
 
     #[test]
@@ -292,8 +296,8 @@ mod tests {
         ] {
             let forged = good.replace(from, to);
             assert_ne!(forged, good);
-            let news = Notification::parse(forged.as_bytes()).unwrap();
-            assert_eq!(news.verify(KEY), Err(SignatureError), "{from} -> {to}");
+            let notification = Notification::parse(forged.as_bytes()).unwrap();
+            assert_eq!(notification.verify(KEY), Err(SignatureError), "{from} -> {to}");
         }
         let wrong_key = Notification::parse(good.as_bytes()).unwrap().verify("other");
         assert_eq!(wrong_key, Err(SignatureError));
@@ -305,8 +309,8 @@ mod tests {
         let good = notification("200", "settlement", "");
         let ours = signature::sign("PPGO-000001", "200", "125000.00", KEY);
         let forged = good.replace(&ours, &signature);
-        let news = Notification::parse(forged.as_bytes()).unwrap();
-        assert_eq!(news.verify(""), Err(SignatureError));
+        let notification = Notification::parse(forged.as_bytes()).unwrap();
+        assert_eq!(notification.verify(""), Err(SignatureError));
     }
 
     #[test]
@@ -395,7 +399,7 @@ mod tests {
         assert_eq!(verified(&body).gross(), Err(AmountError::NotANumber));
     }
 
-    /// JSON-like text that reaches further into the readers than random bytes do.
+    /// JSON-like text, which gets further into the readers than random bytes.
     fn near_json() -> impl Strategy<Value = Vec<u8>> {
         let name = prop::sample::select(vec![
             "status_code",
@@ -447,8 +451,7 @@ mod tests {
             http in prop_oneof![any::<u16>(), 200_u16..600],
             body in prop_oneof![near_json(), prop::collection::vec(any::<u8>(), 0..300)],
         ) {
-            // Only the absence of a panic is asked here, and one rule that holds for every body:
-            // a server's fault is never a certain answer.
+            // No body panics, and a server's fault is never a certain answer.
             let charge = ChargeReply::parse(http, &body);
             let status = StatusReply::parse(http, &body);
             let close = CloseReply::parse(http, &body);
@@ -459,8 +462,8 @@ mod tests {
                 prop_assert_eq!(close, Ok(CloseReply::Unclear));
                 prop_assert_eq!(refund, Ok(RefundReply::Unclear));
             }
-            if let Ok(news) = Notification::parse(&body) {
-                prop_assert_eq!(news.verify(KEY), Err(SignatureError));
+            if let Ok(notification) = Notification::parse(&body) {
+                prop_assert_eq!(notification.verify(KEY), Err(SignatureError));
             }
         }
 
@@ -477,9 +480,9 @@ mod tests {
                     "signature_key":"{signature}","transaction_id":"A1",
                     "transaction_status":"settlement"}}"#
             );
-            let news = Notification::parse(body.as_bytes()).unwrap().verify(&key).unwrap();
-            prop_assert_eq!(news.order_id(), OrderId::from_wire(&order));
-            prop_assert_eq!(news.gross().map(Rupiah::get), Ok(amount));
+            let notification = Notification::parse(body.as_bytes()).unwrap().verify(&key).unwrap();
+            prop_assert_eq!(notification.order_id(), OrderId::from_wire(&order));
+            prop_assert_eq!(notification.gross().map(Rupiah::get), Ok(amount));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Giving money back: the request and its answer.
+//! Refunds: the request and its answer.
 
 use serde::Serialize;
 
@@ -117,7 +117,7 @@ impl RefundReply {
     }
 }
 
-/// The `refund_amount`, and inside, its value if it can be read.
+/// The `refund_amount`: `None` if absent, `Some(None)` if it cannot be read.
 fn refunded(wire: &Wire<'_>) -> Option<Option<Sen>> {
     wire.refund_amount.sen().map(Result::ok)
 }

@@ -1,4 +1,4 @@
-//! Why Midtrans or GoPay said no.
+//! Refusals of Midtrans and GoPay, and their causes.
 
 use super::code::StatusCode;
 
@@ -57,8 +57,8 @@ impl RefusalCause {
         }
     }
 
-    /// GoPay's own code knows better than Midtrans' code, which lumps a blocked user together
-    /// with a wrong set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
+    /// GoPay's own code counts first: Midtrans' code does not tell a blocked user from a wrong
+    /// set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
     pub(super) fn of(status_code: StatusCode, provider_code: Option<&str>) -> Self {
         match provider_code {
             Some("303" | "2903" | "102" | "110" | "142" | "1703") => Self::Misconfigured,

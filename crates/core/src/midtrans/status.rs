@@ -92,7 +92,7 @@ impl StatusView {
         came_in && matches!(self.fraud, None | Some(FraudStatus::Accept))
     }
 
-    /// The refund with this key, the way to learn what became of an unclear one.
+    /// The refund with this key, which tells what became of one with an unknown outcome.
     #[must_use]
     pub fn refund(&self, key: &str) -> Option<&RefundView> {
         self.refunds.iter().find(|refund| refund.key.as_deref() == Some(key))
@@ -161,11 +161,11 @@ fn refund(entry: &RawValue) -> Option<RefundView> {
 pub enum StatusReply {
     /// The payment, as it stands. Large, and the common case.
     Found(Box<StatusView>),
-    /// Midtrans looked and has no such transaction.
+    /// Midtrans says that it has no such transaction.
     NotFound,
     /// Still being made.
     InProgress,
-    /// We were not let in; the operator must act.
+    /// Midtrans refused our credentials or set-up; the operator must act.
     Misconfigured(Refusal),
     /// No conclusion; ask again later.
     Unclear,
@@ -206,11 +206,11 @@ pub enum CloseReply {
     Closed(Box<StatusView>),
     /// The payment is no longer pending; it may be paid: ask for its status.
     WrongState,
-    /// Midtrans looked and has no such transaction.
+    /// Midtrans says that it has no such transaction.
     NotFound,
     /// The first request with this idempotency key still runs.
     InProgress,
-    /// We were not let in; the operator must act.
+    /// Midtrans refused our credentials or set-up; the operator must act.
     Misconfigured(Refusal),
     /// The payment may or may not be closed: ask for its status.
     Unclear,

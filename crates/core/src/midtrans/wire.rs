@@ -1,4 +1,4 @@
-//! The one lenient shape under every answer and notification.
+//! All fields of Midtrans that we read, in every answer and notification.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ use super::tx_id::MidtransTxId;
 use super::words::{FraudStatus, TransactionStatus};
 use crate::money::{Rupiah, Sen};
 
-/// The fields of Midtrans that we read, whatever the endpoint. All optional here; each reply
-/// decides which of them it cannot do without.
+/// The fields of an answer or notification, whatever the endpoint. All are optional here; each reply
+/// decides which of them it needs.
 #[derive(Default)]
 pub(super) struct Wire<'a> {
     pub(super) status_code: Text<'a>,
@@ -41,7 +41,7 @@ pub(super) struct Wire<'a> {
     pub(super) refund_key: Text<'a>,
     pub(super) refund_chargeback_id: Text<'a>,
     pub(super) actions: Actions<'a>,
-    /// Read only when wanted, as they stand in the body.
+    /// As it stands in the body, read only by the replies that need it.
     pub(super) validation_messages: Option<&'a RawValue>,
     pub(super) refunds: Option<&'a RawValue>,
 }
@@ -123,7 +123,7 @@ fn read<'a, const EXACT: bool>(body: impl Read<'a>) -> Option<Wire<'a>> {
     reader.end().is_ok().then_some(wire)
 }
 
-/// The actions as they were sent, which must be UTF-8 as a whole.
+/// Finds out whether the actions are UTF-8 as a whole.
 #[derive(Deserialize)]
 struct Links<'a> {
     #[serde(borrow, rename = "actions")]
@@ -145,9 +145,10 @@ impl<'a> Wire<'a> {
     #[inline]
     pub(super) fn read_object(body: &'a [u8]) -> Option<Self> {
         match std::str::from_utf8(body) {
-            // Checked once for all, which is faster than once for each string.
+            // One check of the whole body is faster than one for each string.
             Ok(text) => read::<false>(StrRead::new(text)).or_else(|| Self::read_exactly(text)),
-            // What is wrong may be in a field that nobody reads, but not within the actions.
+            // The bytes that are not UTF-8 may be in a field that we do not read, but not in the
+            // actions.
             Err(_) => {
                 serde_json::from_slice::<Links<'_>>(body).ok()?;
                 read::<true>(SliceRead::new(body))
@@ -155,13 +156,13 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Keeps the digits of every number.
+    /// Slow path: keeps the digits of every number.
     #[cold]
     fn read_exactly(body: &'a str) -> Option<Self> {
         read::<true>(StrRead::new(body))
     }
 
-    /// Where the value of a field goes that is a text.
+    /// The place of a field that is a text; `None` for the others.
     #[inline]
     const fn text_mut(&mut self, field: Field) -> Option<&mut Text<'a>> {
         Some(match field {
@@ -252,8 +253,8 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// A deeplink carries the callback URL, of which every byte may be percent-encoded: three times
-/// the 4,000 bytes that one may have, and room for the rest. Still short enough for a header.
+/// The longest deeplink. It carries the callback URL, of at most 4,000 bytes, of which every one may
+/// be percent-encoded as three; the rest is space for everything else. Short enough for a header.
 const LINK_BYTES_MAX: usize = 16_384;
 
 /// A link that may stand in a `Location` header and in an `href`. Hosts and app schemes change

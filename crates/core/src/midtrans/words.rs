@@ -82,7 +82,7 @@ pub enum FraudStatus {
     Accept,
     /// Taken for fraud.
     Deny,
-    /// To be looked at by a person; cards only.
+    /// A person must review it; cards only.
     Challenge,
     /// A word that Midtrans did not have when this was written; at most 64 characters of it.
     Unknown(String),

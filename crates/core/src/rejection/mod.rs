@@ -156,7 +156,7 @@ pub enum Flow {
 
 /// Receives faults in order of precedence.
 pub trait Sink {
-    /// Takes one; says whether to go on.
+    /// Takes one fault; returns whether to go on.
     fn reject(&mut self, rejection: Rejection) -> Flow;
 }
 
@@ -181,7 +181,7 @@ pub struct All(
     pub Vec<Rejection>,
 );
 
-/// A cart may be wrong in every item; a person reads no more than this.
+/// The most faults kept. A cart may be wrong in every item; nobody reads more than this.
 const ALL_MAX: usize = 100;
 
 impl Sink for All {
