@@ -1,5 +1,5 @@
 //! How many instructions each call takes, counted by callgrind, so that a slow-down is seen in
-//! review on any machine. Valgrind knows no AVX-512: counted is the portable path.
+//! review on any machine. Valgrind knows no AVX-512: counted is the SSE2 backend.
 //!
 //! `cargo bench --bench count` compares with `benches/counts.txt` and fails if a call of the product
 //! has become more than 2% dearer; `cargo bench --bench count -- --record` writes the file anew.
@@ -135,7 +135,7 @@ fn compare() -> ExitCode {
     let mut good = true;
     println!(
         "{:34} {:>9} {:>9} {:>11}",
-        "instructions a call, portable path", "recorded", "now", "of baseline"
+        "instructions a call, SSE2", "recorded", "now", "of baseline"
     );
     for (case, count) in &counts {
         let before = recorded.get(case.as_str()).copied().unwrap_or(0);

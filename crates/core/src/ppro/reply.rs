@@ -43,11 +43,11 @@ impl RequestFailReason {
     }
 }
 
-/// The meaningless pair that each answer holds: `RAND<10 digits>=<40 hex>`, at any place but the
-/// first, so that `REQUESTSTATUS` or `STATUS` is what a reader meets first.
+/// The random pair in each answer, `RAND<10 digits>=<40 hex>`, which means nothing. At any position
+/// but the first, so that `REQUESTSTATUS` or `STATUS` comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rand {
-    /// Seeds the digits and the place.
+    /// Seeds the digits and the position.
     pub seed: u64,
     /// The value.
     pub bytes: [u8; 20],
@@ -63,7 +63,7 @@ impl Reply {
     /// An answer without pairs.
     #[must_use]
     pub fn new() -> Self {
-        /// Of the longest answer: `GETTXSTATUS` of a pending payment.
+        /// The most pairs of an answer: `GETTXSTATUS` of a pending payment.
         const PAIRS_MAX: usize = 10;
         Self { pairs: Vec::with_capacity(PAIRS_MAX) }
     }
@@ -87,7 +87,7 @@ impl Reply {
     pub fn render(&self, rand: Option<Rand>) -> String {
         let bytes =
             self.pairs.iter().map(|(key, value)| key.len() + value.len() + 2).sum::<usize>();
-        // Room for escapes and for the pair that means nothing.
+        // Space for escapes and for the random pair.
         let mut out = String::with_capacity(bytes.saturating_mul(5) / 4 + 64);
         let places = u64::try_from(self.pairs.len()).unwrap_or(1).max(1);
         let place = rand.map(|rand| rand.seed.rotate_left(32) % places);
@@ -148,9 +148,9 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// What is echoed, as it was sent, of a call that was refused at once: `CHANNEL` and `TAG`.
+/// `CHANNEL` and `TAG` as they were sent: echoed in the answer to a call that was refused at once.
 ///
-/// Other calls have nothing of the kind; theirs is the default.
+/// Answers to other calls echo nothing; theirs is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     channel: Option<String>,
@@ -158,7 +158,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Takes it, at most 64 characters each, from the record of a call ([`super::call::record`]).
+    /// Reads both from the record of a call ([`super::call::record`]), at most 64 characters each.
     #[must_use]
     pub fn of(record: &str) -> Self {
         const SHOWN_MAX: usize = 64;
@@ -173,7 +173,8 @@ impl Sent {
 
 /// The answer to a TRANSACTION call.
 ///
-/// `redirect_url` makes ours; it is asked only while the payment is pending, which alone has one.
+/// `redirect_url` builds the `REDIRECTURL`; it is called only for a pending payment, which alone has
+/// one.
 #[must_use]
 pub fn transaction(payment: &Payment, sent: &Sent, redirect_url: impl FnOnce() -> String) -> Reply {
     transaction_pairs(Reply::new(), payment, sent, redirect_url)
@@ -205,7 +206,7 @@ fn transaction_pairs(
     redirect_url: impl FnOnce() -> String,
 ) -> Reply {
     let (status, funds) = match payment.state {
-        // Not answered yet, so nobody can pay it yet; to the PSP it is pending.
+        // The charge has no answer yet, so nobody can pay; to the PSP it is pending.
         PaymentState::Initialized | PaymentState::Pending => ("PENDING", "WAITING"),
         PaymentState::Succeeded => ("SUCCEEDED", "WAITING"),
         PaymentState::Failed(_) => ("FAILED", "NOT_EXPECTED"),
@@ -227,7 +228,7 @@ fn outcome_pairs(
     sent: &Sent,
     (status, funds, failure): (&'static str, &'static str, Option<&Failure>),
 ) -> Reply {
-    // Of a refused call these may be the reason.
+    // In a refused call, these may be what is wrong.
     let channel = payment.channel.map(|channel| Cow::Borrowed(channel.as_str()));
     let channel = channel.or_else(|| sent.channel.clone().map(Cow::Owned));
     let tag = if payment.refused_at_once() {
@@ -254,7 +255,7 @@ pub fn transaction_fault(payment: &Payment, failure: &Failure) -> Reply {
     outcome_pairs(Reply::new(), payment, &Sent::default(), outcome)
 }
 
-/// The answer to a TRANSACTION call that no transaction was made for: a severe error.
+/// The answer to a TRANSACTION call for which no transaction was stored: a severe error.
 #[must_use]
 pub fn transaction_refused(failure: &Failure) -> Reply {
     Reply::new()
@@ -282,7 +283,7 @@ pub fn refund_status_failed(reason: RequestFailReason, message: &str) -> Reply {
         .with("ERRMSG", message.to_owned())
 }
 
-/// The answer to `REQUESTDATA`, or to another call that failed and is about nothing.
+/// The answer to `REQUESTDATA`, or to another failed call that names no transaction.
 #[must_use]
 pub fn request_failed(reason: RequestFailReason, message: &str) -> Reply {
     request_failed_pairs(reason).with("ERRMSG", message.to_owned())
@@ -305,7 +306,7 @@ pub fn refund_status(refund: &Refund) -> Reply {
     refund_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), refund)
 }
 
-/// What a refund is called while its outcome is open.
+/// The message of a refund whose outcome is unknown.
 pub const REFUND_OPEN: &str =
     "Outcome not known yet, do not repeat the refund; ask GETREFUNDSTATUS";
 
@@ -327,7 +328,7 @@ fn refund_pairs(reply: Reply, refund: &Refund) -> Reply {
         .with_some("FAILREASON", reason.map(FailReason::as_str))
 }
 
-/// The answer to a REFUND call of which nobody knows whether it was stored: as for an open one.
+/// The answer to a REFUND call that may or may not have been stored: as if its outcome is unknown.
 #[must_use]
 pub fn refund_open(refund_id: crate::ids::RefundId, merchant_refund_id: Option<&str>) -> Reply {
     Reply::new()
@@ -338,7 +339,7 @@ pub fn refund_open(refund_id: crate::ids::RefundId, merchant_refund_id: Option<&
         .with("FAILREASON", FailReason::RemoteError.as_str())
 }
 
-/// The answer to a REFUND call that no refund was recorded for.
+/// The answer to a REFUND call for which no refund was stored.
 #[must_use]
 pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Reply {
     Reply::new()

@@ -6,6 +6,8 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use gopay_scan::{STOPS, stops};
+
 use crate::bytes::{PRINTABLE, all};
 use crate::ids::TxId;
 use crate::ppro::call::{self, TxType};
@@ -14,7 +16,6 @@ use crate::ppro::form::{Form, Scratch};
 use crate::ppro::items::Item;
 use crate::ppro::transaction::{Address, Order, Terms, check};
 use crate::rejection::{First, Rejection, Rule};
-use crate::scan::{STOPS, stops};
 use crate::text::{
     behind, cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string,
     push_number,

@@ -5,8 +5,8 @@
 //! `docs/psp-guide.md`, "Reasons" and "Notifications".
 
 use crate::midtrans::{
-    ChargeReply, CloseReply, Created, RefundReply, Refusal, RefusalCause, StatusReply, StatusView,
-    TransactionStatus,
+    ChargeReply, CloseReply, Created, OrderId, RefundReply, Refusal, RefusalCause, StatusReply,
+    StatusView, TransactionStatus,
 };
 use crate::money::Rupiah;
 use crate::payment::{
@@ -58,7 +58,7 @@ pub fn charge_answer(payment: &Payment, reply: ChargeReply) -> ChargeAnswer {
 
 fn created_answer(payment: &Payment, created: Created) -> ChargeAnswer {
     let ours =
-        created.order_id == payment.tx_id.to_string() && Some(created.gross) == payment.amount;
+        created.order_id == OrderId::Ours(payment.tx_id) && Some(created.gross) == payment.amount;
     match created.deeplink {
         Some(deeplink) if ours => {
             let midtrans_tx_id = created.midtrans_tx_id.as_str().to_owned();
@@ -186,7 +186,7 @@ pub fn status_event(payment: &Payment, view: &StatusView) -> Result<Event, Misma
 }
 
 fn same_payment(payment: &Payment, view: &StatusView) -> Result<(), Mismatch> {
-    if view.order_id != payment.tx_id.to_string() {
+    if view.order_id != OrderId::Ours(payment.tx_id) {
         return Err(Mismatch::OrderId);
     }
     if Some(view.gross) != payment.amount {

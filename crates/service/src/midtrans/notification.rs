@@ -3,7 +3,6 @@
 //! A notification is unconfirmed: its signature does not cover the status, so every change waits
 //! for GET status (`docs/midtrans.md`, "Signature").
 
-use gopay_core::ids::TxId;
 use gopay_core::midtrans::{Notification, NotificationError, UnverifiedNotification};
 use gopay_core::payment::{Payment, PaymentState};
 use gopay_core::translate::outcome::{after_notification, notification_needs_status};
@@ -67,9 +66,9 @@ impl Service {
         &self,
         unverified: UnverifiedNotification,
     ) -> Result<NotificationAnswer, StoreError> {
-        let payment = match unverified.order_id().parse::<TxId>() {
-            Ok(tx_id) => self.0.store.payment_get(tx_id).await?,
-            Err(_) => None,
+        let payment = match unverified.order_id().tx_id() {
+            Some(tx_id) => self.0.store.payment_get(tx_id).await?,
+            None => None,
         };
         let Some(payment) = payment else {
             // Somebody else's order under one of our keys needs no retry.

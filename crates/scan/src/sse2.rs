@@ -1,5 +1,5 @@
-//! 16 bytes at a time: what needs no decoding is found and copied by blocks, each escape by
-//! itself.
+//! 16 bytes at a time: bytes that stand for themselves are found and copied by blocks, escapes are
+//! decoded one by one.
 
 use std::arch::x86_64::{
     __m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8,
@@ -10,8 +10,8 @@ use super::{Cursor, DIGITS, MARKS, TURN, may_break, zeros};
 
 const BLOCK: usize = 64;
 const COPY: usize = 16;
-/// How far behind the begin of a block it is read: the last byte may begin an escape, and what
-/// stands before one is copied by 16 bytes.
+/// Bytes that are read from the start of a block on: the last byte may begin an escape, and what
+/// stands before an escape is copied 16 bytes at a time.
 const REACH: usize = BLOCK + COPY + 2;
 
 /// Bytes that may belong to a line break.
@@ -32,8 +32,8 @@ const BREAKS: [bool; 256] = {
 };
 
 /// # Safety
-/// `text` must have room for what is left of the body and for [`super::SLACK`] bytes more, from
-/// `cursor.len` on.
+/// From `cursor.len` on, `text` must have space for the rest of the body and [`super::SLACK`] bytes
+/// more.
 #[target_feature(enable = "sse2")]
 pub(super) unsafe fn turn(
     cursor: &mut Cursor,
@@ -59,7 +59,7 @@ pub(super) unsafe fn turn(
         out = next;
         at += read;
     }
-    // The rest of the body, with zeros behind, so that nothing reads over its end.
+    // The rest of the body, padded with zeros, so that nothing reads beyond its end.
     while at < end {
         let rest = body.get(at..).unwrap_or_default();
         let mut block = [0_u8; REACH];
@@ -79,27 +79,27 @@ pub(super) unsafe fn turn(
 }
 
 struct Out {
-    /// Where the text begins, and where it goes on.
+    /// The start of the text, and where the next byte goes.
     text: *mut u8,
     to: *mut u8,
     marks: *mut u32,
     count: usize,
     breaks: bool,
-    /// All bytes of the text that are not ASCII, one over the other.
+    /// All bytes written, or-ed together: the high bit says whether one is not ASCII.
     high: u8,
 }
 
 impl Out {
-    /// Decodes the `length` bytes from `from` on; returns how many it has read, which is up to two
-    /// more if an escape reaches over the end.
+    /// Decodes the `length` bytes from `from` on. Returns how many bytes it read: up to two more
+    /// if an escape crosses the end.
     ///
     /// # Safety
-    /// [`REACH`] bytes must be readable; text and marks must have room for a block and [`COPY`]
+    /// [`REACH`] bytes must be readable; text and marks must have space for a block and [`COPY`]
     /// more.
     #[target_feature(enable = "sse2")]
     #[inline]
     unsafe fn block(self, from: *const u8, length: usize) -> (Self, usize) {
-        // By value, so that nothing is reloaded after each byte written.
+        // By value: behind a reference, the compiler reloads every field after each byte written.
         let Self { text, mut to, marks, mut count, mut breaks, mut high } = self;
         let mut begin = 0;
         // SAFETY: `at` and `begin` stay within the block, but for an escape, which is within
@@ -154,7 +154,7 @@ fn place(text: *const u8, to: *const u8) -> u32 {
     u32::try_from(to.addr() - text.addr()).unwrap_or(u32::MAX)
 }
 
-/// Copies what stands for itself, in whole blocks.
+/// Copies bytes that stand for themselves, in whole blocks.
 ///
 /// # Safety
 /// `length`, rounded up to 16 and 16 at least, must be readable and writable.
@@ -163,7 +163,7 @@ fn place(text: *const u8, to: *const u8) -> u32 {
 unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
     let mut done = 0;
     loop {
-        // SAFETY: the caller has the room.
+        // SAFETY: the caller has the space.
         unsafe {
             _mm_storeu_si128(to.add(done).cast(), _mm_loadu_si128(from.add(done).cast()));
         }
@@ -179,7 +179,7 @@ fn digit(char: u8) -> u8 {
     DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
 }
 
-/// Which of 64 bytes do not simply stand for themselves, or might not.
+/// Which of 64 bytes do not stand for themselves, or might not: a coarse test.
 ///
 /// # Safety
 /// 64 bytes must be readable.
@@ -191,8 +191,8 @@ unsafe fn specials(from: *const u8) -> u64 {
     mask(0) | (mask(16) << 16) | (mask(32) << 32) | (mask(48) << 48)
 }
 
-/// Which of 64 bytes may, as they are, belong to a line break. Senders encode them, so that the
-/// test is a coarse one: no byte from 0x20 to 0x7f.
+/// Which of 64 bytes may, unescaped, belong to a line break. Senders escape them, so a coarse test
+/// is enough: every byte outside 0x20 to 0x7f.
 ///
 /// # Safety
 /// 64 bytes must be readable.

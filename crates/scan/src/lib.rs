@@ -1,52 +1,64 @@
-//! Decoding of form bodies in blocks: percent-escapes, `+`, and where the separators are.
+//! Blocks of bytes by vector instructions: percent-escapes, `+` and separators of form bodies,
+//! where a plain run of a JSON string ends, and which bytes of a window are of which kind.
 //!
-//! The one place with `unsafe`, and nothing else is here. Three ways do the same and are chosen
-//! once, at run time, by what the processor has: 64 bytes at a time (AVX-512 VBMI2), 16 at a time
-//! (SSE2, which every x86-64 has), and a plain loop for all other machines. The plain loop is what
-//! the other two are held against, by a property test here and by a fuzz target.
+//! The only crate with `unsafe`, a leaf, and nothing else is here. Three backends decode a body;
+//! [`Backend::best`] chooses one at run time by what the processor has: [`Backend::Avx512`]
+//! (64 bytes at a time, VBMI2), [`Backend::Sse2`] (16 at a time, on every x86-64) and
+//! [`Backend::Scalar`] (byte by byte, without `unsafe`, on every machine). The scalar one is the
+//! reference that a property test here and the fuzz target `backends` hold the other two against.
+#![warn(missing_docs)]
 #![expect(unsafe_code, reason = "vector loads and stores, each within bounds checked before")]
 
-mod plain;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
-#[cfg(target_arch = "x86_64")]
-mod wide;
 
-/// How the bytes of a body are read. All ways give the same.
+/// How a body is decoded. Every backend gives the same result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// Byte by byte.
-    Plain,
-    /// What every processor of this architecture can do; [`Path::Plain`] outside x86-64.
-    Portable,
-    /// AVX-512 with VBMI2.
-    Wide,
+pub enum Backend {
+    /// Byte by byte, on every machine.
+    Scalar,
+    /// 16 bytes at a time, on every x86-64.
+    Sse2,
+    /// 64 bytes at a time: AVX-512 with VBMI2.
+    Avx512,
 }
 
-impl Path {
-    /// The fastest that this processor can take; asked once, then remembered.
+impl Backend {
+    /// The fastest that this processor has. The standard library caches the processor's features.
     #[must_use]
     pub fn best() -> Self {
-        if Self::Wide.is_available() { Self::Wide } else { Self::Portable }
-    }
-
-    /// Whether this processor can take it.
-    #[must_use]
-    pub fn is_available(self) -> bool {
-        match self {
-            Self::Plain | Self::Portable => true,
-            Self::Wide => wide_is_available(),
+        if Self::Avx512.is_available() {
+            Self::Avx512
+        } else if Self::Sse2.is_available() {
+            Self::Sse2
+        } else {
+            Self::Scalar
         }
     }
 
-    /// Every way that this processor can take.
+    /// Whether this processor has it.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            Self::Sse2 => cfg!(target_arch = "x86_64"),
+            Self::Avx512 => avx512_is_available(),
+        }
+    }
+
+    /// Every backend that this processor has, the slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Plain, Self::Portable, Self::Wide].into_iter().filter(|path| path.is_available())
+        [Self::Scalar, Self::Sse2, Self::Avx512]
+            .into_iter()
+            .filter(|backend| backend.is_available())
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn wide_is_available() -> bool {
+fn avx512_is_available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi")
@@ -57,27 +69,29 @@ fn wide_is_available() -> bool {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-const fn wide_is_available() -> bool {
+const fn avx512_is_available() -> bool {
     false
 }
 
-/// How far one turn reads at most, in bytes, but for an escape that reaches over the end.
-pub(crate) const TURN: usize = 1_024;
+/// The most bytes of a body that one turn reads, but for the rest of an escape that crosses its end.
+const TURN: usize = 1_024;
 
-/// Room for the marks of one turn: each byte may have one, and blocks are read and written whole.
-pub(crate) const MARKS: usize = TURN + 128;
+/// The length of the buffer for the marks of one turn: one for each byte, and space for a last
+/// block, which is written whole.
+pub const MARKS: usize = TURN + 128;
 
-/// How many bytes of the text buffer must be free behind the decoded text of a whole body.
-pub(crate) const SLACK: usize = 128;
+/// Bytes that the text buffer must have beyond the length of the body, because whole blocks are
+/// written.
+pub const SLACK: usize = 128;
 
 /// How far a body has been decoded.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cursor {
-    /// Bytes of the body that were read.
+pub struct Cursor {
+    /// Bytes of the body read so far.
     at: usize,
-    /// Bytes of text that were written.
+    /// Bytes of text written so far.
     len: usize,
-    /// Bytes after `at` that belong to an escape before it.
+    /// A bit for each byte after `at` that belongs to an escape before it, the first one lowest.
     carry: u64,
     /// Whether the text may hold a line break.
     breaks: bool,
@@ -85,10 +99,10 @@ pub(crate) struct Cursor {
     high: bool,
 }
 
-/// What stands in for the digits of an escape that is none.
+/// Marks a byte that is not a hex digit.
 const NO_DIGIT: u8 = 0x80;
 
-/// Hex digits by character.
+/// The value of each hex digit, by character.
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const DIGITS: [u8; 256] = {
     let mut table = [NO_DIGIT; 256];
@@ -114,7 +128,9 @@ const fn may_break(byte: u8) -> bool {
 
 impl Cursor {
     /// Whether the text may hold a line break; false only if it holds none.
-    pub(crate) const fn may_break(&self) -> bool {
+    #[must_use]
+    #[inline]
+    pub const fn may_break(&self) -> bool {
         self.breaks
     }
 
@@ -123,47 +139,56 @@ impl Cursor {
         !self.high
     }
 
-    /// Bytes of text that were written.
-    pub(crate) const fn len(&self) -> usize {
+    /// Bytes of text written so far.
+    #[must_use]
+    #[inline]
+    pub const fn text_bytes(&self) -> usize {
         self.len
     }
 
     /// Whether the whole body was read.
-    pub(crate) const fn is_done(&self, body: &[u8]) -> bool {
+    #[must_use]
+    #[inline]
+    pub const fn is_done(&self, body: &[u8]) -> bool {
         self.at >= body.len()
     }
 
-    /// Decodes the next [`TURN`] bytes of the body, or what is left, and returns how many marks
-    /// it wrote: the places in the text, in order, of each `&` and `=` that was sent as such, of
-    /// each `%` that begins no escape, and of each U+0000.
+    /// Decodes the next 1,024 bytes of the body, or what is left, and returns how many marks it
+    /// wrote. A mark is a position in the text, in ascending order: of each `&` and `=` that was
+    /// sent unescaped, of each `%` that begins no escape, and of each U+0000.
     ///
     /// # Panics
-    /// If `text` has not room for as many bytes as the body has, and [`SLACK`] more.
-    pub(crate) fn turn(
+    /// If `text` is not at least [`SLACK`] bytes longer than the body.
+    #[inline]
+    pub fn turn(
         &mut self,
-        path: Path,
+        backend: Backend,
         body: &[u8],
         text: &mut [u8],
         marks: &mut [u32; MARKS],
     ) -> usize {
         // Each byte read gives at most one byte of text, so this holds to the end.
         assert!(self.len <= self.at && self.at <= body.len() && text.len() - SLACK >= body.len());
-        match path {
+        match backend {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the features are there; the room was checked above.
-            Path::Wide if wide_is_available() => unsafe { wide::turn(self, body, text, marks) },
+            // SAFETY: the features are there; the space was checked above.
+            Backend::Avx512 if avx512_is_available() => unsafe {
+                avx512::turn(self, body, text, marks)
+            },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the room was checked above.
-            Path::Portable | Path::Wide => unsafe { sse2::turn(self, body, text, marks) },
-            _ => plain::turn(self, body, text, marks),
+            // SAFETY: every x86-64 has SSE2; the space was checked above.
+            Backend::Sse2 | Backend::Avx512 => unsafe { sse2::turn(self, body, text, marks) },
+            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Sse2 | Backend::Avx512 => scalar::turn(self, body, text, marks),
+            Backend::Scalar => scalar::turn(self, body, text, marks),
         }
     }
 }
 
-/// The text that was decoded, and the whole buffer that it begins.
+/// The decoded text, and the whole buffer, of which the text is the beginning.
 ///
-/// A text that is not UTF-8 goes to `repair` first; if that does not make it UTF-8, it is empty.
-pub(crate) fn utf8<'t>(
+/// A text that is not UTF-8 is given to `repair`; if it is not UTF-8 after that, the text is empty.
+pub fn utf8<'t>(
     cursor: &Cursor,
     text: &'t mut [u8],
     repair: impl FnOnce(&mut [u8]),
@@ -176,7 +201,7 @@ pub(crate) fn utf8<'t>(
     let whole: &'t [u8] = text;
     let text = if good { whole.get(..cursor.len).unwrap_or_default() } else { &[] };
     debug_assert!(std::str::from_utf8(text).is_ok());
-    // SAFETY: it is ASCII as the decoder saw it, or was found to be UTF-8, and nobody has written
+    // SAFETY: the decoder saw only ASCII, or the text was found to be UTF-8, and nobody has written
     // to it since.
     (unsafe { std::str::from_utf8_unchecked(text) }, whole)
 }
@@ -192,7 +217,7 @@ fn is_utf8(text: &[u8]) -> bool {
 fn runs_are_utf8(text: &[u8]) -> Option<()> {
     const BLOCK: usize = 64;
     let (blocks, rest) = text.as_chunks::<BLOCK>();
-    // Where the next run may begin: runs may reach over the end of a block.
+    // Where the next run may begin: a run may cross the end of a block.
     let mut from = 0;
     for (number, block) in blocks.iter().enumerate() {
         let mut high = high_bits(block);
@@ -214,11 +239,11 @@ fn runs_are_utf8(text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Where the run of bytes that are not ASCII ends, which begins at `at`, if it is UTF-8.
+/// Where a run of bytes that are not ASCII ends, which begins at `at`; `None` if it is not UTF-8.
 #[inline]
 fn check_run(text: &[u8], at: usize) -> Option<usize> {
     let mut run = text.get(at..)?;
-    // Latin letters with accents, by far the most frequent ones, and other small alphabets.
+    // Two-byte characters: accented Latin letters, by far the most frequent, Greek, Cyrillic.
     while let [0xc2..=0xdf, 0x80..=0xbf, rest @ ..] = run {
         run = rest;
         if matches!(run, [0..=0x7f, ..]) {
@@ -233,10 +258,10 @@ fn check_run(text: &[u8], at: usize) -> Option<usize> {
 #[inline]
 fn high_bits(block: &[u8; 64]) -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every processor of this architecture has SSE2.
+    // SAFETY: every x86-64 has SSE2.
     return unsafe { sse2::high_bits(block) };
     #[cfg(not(target_arch = "x86_64"))]
-    plain::high_bits(block)
+    scalar::high_bits(block)
 }
 
 #[expect(clippy::as_conversions, reason = "at most 64")]
@@ -245,45 +270,52 @@ const fn ones(mask: u64) -> usize {
     mask.count_ones() as usize
 }
 
-/// How many zeros are below the lowest bit.
+/// How many zeros are below the lowest bit that is set; 64 if none is.
 #[expect(clippy::as_conversions, reason = "at most 64")]
 #[inline(always)]
 const fn zeros(mask: u64) -> usize {
     mask.trailing_zeros() as usize
 }
 
-/// How many bytes [`stops`] looks at.
-pub(crate) const STOPS: usize = 32;
+/// The length of a window, in bytes.
+pub const STOPS: usize = 32;
 
-/// Where the first byte is that ends a run of plain characters in a JSON string: a quote, a
-/// backslash or a control character; [`STOPS`] if there is none.
+/// The position of the first byte that ends a run of plain characters in a JSON string: a quote, a
+/// backslash or a control character. [`STOPS`] if there is none.
+#[must_use]
 #[inline]
-pub(crate) fn stops(window: &[u8; STOPS]) -> usize {
+pub fn stops(window: &[u8; STOPS]) -> usize {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every processor of this architecture has SSE2.
+    // SAFETY: every x86-64 has SSE2.
     return unsafe { sse2::stops(window) };
     #[cfg(not(target_arch = "x86_64"))]
-    plain::stops(window)
+    scalar::stops(window)
 }
 
-/// Which bytes of a window are of which kind: a bit for each, the first one lowest.
+/// Which bytes of a window are of which kind: a bit for each byte, the first one lowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kinds {
-    pub(crate) letters: u32,
-    pub(crate) digits: u32,
-    pub(crate) hyphens: u32,
-    pub(crate) dots: u32,
+pub struct Kinds {
+    /// ASCII letters.
+    pub letters: u32,
+    /// ASCII digits.
+    pub digits: u32,
+    /// `-`.
+    pub hyphens: u32,
+    /// `.`.
+    pub dots: u32,
     /// `_` and `+`.
-    pub(crate) marks: u32,
+    pub marks: u32,
 }
 
+/// The kinds of the bytes of a window.
+#[must_use]
 #[inline]
-pub(crate) fn kinds(window: &[u8; STOPS]) -> Kinds {
+pub fn kinds(window: &[u8; STOPS]) -> Kinds {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every processor of this architecture has SSE2.
+    // SAFETY: every x86-64 has SSE2.
     return unsafe { sse2::kinds(window) };
     #[cfg(not(target_arch = "x86_64"))]
-    plain::kinds(window)
+    scalar::kinds(window)
 }
 
 #[cfg(test)]
@@ -291,16 +323,16 @@ mod tests {
     use super::*;
 
     /// The whole text, and all marks.
-    fn run(path: Path, body: &[u8]) -> (Vec<u8>, Vec<u32>) {
+    fn run(backend: Backend, body: &[u8]) -> (Vec<u8>, Vec<u32>) {
         let mut text = vec![0xaa; body.len() + SLACK];
         let mut marks = [0; MARKS];
         let mut all = Vec::new();
         let mut cursor = Cursor::default();
         while !cursor.is_done(body) {
-            let count = cursor.turn(path, body, &mut text, &mut marks);
+            let count = cursor.turn(backend, body, &mut text, &mut marks);
             all.extend_from_slice(&marks[..count]);
         }
-        text.truncate(cursor.len());
+        text.truncate(cursor.text_bytes());
         assert!(cursor.may_break() || !text.iter().copied().any(may_break));
         assert_eq!(cursor.is_ascii(), text.is_ascii());
         (text, all)
@@ -318,9 +350,9 @@ mod tests {
                     let mut body = vec![b'a'; length];
                     body.extend_from_slice(piece);
                     body.extend_from_slice(tail.as_bytes());
-                    let expected = run(Path::Plain, &body);
-                    for path in Path::available() {
-                        assert_eq!(run(path, &body), expected, "{path:?} {length} {piece:?}");
+                    let expected = run(Backend::Scalar, &body);
+                    for backend in Backend::available() {
+                        assert_eq!(run(backend, &body), expected, "{backend:?} {length} {piece:?}");
                     }
                 }
             }
@@ -328,9 +360,9 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_way_decodes() {
+    fn the_scalar_backend_decodes() {
         assert_eq!(
-            run(Path::Plain, b"a=%41+%c3%A9&%4&%00%=%25%26"),
+            run(Backend::Scalar, b"a=%41+%c3%A9&%4&%00%=%25%26"),
             (b"a=A \xc3\xa9&%4&\0%=%&".to_vec(), vec![1, 6, 7, 9, 10, 11, 12])
         );
     }
@@ -355,7 +387,7 @@ mod tests {
 
     #[test]
     fn only_what_may_be_a_line_break_is_taken_for_one() {
-        for path in Path::available() {
+        for backend in Backend::available() {
             for length in 0..100 {
                 for (piece, breaks) in [
                     ("%0a", true),
@@ -368,8 +400,8 @@ mod tests {
                     let body = [&"a".repeat(length), piece, "&a=b"].concat();
                     let (mut text, mut marks) = (vec![0; body.len() + SLACK], [0; MARKS]);
                     let mut cursor = Cursor::default();
-                    cursor.turn(path, body.as_bytes(), &mut text, &mut marks);
-                    assert_eq!(cursor.may_break(), breaks, "{path:?} {length} {piece}");
+                    cursor.turn(backend, body.as_bytes(), &mut text, &mut marks);
+                    assert_eq!(cursor.may_break(), breaks, "{backend:?} {length} {piece}");
                 }
             }
         }
@@ -377,7 +409,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn all_ways_give_the_same(
+        fn every_backend_gives_the_same(
             pieces in proptest::collection::vec(
                 proptest::prop_oneof![
                     proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
@@ -389,27 +421,27 @@ mod tests {
             ),
         ) {
             let body = pieces.concat();
-            let expected = run(Path::Plain, &body);
-            for path in Path::available() {
-                proptest::prop_assert_eq!(run(path, &body), expected.clone());
+            let expected = run(Backend::Scalar, &body);
+            for backend in Backend::available() {
+                proptest::prop_assert_eq!(run(backend, &body), expected.clone());
             }
             proptest::prop_assert_eq!(is_utf8(&body), std::str::from_utf8(&body).is_ok());
         }
     }
 
     #[test]
-    fn windows_are_seen_as_the_plain_way_sees_them() {
+    fn windows_are_classed_as_the_scalar_code_classes_them() {
         for byte in 0..=u8::MAX {
             for at in 0..STOPS {
                 let mut window = [b'x'; STOPS];
                 window[at] = byte;
-                assert_eq!(stops(&window), plain::stops(&window));
-                assert_eq!(kinds(&window), plain::kinds(&window));
+                assert_eq!(stops(&window), scalar::stops(&window));
+                assert_eq!(kinds(&window), scalar::kinds(&window));
                 window[STOPS - 1] = b'"';
-                assert_eq!(stops(&window), plain::stops(&window));
+                assert_eq!(stops(&window), scalar::stops(&window));
                 let mut block = [b'x'; 64];
                 block[at * 2] = byte;
-                assert_eq!(high_bits(&block), plain::high_bits(&block));
+                assert_eq!(high_bits(&block), scalar::high_bits(&block));
             }
         }
     }

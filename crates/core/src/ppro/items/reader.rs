@@ -1,128 +1,32 @@
-//! `transientin.orderitems`: a JSON array of `{"name", "price", "quantity"}`.
-//!
-//! Source: `docs/psp-guide.md`, "Order items". Read by hand rather than by `serde_json`, because a
-//! refusal must name the item and the member, and because a cart of hundreds of items is the
-//! largest part of a call; a property test holds the two readers against each other.
+//! Reads a cart by every rule, and names item and member of each fault. A property test holds it
+//! against `serde_json`.
 
 use std::ops::Range;
 
+use super::fast;
+use super::item::{Item, LINE_MAX, unescape, unescaped};
 use crate::ppro::field::Field;
 use crate::rejection::{Flow, Member, Rejection, Rule, Sink, Subject};
 
 /// The most items in a cart. Midtrans' body limit of 16,000 characters holds about 400 of the
-/// shortest; surplus ones are folded into one line, so this only bounds the work.
+/// shortest; surplus items are folded into one line, so this bounds only the work.
 pub const ITEMS_MAX: usize = 1_000;
 
-/// Prices above this many digits cannot belong to a payment of at most 20,000,000 rupiah, even
-/// with discounts.
+/// The most digits of a price before its point. More cannot belong to a payment of at most
+/// 20,000,000 rupiah, even with discounts.
 const PRICE_DIGITS_MAX: usize = 13;
 const QUANTITY_DIGITS_MAX: usize = 9;
 
-/// The most rupiah in one line, either way: 13 digits, as for a price. With [`ITEMS_MAX`] every
-/// sum of lines fits the 64 bits of a price at Midtrans.
-pub(super) const LINE_MAX: u64 = 9_999_999_999_999;
-
-/// One line of the cart, whole rupiah.
-#[derive(Clone, Debug, Default)]
-pub struct Item {
-    /// Where in the value the JSON string of the name begins, behind its quote, and its length;
-    /// escapes unresolved.
-    pub(super) name_at: u32,
-    pub(super) name_bytes: u32,
-    /// Where the digits of the price are, sign included, if they are written out as they are;
-    /// else 0, where no value has digits.
-    pub(super) price_at: u32,
-    /// The same for the quantity.
-    pub(super) quantity_at: u32,
-    pub(super) price_bytes: u8,
-    pub(super) quantity_bytes: u8,
-    /// Whether the name has escapes.
-    pub(super) escaped: bool,
-    /// Whether the name has an escape that we write in another way.
-    pub(super) rewritten: bool,
-    /// Rupiah; below zero for a discount.
-    pub price: i64,
-    /// At least 1.
-    pub quantity: i64,
-}
-
-impl Item {
-    /// Price times quantity, in rupiah.
-    #[must_use]
-    pub fn total(&self) -> i128 {
-        i128::from(self.price) * i128::from(self.quantity)
-    }
-
-    /// Price times quantity of an item that passed, in rupiah.
-    pub(super) const fn line(&self) -> i64 {
-        self.price.saturating_mul(self.quantity)
-    }
-
-    /// The name if it has no escapes.
-    #[must_use]
-    pub fn plain_name<'v>(&self, value: &'v str) -> Option<&'v str> {
-        if self.escaped { None } else { self.raw_name(value) }
-    }
-
-    /// The price as it was sent, if that is how it is written out: where its digits begin, and how
-    /// many bytes they are.
-    #[inline]
-    pub(crate) fn sent_price(&self) -> Option<(usize, usize)> {
-        sent(self.price_at, self.price_bytes)
-    }
-
-    /// The same for the quantity.
-    #[inline]
-    pub(crate) fn sent_quantity(&self) -> Option<(usize, usize)> {
-        sent(self.quantity_at, self.quantity_bytes)
-    }
-
-    /// Where the name is, if it is written as it was sent unless it is too long, and how many bytes
-    /// it has.
-    #[inline]
-    pub(crate) fn sent_name(&self) -> Option<(usize, usize)> {
-        let span = span(self.name_at, self.name_bytes);
-        (!self.rewritten).then_some((span.start, span.len()))
-    }
-
-    /// The name as it was sent, escapes unresolved.
-    pub(crate) fn raw_name<'v>(&self, value: &'v str) -> Option<&'v str> {
-        value.get(span(self.name_at, self.name_bytes))
-    }
-
-    /// The name with its escapes resolved, cut at `max` characters.
-    #[must_use]
-    pub fn name(&self, value: &str, max: usize) -> String {
-        let raw = self.raw_name(value).unwrap_or_default();
-        if self.escaped { unescape(raw, max) } else { crate::text::cut(raw, max).to_owned() }
-    }
-
-    /// The characters of the name, escapes resolved.
-    pub(crate) fn name_chars<'v>(&self, value: &'v str) -> impl Iterator<Item = char> + 'v {
-        unescaped(self.raw_name(value).unwrap_or_default())
-    }
-}
-
-#[inline]
-fn sent(at: u32, bytes: u8) -> Option<(usize, usize)> {
-    let at = usize::try_from(at).ok().filter(|at| *at > 0)?;
-    Some((at, usize::from(bytes)))
-}
-
-fn span(at: u32, bytes: u32) -> Range<usize> {
-    let index = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
-    index(at)..index(at.saturating_add(bytes))
-}
-
-/// Reads the cart into `items`; reports faults in order of the items.
+/// Reads the cart into `items`, reports faults in order of the items, and returns the sum in rupiah.
 ///
-/// Returns the sum in rupiah if every item was good.
+/// # Errors
+/// What the sink answered to the last fault, if there was one.
 pub fn read(value: &str, items: &mut Vec<Item>, sink: &mut impl Sink) -> Result<i128, Flow> {
     read_padded(value, value.as_bytes(), items, sink)
 }
 
-/// The same for a value behind which more may be read, which means nothing: `padded` begins with
-/// the value.
+/// As [`read`]. `padded` is the value followed by readable filler bytes, so that whole blocks can be
+/// loaded.
 pub(crate) fn read_padded(
     value: &str,
     padded: &[u8],
@@ -146,7 +50,7 @@ pub(crate) fn read_padded(
 enum Stop {
     /// The text is not JSON.
     Syntax,
-    /// The sink wants no more, or what follows makes no sense.
+    /// The sink wants no more faults, or what follows cannot be items.
     Sink(Flow),
 }
 
@@ -155,11 +59,11 @@ struct Reader<'v> {
     padded: &'v [u8],
     at: usize,
     good: bool,
-    /// Of the lines so far, in rupiah; meaningless unless all were good.
+    /// The sum of the lines so far, in rupiah; meaningless unless all were good.
     sum: i64,
 }
 
-/// A scalar or skipped value of a member.
+/// A value of a member; a list, an object or a word is only skipped.
 enum Value<'v> {
     String { raw: Range<usize>, escaped: bool },
     Number(&'v str),
@@ -170,7 +74,7 @@ impl<'v> Reader<'v> {
     fn array(&mut self, items: &mut Vec<Item>, sink: &mut impl Sink) -> Result<(), Stop> {
         self.blank();
         if self.peek() != Some(b'[') {
-            // Distinguishes other JSON from no JSON at all.
+            // Other JSON and no JSON at all are different faults.
             self.skip_value(0)?;
             self.end()?;
             return Err(Stop::Sink(
@@ -191,11 +95,11 @@ impl<'v> Reader<'v> {
                 let rejection = Rejection::of(Field::Orderitems, Rule::TooManyItems { max });
                 return Err(Stop::Sink(sink.reject(rejection)));
             }
-            let item = match self.quick_item() {
+            let item = match self.fast_item() {
                 Some(item) => item,
                 None => self.item(index, sink)?,
             };
-            // A thousand lines of 13 digits.
+            // Saturates only after an item that was refused: 1,000 lines of 13 digits fit.
             self.sum = self.sum.saturating_add(item.line());
             items.push(item);
             index += 1;
@@ -207,14 +111,15 @@ impl<'v> Reader<'v> {
         }
     }
 
+    /// Fast path; `None`: use [`Self::item`].
     #[inline]
-    fn quick_item(&mut self) -> Option<Item> {
+    fn fast_item(&mut self) -> Option<Item> {
         if self.peek() != Some(b'{') {
             return None;
         }
-        let (item, end) = super::quick::item(self.padded, self.at)?;
+        let (item, end) = fast::item(self.padded, self.at)?;
         if end > self.value.len() {
-            // The item ends in what means nothing.
+            // The item ends in the filler bytes.
             return None;
         }
         self.at = end;
@@ -335,7 +240,7 @@ impl<'v> Reader<'v> {
         }
     }
 
-    /// Reads a string; the range is what stands between the quotes.
+    /// Reads a string. Returns what is between its quotes, and whether it has escapes.
     fn string(&mut self) -> Result<(Range<usize>, bool), Stop> {
         self.expect(b'"')?;
         let start = self.at;
@@ -425,7 +330,7 @@ impl<'v> Reader<'v> {
         if self.at > start { Ok(()) } else { Err(Stop::Syntax) }
     }
 
-    /// Reads past any value; the depth is bounded, since what is skipped means nothing to us.
+    /// Skips any value. The depth is bounded, because the calls nest.
     fn skip_value(&mut self, depth: u32) -> Result<(), Stop> {
         const DEPTH_MAX: u32 = 32;
         if depth > DEPTH_MAX {
@@ -534,55 +439,10 @@ fn price(text: &str) -> Result<i64, Rule> {
     Ok(if negative { -rupiah } else { rupiah })
 }
 
-/// A key that was written with escapes, if it is one that we know.
+/// The key that these escapes stand for, if it is one that we know; else empty.
 fn known_key(raw: &str) -> &'static str {
     let is = |known: &&str| unescaped(raw).eq(known.chars());
     ["name", "price", "quantity"].into_iter().find(is).unwrap_or_default()
-}
-
-/// Resolves the escapes of a JSON string that was read before.
-fn unescaped(raw: &str) -> impl Iterator<Item = char> {
-    let mut rest = raw.chars();
-    std::iter::from_fn(move || match rest.next()? {
-        '\\' => Some(escaped_char(&mut rest)),
-        char => Some(char),
-    })
-}
-
-/// The same as a text of at most `max` characters.
-fn unescape(raw: &str, max: usize) -> String {
-    unescaped(raw).take(max).collect()
-}
-
-fn escaped_char(rest: &mut std::str::Chars<'_>) -> char {
-    match rest.next() {
-        Some('b') => '\u{8}',
-        Some('f') => '\u{c}',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('u') => {
-            let first = code_unit(rest);
-            if (0xd800..0xdc00).contains(&first) {
-                // The reader has checked that the second half follows.
-                rest.next();
-                rest.next();
-                let second = code_unit(rest);
-                let code = 0x1_0000 + ((first & 0x3ff) << 10) + (second & 0x3ff);
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
-            } else {
-                char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-        }
-        Some(char) => char,
-        None => char::REPLACEMENT_CHARACTER,
-    }
-}
-
-fn code_unit(rest: &mut std::str::Chars<'_>) -> u32 {
-    (0..4).fold(0, |unit, _| {
-        (unit << 4) | rest.next().and_then(|digit| digit.to_digit(16)).unwrap_or(0)
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Byte by byte, without `unsafe`: what the other ways are held against.
+//! Byte by byte, without `unsafe`: the reference for the other backends.
 
 use super::{Cursor, DIGITS, MARKS, TURN, may_break};
 

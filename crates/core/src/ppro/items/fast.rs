@@ -1,11 +1,13 @@
-//! Reads an item of the cart as nearly all are sent: three members, nothing unusual in them.
-//! Whatever else it meets it leaves to the reader in [`super::items`], which knows every rule and
-//! every message; a property test holds the two against each other.
+//! Fast path for one item of the cart: three known members, a name without foreign escapes, a price
+//! of at most seven digits with `.00`, a quantity of at most seven digits. `None`, whatever else
+//! stands there: [`super::reader`] decides, which knows every rule and message. The fuzz target
+//! `items` holds the two against `serde_json`.
 
-use super::items::{Item, LINE_MAX};
-use crate::scan::{STOPS, stops};
+use gopay_scan::{STOPS, stops};
 
-/// Reads the object that begins at `at`, with its brace; gives it and where it ends.
+use super::item::{Item, LINE_MAX};
+
+/// Reads the object whose opening brace is at `at`. Returns the item and the position behind it.
 #[inline]
 pub(super) fn item(bytes: &[u8], at: usize) -> Option<(Item, usize)> {
     let mut item = Item::default();
@@ -14,7 +16,7 @@ pub(super) fn item(bytes: &[u8], at: usize) -> Option<(Item, usize)> {
     loop {
         at = blank(bytes, at);
         let key = word(bytes, at)?;
-        // First as nearly all write it, without blanks.
+        // Without blanks first, as nearly all PSPs write it.
         let member = if key == NAME_BEGUN {
             at = name(bytes, at + 7, &mut item)?;
             1
@@ -76,7 +78,7 @@ fn blank(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Past the colon, to where the value begins.
+/// Skips the colon; returns where the value begins.
 #[inline]
 fn value(bytes: &[u8], at: usize) -> Option<usize> {
     let at = blank(bytes, at);
@@ -112,12 +114,12 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     Some(at + 1)
 }
 
-/// Whether a character is escaped as we would escape it.
+/// Whether the charge writes this escape in the same form.
 const fn is_own_escape(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | b'n' | b'r' | b't')
 }
 
-/// Up to seven digits and `.00`, in quotes.
+/// Reads up to seven digits and `.00`, in quotes.
 #[inline]
 fn price(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     let negative = match (bytes.get(at)?, bytes.get(at + 1)?) {
@@ -132,7 +134,7 @@ fn price(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
         return None;
     }
     item.price = if negative { -number } else { number };
-    // What was sent is what will be written, but for `-0`.
+    // The charge takes the digits verbatim, but for `-0`.
     item.price_at = if item.price == 0 { 0 } else { u32::try_from(at + 1).ok()? };
     item.price_bytes = u8::try_from(end - at - 1).ok()?;
     Some(end + 4)
@@ -150,20 +152,20 @@ fn quantity(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     Some(at + count)
 }
 
-/// The number that a word begins with, if it has one to seven digits and no surplus zero, and how
-/// many they are.
+/// The number at the start of a word of eight bytes, of one to seven digits without a leading zero,
+/// and how many digits it has.
 #[inline]
 fn digits(word: u64) -> Option<(i64, usize)> {
     const EVERY: u64 = u64::MAX / 255;
     let values = word ^ (EVERY * 0x30);
-    // The high bit of each byte that is no digit; what one carries into the next comes too late
-    // to matter.
+    // The high bit marks each byte that is no digit. A carry out of one reaches only later bytes,
+    // which are not looked at.
     let others = (values.wrapping_add(EVERY * 0x76) | values) & (EVERY * 0x80);
     let bits = others.trailing_zeros() & !7;
     if !(8..64).contains(&bits) || (bits > 8 && values & 0xff == 0) {
         return None;
     }
-    // Pairs, then fours, then all eight, most significant first.
+    // Digits to pairs, pairs to fours, fours to eight; the most significant digit is lowest.
     let pairs = (values << (64 - bits)).wrapping_mul(10 << 8 | 1) >> 8;
     let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
     let all = (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32;

@@ -1,5 +1,5 @@
-//! 64 bytes at a time: every escape of a block is computed at once, and the digits that are left
-//! over are squeezed out.
+//! 64 bytes at a time: all escapes of a block are decoded at once, and the bytes of their digits are
+//! compressed away.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
@@ -39,8 +39,8 @@ struct Block {
 }
 
 /// # Safety
-/// The features below must be there; `text` must have room for what is left of the body and for
-/// [`super::SLACK`] bytes more, from `cursor.len` on.
+/// The processor must have the features below. From `cursor.len` on, `text` must have space for the
+/// rest of the body and [`super::SLACK`] bytes more.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt")]
 pub(super) unsafe fn turn(
     cursor: &mut Cursor,
@@ -65,12 +65,12 @@ pub(super) unsafe fn turn(
     let (mut breaks, mut high_bits) = (cursor.breaks, 0);
     let (mut at, mut len, mut carry, mut count) = (cursor.at, cursor.len, cursor.carry, 0_usize);
     while at < end {
-        // SAFETY: reads only what is in the body, see there.
+        // SAFETY: `at` is within the body.
         let block = unsafe { load(body, at) };
         let digit = |chars| _mm512_permutex2var_epi8(low_digits, chars, high_digits);
         let (high, low) = (digit(block.next), digit(block.after));
-        // A digit that is none has the high bit, and so has a character that is not ASCII, of
-        // which the table has only the low bits looked up.
+        // The high bit marks what is not a hex digit. Of a byte that is not ASCII the table looks
+        // up the low seven bits, so the bytes themselves are or-ed in.
         let nearly = _mm512_ternarylogic_epi32::<0xfe>(high, low, block.next);
         let no_escape = _mm512_movepi8_mask(_mm512_or_si512(nearly, block.after));
         let begins = _mm512_cmpeq_epi8_mask(block.here, percent);
@@ -87,15 +87,15 @@ pub(super) unsafe fn turn(
         let separators = _mm512_cmpeq_epi8_mask(block.here, ampersand)
             | _mm512_cmpeq_epi8_mask(block.here, equals);
         let mut marked = (separators | broken) & keep;
-        // Controls and, since bytes are compared with their sign, all that is not ASCII.
+        // Control characters and, because the comparison is signed, every byte that is not ASCII.
         let unusual = _mm512_cmplt_epi8_mask(decoded, space) & keep;
         if unusual != 0 {
             marked |= _mm512_testn_epi8_mask(decoded, decoded) & keep;
             breaks |= may_break(decoded) & keep != 0;
             high_bits |= _mm512_movepi8_mask(decoded) & keep;
         }
-        // SAFETY: at most one byte of text for each byte of the body, and room for a block
-        // behind; the marks of one turn are at most as many as its bytes, and room for a block.
+        // SAFETY: at most one byte of text for each byte of the body, and space for a block more;
+        // at most one mark for each byte of a turn, and space for a block more.
         unsafe {
             let squeezed = _mm512_maskz_compress_epi8(keep, decoded);
             _mm512_storeu_si512(text.as_mut_ptr().add(len).cast(), squeezed);
@@ -125,8 +125,8 @@ fn may_break(bytes: __m512i) -> u64 {
 #[inline]
 unsafe fn load(body: &[u8], at: usize) -> Block {
     let left = body.len() - at;
-    // SAFETY: the first way reads 66 bytes of the at least as many; the second way leaves out
-    // what is not in the body, and begins at most two bytes behind its end, where it reads none.
+    // SAFETY: the unmasked loads read 66 bytes, and at least as many are left. The masked loads
+    // read no byte beyond the end of the body, even where they begin up to two bytes behind it.
     unsafe {
         let from = body.as_ptr().add(at).cast::<i8>();
         if left >= BLOCK + 2 {
@@ -148,10 +148,10 @@ unsafe fn load(body: &[u8], at: usize) -> Block {
     }
 }
 
-/// Writes where in the text the bits of `place` are, counted from `base`.
+/// Writes a mark for each bit of `place`: its position plus `base`.
 ///
 /// # Safety
-/// There must be room for as many marks as there are bits, rounded up to 16.
+/// There must be space for as many marks as bits are set, rounded up to 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
 #[inline]
 unsafe fn write_marks(to: *mut u32, places: __m512i, place: u64, base: usize) {
@@ -159,7 +159,7 @@ unsafe fn write_marks(to: *mut u32, places: __m512i, place: u64, base: usize) {
     let found = _mm512_maskz_compress_epi8(place, places);
     let write = |lane: __m128i, at: usize| {
         let places = _mm512_add_epi32(_mm512_cvtepu8_epi32(lane), base);
-        // SAFETY: the caller has the room.
+        // SAFETY: the caller has the space.
         unsafe { _mm512_storeu_si512(to.add(at).cast(), places) };
     };
     write(_mm512_castsi512_si128(found), 0);
