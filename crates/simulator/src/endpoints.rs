@@ -11,13 +11,15 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::api::{ApiReply, ApiRequest, Delivery, JSON, PNG, TEXT};
-use crate::charge::{self, Faults as Validation, Need, Object, Scalar};
+use crate::charge;
 use crate::config::RepeatedRefundKey;
 use crate::engine::Engine;
 use crate::faults::{Action as Fault, On, ProviderRefusal, When, provider_refusal};
 use crate::idempotency::{KEY_CHARS_MAX, Known, Stored};
+use crate::lenient::{Object, Scalar};
 use crate::png;
 use crate::transaction::{QrisKind, Refund, Status, Transaction};
+use crate::validation::{Need, Violations};
 use crate::wire::{Body, Refusal, decimal, signature};
 
 /// How many URLs a notification header may list.
@@ -648,23 +650,23 @@ impl RefundRequest {
         else {
             return Err(Refusal::malformed());
         };
-        let mut faults = Validation::default();
-        let key = faults.text(raw.refund_key, || "refund_key", REFUND_TEXT_CHARS_MAX);
+        let mut violations = Violations::default();
+        let key = violations.text(raw.refund_key, || "refund_key", REFUND_TEXT_CHARS_MAX);
         let key = key.filter(|key| !key.is_empty());
         let is_key_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if key.as_ref().is_some_and(|key| !key.bytes().all(is_key_byte)) {
-            faults.add("refund_key contains characters that are not allowed");
+            violations.add("refund_key contains characters that are not allowed");
         }
-        let amount = faults.whole(raw.amount.as_ref(), || "amount", Need::Optional);
+        let amount = violations.whole(raw.amount.as_ref(), || "amount", Need::Optional);
         if amount.is_some_and(|amount| amount < 1) {
-            faults.add("amount must be greater than or equal to 1");
+            violations.add("amount must be greater than or equal to 1");
         }
-        let reason = faults.text(raw.reason, || "reason", REFUND_TEXT_CHARS_MAX);
-        if faults.0.is_empty() {
+        let reason = violations.text(raw.reason, || "reason", REFUND_TEXT_CHARS_MAX);
+        if violations.0.is_empty() {
             let amount = amount.and_then(|amount| u64::try_from(amount).ok());
             Ok(Self { key, amount, reason })
         } else {
-            Err(Refusal::invalid(faults.0))
+            Err(Refusal::invalid(violations.0))
         }
     }
 }

@@ -24,6 +24,7 @@ mod endpoints;
 pub mod engine;
 mod faults;
 mod idempotency;
+mod lenient;
 mod outbox;
 mod pages;
 mod png;
@@ -32,6 +33,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod validation;
 mod wallet;
 mod wire;
 
