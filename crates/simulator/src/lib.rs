@@ -5,8 +5,7 @@
 //! the real service does at the worst moment.
 //!
 //! It knows nothing of the adapter and speaks only the wire formats. It stores nothing: all
-//! transactions are in memory and gone with the process. It has no real QR codes, no cards, no
-//! tokenization, and no limits on how often it is called.
+//! transactions are in memory and gone with the process. It has no cards, no tokenization, and no limits on how often it is called.
 //!
 //! The [`Engine`] is a pure state machine: the time is an argument, ids come from a seed, and equal
 //! calls give equal results, so that a simulation can drive it in one process without sockets.
@@ -27,7 +26,7 @@ mod idempotency;
 mod lenient;
 mod outbox;
 mod pages;
-mod png;
+mod qr;
 mod random;
 mod server;
 #[cfg(test)]

@@ -300,6 +300,8 @@ pub struct TransactionView {
     pub notifications: NotificationCounts,
     /// Where the shopper pays.
     pub checkout_url: String,
+    /// What the QR code says.
+    pub qr_string: String,
 }
 
 /// Sums over all transactions, in rupiah.

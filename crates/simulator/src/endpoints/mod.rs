@@ -15,7 +15,7 @@ use crate::api::{ApiReply, ApiRequest, Delivery, JSON, PNG, TEXT};
 use crate::engine::Engine;
 use crate::faults::{Action as Fault, When};
 use crate::idempotency::{KEY_CHARS_MAX, Known, Stored};
-use crate::png;
+use crate::qr;
 use crate::transaction::Status;
 use crate::wire::{Body, Refusal};
 use route::{Route, route};
@@ -280,8 +280,8 @@ impl Engine {
 
     fn qr_code(&mut self, id: &str) -> ApiReply {
         let found = self.find_any(id).and_then(|index| self.transactions.get(index));
-        match found.map(|found| found.id.as_u128()) {
-            Some(bits) => ApiReply::new(200, PNG, png::pattern(bits)),
+        match found.and_then(|found| qr::image(&self.scan_url(found))) {
+            Some(image) => ApiReply::new(200, PNG, image),
             None => self.refuse(&Refusal::unknown_transaction()),
         }
     }

@@ -78,6 +78,16 @@ impl Engine {
         format!("{base}/gopay/ui/checkout?referenceid={reference}{callback}")
     }
 
+    /// What the QR code says: the checkout page, paid as by scanning.
+    ///
+    /// Upstream it is a QRIS payload, which banking apps understand. This one is not, so that no
+    /// real app can be led to pay a simulated charge. It has no return URL: scanning never leads
+    /// back (`docs/midtrans.md`, "Return redirect").
+    pub(crate) fn scan_url(&self, transaction: &Transaction) -> String {
+        let (base, reference) = (&self.config.base_url, transaction.reference);
+        format!("{base}/gopay/ui/checkout?referenceid={reference}&via=qris")
+    }
+
     pub(crate) fn actions(&self, transaction: &Transaction) -> Vec<Action> {
         let (base, id) = (&self.config.base_url, transaction.id);
         let action = |name, method, url| Action { name, method, url, fields: None };

@@ -104,6 +104,7 @@ impl Engine {
             charge_repeats: transaction.charge_repeats,
             notifications: transaction.notifications,
             checkout_url: self.checkout_url(transaction),
+            qr_string: self.scan_url(transaction),
         }
     }
 }

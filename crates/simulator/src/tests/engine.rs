@@ -583,13 +583,23 @@ fn totals_add_up() {
 }
 
 #[test]
-fn the_qr_code_is_a_png_and_needs_no_key() {
+fn the_qr_code_needs_no_key_and_leads_to_a_payment_by_qris_that_never_leads_back() {
     let mut bench = Bench::new();
     let charge = bench.charge("A-1", 1_000);
     let id = charge["transaction_id"].as_str().unwrap();
     let reply = bench.send(&ApiRequest::new("GET", &format!("/v2/gopay/{id}/qr-code"), ""));
     assert_eq!((reply.status, reply.content_type), (200, "image/png"));
-    assert!(reply.body.starts_with(b"\x89PNG"));
+    let scanned = crate::qr::tests::scan(&reply.body);
+    assert_eq!(scanned, bench.engine.transaction("A-1").unwrap().qr_string);
+    let path = scanned.strip_prefix("http://127.0.0.1:8090").unwrap();
+    let form = "wallet=verified&pin=123456&action=pay";
+    let paid = bench.send(&ApiRequest::new("POST", path, form));
+    assert_eq!((paid.status, paid.location), (200, None));
+    let status = bench.status("A-1");
+    assert_eq!(
+        (&status["payment_type"], &status["transaction_type"]),
+        (&json!("qris"), &json!("on-us"))
+    );
     let (_, unknown) = bench.json(&ApiRequest::new("GET", "/v2/gopay/none/qr-code", ""));
     assert_eq!(unknown["status_code"], "404");
 }
