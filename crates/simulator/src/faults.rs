@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_fires_on_matching_calls_after_the_skipped_ones_and_no_more_often_than_told() {
+    fn a_fault_fires_on_matching_calls_after_the_skipped_ones_and_no_more_often_than_asked() {
         let mut random = Random::new(1);
         let mut faults = Faults::default();
         faults.add(

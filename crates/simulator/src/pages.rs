@@ -84,7 +84,7 @@ impl Engine {
             Choice::Sandbox(SandboxEnd::Settle) => {
                 let option = PaymentOption::GopayWallet;
                 let qris = (via == Via::Qris).then(QrisKind::default);
-                self.settle(now, index, Payment { at: now, option, qris, wallet: None });
+                self.record_payment(now, index, Payment { at: now, option, qris, wallet: None });
                 Ok(())
             }
         };

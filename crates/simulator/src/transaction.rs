@@ -167,7 +167,7 @@ pub(crate) struct Refund {
     pub(crate) bank_confirmed_at: Option<Timestamp>,
 }
 
-/// How many notifications of a transaction met which fate.
+/// Notifications of a transaction, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NotificationCounts {
     /// Notifications queued, each to one URL.
@@ -209,7 +209,7 @@ pub(crate) struct Transaction {
     pub(crate) expires_at: Timestamp,
     pub(crate) payment: Option<Payment>,
     /// Denied by the charge itself, so it was never pending.
-    pub(crate) born_denied: bool,
+    pub(crate) denied_by_charge: bool,
     pub(crate) fraud_denied: bool,
     pub(crate) channel: Option<(u16, &'static str)>,
     /// The registered return URL, already with `?order_id=`.
@@ -233,7 +233,7 @@ impl Transaction {
     }
 
     pub(crate) const fn first_status(&self) -> Status {
-        if self.born_denied { Status::Deny } else { Status::Pending }
+        if self.denied_by_charge { Status::Deny } else { Status::Pending }
     }
 
     /// The status it had at that time.

@@ -129,7 +129,7 @@ impl Engine {
             return Err(WalletError::BalanceTooLow);
         }
         let wallet = payer.balance.is_none().then_some(position);
-        self.settle(now, index, Payment { at: now, option, qris, wallet });
+        self.record_payment(now, index, Payment { at: now, option, qris, wallet });
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Engine {
         let index = self.find_any(id).ok_or(WalletError::Unknown)?;
         self.require(index, &[Status::Expire, Status::Cancel, Status::Deny, Status::Failure])?;
         let option = PaymentOption::GopayWallet;
-        self.settle(now, index, Payment { at: now, option, qris: None, wallet: None });
+        self.record_payment(now, index, Payment { at: now, option, qris: None, wallet: None });
         Ok(())
     }
 

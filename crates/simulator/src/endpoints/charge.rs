@@ -49,12 +49,12 @@ impl Engine {
     pub(super) fn charge_body(&self, index: usize) -> Bytes {
         let Some(transaction) = self.transactions.get(index) else { return Bytes::new() };
         let status = transaction.first_status();
-        let (code, message, actions) = if transaction.born_denied {
+        let (code, message, actions) = if transaction.denied_by_charge {
             ("202", "GoPay transaction is denied", Vec::new())
         } else {
             ("201", "GoPay transaction is created", self.actions(transaction))
         };
-        let channel = transaction.channel.filter(|_| transaction.born_denied);
+        let channel = transaction.channel.filter(|_| transaction.denied_by_charge);
         let body = Body {
             status_code: code,
             status_message: message,

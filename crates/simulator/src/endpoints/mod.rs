@@ -52,7 +52,7 @@ impl Engine {
 
     /// Takes up a deferred call. An unknown ticket is answered 500.
     pub fn resume(&mut self, now: Timestamp, ticket: u64) -> ApiReply {
-        match self.parked.remove(&ticket) {
+        match self.deferred.remove(&ticket) {
             Some((_, request)) => self.answer(now, &request, false),
             None => self.refuse(&Refusal::internal().under(500)),
         }
@@ -115,7 +115,7 @@ impl Engine {
     }
 
     /// Faults that prevent the call, then the idempotency store, then the call, then faults that
-    /// spoil the answer.
+    /// distort the answer.
     fn call(&mut self, call: &Call<'_>, first: bool, latency: Duration) -> ApiReply {
         let idempotency = idempotency_key(call);
         match &call.fault {
@@ -124,11 +124,11 @@ impl Engine {
             }
             Some(Fault::Http { status, body }) => return self.plain(*status, body.as_deref()),
             Some(Fault::Delay { ms, when: When::Before }) => {
-                return self.park(call, Duration::from_millis(*ms), idempotency);
+                return self.defer(call, Duration::from_millis(*ms), idempotency);
             }
             Some(_) | None => {}
         }
-        // A call that was put off holds its key already.
+        // A deferred call holds its key already.
         let known = idempotency
             .filter(|_| first)
             .and_then(|key| self.idempotency.get(call.merchant, key, call.now));
@@ -140,7 +140,7 @@ impl Engine {
             Some(Known::Done(stored)) => self.repeat(&stored),
             None => self.first_time(call, first, latency, idempotency),
         };
-        self.spoil(call.fault.as_ref(), reply)
+        self.distort(call.fault.as_ref(), reply)
     }
 
     fn first_time(
@@ -184,10 +184,10 @@ impl Engine {
         }
     }
 
-    fn park(&mut self, call: &Call<'_>, delay: Duration, idempotency: Option<&str>) -> ApiReply {
+    fn defer(&mut self, call: &Call<'_>, delay: Duration, idempotency: Option<&str>) -> ApiReply {
         if let Some(key) = idempotency {
             if let Some(known) = self.idempotency.get(call.merchant, key, call.now) {
-                // A repetition has no effect that could be put off, only its answer is late.
+                // A repetition has no effect to defer; only its answer is late.
                 let reply = match known {
                     Known::Running => {
                         self.refuse(&Refusal::new(202, "Still processed.").under(202))
@@ -200,7 +200,7 @@ impl Engine {
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        self.parked.insert(ticket, (call.now.after(delay), call.request.clone()));
+        self.deferred.insert(ticket, (call.now.after(delay), call.request.clone()));
         ApiReply { delay, delivery: Delivery::Deferred { ticket }, ..ApiReply::new(200, JSON, "") }
     }
 
@@ -214,7 +214,7 @@ impl Engine {
         }
     }
 
-    fn spoil(&mut self, fault: Option<&Fault>, reply: ApiReply) -> ApiReply {
+    fn distort(&mut self, fault: Option<&Fault>, reply: ApiReply) -> ApiReply {
         match fault {
             Some(Fault::LostAfter {}) => ApiReply { delivery: Delivery::Drop, ..reply },
             Some(Fault::Truncate {}) => ApiReply { delivery: Delivery::Truncate, ..reply },
@@ -306,7 +306,7 @@ fn idempotency_key<'a>(call: &Call<'a>) -> Option<&'a str> {
     (valid && call.route.method() == "POST").then_some(key)
 }
 
-/// How much later than usual the caller learns of its success.
+/// How much later than usual the caller is answered.
 fn late_answer(fault: Option<&Fault>) -> Duration {
     match fault {
         Some(Fault::Delay { ms, .. }) => Duration::from_millis(*ms),

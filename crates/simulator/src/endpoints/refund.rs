@@ -49,18 +49,18 @@ impl Engine {
             return Err(duplicate_refund_key());
         }
         let checked = check_refund(transaction, wanted.amount, paid_from, call);
-        self.remember_refund_attempt(index, &key, call.now);
+        self.record_refund_attempt(index, &key, call.now);
         let amount = checked?;
         if let Some(Fault::RefundRefused { status_code }) = call.fault {
             return self.refund_refused(index, status_code, call.now);
         }
-        self.give_back(call.now, index, key, amount, wanted.reason);
+        self.record_refund(call.now, index, key, amount, wanted.reason);
         let transaction = self.transactions.get(index).ok_or_else(Refusal::internal)?;
         let refund = transaction.refunds.last().ok_or_else(Refusal::internal)?;
         Ok(self.refund_success(transaction, refund, call.now))
     }
 
-    pub(super) fn remember_refund_attempt(&mut self, index: usize, key: &str, now: Timestamp) {
+    pub(super) fn record_refund_attempt(&mut self, index: usize, key: &str, now: Timestamp) {
         let Some(transaction) = self.transactions.get_mut(index) else { return };
         if first_attempt(transaction, key).is_none() {
             if transaction.refund_attempts.len() >= REFUND_ATTEMPTS_MAX {

@@ -60,7 +60,7 @@ pub struct Engine {
     confirmations: BTreeSet<(Timestamp, usize, usize)>,
     pub(crate) idempotency: Keys,
     pub(crate) faults: Faults,
-    pub(crate) parked: HashMap<u64, (Timestamp, ApiRequest)>,
+    pub(crate) deferred: HashMap<u64, (Timestamp, ApiRequest)>,
     pub(crate) last_ticket: u64,
     outbox: Outbox,
     dashboard: Option<Arc<str>>,
@@ -110,7 +110,7 @@ impl Engine {
             confirmations: BTreeSet::new(),
             idempotency: Keys::default(),
             faults: Faults::default(),
-            parked: HashMap::new(),
+            deferred: HashMap::new(),
             last_ticket: 0,
             outbox: Outbox::default(),
             dashboard: config.notification_url.as_deref().map(Arc::from),
@@ -162,12 +162,12 @@ impl Engine {
     /// effect of a delayed call.
     #[must_use]
     pub fn next_event_at(&self) -> Option<Timestamp> {
-        let parked = self.parked.values().map(|(due, _)| *due).min();
+        let deferred = self.deferred.values().map(|(due, _)| *due).min();
         [
             self.expiries.first().map(|(at, _)| *at),
             self.confirmations.first().map(|(at, _, _)| *at),
             self.outbox.next_due(),
-            parked,
+            deferred,
         ]
         .into_iter()
         .flatten()
@@ -213,7 +213,7 @@ impl Engine {
             created_at: now,
             expires_at: charge.expires_at,
             payment: None,
-            born_denied: denial.is_some(),
+            denied_by_charge: denial.is_some(),
             fraud_denied: denial.is_some_and(|(_, _, fraud)| fraud),
             channel: denial.map(|(code, message, _)| (code, message)),
             callback,
@@ -243,7 +243,7 @@ impl Engine {
         url.map(|url| format!("{url}?order_id={}", charge.order_id))
     }
 
-    /// Moves a transaction to another status and owes the news of it.
+    /// Moves a transaction to another status and queues its notifications.
     pub(crate) fn change_status(&mut self, now: Timestamp, index: usize, to: Status) {
         let Some(transaction) = self.transactions.get_mut(index) else { return };
         let from = transaction.status;
@@ -257,8 +257,8 @@ impl Engine {
         self.notify(now, index);
     }
 
-    /// Records the money of a payment and settles it.
-    pub(crate) fn settle(&mut self, now: Timestamp, index: usize, payment: Payment) {
+    /// Records the money of a payment; the transaction is in `settlement` then.
+    pub(crate) fn record_payment(&mut self, now: Timestamp, index: usize, payment: Payment) {
         let Some(transaction) = self.transactions.get_mut(index) else { return };
         let amount = transaction.amount;
         transaction.payment = Some(payment);
@@ -275,7 +275,7 @@ impl Engine {
     }
 
     /// Records a refund that passed every rule.
-    pub(crate) fn give_back(
+    pub(crate) fn record_refund(
         &mut self,
         now: Timestamp,
         index: usize,

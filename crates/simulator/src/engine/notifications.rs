@@ -24,7 +24,7 @@ struct Tampering {
 }
 
 impl Engine {
-    /// Queues the news of a transaction's present status to each of its receivers.
+    /// Queues a notification of the present status to each receiver of a transaction.
     pub(crate) fn notify(&mut self, now: Timestamp, index: usize) {
         let Some(transaction) = self.transactions.get(index) else { return };
         let urls: Arc<[Arc<str>]> = match (&transaction.notify, &self.dashboard) {

@@ -55,14 +55,14 @@ fn equal_seeds_and_calls_give_equal_results() {
         let charge = bench.paid("A-1", 1_000);
         let refund = bench.post("/v2/A-1/refund", &json!({"amount": 5}));
         let unknown = bench.status("none");
-        (charge, refund, unknown, bench.news())
+        (charge, refund, unknown, bench.notifications())
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).0, run(2).0);
 }
 
 #[test]
-fn who_may_not_ask_learns_it() {
+fn calls_without_a_known_key_are_refused() {
     let path = "/v2/charge";
     let body = charge_body("A-1", 1).to_string();
     for (authorization, http) in [
@@ -195,7 +195,7 @@ fn a_refused_charge_leaves_nothing_behind() {
     let (_, null) = bench.json(&request("POST", "/v2/charge", "null"));
     assert!(null["status_message"].as_str().unwrap().contains("unexpected"));
     assert_eq!(bench.engine.totals().transactions, 0);
-    assert!(bench.news().is_empty());
+    assert!(bench.notifications().is_empty());
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn cancel_and_expire_end_open_payments_only() {
 fn time_expires_what_is_not_paid() {
     let mut bench = Bench::new();
     bench.charge("A-1", 1_000);
-    bench.news();
+    bench.notifications();
     let due = bench.engine.next_event_at().unwrap();
     assert_eq!(due.wib_seconds(), "2026-01-15 10:15:00");
     bench.pass(15 * 60 - 1);
@@ -323,7 +323,7 @@ fn time_expires_what_is_not_paid() {
     assert_eq!(bench.status("A-1")["transaction_status"], "pending");
     bench.pass(1);
     bench.engine.tick(bench.now);
-    assert_eq!(bench.headlines(), [("expire".to_owned(), "202".to_owned())]);
+    assert_eq!(bench.notified_statuses(), [("expire".to_owned(), "202".to_owned())]);
     assert_eq!(bench.status("A-1")["status_code"], "407");
     assert_eq!(bench.engine.next_event_at(), None);
     let refusal = bench.engine.pay(bench.now, "A-1", &Payer::default());
@@ -331,14 +331,14 @@ fn time_expires_what_is_not_paid() {
 }
 
 #[test]
-fn what_the_merchant_sent_comes_back_in_status_and_news() {
+fn custom_fields_and_metadata_come_back_in_status_and_notifications() {
     let mut bench = Bench::new();
     let mut body = charge_body("A-1", 1_000);
     body["custom_field1"] = json!("one");
     body["custom_field3"] = json!("three");
     body["metadata"] = json!({"you": {"deep": [1, "two"]}});
     bench.post("/v2/charge", &body);
-    for seen in [bench.status("A-1"), bench.news().remove(0)] {
+    for seen in [bench.status("A-1"), bench.notifications().remove(0)] {
         assert_eq!(seen["custom_field1"], "one");
         assert!(seen.get("custom_field2").is_none());
         assert_eq!(seen["custom_field3"], "three");
@@ -512,10 +512,10 @@ fn a_scanned_payment_shows_as_qris() {
     for (kind, word) in [(QrisKind::OnUs, "on-us"), (QrisKind::OffUs, "off-us")] {
         let mut bench = Bench::new();
         bench.charge("A-1", 1_000);
-        bench.news();
+        bench.notifications();
         let payer = Payer { via: Via::Qris, transaction_type: kind, ..Payer::default() };
         bench.engine.pay(bench.now, "A-1", &payer).unwrap();
-        for seen in [bench.status("A-1"), bench.news().remove(0)] {
+        for seen in [bench.status("A-1"), bench.notifications().remove(0)] {
             assert_eq!(seen["payment_type"], "qris");
             assert_eq!(seen["transaction_type"], word);
             assert!(seen["issuer"].is_string() && seen["acquirer"].is_string());
@@ -538,10 +538,14 @@ fn money_can_arrive_after_the_end_but_not_twice() {
             "deny" => bench.engine.deny(now, "A-1").unwrap(),
             _ => bench.engine.fail(now, "A-1").unwrap(),
         }
-        bench.news();
+        bench.notifications();
         bench.pass(3_600);
         bench.engine.settle_late(bench.now, "A-1").unwrap();
-        assert_eq!(bench.headlines(), [("settlement".to_owned(), "200".to_owned())], "{how}");
+        assert_eq!(
+            bench.notified_statuses(),
+            [("settlement".to_owned(), "200".to_owned())],
+            "{how}"
+        );
         assert_eq!(bench.status("A-1")["settlement_time"], "2026-01-15 11:00:00");
         assert!(bench.engine.settle_late(bench.now, "A-1").is_err());
         assert_eq!(bench.engine.totals().charged, 1_000);

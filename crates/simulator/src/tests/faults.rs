@@ -104,17 +104,17 @@ fn provider_errors_show_as_documented() {
         let (status, body) = bench.json(&call);
         assert_eq!((status, body["status_code"].as_str()), (http, Some(body_code)), "{code}");
         assert_eq!(bench.engine.totals().transactions, u64::from(stored), "{code}");
-        let news = bench.headlines();
+        let notified = bench.notified_statuses();
         if stored {
             assert_eq!(body["transaction_status"], "deny");
             assert_eq!(body["channel_response_code"], code.to_string());
             assert_eq!(body["fraud_status"], if code == 4060 { "deny" } else { "accept" });
             assert!(body.get("actions").is_none());
-            assert_eq!(news, [("deny".to_owned(), "202".to_owned())]);
+            assert_eq!(notified, [("deny".to_owned(), "202".to_owned())]);
             assert_eq!(bench.status("A-1")["status_code"], "202");
             assert_eq!(bench.engine.totals().statuses["deny"], 1);
         } else {
-            assert!(news.is_empty(), "a refused charge is no news: {code}");
+            assert!(notified.is_empty(), "nothing is notified of a refused charge: {code}");
         }
     }
     let mut bench = Bench::new();
@@ -153,7 +153,7 @@ fn refunds_can_be_refused_and_tried_again_with_the_same_key() {
     for code in [202, 412, 414] {
         let mut bench = Bench::new();
         bench.paid("A-1", 1_000);
-        bench.news();
+        bench.notifications();
         bench.fault(json!({"on": "refund", "action": {"refund_refused": {"status_code": code}}}));
         let wanted = json!({"refund_key": "R", "amount": 400});
         let refused = bench.post("/v2/A-1/refund/online/direct", &wanted);
@@ -162,7 +162,7 @@ fn refunds_can_be_refused_and_tried_again_with_the_same_key() {
             assert_eq!(refused["transaction_status"], "settlement");
             assert_eq!(refused["refund_amount"], "0.00");
         }
-        assert!(bench.news().is_empty());
+        assert!(bench.notifications().is_empty());
         assert_eq!(bench.engine.totals().refunded, 0);
         assert!(bench.status("A-1").get("refunds").is_none());
         let again = bench.post("/v2/A-1/refund/online/direct", &wanted);
