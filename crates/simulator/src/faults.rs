@@ -118,9 +118,39 @@ pub enum Action {
     ForgeSignature {},
     /// One rupiah more than charged, correctly signed.
     WrongAmount {},
+    /// A fee on top of the charge, which the shopper pays: `gross_amount` has it, and
+    /// `extra_info.gross_amount_info` explains it.
+    CustomerFee {
+        /// The fee, 1 to 1,000,000 rupiah.
+        rupiah: u64,
+    },
     /// The payload looks as if the QR code had been scanned.
     AsQris {},
+    /// `fraud_status` is an empty text.
+    EmptyFraudStatus {},
+    /// Fields that no documentation names, one of each JSON type.
+    UnknownFields {},
+    /// Another `payment_option_type`, such as `GOPAY_COINS`.
+    PaymentOption {
+        /// 1 to 50 upper-case letters and underscores.
+        option: String,
+    },
+    /// The notification has no `transaction_id`.
+    WithoutTransactionId {},
+    /// The notification's `refunds[]` have no `refund_key`.
+    WithoutRefundKey {},
+    /// The bank confirms the refund after this time, instead of the configured one.
+    BankConfirms {
+        /// On the simulator's clock, in milliseconds; at most 30 days.
+        after_ms: u64,
+    },
 }
+
+/// The longest scripted time until the bank confirms a refund.
+pub(crate) const BANK_CONFIRMS_MS_MAX: u64 = 30 * 86_400_000;
+/// The highest fee of [`Action::CustomerFee`], in rupiah.
+const CUSTOMER_FEE_MAX: u64 = 1_000_000;
+const PAYMENT_OPTION_CHARS_MAX: usize = 50;
 
 /// A fault as it is added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,11 +221,34 @@ impl Fault {
                 }
                 self.on == On::Notification
             }
+            A::CustomerFee { rupiah } => {
+                if !(1..=CUSTOMER_FEE_MAX).contains(rupiah) {
+                    return Err(format!("rupiah {rupiah} is not between 1 and 1000000"));
+                }
+                self.on_status_or_notification()
+            }
+            A::PaymentOption { option } => {
+                let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+                let length = 1..=PAYMENT_OPTION_CHARS_MAX;
+                if !length.contains(&option.len()) || !option.bytes().all(is_letter) {
+                    return Err("option is not 1 to 50 upper-case letters and _".to_owned());
+                }
+                self.on_status_or_notification()
+            }
+            A::BankConfirms { after_ms } => {
+                if *after_ms > BANK_CONFIRMS_MS_MAX {
+                    return Err(format!("after_ms {after_ms} is above 30 days"));
+                }
+                self.on == On::Refund
+            }
+            A::WrongAmount {} | A::AsQris {} | A::EmptyFraudStatus {} | A::UnknownFields {} => {
+                self.on_status_or_notification()
+            }
             A::Drop {}
             | A::Reorder {}
             | A::ForgeSignature {}
-            | A::WrongAmount {}
-            | A::AsQris {} => self.on == On::Notification,
+            | A::WithoutTransactionId {}
+            | A::WithoutRefundKey {} => self.on == On::Notification,
         };
         if !fits {
             return Err("this action does not apply to what \"on\" names".to_owned());
@@ -206,6 +259,12 @@ impl Fault {
             }
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl Fault {
+    fn on_status_or_notification(&self) -> bool {
+        matches!(self.on, On::Status | On::Notification)
     }
 }
 
@@ -352,6 +411,25 @@ mod tests {
             (r#"{"on":"refund","action":{"refund_refused":{"status_code":202}}}"#, true),
             (r#"{"on":"notification","action":{"duplicate":{"n":2}}}"#, true),
             (r#"{"on":"notification","action":"forge_signature"}"#, true),
+            (r#"{"on":"status","action":{"customer_fee":{"rupiah":71}}}"#, true),
+            (r#"{"on":"notification","action":{"customer_fee":{"rupiah":1000000}}}"#, true),
+            (r#"{"on":"status","action":{"customer_fee":{"rupiah":0}}}"#, false),
+            (r#"{"on":"status","action":{"customer_fee":{"rupiah":1000001}}}"#, false),
+            (r#"{"on":"charge","action":{"customer_fee":{"rupiah":71}}}"#, false),
+            (r#"{"on":"status","action":"wrong_amount"}"#, true),
+            (r#"{"on":"status","action":"as_qris"}"#, true),
+            (r#"{"on":"status","action":"empty_fraud_status"}"#, true),
+            (r#"{"on":"status","action":"unknown_fields"}"#, true),
+            (r#"{"on":"refund","action":"unknown_fields"}"#, false),
+            (r#"{"on":"status","action":{"payment_option":{"option":"GOPAY_COINS"}}}"#, true),
+            (r#"{"on":"status","action":{"payment_option":{"option":""}}}"#, false),
+            (r#"{"on":"status","action":{"payment_option":{"option":"a\"b"}}}"#, false),
+            (r#"{"on":"notification","action":"without_transaction_id"}"#, true),
+            (r#"{"on":"status","action":"without_transaction_id"}"#, false),
+            (r#"{"on":"notification","action":"without_refund_key"}"#, true),
+            (r#"{"on":"refund","action":{"bank_confirms":{"after_ms":86400000}}}"#, true),
+            (r#"{"on":"refund","action":{"bank_confirms":{"after_ms":2592000001}}}"#, false),
+            (r#"{"on":"status","action":{"bank_confirms":{"after_ms":1}}}"#, false),
             (r#"{"on":"charge","action":"explode"}"#, false),
             (r#"{"on":"charge","action":"delay"}"#, false),
             (r#"{"on":"charge","action":{"delay":{"ms":5,"who":1}}}"#, false),

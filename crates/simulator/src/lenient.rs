@@ -20,6 +20,13 @@ pub(crate) enum Scalar<'a> {
     Other,
 }
 
+impl Scalar<'_> {
+    /// Whether it is the empty text, which counts as absent where a value is required.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ScalarVisitor)

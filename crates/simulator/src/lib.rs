@@ -33,6 +33,7 @@ mod server;
 mod tests;
 mod transaction;
 mod validation;
+mod variant;
 mod wallet;
 mod wire;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gopay_core::time::Timestamp;
 
 use super::request::RawExpiry;
-use crate::lenient::Object;
+use crate::lenient::{Object, Scalar};
 use crate::validation::{Need, Violations};
 
 /// GoPay's own time limit, and the bounds of `custom_expiry`.
@@ -22,29 +22,8 @@ pub(super) fn check(
     let Some(expiry) = violations.object(expiry, "custom_expiry") else {
         return now.after(EXPIRY_DEFAULT);
     };
-    let start =
-        match violations.text(expiry.order_time, || "custom_expiry.order_time", TIME_CHARS_MAX) {
-            None => Some(now),
-            Some(text) => {
-                let start = time_with_offset(&text);
-                if start.is_none() {
-                    violations
-                        .add("custom_expiry.order_time must be of the form yyyy-MM-dd HH:mm:ss Z");
-                }
-                start
-            }
-        };
-    let unit = violations.text(expiry.unit, || "custom_expiry.unit", TIME_CHARS_MAX);
-    let unit_seconds = match unit.as_deref() {
-        Some("second") => Some(1),
-        Some("minute") | None => Some(60),
-        Some("hour") => Some(3_600),
-        Some("day") => Some(86_400),
-        Some(_) => {
-            violations.add("custom_expiry.unit must be second, minute, hour or day");
-            None
-        }
-    };
+    let start = start(expiry.order_time, now, violations);
+    let unit_seconds = unit_seconds(expiry.unit, violations);
     let duration = violations.whole(
         expiry.expiry_duration.as_ref(),
         || "custom_expiry.expiry_duration",
@@ -61,6 +40,41 @@ pub(super) fn check(
         violations.add("custom_expiry is above the maximum of 7 days");
     }
     expires_at
+}
+
+/// When counting begins; `None` for a time that cannot be read, which is a violation already.
+fn start(
+    sent: Option<Scalar<'_>>,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<Timestamp> {
+    if sent.is_none() {
+        return Some(now);
+    }
+    let text = violations.text(sent, || "custom_expiry.order_time", TIME_CHARS_MAX)?;
+    let start = time_with_offset(&text);
+    if start.is_none() {
+        violations.add("custom_expiry.order_time must be of the form yyyy-MM-dd HH:mm:ss Z");
+    }
+    start
+}
+
+/// `None` for a unit that is none, which is a violation already.
+fn unit_seconds(sent: Option<Scalar<'_>>, violations: &mut Violations) -> Option<u64> {
+    if sent.is_none() {
+        return Some(60);
+    }
+    let unit = violations.text(sent, || "custom_expiry.unit", TIME_CHARS_MAX)?;
+    match unit.as_str() {
+        "second" => Some(1),
+        "minute" => Some(60),
+        "hour" => Some(3_600),
+        "day" => Some(86_400),
+        _ => {
+            violations.add("custom_expiry.unit must be second, minute, hour or day");
+            None
+        }
+    }
 }
 
 /// Reads `2025-06-21 15:34:20 +0700`; the offset may be any.

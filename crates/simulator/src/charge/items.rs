@@ -47,8 +47,7 @@ fn check_one(item: RawItem<'_>, index: usize, limit: bool, violations: &mut Viol
         violations
             .add(&format!("item_details[{index}].quantity must be greater than or equal to 1"));
     }
-    let named = matches!(&item.name, Some(Scalar::Text(name)) if name.is_empty());
-    if item.name.is_none() || named {
+    if item.name.as_ref().is_none_or(Scalar::is_empty) {
         violations.add(&format!("item_details[{index}].name is required"));
     }
     for (value, field) in [

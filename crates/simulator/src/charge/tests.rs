@@ -42,7 +42,10 @@ fn bodies_that_are_no_charge_get_their_code_and_http_status() {
         ("", 400, 400),
         ("  \n", 400, 400),
         ("null", 500, 500),
-        ("{}", 400, 400),
+        ("{}", 500, 500),
+        (" { \n} ", 500, 500),
+        (r#"{"payment_type":null}"#, 400, 400),
+        (r#"{"unknown":1}"#, 400, 400),
         ("{", 413, 200),
         ("[]", 413, 200),
         ("\"gopay\"", 413, 200),
@@ -277,4 +280,57 @@ fn all_violations_are_listed_at_once() {
             "transaction_details.gross_amount must be greater than or equal to 1",
         ]
     );
+}
+
+#[test]
+fn a_field_that_was_sent_is_never_called_missing() {
+    let long = |count: usize| Some(json!("x".repeat(count)));
+    for (pointer, value, message) in [
+        (
+            "/transaction_details/order_id",
+            long(51),
+            "transaction_details.order_id is too long, maximum length is 50",
+        ),
+        (
+            "/transaction_details/order_id",
+            Some(json!(true)),
+            "transaction_details.order_id must be a string",
+        ),
+        ("/transaction_details/order_id", None, "transaction_details.order_id is required"),
+        (
+            "/transaction_details/gross_amount",
+            Some(json!("ten")),
+            "transaction_details.gross_amount is not a number",
+        ),
+        ("/transaction_details", Some(json!([])), "transaction_details must be an object"),
+        ("/payment_type", Some(json!(7)), "payment_type is not supported"),
+        (
+            "/item_details",
+            Some(json!([{"price": 1, "quantity": 1, "name": true}])),
+            "item_details[0].name must be a string",
+        ),
+        (
+            "/item_details",
+            Some(json!([{"price": {}, "quantity": 1, "name": "n"}])),
+            "item_details[0].price is not a number",
+        ),
+        (
+            "/custom_expiry",
+            Some(json!({"expiry_duration": 1, "unit": "x".repeat(51)})),
+            "custom_expiry.unit is too long, maximum length is 50",
+        ),
+        (
+            "/custom_expiry",
+            Some(json!({"expiry_duration": 1, "unit": "second", "order_time": "x".repeat(51)})),
+            "custom_expiry.order_time is too long, maximum length is 50",
+        ),
+        (
+            "/custom_expiry",
+            Some(json!({"expiry_duration": [], "unit": "second"})),
+            "custom_expiry.expiry_duration is not a number",
+        ),
+    ] {
+        let body = with(pointer, value);
+        assert_eq!(outcome(&body).unwrap_err().validation, [message], "{body}");
+    }
 }

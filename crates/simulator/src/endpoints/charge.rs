@@ -30,9 +30,9 @@ impl Engine {
                            already been used.";
             return Err(Refusal::new(406, message));
         }
-        let denial = match call.fault {
-            Some(Fault::ProviderError { code, shape }) => match provider_refusal(code, shape) {
-                ProviderRefusal::Denied { fraud, message } => Some((code, message, fraud)),
+        let denial = match &call.fault {
+            Some(Fault::ProviderError { code, shape }) => match provider_refusal(*code, *shape) {
+                ProviderRefusal::Denied { fraud, message } => Some((*code, message, fraud)),
                 ProviderRefusal::Refused { code, http, message } => {
                     let validation =
                         if code == 400 { vec![message.to_owned()] } else { Vec::new() };
@@ -58,7 +58,7 @@ impl Engine {
         let body = Body {
             status_code: code,
             status_message: message,
-            transaction_id: transaction.id.to_string(),
+            transaction_id: Some(transaction.id.to_string()),
             order_id: &transaction.order_id,
             merchant_id: self.merchants.get(transaction.merchant).map_or("", |found| &found.id),
             gross_amount: decimal(transaction.amount),

@@ -18,7 +18,7 @@ use crate::idempotency::{KEY_CHARS_MAX, Known, Stored};
 use crate::qr;
 use crate::transaction::Status;
 use crate::wire::{Body, Refusal};
-use route::{Route, route};
+use route::{Route, is_api_path, route};
 
 /// A success, before faults touch its answer.
 struct Success {
@@ -65,22 +65,26 @@ impl Engine {
 
     fn answer(&mut self, now: Timestamp, request: &ApiRequest, first: bool) -> ApiReply {
         self.tick(now);
-        let Some(route) = route(&request.path) else {
-            return self.refuse(&Refusal::new(404, "The resource does not exist.").under(404));
-        };
-        if route == Route::Checkout {
-            return self.checkout(now, request);
+        let route = route(&request.path);
+        match &route {
+            Some(Route::Checkout) => return self.checkout(now, request),
+            // An image tag cannot authenticate.
+            Some(Route::QrCode(id)) if request.method == "GET" => return self.qr_code(id),
+            None if !is_api_path(&request.path) => {
+                return self.refuse(&Refusal::unsupported_path(&request.method, &request.path));
+            }
+            Some(_) | None => {}
         }
-        if request.method != route.method() {
-            return self.refuse(&Refusal::new(405, "HTTP method is not allowed."));
-        }
-        // An image tag cannot authenticate.
-        if let Route::QrCode(id) = &route {
-            return self.qr_code(id);
-        }
+        // First of all: who has no key learns nothing, not even what paths and methods there are.
         let Some(key) = self.authenticate(request.header("authorization")) else {
             return self.refuse(&Refusal::unauthorized());
         };
+        let Some(route) = route else {
+            return self.refuse(&Refusal::unsupported_path(&request.method, &request.path));
+        };
+        if request.method != route.method() {
+            return self.refuse(&Refusal::new(405, "HTTP method is not allowed."));
+        }
         if !accepts_json(request.header("accept")) {
             return self.refuse(&Refusal::new(403, "The requested content type is not available."));
         }
@@ -224,20 +228,7 @@ impl Engine {
             Some(Fault::HttpAfter { status, body }) => self.plain(*status, body.as_deref()),
             Some(Fault::Garbage {}) => ApiReply::new(200, TEXT, "<<< upstream connect error >>>"),
             Some(Fault::Empty {}) => ApiReply::new(200, JSON, ""),
-            Some(
-                Fault::LostBefore {}
-                | Fault::Http { .. }
-                | Fault::ProviderError { .. }
-                | Fault::StaleStatus { .. }
-                | Fault::RefundRefused { .. }
-                | Fault::Drop {}
-                | Fault::Duplicate { .. }
-                | Fault::Reorder {}
-                | Fault::ForgeSignature {}
-                | Fault::WrongAmount {}
-                | Fault::AsQris {},
-            )
-            | None => reply,
+            Some(_) | None => reply,
         }
     }
 

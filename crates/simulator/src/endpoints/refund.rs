@@ -54,7 +54,11 @@ impl Engine {
         if let Some(Fault::RefundRefused { status_code }) = call.fault {
             return self.refund_refused(index, status_code, call.now);
         }
-        self.record_refund(call.now, index, key, amount, wanted.reason);
+        let confirmation = match call.fault {
+            Some(Fault::BankConfirms { after_ms }) => Some(Duration::from_millis(after_ms)),
+            Some(_) | None => None,
+        };
+        self.record_refund(call.now, index, key, amount, wanted.reason, confirmation);
         let transaction = self.transactions.get(index).ok_or_else(Refusal::internal)?;
         let refund = transaction.refunds.last().ok_or_else(Refusal::internal)?;
         Ok(self.refund_success(transaction, refund, call.now))

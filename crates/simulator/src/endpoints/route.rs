@@ -59,6 +59,14 @@ impl Route<'_> {
     }
 }
 
+/// Whether a path is below `/v1`, `/v2` and so on, where every call needs a key.
+pub(super) fn is_api_path(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    first.strip_prefix('v').is_some_and(|version| {
+        !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    })
+}
+
 pub(super) fn route(path: &str) -> Option<Route<'_>> {
     let id = |text| percent_decode_str(text).decode_utf8_lossy();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();

@@ -6,12 +6,13 @@ use super::{Call, Success};
 use crate::engine::Engine;
 use crate::faults::Action as Fault;
 use crate::transaction::Status;
+use crate::variant::Variant;
 use crate::wire::{Refusal, signature};
 
 impl Engine {
     pub(super) fn status(&self, call: &Call<'_>, index: usize) -> Result<Success, Refusal> {
-        let at = match call.fault {
-            Some(Fault::StaleStatus { seconds }) => call.now.before(Duration::from_secs(seconds)),
+        let at = match &call.fault {
+            Some(Fault::StaleStatus { seconds }) => call.now.before(Duration::from_secs(*seconds)),
             Some(_) | None => call.now,
         };
         let transaction = self
@@ -22,6 +23,10 @@ impl Engine {
         let status = transaction.status_at(at);
         let code = status.status_code();
         let mut body = self.body(transaction, status, code, "Success, transaction is found", at);
+        let variant = call.fault.as_ref().and_then(Variant::of);
+        if let Some(variant) = &variant {
+            variant.apply(&mut body, transaction);
+        }
         let server_key = self.keys.get(call.key).map_or("", |key| &key.text);
         body.signature_key =
             Some(signature(&transaction.order_id, code, &body.gross_amount, server_key));

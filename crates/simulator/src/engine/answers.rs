@@ -1,5 +1,7 @@
 //! The bodies that answers and notifications share, and the URLs in them.
 
+use std::borrow::Cow;
+
 use gopay_core::time::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -35,7 +37,7 @@ impl Engine {
         Body {
             status_code,
             status_message,
-            transaction_id: transaction.id.to_string(),
+            transaction_id: Some(transaction.id.to_string()),
             order_id: &transaction.order_id,
             merchant_id: self
                 .merchants
@@ -49,7 +51,7 @@ impl Engine {
             fraud_status: if transaction.fraud_denied { "deny" } else { "accept" },
             expiry_time: Some(transaction.expires_at.wib_seconds()),
             settlement_time: payment.map(|payment| payment.at.wib_seconds()),
-            payment_option_type: payment.map(|payment| payment.option.word()),
+            payment_option_type: payment.map(|payment| Cow::Borrowed(payment.option.word())),
             channel_response_code: channel.map(|(code, _)| code.to_string()),
             channel_response_message: channel.map(|(_, message)| message),
             qris: qris.map(|kind| QrisFields {
@@ -112,7 +114,7 @@ fn refund_entry(refund: &Refund, at: Timestamp) -> RefundEntry<'_> {
         refund_amount: decimal(refund.amount),
         created_at: refund.created_at.wib_seconds(),
         reason: refund.reason.as_deref(),
-        refund_key: &refund.key,
+        refund_key: Some(&refund.key),
         refund_method: "online",
         bank_confirmed_at: bank_confirmed_at.map(Timestamp::wib_seconds),
     }

@@ -282,6 +282,7 @@ impl Engine {
         key: String,
         amount: u64,
         reason: Option<String>,
+        confirmation: Option<Duration>,
     ) {
         self.refund_count += 1;
         self.refunded = self.refunded.saturating_add(amount);
@@ -307,7 +308,8 @@ impl Engine {
         {
             *balance = balance.saturating_add(amount);
         }
-        let confirmed_at = now.after(Duration::from_millis(self.config.refund_confirmation_ms));
+        let configured = Duration::from_millis(self.config.refund_confirmation_ms);
+        let confirmed_at = now.after(confirmation.unwrap_or(configured));
         self.confirmations.insert((confirmed_at, index, position));
         let to = if whole { Status::Refund } else { Status::PartialRefund };
         self.change_status(now, index, to);

@@ -10,18 +10,11 @@ use super::Engine;
 use crate::faults::{Action as FaultAction, On};
 use crate::outbox::{NotificationOutcome, OutgoingNotification, retry_delay};
 use crate::transaction::{NotificationCounts, Status};
-use crate::wire::{QrisFields, decimal, signature};
+use crate::variant::Variant;
+use crate::wire::signature;
 
 /// How long a held notification waits for the next one of its transaction.
 const REORDER_MAX: Duration = Duration::from_secs(60);
-
-/// What a notification tells, and what faults make of it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tampering {
-    forged: bool,
-    wrong_amount: bool,
-    as_qris: bool,
-}
 
 impl Engine {
     /// Queues a notification of the present status to each receiver of a transaction.
@@ -53,32 +46,17 @@ impl Engine {
         let Some(transaction) = self.transactions.get(index) else { return };
         let fault =
             self.faults.pick(On::Notification, Some(&transaction.order_id), &mut self.random);
-        let (mut tampering, mut copies, mut due, mut hold) =
-            (Tampering::default(), 1_u64, due, false);
-        match fault {
+        let (mut copies, mut due, mut hold) = (1_u64, due, false);
+        match &fault {
             Some(FaultAction::Drop {}) => copies = 0,
-            Some(FaultAction::Duplicate { n }) => copies += u64::from(n),
-            Some(FaultAction::Delay { ms, .. }) => due = due.after(Duration::from_millis(ms)),
+            Some(FaultAction::Duplicate { n }) => copies += u64::from(*n),
+            Some(FaultAction::Delay { ms, .. }) => due = due.after(Duration::from_millis(*ms)),
             Some(FaultAction::Reorder {}) => (due, hold) = (due.after(REORDER_MAX), true),
-            Some(FaultAction::ForgeSignature {}) => tampering.forged = true,
-            Some(FaultAction::WrongAmount {}) => tampering.wrong_amount = true,
-            Some(FaultAction::AsQris {}) => tampering.as_qris = true,
-            // The rest is refused for notifications when it is added.
-            Some(
-                FaultAction::LostBefore {}
-                | FaultAction::LostAfter {}
-                | FaultAction::Http { .. }
-                | FaultAction::HttpAfter { .. }
-                | FaultAction::ProviderError { .. }
-                | FaultAction::Garbage {}
-                | FaultAction::Truncate {}
-                | FaultAction::Empty {}
-                | FaultAction::StaleStatus { .. }
-                | FaultAction::RefundRefused { .. },
-            )
-            | None => {}
+            // A variant of the body, or none.
+            Some(_) | None => {}
         }
-        let body = self.notification_body(index, now, tampering);
+        let variant = fault.as_ref().and_then(Variant::of);
+        let body = self.notification_body(index, now, variant.as_ref());
         let count = NotificationCounts {
             queued: copies,
             dropped: u64::from(copies == 0),
@@ -96,25 +74,17 @@ impl Engine {
         }
     }
 
-    fn notification_body(&self, index: usize, now: Timestamp, tampering: Tampering) -> Bytes {
+    fn notification_body(&self, index: usize, now: Timestamp, variant: Option<&Variant>) -> Bytes {
         let Some(transaction) = self.transactions.get(index) else { return Bytes::new() };
         let status = transaction.status;
         let code = status.notification_code();
         let mut body = self.body(transaction, status, code, "midtrans payment notification", now);
-        if tampering.wrong_amount {
-            body.gross_amount = decimal(transaction.amount.saturating_add(1));
+        if let Some(variant) = variant {
+            variant.apply(&mut body, transaction);
         }
-        if tampering.as_qris {
-            body.payment_type = "qris";
-            body.qris = Some(QrisFields {
-                transaction_type: "on-us",
-                issuer: "gopay",
-                acquirer: "gopay",
-                merchant_cross_reference_id: transaction.reference.to_string(),
-            });
-        }
+        let forged = variant == Some(&Variant::Forged);
         let key = self.keys.get(transaction.key).map_or("", |key| &key.text);
-        let key = if tampering.forged { "not-the-server-key" } else { key };
+        let key = if forged { "not-the-server-key" } else { key };
         body.signature_key = Some(signature(&transaction.order_id, code, &body.gross_amount, key));
         Bytes::from(serde_json::to_vec(&body).unwrap_or_default())
     }

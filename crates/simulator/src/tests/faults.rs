@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Bench, charge_body, request};
+use super::{Bench, KEY, charge_body, request};
+use crate::wire::signature;
 use crate::{Delivery, Payer};
 
 #[test]
@@ -211,4 +212,58 @@ fn latency_is_drawn_from_its_range_and_keeps_a_key_busy() {
     let delays: std::collections::BTreeSet<_> =
         (0..50).map(|_| bench.send(&request("GET", "/v2/A-1/status", "")).delay).collect();
     assert!(delays.len() > 5, "{delays:?}");
+}
+
+#[test]
+fn status_and_notification_vary_as_midtrans_varies_them() {
+    let fee = json!({"gross_amount_info": {
+        "original_amount": "1000", "gross_amount": 1_071, "customer_imposed_payment_fee": "71",
+    }});
+    for (action, field, expected, amount) in [
+        (json!({"customer_fee": {"rupiah": 71}}), "extra_info", fee, "1071.00"),
+        (json!("wrong_amount"), "extra_info", Value::Null, "1001.00"),
+        (json!("empty_fraud_status"), "fraud_status", json!(""), "1000.00"),
+        (json!("as_qris"), "payment_type", json!("qris"), "1000.00"),
+        (
+            json!({"payment_option": {"option": "GOPAY_COINS"}}),
+            "payment_option_type",
+            json!("GOPAY_COINS"),
+            "1000.00",
+        ),
+        (json!("unknown_fields"), "new_object", json!({"deep": {"er": []}}), "1000.00"),
+    ] {
+        let mut bench = Bench::new();
+        bench.charge("A-1", 1_000);
+        bench.notifications();
+        bench.fault(json!({"on": "status", "action": action, "skip": 1}));
+        bench.fault(json!({"on": "notification", "action": action}));
+        bench.engine.pay(bench.now, "A-1", &Payer::default()).unwrap();
+        let notified = bench.notifications().remove(0);
+        let plain = bench.status("A-1");
+        assert_eq!(plain["gross_amount"], "1000.00");
+        let varied = bench.status("A-1");
+        assert_ne!(plain, varied, "{action}");
+        for body in [&notified, &varied] {
+            assert_eq!(body[field], expected, "{action}: {body}");
+            assert_eq!(body["gross_amount"], amount, "{action}");
+            let signed = signature("A-1", "200", amount, KEY);
+            assert_eq!(body["signature_key"], signed, "{action}");
+        }
+    }
+}
+
+#[test]
+fn the_bank_confirms_a_refund_when_it_is_scripted_to() {
+    let mut bench = Bench::new();
+    bench.paid("A-1", 1_000);
+    bench.notifications();
+    bench.fault(json!({"on": "refund", "action": {"bank_confirms": {"after_ms": 86_400_000}}}));
+    bench.post("/v2/A-1/refund", &json!({"refund_key": "R", "amount": 400}));
+    assert_eq!(bench.notifications().len(), 1);
+    bench.pass(86_399);
+    assert!(bench.notifications().is_empty());
+    assert!(bench.status("A-1")["refunds"][0].get("bank_confirmed_at").is_none());
+    bench.pass(1);
+    let confirmed = bench.notifications().remove(0);
+    assert_eq!(confirmed["refunds"][0]["bank_confirmed_at"], "2026-01-16 10:00:00");
 }

@@ -285,3 +285,24 @@ fn faults_of_notifications() {
     bench.pass(60);
     assert_eq!(bench.notifications().len(), 1, "held for a minute at most");
 }
+
+#[test]
+fn a_notification_may_lack_what_the_signature_does_not_cover() {
+    let mut bench = Bench::new();
+    bench.paid("A-1", 1_000);
+    bench.notifications();
+    bench.fault(json!({"on": "notification", "action": "without_refund_key"}));
+    bench.post("/v2/A-1/refund", &json!({"refund_key": "R", "amount": 400}));
+    let first = bench.notifications().remove(0);
+    assert!(first["refunds"][0].get("refund_key").is_none(), "{first}");
+    assert_eq!(first["refunds"][0]["refund_amount"], "400.00");
+    bench.fault(json!({"on": "notification", "action": "without_transaction_id"}));
+    bench.pass(2);
+    let second = bench.notifications().remove(0);
+    assert!(second.get("transaction_id").is_none(), "{second}");
+    assert_eq!(second["refunds"][0]["refund_key"], "R");
+    for body in [first, second] {
+        assert_eq!(body["signature_key"], signature("A-1", "200", "1000.00", KEY));
+    }
+    assert_eq!(bench.status("A-1")["refunds"][0]["refund_key"], "R");
+}
