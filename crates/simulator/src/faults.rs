@@ -282,19 +282,30 @@ pub struct Armed {
     pub fired: u64,
 }
 
-/// The list of faults; earlier ones go first.
-#[derive(Debug, Default)]
+/// The list of faults, at most so many; earlier ones go first.
+#[derive(Debug)]
 pub(crate) struct Faults {
     armed: Vec<Armed>,
     last_id: u64,
+    max: usize,
 }
 
 impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) -> u64 {
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { armed: Vec::new(), last_id: 0, max }
+    }
+
+    /// Arms a fault. If there is no room, one that cannot fire any more makes it.
+    pub(crate) fn add(&mut self, fault: Fault) -> Result<u64, String> {
+        if self.armed.len() >= self.max {
+            let spent = self.armed.iter().position(|armed| armed.remaining == Some(0));
+            let spent = spent.ok_or_else(|| format!("{} faults are armed already", self.max))?;
+            self.armed.remove(spent);
+        }
         self.last_id += 1;
         let remaining = fault.times;
         self.armed.push(Armed { id: self.last_id, fault, remaining, fired: 0 });
-        self.last_id
+        Ok(self.last_id)
     }
 
     pub(crate) fn list(&self) -> &[Armed] {
@@ -456,10 +467,13 @@ mod tests {
     #[test]
     fn a_fault_fires_on_matching_calls_after_the_skipped_ones_and_no_more_often_than_asked() {
         let mut random = Random::new(1);
-        let mut faults = Faults::default();
-        faults.add(
-            fault(r#"{"on":"charge","action":"empty","times":2,"skip":1,"order_id":"A"}"#).unwrap(),
-        );
+        let mut faults = Faults::new(9);
+        faults
+            .add(
+                fault(r#"{"on":"charge","action":"empty","times":2,"skip":1,"order_id":"A"}"#)
+                    .unwrap(),
+            )
+            .unwrap();
         assert!(faults.wants_order(On::Charge));
         assert!(!faults.wants_order(On::Status));
         let calls = [
@@ -483,15 +497,17 @@ mod tests {
     fn probability_is_in_thousandths() {
         for (permille, low, high) in [(0, 0, 0), (500, 400, 600), (1_000, 1_000, 1_000)] {
             let mut random = Random::new(3);
-            let mut faults = Faults::default();
-            faults.add(Fault {
-                on: On::Status,
-                action: Action::Empty {},
-                times: None,
-                probability_permille: Some(permille),
-                order_id: None,
-                skip: 0,
-            });
+            let mut faults = Faults::new(9);
+            faults
+                .add(Fault {
+                    on: On::Status,
+                    action: Action::Empty {},
+                    times: None,
+                    probability_permille: Some(permille),
+                    order_id: None,
+                    skip: 0,
+                })
+                .unwrap();
             let mut fired = 0;
             for _ in 0..1_000 {
                 fired += i32::from(faults.pick(On::Status, None, &mut random).is_some());

@@ -15,6 +15,7 @@
 //! [`engine`], `endpoints`, `wallet`, `pages`, `faults`, `outbox`, [`control`], [`clock`], `server`.
 
 pub mod api;
+mod changes;
 mod charge;
 pub mod clock;
 pub mod config;
@@ -28,10 +29,12 @@ mod outbox;
 mod pages;
 mod qr;
 mod random;
+mod sent;
 mod server;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod transactions;
 mod validation;
 mod variant;
 mod wallet;
@@ -40,14 +43,15 @@ mod wire;
 pub use api::{ApiReply, ApiRequest, Delivery};
 pub use clock::{MovableClock, OffsetClock, SharedClock};
 pub use config::{
-    EngineConfig, Latency, MerchantKey, NotificationDelays, RepeatedRefundKey, SimulatorConfig,
-    Tier, WalletConfig,
+    EngineConfig, Latency, Limits, MerchantKey, NotificationDelays, RepeatedRefundKey,
+    SimulatorConfig, Tier, WalletConfig,
 };
-pub use engine::{Engine, NotificationQueue};
+pub use engine::{Engine, NotificationQueue, NotificationRequest, SentView};
 pub use faults::{Action, Armed, Fault, On, Shape, When};
 pub use outbox::{NotificationOutcome, OutgoingNotification};
 pub use server::{Flushed, SimulatorState, router, run_notifications};
 pub use transaction::{
-    NotificationCounts, PaymentOption, QrisKind, RefundView, Status, Totals, TransactionView,
+    Dropped, NotificationCounts, PaymentOption, QrisKind, RefundSource, RefundView, Status, Totals,
+    TransactionView,
 };
-pub use wallet::{Payer, Via, WalletError};
+pub use wallet::{Chargeback, DashboardRefund, Payer, Via, WalletError};

@@ -201,6 +201,8 @@ const fn state_text(status: Status) -> &'static str {
         Status::Failure => "The payment failed.",
         Status::PartialRefund => "Paid, and partly given back.",
         Status::Refund => "Paid, and given back.",
+        Status::PartialChargeback => "Paid, and partly taken back.",
+        Status::Chargeback => "Paid, and taken back.",
     }
 }
 

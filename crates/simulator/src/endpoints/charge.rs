@@ -11,6 +11,7 @@ use crate::charge;
 use crate::engine::Engine;
 use crate::faults::{Action as Fault, ProviderRefusal, provider_refusal};
 use crate::idempotency::Stored;
+use crate::transactions::AllPending;
 use crate::wire::{Body, Refusal, decimal};
 
 /// How many URLs a notification header may list.
@@ -41,6 +42,8 @@ impl Engine {
             },
             Some(_) | None => None,
         };
+        self.make_room()
+            .map_err(|AllPending| Refusal::full("every transaction it can hold is pending"))?;
         let index = self.open(call.now, call.key, charge, notify, denial);
         Ok(Success { body: self.charge_body(index), stored: Stored::Charge(index) })
     }
@@ -54,7 +57,7 @@ impl Engine {
         } else {
             ("201", "GoPay transaction is created", self.actions(transaction))
         };
-        let channel = transaction.channel.filter(|_| transaction.denied_by_charge);
+        let channel = transaction.channel.as_ref().filter(|_| transaction.denied_by_charge);
         let body = Body {
             status_code: code,
             status_message: message,
@@ -69,7 +72,7 @@ impl Engine {
             fraud_status: if transaction.fraud_denied { "deny" } else { "accept" },
             expiry_time: Some(transaction.expires_at.wib_seconds()),
             channel_response_code: channel.map(|(code, _)| code.to_string()),
-            channel_response_message: channel.map(|(_, message)| message),
+            channel_response_message: channel.map(|(_, message)| message.as_ref()),
             actions,
             ..Body::default()
         };

@@ -18,6 +18,7 @@ use crate::idempotency::{KEY_CHARS_MAX, Known, Stored};
 use crate::qr;
 use crate::transaction::Status;
 use crate::wire::{Body, Refusal};
+pub(crate) use refund::REFUNDS_MAX;
 use route::{Route, is_api_path, route};
 
 /// A success, before faults touch its answer.
@@ -133,9 +134,7 @@ impl Engine {
             Some(_) | None => {}
         }
         // A deferred call holds its key already.
-        let known = idempotency
-            .filter(|_| first)
-            .and_then(|key| self.idempotency.get(call.merchant, key, call.now));
+        let known = idempotency.filter(|_| first).and_then(|key| self.known_key(call, key));
         let reply = match known {
             Some(Known::Running) => {
                 let message = "The request with the same idempotency key is still processed.";
@@ -145,6 +144,15 @@ impl Engine {
             None => self.first_time(call, first, latency, idempotency),
         };
         self.distort(call.fault.as_ref(), reply)
+    }
+
+    /// What is known of a key, unless its transaction was dropped.
+    fn known_key(&self, call: &Call<'_>, key: &str) -> Option<Known> {
+        let known = self.idempotency.get(call.merchant, key, call.now);
+        known.filter(|known| match known {
+            Known::Done(Stored::Charge(index)) => self.transactions.get(*index).is_some(),
+            Known::Done(Stored::Body(_)) | Known::Running => true,
+        })
     }
 
     fn first_time(
@@ -189,8 +197,11 @@ impl Engine {
     }
 
     fn defer(&mut self, call: &Call<'_>, delay: Duration, idempotency: Option<&str>) -> ApiReply {
+        if self.deferred.len() >= self.config.limits.deferred_calls {
+            return self.refuse(&Refusal::full("too many calls are deferred by faults"));
+        }
         if let Some(key) = idempotency {
-            if let Some(known) = self.idempotency.get(call.merchant, key, call.now) {
+            if let Some(known) = self.known_key(call, key) {
                 // A repetition has no effect to defer; only its answer is late.
                 let reply = match known {
                     Known::Running => {

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::{Call, Success};
 use crate::charge;
 use crate::config::RepeatedRefundKey;
-use crate::engine::Engine;
+use crate::engine::{Engine, RefundOrder};
 use crate::faults::Action as Fault;
 use crate::lenient::{Object, Scalar};
-use crate::transaction::{QrisKind, Refund, Status, Transaction};
+use crate::transaction::{QrisKind, Refund, RefundSource, Status, Transaction};
 use crate::validation::{Need, Violations};
 use crate::wire::{Body, Refusal, decimal};
 
@@ -20,6 +20,8 @@ const REFUND_WINDOW_OFF_US: Duration = Duration::from_secs(7 * 86_400);
 /// How long the same key may retry the same refund.
 const REFUND_KEY_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 const REFUND_TEXT_CHARS_MAX: usize = 255;
+/// Refunds that one payment may have here: with each, its entry and its change of status are kept.
+pub(crate) const REFUNDS_MAX: usize = 200;
 /// Refused refund keys remembered per transaction; beyond it the oldest is forgotten.
 const REFUND_ATTEMPTS_MAX: usize = 64;
 
@@ -48,6 +50,9 @@ impl Engine {
         {
             return Err(duplicate_refund_key());
         }
+        if transaction.history.len() >= REFUNDS_MAX {
+            return Err(Refusal::full("a payment may have 200 refunds"));
+        }
         let checked = check_refund(transaction, wanted.amount, paid_from, call);
         self.record_refund_attempt(index, &key, call.now);
         let amount = checked?;
@@ -58,7 +63,9 @@ impl Engine {
             Some(Fault::BankConfirms { after_ms }) => Some(Duration::from_millis(after_ms)),
             Some(_) | None => None,
         };
-        self.record_refund(call.now, index, key, amount, wanted.reason, confirmation);
+        let (reason, source) = (wanted.reason, RefundSource::Api);
+        let order = RefundOrder { key, amount, reason, source, confirmation };
+        self.record_refund(call.now, index, order);
         let transaction = self.transactions.get(index).ok_or_else(Refusal::internal)?;
         let refund = transaction.refunds.last().ok_or_else(Refusal::internal)?;
         Ok(self.refund_success(transaction, refund, call.now))
@@ -184,7 +191,9 @@ fn check_refund(
         | Status::Cancel
         | Status::Deny
         | Status::Failure
-        | Status::Refund => None,
+        | Status::Refund
+        | Status::PartialChargeback
+        | Status::Chargeback => None,
     };
     let payment = payment.ok_or_else(Refusal::wrong_state)?;
     let window = match payment.qris {
@@ -195,7 +204,7 @@ fn check_refund(
         let message = "Transaction status cannot be updated: the refund window is over.";
         return Err(Refusal::new(412, message));
     }
-    let remaining = transaction.amount.saturating_sub(transaction.refunded());
+    let remaining = transaction.remaining();
     let amount = wanted.unwrap_or(remaining);
     if amount > remaining {
         return Err(Refusal::new(414, "The refund amount is above the remaining amount."));

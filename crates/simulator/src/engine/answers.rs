@@ -30,7 +30,7 @@ impl Engine {
             known().map(|refund| refund_entry(refund, at)).collect();
         let refunded = known().fold(0_u64, |sum, refund| sum.saturating_add(refund.amount));
         let denied = matches!(status, Status::Deny | Status::Failure);
-        let channel = transaction.channel.filter(|_| denied);
+        let channel = transaction.channel.as_ref().filter(|_| denied);
         let echo = transaction.echo.as_deref();
         let [field1, field2, field3] = echo
             .map_or([None, None, None], |echo| echo.custom_fields.each_ref().map(Option::as_deref));
@@ -53,7 +53,7 @@ impl Engine {
             settlement_time: payment.map(|payment| payment.at.wib_seconds()),
             payment_option_type: payment.map(|payment| Cow::Borrowed(payment.option.word())),
             channel_response_code: channel.map(|(code, _)| code.to_string()),
-            channel_response_message: channel.map(|(_, message)| message),
+            channel_response_message: channel.map(|(_, message)| message.as_ref()),
             qris: qris.map(|kind| QrisFields {
                 transaction_type: kind.word(),
                 issuer: kind.issuer(),

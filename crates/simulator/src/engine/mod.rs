@@ -25,9 +25,14 @@ use crate::faults::Faults;
 use crate::idempotency::Keys;
 use crate::outbox::Outbox;
 use crate::random::Random;
-use crate::transaction::{NotificationCounts, Payment, Refund, Status, Transaction};
+use crate::sent::SentLog;
+use crate::transaction::{
+    Dropped, NotificationCounts, Payment, Refund, RefundSource, Status, Transaction,
+};
+use crate::transactions::{AllPending, Transactions};
 
-pub use inspect::NotificationQueue;
+pub use inspect::{NotificationQueue, SentView};
+pub use notifications::NotificationRequest;
 
 pub(crate) struct ServerKey {
     pub(crate) text: String,
@@ -44,6 +49,17 @@ pub(crate) struct Merchant {
     pub(crate) orders: HashMap<String, (usize, u64)>,
 }
 
+/// A refund to record.
+pub(crate) struct RefundOrder {
+    pub(crate) key: String,
+    /// Rupiah.
+    pub(crate) amount: u64,
+    pub(crate) reason: Option<String>,
+    pub(crate) source: RefundSource,
+    /// How long until the bank confirms it, instead of the configured time.
+    pub(crate) confirmation: Option<Duration>,
+}
+
 /// The simulator's state machine; see the crate documentation.
 ///
 /// Everything is in memory: a new engine knows no transaction, key, fault or notification.
@@ -53,9 +69,7 @@ pub struct Engine {
     pub(crate) merchants: Vec<Merchant>,
     pub(crate) wallet_balances: Vec<Option<u64>>,
     pub(crate) random: Random,
-    pub(crate) transactions: Vec<Transaction>,
-    by_id: HashMap<Uuid, usize>,
-    by_reference: HashMap<Uuid, usize>,
+    pub(crate) transactions: Transactions,
     expiries: BTreeSet<(Timestamp, usize)>,
     confirmations: BTreeSet<(Timestamp, usize, usize)>,
     pub(crate) idempotency: Keys,
@@ -63,11 +77,14 @@ pub struct Engine {
     pub(crate) deferred: HashMap<u64, (Timestamp, ApiRequest)>,
     pub(crate) last_ticket: u64,
     outbox: Outbox,
+    sent: SentLog,
+    dropped: Dropped,
     dashboard: Option<Arc<str>>,
     counts: NotificationCounts,
     charged: u64,
     refunded: u64,
     refund_count: u64,
+    charged_back: u64,
     statuses: HashMap<Status, u64>,
 }
 
@@ -98,26 +115,28 @@ impl Engine {
             let authorization = format!("Basic {}", BASE64.encode(format!("{}:", key.server_key)));
             keys.push(ServerKey { text: key.server_key.clone(), merchant, authorization });
         }
+        let limits = config.limits;
         Self {
             keys,
             merchants,
             wallet_balances: config.wallets.iter().map(|wallet| wallet.balance).collect(),
             random: Random::new(config.seed),
-            transactions: Vec::new(),
-            by_id: HashMap::new(),
-            by_reference: HashMap::new(),
+            transactions: Transactions::new(limits.transactions),
             expiries: BTreeSet::new(),
             confirmations: BTreeSet::new(),
-            idempotency: Keys::default(),
-            faults: Faults::default(),
+            idempotency: Keys::new(limits.idempotency_keys),
+            faults: Faults::new(limits.faults),
             deferred: HashMap::new(),
             last_ticket: 0,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(limits.notifications),
+            sent: SentLog::new(limits.sent_notifications),
+            dropped: Dropped::default(),
             dashboard: config.notification_url.as_deref().map(Arc::from),
             counts: NotificationCounts::default(),
             charged: 0,
             refunded: 0,
             refund_count: 0,
+            charged_back: 0,
             statuses: HashMap::new(),
             config,
         }
@@ -176,6 +195,19 @@ impl Engine {
 
     // --- transactions ---------------------------------------------------------------------------
 
+    /// Makes room for one more transaction, if need be by dropping the oldest that is no longer
+    /// pending.
+    pub(crate) fn make_room(&mut self) -> Result<(), AllPending> {
+        let Some((number, dropped)) = self.transactions.make_room()? else { return Ok(()) };
+        self.dropped.transactions += 1;
+        if let Some(merchant) = self.merchants.get_mut(dropped.merchant)
+            && merchant.orders.get(&dropped.order_id).is_some_and(|(newest, _)| *newest == number)
+        {
+            merchant.orders.remove(&dropped.order_id);
+        }
+        Ok(())
+    }
+
     /// Opens a transaction for a charge that may be made.
     pub(crate) fn open(
         &mut self,
@@ -185,24 +217,15 @@ impl Engine {
         notify: Option<Arc<[Arc<str>]>>,
         denial: Option<(u16, &'static str, bool)>,
     ) -> usize {
-        let index = self.transactions.len();
         let (id, reference) = (self.random.uuid(), self.random.uuid());
         let merchant = self.keys.get(key).map_or(0, |key| key.merchant);
         let status = if denial.is_some() { Status::Deny } else { Status::Pending };
         let callback = self.full_callback(&charge);
-        let mut charges_of_order = 1;
-        if let Some(merchant) = self.merchants.get_mut(merchant) {
-            let order = merchant.orders.entry(charge.order_id.clone()).or_insert((index, 0));
-            *order = (index, order.1 + 1);
-            charges_of_order = order.1;
-        }
-        self.by_id.insert(id, index);
-        self.by_reference.insert(reference, index);
-        if status == Status::Pending {
-            self.expiries.insert((charge.expires_at, index));
-        }
-        *self.statuses.entry(status).or_default() += 1;
-        self.transactions.push(Transaction {
+        let order_id = charge.order_id.clone();
+        let earlier = self.merchants.get(merchant).and_then(|found| found.orders.get(&order_id));
+        let charges_of_order = earlier.map_or(0, |(_, count)| *count).saturating_add(1);
+        let expires_at = charge.expires_at;
+        let index = self.transactions.add(Transaction {
             id,
             reference,
             merchant,
@@ -211,21 +234,29 @@ impl Engine {
             amount: charge.gross_amount,
             status,
             created_at: now,
-            expires_at: charge.expires_at,
+            expires_at,
             payment: None,
             denied_by_charge: denial.is_some(),
             fraud_denied: denial.is_some_and(|(_, _, fraud)| fraud),
-            channel: denial.map(|(code, message, _)| (code, message)),
+            channel: denial.map(|(code, message, _)| (code, message.into())),
             callback,
             notify,
             echo: charge.echo,
             refunds: Vec::new(),
+            charged_back: 0,
             refund_attempts: Vec::new(),
             history: Vec::new(),
             charge_repeats: 0,
             charges_of_order,
             notifications: NotificationCounts::default(),
         });
+        if let Some(merchant) = self.merchants.get_mut(merchant) {
+            merchant.orders.insert(order_id, (index, charges_of_order));
+        }
+        if status == Status::Pending {
+            self.expiries.insert((expires_at, index));
+        }
+        *self.statuses.entry(status).or_default() += 1;
         if denial.is_some() || self.config.notify_pending {
             self.notify(now, index);
         }
@@ -250,6 +281,7 @@ impl Engine {
         transaction.status = to;
         transaction.history.push((now, to));
         self.expiries.remove(&(transaction.expires_at, index));
+        self.transactions.close(index);
         if let Some(count) = self.statuses.get_mut(&from) {
             *count = count.saturating_sub(1);
         }
@@ -275,49 +307,61 @@ impl Engine {
     }
 
     /// Records a refund that passed every rule.
-    pub(crate) fn record_refund(
-        &mut self,
-        now: Timestamp,
-        index: usize,
-        key: String,
-        amount: u64,
-        reason: Option<String>,
-        confirmation: Option<Duration>,
-    ) {
+    pub(crate) fn record_refund(&mut self, now: Timestamp, index: usize, order: RefundOrder) {
         self.refund_count += 1;
-        self.refunded = self.refunded.saturating_add(amount);
+        self.refunded = self.refunded.saturating_add(order.amount);
         let (number, uuid) = (self.refund_count, self.random.uuid());
+        let configured = Duration::from_millis(self.config.refund_confirmation_ms);
+        let confirmation_at = now.after(order.confirmation.unwrap_or(configured));
         let Some(transaction) = self.transactions.get_mut(index) else { return };
+        let amount = order.amount;
         transaction.refunds.push(Refund {
             chargeback_id: chargeback_id(now, number),
             chargeback_uuid: uuid,
-            key,
+            key: order.key,
             amount,
-            reason,
+            reason: order.reason,
+            source: order.source,
             created_at: now,
+            confirmation_at,
             bank_confirmed_at: None,
         });
         let position = transaction.refunds.len() - 1;
-        let whole = transaction.refunded() >= transaction.amount;
+        let whole = transaction.remaining() == 0;
         let wallet = transaction.payment.and_then(|payment| payment.wallet);
-        let merchant = self.merchants.get_mut(transaction.merchant);
-        if let Some(balance) = merchant.and_then(|merchant| merchant.balance.as_mut()) {
-            *balance = balance.saturating_sub(amount);
-        }
+        let merchant = transaction.merchant;
+        self.debit_merchant(merchant, amount);
         if let Some(Some(balance)) = wallet.and_then(|wallet| self.wallet_balances.get_mut(wallet))
         {
             *balance = balance.saturating_add(amount);
         }
-        let configured = Duration::from_millis(self.config.refund_confirmation_ms);
-        let confirmed_at = now.after(confirmation.unwrap_or(configured));
-        self.confirmations.insert((confirmed_at, index, position));
+        self.confirmations.insert((confirmation_at, index, position));
         let to = if whole { Status::Refund } else { Status::PartialRefund };
         self.change_status(now, index, to);
     }
 
+    /// Records that the shopper's side took money back after a dispute.
+    pub(crate) fn record_chargeback(&mut self, now: Timestamp, index: usize, amount: u64) {
+        self.charged_back = self.charged_back.saturating_add(amount);
+        let Some(transaction) = self.transactions.get_mut(index) else { return };
+        transaction.charged_back = transaction.charged_back.saturating_add(amount);
+        let whole = transaction.remaining() == 0;
+        let merchant = transaction.merchant;
+        self.debit_merchant(merchant, amount);
+        let to = if whole { Status::Chargeback } else { Status::PartialChargeback };
+        self.change_status(now, index, to);
+    }
+
+    fn debit_merchant(&mut self, merchant: usize, amount: u64) {
+        let merchant = self.merchants.get_mut(merchant);
+        if let Some(balance) = merchant.and_then(|merchant| merchant.balance.as_mut()) {
+            *balance = balance.saturating_sub(amount);
+        }
+    }
+
     /// A transaction of this merchant by `transaction_id`, else the newest by `order_id`.
     pub(crate) fn find(&self, merchant: usize, id: &str) -> Option<usize> {
-        let by_id = Uuid::try_parse(id).ok().and_then(|uuid| self.by_id.get(&uuid).copied());
+        let by_id = Uuid::try_parse(id).ok().and_then(|uuid| self.transactions.by_id(uuid));
         let owned = by_id.filter(|index| {
             self.transactions.get(*index).is_some_and(|found| found.merchant == merchant)
         });
@@ -331,7 +375,7 @@ impl Engine {
 
     pub(crate) fn find_reference(&self, reference: &str) -> Option<usize> {
         let reference = Uuid::try_parse(reference).ok()?;
-        self.by_reference.get(&reference).copied()
+        self.transactions.by_reference(reference)
     }
 
     /// The position of the server key that an `Authorization` header names.

@@ -5,26 +5,42 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gopay_core::time::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::Engine;
 use crate::faults::{Action as FaultAction, On};
-use crate::outbox::{NotificationOutcome, OutgoingNotification, retry_delay};
-use crate::transaction::{NotificationCounts, Status};
+use crate::outbox::{AllInFlight, NotificationOutcome, OutgoingNotification, retry_delay};
+use crate::sent::Sent;
+use crate::transaction::{NotificationCounts, RefundSource, Status};
 use crate::variant::Variant;
+use crate::wallet::WalletError;
 use crate::wire::signature;
 
 /// How long a held notification waits for the next one of its transaction.
 const REORDER_MAX: Duration = Duration::from_secs(60);
 
+/// What a forged notification is signed with.
+const FORGED_KEY: &str = "not-the-server-key";
+
+/// A notification to send on demand: the usual one of the present status, unless it says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotificationRequest {
+    /// Send the last one of this transaction again, byte for byte; the rest is ignored then.
+    pub repeat: bool,
+    /// Fields that say something else than the truth.
+    pub set: Map<String, Value>,
+    /// Fields that are left out, such as `transaction_id`.
+    pub remove: Vec<String>,
+    /// Sign it with another key.
+    pub forge: bool,
+}
+
 impl Engine {
     /// Queues a notification of the present status to each receiver of a transaction.
     pub(crate) fn notify(&mut self, now: Timestamp, index: usize) {
         let Some(transaction) = self.transactions.get(index) else { return };
-        let urls: Arc<[Arc<str>]> = match (&transaction.notify, &self.dashboard) {
-            (Some(urls), _) => Arc::clone(urls),
-            (None, Some(dashboard)) => Arc::from([Arc::clone(dashboard)]),
-            (None, None) => return,
-        };
         let delays = self.config.notification_delays;
         let delay_ms = match transaction.status {
             Status::Pending => delays.pending_ms,
@@ -34,12 +50,81 @@ impl Engine {
             | Status::Deny
             | Status::Failure
             | Status::PartialRefund
-            | Status::Refund => delays.other_ms,
+            | Status::Refund
+            | Status::PartialChargeback
+            | Status::Chargeback => delays.other_ms,
         };
         let due = now.after(Duration::from_millis(delay_ms));
-        for url in urls.iter() {
+        for url in self.receivers(index).iter() {
             self.notify_one(index, url, now, due);
         }
+    }
+
+    /// Where notifications of a transaction go.
+    fn receivers(&self, index: usize) -> Arc<[Arc<str>]> {
+        let own = self.transactions.get(index).and_then(|found| found.notify.as_ref());
+        match (own, &self.dashboard) {
+            (Some(urls), _) => Arc::clone(urls),
+            (None, Some(dashboard)) => Arc::from([Arc::clone(dashboard)]),
+            (None, None) => Arc::from([]),
+        }
+    }
+
+    /// Sends a notification on demand, past delays and faults, and says to how many receivers.
+    ///
+    /// # Errors
+    /// [`WalletError::Unknown`], [`WalletError::NothingSent`] or [`WalletError::NoReceiver`].
+    pub fn send_notification(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        wanted: &NotificationRequest,
+    ) -> Result<usize, WalletError> {
+        self.tick(now);
+        let index = self.find_any(id).ok_or(WalletError::Unknown)?;
+        let body = if wanted.repeat {
+            let mut newest_first = self.sent.iter().rev();
+            let last = newest_first.find(|sent| sent.transaction == index);
+            last.map(|sent| sent.body.clone()).ok_or(WalletError::NothingSent)?
+        } else {
+            self.requested_body(index, now, wanted)
+        };
+        let receivers = self.receivers(index);
+        if receivers.is_empty() {
+            return Err(WalletError::NoReceiver);
+        }
+        for url in receivers.iter() {
+            self.count(index, NotificationCounts { queued: 1, ..Default::default() });
+            self.queue(index, Arc::clone(url), body.clone(), now, false);
+        }
+        Ok(receivers.len())
+    }
+
+    /// The usual body with other fields, signed over what it says then.
+    fn requested_body(&self, index: usize, now: Timestamp, wanted: &NotificationRequest) -> Bytes {
+        let usual = self.notification_body(index, now, None);
+        let mut fields: Map<String, Value> = serde_json::from_slice(&usual).unwrap_or_default();
+        fields.extend(wanted.set.clone());
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+        let key = if wanted.forge { Some(FORGED_KEY) } else { self.signing_key(index) };
+        let signed = signature(
+            text("order_id"),
+            text("status_code"),
+            text("gross_amount"),
+            key.unwrap_or_default(),
+        );
+        if !wanted.set.contains_key("signature_key") {
+            fields.insert("signature_key".to_owned(), Value::String(signed));
+        }
+        for name in &wanted.remove {
+            fields.remove(name);
+        }
+        Bytes::from(serde_json::to_vec(&fields).unwrap_or_default())
+    }
+
+    fn signing_key(&self, index: usize) -> Option<&str> {
+        let key = self.transactions.get(index)?.key;
+        self.keys.get(key).map(|key| key.text.as_str())
     }
 
     fn notify_one(&mut self, index: usize, url: &Arc<str>, now: Timestamp, due: Timestamp) {
@@ -67,10 +152,23 @@ impl Engine {
             self.outbox.release(index, due);
         }
         for _ in 0..copies {
-            let id = self.outbox.push(index, Arc::clone(url), body.clone(), due);
-            if hold {
-                self.outbox.hold(index, id);
+            self.queue(index, Arc::clone(url), body.clone(), due, hold);
+        }
+    }
+
+    /// Puts a notification into the outbox. If that is full, the one that waits longest is given
+    /// up; if all of it is being sent, this one is.
+    fn queue(&mut self, index: usize, url: Arc<str>, body: Bytes, due: Timestamp, hold: bool) {
+        let given_up = match self.outbox.make_room() {
+            Ok(dropped) => {
+                self.outbox.push(index, url, body, due, hold);
+                dropped
             }
+            Err(AllInFlight) => Some(index),
+        };
+        if let Some(transaction) = given_up {
+            self.dropped.notifications += 1;
+            self.count(transaction, NotificationCounts { given_up: 1, ..Default::default() });
         }
     }
 
@@ -82,9 +180,13 @@ impl Engine {
         if let Some(variant) = variant {
             variant.apply(&mut body, transaction);
         }
+        for (entry, refund) in body.refunds.iter_mut().zip(&transaction.refunds) {
+            if refund.source == RefundSource::Dashboard {
+                entry.refund_key = None;
+            }
+        }
         let forged = variant == Some(&Variant::Forged);
-        let key = self.keys.get(transaction.key).map_or("", |key| &key.text);
-        let key = if forged { "not-the-server-key" } else { key };
+        let key = if forged { FORGED_KEY } else { self.signing_key(index).unwrap_or_default() };
         body.signature_key = Some(signature(&transaction.order_id, code, &body.gross_amount, key));
         Bytes::from(serde_json::to_vec(&body).unwrap_or_default())
     }
@@ -112,7 +214,7 @@ impl Engine {
         self.outbox.take_due(now, max)
     }
 
-    /// Reports what became of a try; schedules the next one if the answer allows it.
+    /// Reports what became of an attempt; schedules the next one if the answer allows it.
     pub fn notification_result(&mut self, id: u64, now: Timestamp, outcome: NotificationOutcome) {
         let jitter = self.config.retry_jitter;
         let random = &mut self.random;
@@ -127,5 +229,14 @@ impl Engine {
             ..NotificationCounts::default()
         };
         self.count(finished.transaction, count);
+        self.sent.record(Sent {
+            number: 0,
+            at: now,
+            transaction: finished.transaction,
+            url: finished.url,
+            body: finished.body,
+            attempt: finished.attempt,
+            outcome,
+        });
     }
 }

@@ -1,8 +1,10 @@
 //! The simulator as a whole: at the engine, and over loopback HTTP.
 
+mod control;
 mod engine;
 mod faults;
 mod http;
+mod limits;
 mod notifications;
 mod pages;
 mod refunds;
