@@ -290,7 +290,34 @@ pub(crate) struct Faults {
     max: usize,
 }
 
+/// A fault of the list, as a saved state has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedFault {
+    id: u64,
+    fault: Fault,
+    remaining: Option<u32>,
+    fired: u64,
+}
+
 impl Faults {
+    pub(crate) fn saved(&self) -> (u64, Vec<SavedFault>) {
+        let saved = |armed: &Armed| SavedFault {
+            id: armed.id,
+            fault: armed.fault.clone(),
+            remaining: armed.remaining,
+            fired: armed.fired,
+        };
+        (self.last_id, self.armed.iter().map(saved).collect())
+    }
+
+    pub(crate) fn restore(&mut self, last_id: u64, saved: Vec<SavedFault>) {
+        self.last_id = last_id;
+        self.armed = saved
+            .into_iter()
+            .map(|SavedFault { id, fault, remaining, fired }| Armed { id, fault, remaining, fired })
+            .collect();
+    }
+
     pub(crate) const fn new(max: usize) -> Self {
         Self { armed: Vec::new(), last_id: 0, max }
     }

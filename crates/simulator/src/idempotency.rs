@@ -46,8 +46,8 @@ struct Entry {
 pub(crate) struct SavedKey {
     pub(crate) merchant: usize,
     pub(crate) key: String,
-    expires_at: Timestamp,
-    running_until: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) running_until: Timestamp,
     pub(crate) stored: Stored,
 }
 

@@ -31,6 +31,7 @@ mod qr;
 mod random;
 mod sent;
 mod server;
+mod state_file;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -50,6 +51,7 @@ pub use engine::{Engine, NotificationQueue, NotificationRequest, SentView};
 pub use faults::{Action, Armed, Fault, On, Shape, When};
 pub use outbox::{NotificationOutcome, OutgoingNotification};
 pub use server::{Flushed, SimulatorState, router, run_notifications};
+pub use state_file::StateError;
 pub use transaction::{
     Dropped, NotificationCounts, PaymentOption, QrisKind, RefundSource, RefundView, Status, Totals,
     TransactionView,

@@ -12,6 +12,11 @@ impl Random {
         Self(Rng::with_seed(seed))
     }
 
+    /// The seed that continues this sequence.
+    pub(crate) fn state(&self) -> u64 {
+        self.0.get_seed()
+    }
+
     /// A number in `low..=high`; `low` if the range is empty.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         if low < high { self.0.u64(low..=high) } else { low }
@@ -35,6 +40,7 @@ mod tests {
             assert_ne!(id, other.uuid());
             assert_eq!(id.get_version_num(), 4);
         }
+        assert_eq!(Random::new(one.state()).uuid(), two.uuid());
     }
 
     #[test]

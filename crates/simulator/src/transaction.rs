@@ -127,7 +127,7 @@ impl Status {
 }
 
 /// What the shopper paid from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PaymentOption {
     /// The wallet's balance.
@@ -173,7 +173,7 @@ impl QrisKind {
 }
 
 /// How it was paid.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Payment {
     pub(crate) at: Timestamp,
     pub(crate) option: PaymentOption,
@@ -193,7 +193,7 @@ pub enum RefundSource {
 }
 
 /// One accepted refund.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Refund {
     pub(crate) chargeback_id: u64,
     pub(crate) chargeback_uuid: Uuid,
@@ -208,7 +208,7 @@ pub(crate) struct Refund {
 }
 
 /// Notifications of a transaction, by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotificationCounts {
     /// Notifications queued, each to one URL.
     pub queued: u64,
@@ -235,7 +235,7 @@ impl NotificationCounts {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Transaction {
     pub(crate) id: Uuid,
     pub(crate) reference: Uuid,

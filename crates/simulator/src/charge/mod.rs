@@ -10,7 +10,7 @@ mod tests;
 
 use gopay_core::money::Rupiah;
 use gopay_core::time::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::lenient::{Object, Scalar};
@@ -64,7 +64,7 @@ pub(crate) enum Callback {
 }
 
 /// What is repeated in GET status and in notifications.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Echo {
     pub(crate) custom_fields: [Option<String>; 3],
     pub(crate) metadata: Option<Map<String, Value>>,

@@ -8,6 +8,7 @@
 mod answers;
 mod inspect;
 mod notifications;
+mod saved;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::transactions::{AllPending, Transactions};
 
 pub use inspect::{NotificationQueue, SentView};
 pub use notifications::NotificationRequest;
+pub(crate) use saved::{Commit, SavedEngine};
 
 pub(crate) struct ServerKey {
     pub(crate) text: String,
@@ -62,7 +64,8 @@ pub(crate) struct RefundOrder {
 
 /// The simulator's state machine; see the crate documentation.
 ///
-/// Everything is in memory: a new engine knows no transaction, key, fault or notification.
+/// Everything is in memory: a new engine knows no transaction, key, fault or notification. What
+/// changes can be collected, to be saved and restored.
 pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) keys: Vec<ServerKey>,

@@ -8,6 +8,7 @@ mod limits;
 mod notifications;
 mod pages;
 mod refunds;
+mod state;
 
 use std::time::Duration;
 
