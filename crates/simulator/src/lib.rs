@@ -5,8 +5,7 @@
 //! the real service does at the worst moment.
 //!
 //! It knows nothing of the adapter and speaks only the wire formats. It stores nothing: all
-//! transactions are in memory and gone with the process. It has no real QR codes, no cards, no
-//! tokenization, and no limits on how often it is called.
+//! transactions are in memory and gone with the process. It has no cards, no tokenization, and no limits on how often it is called.
 //!
 //! The [`Engine`] is a pure state machine: the time is an argument, ids come from a seed, and equal
 //! calls give equal results, so that a simulation can drive it in one process without sockets.
@@ -16,6 +15,7 @@
 //! [`engine`], `endpoints`, `wallet`, `pages`, `faults`, `outbox`, [`control`], [`clock`], `server`.
 
 pub mod api;
+mod changes;
 mod charge;
 pub mod clock;
 pub mod config;
@@ -24,28 +24,36 @@ mod endpoints;
 pub mod engine;
 mod faults;
 mod idempotency;
+mod lenient;
 mod outbox;
 mod pages;
-mod png;
+mod qr;
 mod random;
+mod sent;
 mod server;
+mod state_file;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod transactions;
+mod validation;
+mod variant;
 mod wallet;
 mod wire;
 
 pub use api::{ApiReply, ApiRequest, Delivery};
 pub use clock::{MovableClock, OffsetClock, SharedClock};
 pub use config::{
-    EngineConfig, Latency, MerchantKey, NotificationDelays, RepeatedRefundKey, SimulatorConfig,
-    Tier, WalletConfig,
+    EngineConfig, Latency, Limits, MerchantKey, NotificationDelays, RepeatedRefundKey,
+    SimulatorConfig, Tier, WalletConfig,
 };
-pub use engine::{Engine, NotificationQueue};
+pub use engine::{Engine, NotificationQueue, NotificationRequest, SentView};
 pub use faults::{Action, Armed, Fault, On, Shape, When};
 pub use outbox::{NotificationOutcome, OutgoingNotification};
 pub use server::{Flushed, SimulatorState, router, run_notifications};
+pub use state_file::StateError;
 pub use transaction::{
-    NotificationCounts, PaymentOption, QrisKind, RefundView, Status, Totals, TransactionView,
+    Dropped, NotificationCounts, PaymentOption, QrisKind, RefundSource, RefundView, Status, Totals,
+    TransactionView,
 };
-pub use wallet::{Payer, Via, WalletError};
+pub use wallet::{Chargeback, DashboardRefund, Payer, Via, WalletError};
