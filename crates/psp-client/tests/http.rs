@@ -1,4 +1,5 @@
 //! The client against a server that answers as it is told.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use gopay_psp_client::http::{Client, SendError};
 use gopay_psp_client::{Credentials, GetTxStatus, StatusAnswer};
