@@ -5,9 +5,6 @@
 //! in one run, so that a busy neighbour slows both.
 #![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a table of figures")]
 
-mod baseline;
-mod payloads;
-mod product;
 mod wired;
 
 use std::hint::black_box;
@@ -17,6 +14,7 @@ use std::time::Instant;
 use gopay_core::ppro::form::{Backend, Scratch};
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
+use gopay_testkit::{baseline, payloads, product};
 
 type Section = fn();
 

@@ -5,9 +5,6 @@
 //! has become more than 2% dearer; `cargo bench --bench count -- --record` writes the file anew.
 #![allow(clippy::print_stdout, reason = "a table of figures")]
 
-mod baseline;
-mod payloads;
-mod product;
 mod wired;
 
 use std::collections::BTreeMap;
@@ -18,6 +15,7 @@ use std::process::{Command, ExitCode};
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
+use gopay_testkit::{baseline, payloads, product};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.txt");
 

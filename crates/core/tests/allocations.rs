@@ -1,8 +1,5 @@
 //! What a call takes from the allocator: nothing, once the caller's buffers have grown.
 
-#[path = "../../../benches/payloads.rs"]
-mod payloads;
-
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
@@ -11,6 +8,7 @@ use gopay_core::ppro::transaction::Terms;
 use gopay_core::rejection::Rejection;
 use gopay_core::time::Timestamp;
 use gopay_core::translate::{ChargeTerms, translate, translate_into};
+use gopay_testkit::payloads;
 
 fn charge_terms() -> ChargeTerms<'static> {
     ChargeTerms {

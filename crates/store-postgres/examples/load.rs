@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gopay_core::ids::TxId;
-use gopay_core::money::Rupiah;
-use gopay_core::payment::{Channel, Event, NewPayment, Payment};
+use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::{AttemptOutcome, Note, Store as _};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_testkit::sample;
 use serde_json::json;
 
 #[tokio::main]
@@ -131,21 +131,12 @@ fn note(kind: &'static str, bytes: usize) -> Note {
 
 /// Ids and texts as long as real ones.
 fn payment(number: i64) -> Payment {
-    let at = now();
-    let new = NewPayment {
-        tx_id: tx_id(number),
-        client: "testclient".into(),
-        contract: "TESTCONTRACT".into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("order-2026-{number:012}")),
-        redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
-        merchant_redirect_url: Some("https://shop.example/checkout/return?order=2026".into()),
-        notification_url: Some("https://psp.example/gopay/notify".into()),
-        nonce: None,
-        created_at: at,
-        session: Duration::from_secs(3600),
-    };
-    Payment::open(new, Rupiah::new(150_000).unwrap())
+    sample::payment_with(tx_id(number).get(), now(), |payment| {
+        payment.merchant_tx_id = Some(format!("order-2026-{number:012}"));
+        payment.merchant_redirect_url =
+            Some("https://shop.example/checkout/return?order=2026".into());
+        payment.notification_url = Some("https://psp.example/gopay/notify".into());
+    })
 }
 
 fn tx_id(number: i64) -> TxId {

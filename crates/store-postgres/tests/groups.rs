@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 use gopay_core::ids::TxId;
-use gopay_core::money::Rupiah;
-use gopay_core::payment::{
-    Channel, Event, NewPayment, Nonce, Payment, PaymentRecord, PaymentState, Verdict,
-};
+use gopay_core::payment::{Event, Nonce, Payment, PaymentRecord, PaymentState, Verdict};
 use gopay_core::time::Timestamp;
 use gopay_store::{AttemptOutcome, Created, Delivery, DeliveryState, Note, Store as _, StoreError};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_testkit::sample;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -108,20 +106,7 @@ fn now() -> Timestamp {
 }
 
 fn payment(number: i64) -> Payment {
-    let new = NewPayment {
-        tx_id: tx(number),
-        client: "psp".into(),
-        contract: "C".into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("order-{number}")),
-        redirect_secret: "secret".into(),
-        merchant_redirect_url: None,
-        notification_url: Some("https://psp.example/n".into()),
-        nonce: None,
-        created_at: now(),
-        session: Duration::from_secs(3600),
-    };
-    Payment::open(new, Rupiah::new(10_000).unwrap())
+    sample::payment(number, now())
 }
 
 fn with_nonce(number: i64, nonce: &str) -> Payment {
@@ -130,9 +115,7 @@ fn with_nonce(number: i64, nonce: &str) -> Payment {
 }
 
 fn altered(number: i64, alter: impl FnOnce(&mut PaymentRecord)) -> Payment {
-    let mut record = payment(number).into_record();
-    alter(&mut record);
-    Payment::restore(record).unwrap()
+    sample::payment_with(number, now(), alter)
 }
 
 fn opened() -> Event {

@@ -8,11 +8,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Event, NewPayment, Nonce, Payment, PaymentState};
+use gopay_core::money::Sen;
+use gopay_core::payment::{Event, Nonce, Payment, PaymentState};
 use gopay_core::refund::{REFUND_WINDOW_MAX, RefundTerms};
 use gopay_core::time::Timestamp;
 use gopay_store::{Created, NewRefund, Note, Store as _, StoreError};
+use gopay_testkit::sample;
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -62,20 +63,10 @@ fn start() -> Timestamp {
 }
 
 fn payment(number: i64) -> Payment {
-    let new = NewPayment {
-        tx_id: tx(number),
-        client: "testclient".into(),
-        contract: "TESTCONTRACT".into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("Order-{number}")),
-        redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
-        merchant_redirect_url: None,
-        notification_url: Some("https://psp.example/notify".into()),
-        nonce: Some(Nonce { value: format!("nonce-{number}"), fingerprint: [1; 32] }),
-        created_at: start(),
-        session: Duration::from_secs(3600),
-    };
-    Payment::open(new, Rupiah::new(10_000).unwrap()).check_at(start()).unwrap()
+    sample::payment_with(number, start(), |payment| {
+        payment.nonce = Some(Nonce { value: format!("nonce-{number}"), fingerprint: [1; 32] });
+        payment.next_check_at = Some(start());
+    })
 }
 
 fn paid() -> Event {

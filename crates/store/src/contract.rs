@@ -27,6 +27,7 @@ use gopay_core::refund::{
     REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRejection, RefundState, RefundTerms,
 };
 use gopay_core::time::Timestamp;
+use gopay_testkit::sample;
 use serde_json::json;
 
 use crate::{
@@ -117,7 +118,7 @@ cases! { $
 
 // What cases are made of.
 
-const CONTRACT: &str = "TESTCONTRACT";
+const CONTRACT: &str = sample::CONTRACT;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -148,33 +149,7 @@ fn nonce(value: &str) -> Nonce {
 }
 
 fn payment(number: i64) -> Payment {
-    let start = start();
-    restored(PaymentRecord {
-        tx_id: tx(number),
-        client: "testclient".into(),
-        contract: CONTRACT.into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("order-{number}")),
-        amount: Some(Rupiah::new(10_000).unwrap()),
-        state: PaymentState::Initialized,
-
-        upstream: Upstream::Unclear,
-        midtrans_tx_id: None,
-        deeplink: None,
-        redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
-        merchant_redirect_url: Some("https://shop.example/back?a=b".into()),
-        notification_url: Some("https://psp.example/notify".into()),
-        nonce: None,
-        answer: None,
-        created_at: start,
-        deadline_at: start.after(Duration::from_secs(3600)),
-        final_at: None,
-        paid_at: None,
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: Some(start.after(MINUTE)),
-        checks: 0,
-    })
+    sample::payment(number, start())
 }
 
 fn note(kind: &'static str) -> Note {
@@ -273,18 +248,13 @@ async fn admitted(store: &UnderTest, refund: &NewRefund<'_>, now: Timestamp) -> 
 
 fn failed_refund(number: i64, tx_id: TxId, contract: &str) -> Refund {
     Refund {
-        refund_id: rf(number),
-        tx_id,
-        client: "testclient".into(),
         contract: contract.into(),
         merchant_refund_id: Some("Back-ß-1".into()),
         amount: None,
-        descriptor: None,
         state: RefundState::Failed(failure("amount: not a number")),
-        created_at: start(),
         resolved_at: Some(start()),
         next_check_at: None,
-        checks: 0,
+        ..sample::refund(number, tx_id, start())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::process::Life;
 use crate::world::World;
 
 /// See the module.
-pub(crate) struct FragileStore {
+pub(crate) struct FaultyStore {
     pub(crate) world: Arc<World>,
     pub(crate) life: Arc<Life>,
 }
@@ -28,13 +28,13 @@ fn down(why: &'static str) -> StoreError {
     StoreError::Down(why.into())
 }
 
-impl FragileStore {
+impl FaultyStore {
     async fn step<T>(
         &self,
         name: &'static str,
         effect: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        self.life.step(&self.world, name, "before").await;
+        self.world.step(&self.life, name, "before").await;
         self.pause().await;
         if self.world.store_is_away() {
             self.world.count("store away");
@@ -53,7 +53,7 @@ impl FragileStore {
         let result = effect.await;
         self.world.count("store steps");
         self.world.trace(format_args!("{} {name}", self.life));
-        self.life.step(&self.world, name, "after").await;
+        self.world.step(&self.life, name, "after").await;
         self.pause().await;
         if self.world.chance(|chance| chance.of_10_000(rates.down_after)) {
             self.world.count("store failed, done");
@@ -82,7 +82,7 @@ impl FragileStore {
 macro_rules! forward {
     ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+) => {
         #[async_trait]
-        impl Store for FragileStore {
+        impl Store for FaultyStore {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
                 self.step(stringify!($name), self.world.durable.$name($($arg),*)).await
             })+

@@ -1,26 +1,26 @@
-//! What goes wrong for a while: the store or Midtrans is away, receivers change their manners,
-//! clocks jump, processes are stopped in good order.
+//! Faults that last for a while: the store or Midtrans is away, receivers behave badly, clocks
+//! jump, processes are stopped in good order.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::parties::PSPS;
-use crate::psp::Manners;
+use crate::receiver::ReceiverBehaviour;
 use crate::world::World;
 
-/// Changes the weather every minute until it is calm.
-pub(crate) async fn change(world: Arc<World>) {
+/// Injects faults every minute until they are stopped.
+pub(crate) async fn run(world: Arc<World>) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        if world.is_calm() {
+        if world.faults_stopped() {
             return;
         }
         outages(&world);
         for psp in PSPS {
-            turn_receiver(&world, psp.number);
+            change_receiver(&world, psp.number);
         }
         for slot in 0..world.plan.instances {
-            jump(&world, slot);
+            jump_clock(&world, slot);
             if happens(&world, world.plan.rates.restart / 4) {
                 world.stop(slot);
             }
@@ -45,23 +45,23 @@ fn outages(world: &World) {
     }
 }
 
-fn turn_receiver(world: &World, psp: usize) {
-    let manners = if happens(world, world.plan.rates.bad_receiver) {
+fn change_receiver(world: &World, psp: usize) {
+    let behaviour = if happens(world, world.plan.rates.bad_receiver) {
         world.chance(|chance| {
             chance.pick(&[
-                Manners::ServerError,
-                Manners::Redirects,
-                Manners::SaysNothing,
-                Manners::Hangs,
+                ReceiverBehaviour::ServerError,
+                ReceiverBehaviour::Redirects,
+                ReceiverBehaviour::NoOkBody,
+                ReceiverBehaviour::Hangs,
             ])
         })
     } else {
-        Manners::Good
+        ReceiverBehaviour::Good
     };
-    world.set_manners(psp, manners);
+    world.set_receiver_behaviour(psp, behaviour);
 }
 
-pub(crate) fn jump(world: &World, slot: usize) {
+pub(crate) fn jump_clock(world: &World, slot: usize) {
     if !happens(world, world.plan.rates.clock_jump) {
         return;
     }

@@ -1,16 +1,10 @@
-//! The product and the obvious way of `benches/baseline` accept the same calls and write the same
+//! The product and the obvious way of `gopay_testkit::baseline` accept the same calls and write the same
 //! bytes: thousands of bodies, good, bad and broken, from a fixed seed.
-
-#[path = "../benches/baseline/mod.rs"]
-mod baseline;
-#[path = "../benches/payloads.rs"]
-mod payloads;
-#[path = "../benches/product.rs"]
-mod product;
 
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::{Kyc, Terms};
 use gopay_core::translate::translate_into;
+use gopay_testkit::{Dice, baseline, payloads, product};
 
 /// A contract that has nothing to stand in for what a call leaves out.
 const CLOSED: Terms = Terms {
@@ -48,32 +42,6 @@ fn compare(body: &[u8], terms: Terms, scratch: &mut Scratch, out: &mut Vec<u8>) 
 
 fn accepted(body: &[u8]) -> bool {
     compare(body, Terms::OPEN, &mut Scratch::new(), &mut Vec::new())
-}
-
-/// A small generator of numbers (SplitMix64): the same numbers in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `sides`.
-    fn below(&mut self, sides: usize) -> usize {
-        let sides = u64::try_from(sides).expect("a small number");
-        usize::try_from(self.roll() % sides).expect("a small number")
-    }
-
-    fn one_in(&mut self, sides: usize) -> bool {
-        self.below(sides) == 0
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of.get(self.below(of.len())).expect("below the length")
-    }
 }
 
 type Pairs = Vec<(String, String)>;
@@ -317,16 +285,16 @@ const ITEM_FAULTS: &[&str] = &[
 
 /// A cart and what it comes to, in rupiah.
 fn cart(dice: &mut Dice) -> (String, i64) {
-    let count = match dice.below(20) {
-        0 => 60 + dice.below(400),
-        1 => 10 + dice.below(40),
-        _ => 1 + dice.below(5),
+    let count = match dice.index(20) {
+        0 => 60 + dice.index(400),
+        1 => 10 + dice.index(40),
+        _ => 1 + dice.index(5),
     };
     let mut sum = 0;
     let mut items = Vec::new();
     for at in 0..count {
-        let quantity = 1 + i64::try_from(dice.below(3)).expect("a small number");
-        let price = i64::try_from(dice.below(30_000)).expect("a small number");
+        let quantity = 1 + i64::try_from(dice.index(3)).expect("a small number");
+        let price = i64::try_from(dice.index(30_000)).expect("a small number");
         let price = if at > 0 && dice.one_in(6) { -price / 10 } else { price };
         sum += price * quantity;
         let name = dice.pick(ITEM_NAMES);
@@ -343,11 +311,11 @@ fn cart(dice: &mut Dice) -> (String, i64) {
         });
     }
     if dice.one_in(8) {
-        let at = dice.below(items.len());
+        let at = dice.index(items.len());
         items.insert(at, (*dice.pick(ITEM_FAULTS)).to_owned());
     }
     let cart = format!("[{}]", items.join(","));
-    match dice.below(60) {
+    match dice.index(60) {
         0 => ("[]".to_owned(), sum),
         1 => ("{}".to_owned(), sum),
         2 => (cart + "x", sum),
@@ -363,20 +331,20 @@ fn pairs(dice: &mut Dice) -> Pairs {
     let amount = if dice.one_in(12) { sum * 100 + 100 } else { sum * 100 };
     pairs.push(("amount".to_owned(), amount.to_string()));
     pairs.push(("transientin.orderitems".to_owned(), cart));
-    let wanted = dice.below(OPTIONAL.len());
-    let odd_every = 5 + dice.below(100);
+    let wanted = dice.index(OPTIONAL.len());
+    let odd_every = 5 + dice.index(100);
     for name in OPTIONAL {
-        if dice.below(OPTIONAL.len()) > wanted {
+        if dice.index(OPTIONAL.len()) > wanted {
             continue;
         }
         let values = values(name);
         let odd = dice.one_in(odd_every);
         let value = if odd { dice.pick(values) } else { values.first().unwrap_or(&"x") };
-        let value = match (odd, dice.below(8)) {
+        let value = match (odd, dice.index(8)) {
             (true, 0) => value.repeat(1 + 260 / value.len().max(1)),
             (true, 1) => {
                 let lengths = [40_usize, 50, 51, 100, 101, 255, 256];
-                let length = lengths.get(dice.below(lengths.len())).expect("below the length");
+                let length = lengths.get(dice.index(lengths.len())).expect("below the length");
                 "\u{1f642}".repeat(*length)
             }
             _ => (*value).to_owned(),
@@ -384,37 +352,37 @@ fn pairs(dice: &mut Dice) -> Pairs {
         pairs.push(((*name).to_owned(), value));
     }
     if dice.one_in(10) {
-        let at = dice.below(pairs.len());
+        let at = dice.index(pairs.len());
         let (name, value) = pairs.get_mut(at).expect("below the length");
         if name != "transientin.orderitems" {
             *value = (*dice.pick(values(name))).to_owned();
         }
     }
-    match dice.below(40) {
-        0 => drop(pairs.remove(dice.below(pairs.len()))),
+    match dice.index(40) {
+        0 => drop(pairs.remove(dice.index(pairs.len()))),
         1 => {
-            let again = pairs.get(dice.below(pairs.len())).cloned().expect("below the length");
+            let again = pairs.get(dice.index(pairs.len())).cloned().expect("below the length");
             pairs.push(again);
         }
         2 => {
-            let many = dice.below(30);
+            let many = dice.index(30);
             pairs.extend((0..many).map(|at| (format!("specin.x{at}"), "v".to_owned())));
         }
         3 => {
-            let many = 150 + dice.below(60);
+            let many = 150 + dice.index(60);
             pairs.extend((0..many).map(|at| (format!("x{at}"), String::new())));
         }
         _ => {}
     }
     for at in (1..pairs.len()).rev() {
-        pairs.swap(at, dice.below(at + 1));
+        pairs.swap(at, dice.index(at + 1));
     }
     pairs
 }
 
 /// Encodes a text in one of the ways that mean the same.
 fn encode(text: &str, dice: &mut Dice, out: &mut Vec<u8>) {
-    let style = dice.below(4);
+    let style = dice.index(4);
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' if style != 3 => {
@@ -452,7 +420,7 @@ fn body(pairs: &Pairs, dice: &mut Dice) -> Vec<u8> {
 
 /// Breaks the encoding somewhere.
 fn damage(body: &mut Vec<u8>, dice: &mut Dice) {
-    let at = dice.below(body.len());
+    let at = dice.index(body.len());
     let junk: &[u8] = dice.pick(&[
         &b"%"[..],
         b"%4",
@@ -475,7 +443,7 @@ fn damage(body: &mut Vec<u8>, dice: &mut Dice) {
 
 #[test]
 fn both_agree_on_thousands_of_bodies() {
-    let mut dice = Dice(20_250_621);
+    let mut dice = Dice::new(20_250_621);
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
     let (mut good, mut bad, mut folded) = (0_u32, 0_u32, 0_u32);
     for _ in 0..12_000 {

@@ -7,7 +7,11 @@ use gopay_core::time::Timestamp;
 use gopay_core::translate::ChargeTerms;
 
 /// The same for both ways.
-pub(crate) fn charge_terms() -> ChargeTerms<'static> {
+///
+/// # Panics
+/// Never: the texts are constants.
+#[must_use]
+pub fn charge_terms() -> ChargeTerms<'static> {
     ChargeTerms {
         order_id: TxId::new(123_887_123).expect("a positive number"),
         order_time: Timestamp::from_rfc3339("2025-06-21T08:34:20Z").expect("a constant time"),

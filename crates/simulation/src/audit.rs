@@ -1,4 +1,4 @@
-//! What must hold in the end, whatever happened on the way.
+//! The audit of all books: what must hold in the end, whatever happened on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,27 +64,28 @@ pub(crate) async fn is_quiet(world: &World) -> bool {
 }
 
 /// Finds all that is wrong and reports it to the world.
-pub(crate) async fn judge(world: &World, purchases: &[Purchase]) {
+pub(crate) async fn audit(world: &World, purchases: &[Purchase]) {
     let books = Books::open(world);
     for (txid, payment) in &books.payments {
-        judge_payment(world, &books, txid, payment);
-        judge_refunds(world, &books, txid, payment);
-        judge_notifications(world, txid, payment).await;
+        audit_payment(world, &books, txid, payment);
+        audit_refunds(world, &books, txid, payment);
+        audit_notifications(world, txid, payment).await;
     }
     for txid in books.held.keys().filter(|txid| !books.payments.contains_key(*txid)) {
         world.problem(format!("{txid} was charged, and the store knows nothing of it"));
     }
-    for txid in world.told_transactions().iter().filter(|txid| !books.payments.contains_key(*txid))
+    for txid in
+        world.notified_transactions().iter().filter(|txid| !books.payments.contains_key(*txid))
     {
-        world.problem(format!("{txid} was told of, and the store knows nothing of it"));
+        world.problem(format!("{txid} was notified of, and the store knows nothing of it"));
     }
     for purchase in purchases {
-        judge_purchase(world, &books, purchase);
+        audit_purchase(world, &books, purchase);
     }
-    judge_contracts(world, &books);
+    audit_contracts(world, &books);
 }
 
-fn judge_payment(world: &World, books: &Books, txid: &str, payment: &Payment) {
+fn audit_payment(world: &World, books: &Books, txid: &str, payment: &Payment) {
     let held = books.held(txid);
     let paid: Vec<&TransactionView> = held.iter().filter(|one| one.status.is_paid()).collect();
     let expect = |holds: bool, what: &str| {
@@ -107,7 +108,7 @@ fn judge_payment(world: &World, books: &Books, txid: &str, payment: &Payment) {
     expect(held.iter().all(|one| one.status != Status::Pending), "can still be paid");
 }
 
-fn judge_refunds(world: &World, books: &Books, txid: &str, payment: &Payment) {
+fn audit_refunds(world: &World, books: &Books, txid: &str, payment: &Payment) {
     let none = Vec::new();
     let refunds = books.refunds.get(txid).unwrap_or(&none);
     let mut ours: BTreeMap<String, u64> = BTreeMap::new();
@@ -142,7 +143,7 @@ fn judge_refunds(world: &World, books: &Books, txid: &str, payment: &Payment) {
     }
 }
 
-async fn judge_notifications(world: &World, txid: &str, payment: &Payment) {
+async fn audit_notifications(world: &World, txid: &str, payment: &Payment) {
     let trail = world.durable.payment_trail(payment.tx_id).await.unwrap_or_default();
     // The answer to the call tells of its own failure; everything else is notified.
     let owed = trail.iter().filter(|line| {
@@ -156,7 +157,7 @@ async fn judge_notifications(world: &World, txid: &str, payment: &Payment) {
     let deliveries = world.durable.deliveries_of(payment.tx_id).await.unwrap_or_default();
     if deliveries.len() != owed {
         let count = deliveries.len();
-        world.problem(format!("{txid} reached {owed} states to tell of; {count} deliveries"));
+        world.problem(format!("{txid} reached {owed} states to notify; {count} deliveries"));
     }
     let receipts = world.receipts(txid);
     let taken = |delivery: &Delivery| {
@@ -168,7 +169,7 @@ async fn judge_notifications(world: &World, txid: &str, payment: &Payment) {
             world.problem(format!("{txid} has a delivery that is {}", delivery.state.as_str()));
         }
         if !taken(delivery).any(|one| one.accepted) {
-            world.problem(format!("{txid}: nobody took the news of {}", delivery.final_at));
+            world.problem(format!("{txid}: nobody took the notification of {}", delivery.final_at));
         }
     }
     for (earlier, later) in deliveries.iter().zip(deliveries.iter().skip(1)) {
@@ -178,7 +179,7 @@ async fn judge_notifications(world: &World, txid: &str, payment: &Payment) {
         let accepted = taken(earlier).filter(|one| one.accepted).map(|one| one.arrived).min();
         let arrived = taken(later).map(|one| one.arrived).min();
         if accepted.is_none() || arrived < accepted {
-            world.problem(format!("{txid} was told in the wrong order: {receipts:?}"));
+            world.problem(format!("{txid} was notified in the wrong order: {receipts:?}"));
         }
     }
 }
@@ -188,7 +189,7 @@ fn same_time(one: &str, other: &str) -> bool {
     one.get(..19) == other.get(..19)
 }
 
-fn judge_purchase(world: &World, books: &Books, purchase: &Purchase) {
+fn audit_purchase(world: &World, books: &Books, purchase: &Purchase) {
     let reference = purchase.reference();
     let ours: Vec<&Payment> = books
         .payments
@@ -209,15 +210,15 @@ fn judge_purchase(world: &World, books: &Books, purchase: &Purchase) {
         world.problem(format!("{reference} got different answers: {shown:?}"));
     }
     if let (Some(answer), Some(txid)) = (&purchase.opened, purchase.txid()) {
-        judge_answer(world, books, purchase, answer, txid);
+        audit_answer(world, books, purchase, answer, txid);
     }
-    judge_refund_answers(world, books, purchase);
+    audit_refund_answers(world, books, purchase);
     if has_reversal(&purchase.sightings) {
         world.problem(format!("{reference}: a state was taken back: {:?}", purchase.sightings));
     }
 }
 
-fn judge_answer(world: &World, books: &Books, purchase: &Purchase, answer: &Answer, txid: &str) {
+fn audit_answer(world: &World, books: &Books, purchase: &Purchase, answer: &Answer, txid: &str) {
     let Some(payment) = books.payments.get(txid) else {
         return world.problem(format!("{txid} was answered, and the store knows nothing of it"));
     };
@@ -243,7 +244,7 @@ fn judge_answer(world: &World, books: &Books, purchase: &Purchase, answer: &Answ
 }
 
 /// A clear word about a refund is never taken back, in either direction.
-fn judge_refund_answers(world: &World, books: &Books, purchase: &Purchase) {
+fn audit_refund_answers(world: &World, books: &Books, purchase: &Purchase) {
     let Some(txid) = purchase.txid() else { return };
     let theirs: BTreeSet<&str> = books
         .held(txid)
@@ -289,7 +290,7 @@ fn has_reversal(sightings: &[Sighting]) -> bool {
 }
 
 /// For each contract, what came in and what went back is the same on both sides.
-fn judge_contracts(world: &World, books: &Books) {
+fn audit_contracts(world: &World, books: &Books) {
     let mut sums: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
     for (txid, payment) in &books.payments {
         let [ours, theirs, ours_back, theirs_back] =

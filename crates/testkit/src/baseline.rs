@@ -4,7 +4,7 @@
 //!
 //! Written as a careful team would write it in a week: each pattern is compiled once, nothing is
 //! parsed twice, the charge borrows from the call. It checks the same rules and writes the same
-//! bytes; `tests/baseline.rs` proves it. Of the product it borrows the arguments and the table of
+//! bytes; `crates/core/tests/baseline.rs` proves it. Of the product it borrows the arguments and the table of
 //! countries, and no rule.
 
 use std::borrow::Cow;
@@ -23,10 +23,14 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use validator::{Validate, ValidationError};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+/// What is wrong is text only.
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Reads, checks and translates one body; gives the charge as JSON.
-pub(crate) fn translate(body: &[u8], terms: Terms, charge: &ChargeTerms<'_>) -> Outcome<Vec<u8>> {
+///
+/// # Errors
+/// The first thing that is wrong with the body, in no set order.
+pub fn translate(body: &[u8], terms: Terms, charge: &ChargeTerms<'_>) -> Outcome<Vec<u8>> {
     check_encoding(body)?;
     let call: Call = serde_urlencoded::from_bytes(body)?;
     call.validate()?;
