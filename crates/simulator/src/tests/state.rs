@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{RECEIVER, charge_body, request};
-use crate::clock::MovableClock as _;
 use crate::{
     ApiReply, EngineConfig, Limits, MerchantKey, OffsetClock, Payer, SimulatorState, StateError,
     router,
