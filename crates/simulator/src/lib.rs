@@ -4,15 +4,19 @@
 //! quirks included; shows the shopper a wallet page; sends notifications; and does on command what
 //! the real service does at the worst moment.
 //!
-//! It knows nothing of the adapter and speaks only the wire formats. It stores nothing: all
-//! transactions are in memory and gone with the process. It has no cards, no tokenization, and no limits on how often it is called.
+//! It knows nothing of the adapter and speaks only the wire formats. It has no cards, no
+//! tokenization, and no limits on how often it is called. What it holds is bounded
+//! ([`Limits`]), and in memory; with a folder it survives a restart ([`SimulatorState::open`]).
 //!
 //! The [`Engine`] is a pure state machine: the time is an argument, ids come from a seed, and equal
 //! calls give equal results, so that a simulation can drive it in one process without sockets.
-//! [`router`] and [`run_notifications`] put HTTP around it.
+//! [`router`] and [`run_notifications`] put HTTP around it. `docs/simulator.md` lists settings,
+//! faults and the control API ([`control`]).
 //!
-//! Reading order: [`api`], [`config`], `charge` (what a charge must look like), `transaction`,
-//! [`engine`], `endpoints`, `wallet`, `pages`, `faults`, `outbox`, [`control`], [`clock`], `server`.
+//! Reading order: [`api`], [`config`], `lenient` and `validation` (how a body is read), `charge`
+//! (what a charge must look like), `transaction`, `transactions`, [`engine`], `endpoints`,
+//! `wallet`, `pages`, `faults`, `variant`, `outbox`, `sent`, [`control`], [`clock`], `server`,
+//! `state_file`.
 
 pub mod api;
 mod changes;
