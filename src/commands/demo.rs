@@ -1,4 +1,4 @@
-//! `demo`: everything in one process; `simulate`: the simulator alone.
+//! `demo`: everything in one process.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::Args;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_core::time::Timestamp;
@@ -17,11 +18,35 @@ use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::cli::{DemoArgs, Role, SimulateArgs};
+use crate::commands::serve::Role;
+use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
-use crate::listen::{self, Ending, Stop};
-use crate::serve::{Listeners, build, metrics, run_adapter, runtime};
+use crate::listen::{self, Ending};
+use crate::start::{Listeners, build, run_adapter, runtime};
 use crate::store::Place;
+use crate::telemetry::metrics;
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Address of the adapter: Simple API, shopper pages, Midtrans notifications.
+    #[arg(long, env = "GOPAY_ADAPTER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Address of health, metrics and sums.
+    #[arg(long, env = "GOPAY_ADAPTER_ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
+    pub(crate) admin_listen: SocketAddr,
+    /// Address of the simulator, the shop and the PSP.
+    #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
+    pub(crate) simulator_listen: SocketAddr,
+    /// Folder of the store. Without it the store is temporary, like the simulator's memory.
+    #[arg(long, env = "GOPAY_ADAPTER_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
+    #[arg(long, env = "GOPAY_ADAPTER_STORE", conflicts_with = "data", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// Seed of the simulator's ids and chances.
+    #[arg(long, env = "GOPAY_ADAPTER_SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
 
 /// Adapter and simulator go by one clock, which `/simulator/v1/clock` moves.
 #[derive(Debug)]
@@ -145,22 +170,6 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
     })
 }
 
-fn start_simulator(
-    tasks: &mut JoinSet<()>,
-    state: SimulatorState,
-    listener: tokio::net::TcpListener,
-    router: axum::Router,
-    stop: &Stop,
-) {
-    listen::serve(tasks, listener, router, Config::default().limits.connections, stop);
-    let stopped = listen::stopped(stop.clone());
-    tasks.spawn(async move {
-        if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {
-            tracing::error!(error = %error, "the simulator cannot send notifications");
-        }
-    });
-}
-
 struct Addresses {
     adapter: String,
     admin: String,
@@ -202,31 +211,4 @@ Then open the REDIRECTURL of the answer (percent-decoded) in a browser.",
         std::io::stdout().flush()?;
         Ok(())
     }
-}
-
-pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let text = match &args.config {
-        None => String::new(),
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let mut table: toml::Table = text.parse().context("the simulator's settings are not TOML")?;
-    let own_base_url = table.contains_key("base_url");
-    runtime()?.block_on(async {
-        let Ending { stop, .. } = listen::on_signals(Duration::ZERO)?;
-        let listener = listen::bind(args.listen).await?;
-        let address = listener.local_addr()?;
-        if !own_base_url {
-            table.insert("base_url".to_owned(), format!("http://{address}").into());
-        }
-        let config: SimulatorConfig =
-            table.try_into().context("the simulator's settings are not valid")?;
-        let state = SimulatorState::new(config, Arc::new(OffsetClock::new()));
-        let mut tasks = JoinSet::new();
-        let router = gopay_simulator::router(state.clone());
-        start_simulator(&mut tasks, state, listener, router, &stop);
-        writeln!(std::io::stdout(), "gopay simulator on http://{address}")?;
-        listen::finish(tasks, stop, std::future::ready(())).await;
-        Ok(Outcome::Done)
-    })
 }

@@ -1,10 +1,13 @@
-//! The log: to standard error, so that standard output is for results.
+//! Log and metrics. The log goes to standard error, so that standard output is for results.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+
+use crate::listen::{self, Stop};
 
 /// How many lines may wait to be written. Who logs more waits: no line is dropped.
 const WAITING_MAX: usize = 4_096;
@@ -13,7 +16,7 @@ const WAITING_MAX: usize = 4_096;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Starts the log. It ends, with everything written, when the guard is dropped.
-pub(crate) fn start(filter: &str) -> WorkerGuard {
+pub(crate) fn start_log(filter: &str) -> WorkerGuard {
     let terminal = io::stderr().is_terminal();
     let (lines, guard) = NonBlockingBuilder::default()
         .lossy(false)
@@ -39,5 +42,20 @@ impl<W: Write> Write for Paced<W> {
         self.0.flush()?;
         std::thread::sleep(PAUSE);
         Ok(())
+    }
+}
+
+/// Installs the recorder of metrics; once a process.
+pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
+}
+
+/// Sums up what was recorded until the stop. The recorder keeps each single value until it is
+/// asked for the metrics or told to do this; where nobody asks, it would grow for ever.
+pub(crate) async fn keep_up(metrics: PrometheusHandle, stop: Stop) {
+    const PAUSE: Duration = Duration::from_secs(2);
+    let mut stopped = std::pin::pin!(listen::stopped(stop));
+    while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
+        metrics.run_upkeep();
     }
 }

@@ -1,28 +1,27 @@
-//! `serve` and the commands that read its config.
+//! Puts an adapter together and runs it: what `serve` and `demo` share.
 
-use std::io::{Read as _, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use axum::Router;
 use gopay_http::App;
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport, Transport};
-use gopay_service::{Clock, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams};
+use gopay_service::{Clock, Directory, Parts, Service, Settings, Upstream, Upstreams};
 use gopay_store::Store;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::cli::{BackupArgs, ConfigArgs, ExplainArgs, Role, ServeArgs};
-use crate::config::{Account, Config, Problem};
-use crate::listen::{self, Ending, Stop};
+use crate::commands::serve::Role;
+use crate::config::{Account, Config};
+use crate::listen::{self, Stop};
 use crate::silence::Noticed;
-use crate::store::{self, Engine, Place};
+use crate::store::Engine;
+use crate::telemetry;
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
@@ -168,43 +167,8 @@ fn upstream(account: Account, notify: &str, name: &'static str) -> anyhow::Resul
     Ok(Upstream { client, server_key: account.server_key })
 }
 
-/// Installs the recorder of metrics; once a process.
-pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
-    Ok(PrometheusBuilder::new().install_recorder()?)
-}
-
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
-
-pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    let config = match read(&args.config)? {
-        Ok(config) => config,
-        Err(no) => return Ok(no),
-    };
-    runtime()?.block_on(async {
-        let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
-        let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
-        let listen = config.listen.clone();
-        let (place, number) = (config.store.clone(), config.instance);
-        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining).await?;
-        // Workers draw no ids.
-        let lock = match args.role {
-            Role::All | Role::Api => store::take_number(&place, number).await?,
-            Role::Worker => None,
-        };
-        tracing::info!(
-            psp = %listen.psp,
-            public = %listen.public,
-            admin = %listen.admin,
-            role = ?args.role,
-            "ready"
-        );
-        tokio::select! {
-            ended = run_adapter(adapter, listeners, args.role, stop) => ended,
-            lost = store::number_lost(lock.as_ref()) => Err(lost),
-        }
-    })
 }
 
 /// Runs an adapter to its stop, then closes the store.
@@ -217,7 +181,7 @@ pub(crate) async fn run_adapter(
     let Adapter { service, store, app } = adapter;
     let mut tasks = JoinSet::new();
     listeners.serve(&app, role, &mut tasks, &stop);
-    tasks.spawn(keep_up(app.metrics.clone(), stop.clone()));
+    tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
     if role != Role::Api {
         tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
     }
@@ -226,118 +190,4 @@ pub(crate) async fn run_adapter(
     drop((service, app));
     store.close().await?;
     Ok(Outcome::Done)
-}
-
-/// Sums up what was recorded until the stop. The recorder keeps each single value until it is
-/// asked for the metrics or told to do this; where nobody asks, it would grow for ever.
-async fn keep_up(metrics: PrometheusHandle, stop: Stop) {
-    const PAUSE: Duration = Duration::from_secs(2);
-    let mut stopped = std::pin::pin!(listen::stopped(stop));
-    while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
-        metrics.run_upkeep();
-    }
-}
-
-/// Reads a config; prints its problems and answers "no" if it has any.
-fn read(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
-    match crate::config::read(&args.config) {
-        Ok(config) => Ok(Ok(config)),
-        Err(problems) => {
-            report(&args.config, &problems)?;
-            Ok(Err(Outcome::No))
-        }
-    }
-}
-
-pub(crate) fn report(path: &Path, problems: &[Problem]) -> anyhow::Result<()> {
-    let mut out = std::io::stderr().lock();
-    for problem in problems {
-        writeln!(out, "{}: {problem}", path.display())?;
-    }
-    Ok(())
-}
-
-pub(crate) fn check_config(args: &ConfigArgs) -> anyhow::Result<Outcome> {
-    match read(args)? {
-        Ok(_) => {
-            writeln!(std::io::stdout(), "{}: valid", args.config.display())?;
-            Ok(Outcome::Done)
-        }
-        Err(no) => Ok(no),
-    }
-}
-
-pub(crate) fn migrate(args: &ConfigArgs) -> anyhow::Result<Outcome> {
-    let config = match read(args)? {
-        Ok(config) => config,
-        Err(no) => return Ok(no),
-    };
-    let name = config.store.name();
-    let version = runtime()?
-        .block_on(config.store.migrate())
-        .with_context(|| format!("cannot open the store {name}"))?;
-    writeln!(std::io::stdout(), "{name}: schema version {version}")?;
-    Ok(Outcome::Done)
-}
-
-pub(crate) fn hash_password() -> anyhow::Result<Outcome> {
-    const PASSWORD_BYTES_MAX: u64 = 1_024;
-    let mut password = String::new();
-    std::io::stdin().lock().take(PASSWORD_BYTES_MAX + 1).read_to_string(&mut password)?;
-    let password = password.trim_end_matches(['\n', '\r']);
-    if password.is_empty() || password.len() > 1_024 {
-        return Err(anyhow!("standard input: a password of 1 to 1024 bytes is wanted"));
-    }
-    let mut salt = [0; 16];
-    gopay_service::os_random(&mut salt);
-    let hash = gopay_service::hash_password(password, &salt)
-        .map_err(|error| anyhow!("cannot hash the password: {error}"))?;
-    writeln!(std::io::stdout(), "{hash}")?;
-    Ok(Outcome::Done)
-}
-
-pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<Outcome> {
-    let config = match read(&args.config)? {
-        Ok(config) => config,
-        Err(no) => return Ok(no),
-    };
-    if let Place::Postgres(_) = config.store {
-        return Err(anyhow!(
-            "{}: use pg_dump for a copy, or pg_basebackup with the write-ahead log for recovery \
-             to any moment; backup is for SQLite",
-            config.store.name()
-        ));
-    }
-    let runtime = runtime()?;
-    let Engine::Sqlite(store) = runtime.block_on(Engine::open_read_only(&config.store))? else {
-        return Err(anyhow!("backup is for SQLite"));
-    };
-    runtime
-        .block_on(store.backup(&args.output))
-        .with_context(|| format!("cannot write the copy {}", args.output.display()))?;
-    writeln!(std::io::stdout(), "{}: written", args.output.display())?;
-    Ok(Outcome::Done)
-}
-
-pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
-    let config = match read(&args.config)? {
-        Ok(config) => config,
-        Err(no) => return Ok(no),
-    };
-    let story = runtime()?.block_on(async {
-        let store = Engine::open_read_only(&config.store).await?;
-        let story = gopay_service::story(store.handle().as_ref(), args.txid).await?;
-        store.close().await?;
-        anyhow::Ok(story)
-    })?;
-    match story {
-        Some(story) => {
-            std::io::stdout().write_all(story.as_bytes())?;
-            Ok(Outcome::Done)
-        }
-        None => {
-            writeln!(std::io::stderr(), "the store has no transaction {}", args.txid)?;
-            Ok(Outcome::No)
-        }
-    }
 }

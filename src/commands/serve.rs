@@ -1,0 +1,63 @@
+//! `serve`: the adapter.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use gopay_service::SystemClock;
+
+use crate::Outcome;
+use crate::cli::ConfigArgs;
+use crate::commands::valid_config;
+use crate::listen::{self, Ending};
+use crate::start::{Listeners, build, run_adapter, runtime};
+use crate::store;
+use crate::telemetry::metrics;
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// What this instance does.
+    #[arg(long, env = "GOPAY_ADAPTER_ROLE", value_enum, default_value_t = Role::All)]
+    pub(crate) role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Calls and workers.
+    All,
+    /// Calls only.
+    Api,
+    /// Workers only; the admin listener runs too.
+    Worker,
+}
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
+    let config = match valid_config(&args.config)? {
+        Ok(config) => config,
+        Err(no) => return Ok(no),
+    };
+    runtime()?.block_on(async {
+        let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
+        let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
+        let listen = config.listen.clone();
+        let (place, number) = (config.store.clone(), config.instance);
+        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining).await?;
+        // Workers draw no ids.
+        let lock = match args.role {
+            Role::All | Role::Api => store::take_number(&place, number).await?,
+            Role::Worker => None,
+        };
+        tracing::info!(
+            psp = %listen.psp,
+            public = %listen.public,
+            admin = %listen.admin,
+            role = ?args.role,
+            "ready"
+        );
+        tokio::select! {
+            ended = run_adapter(adapter, listeners, args.role, stop) => ended,
+            lost = store::number_lost(lock.as_ref()) => Err(lost),
+        }
+    })
+}
