@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use gopay_http::App;
-use gopay_midtrans_client::{Endpoint, MidtransClient};
-use gopay_outbound::{AddressPolicy, HttpTransport, Transport};
+use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
+use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
 use gopay_service::{Clock, Directory, Parts, Service, Settings, Upstream, Upstreams};
 use gopay_store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -17,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::commands::serve::Role;
-use crate::config::{Account, Config};
+use crate::config::{Account, Config, Problem};
 use crate::listen::{self, Stop};
 use crate::silence::Noticed;
 use crate::store::Engine;
@@ -90,42 +89,105 @@ impl Listeners {
     }
 }
 
-/// Puts an adapter together.
+/// Everything that can fail to be made of a config, made. No socket and no store was opened.
+pub(crate) struct Prepared {
+    /// What is left of it.
+    pub(crate) config: Config,
+    directory: Directory,
+    upstreams: Upstreams,
+    receivers: HttpTransport,
+}
+
+/// Makes of a config all that `serve` needs and that can fail: `check-config` does no more and no
+/// less, so a config that it calls valid is one that `serve` starts with.
+///
+/// # Errors
+/// What cannot be made, with the key that it comes from.
+pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
+    let notify = format!("{}/midtrans/notification", config.base_url);
+    let mut problems = Vec::new();
+    let mut upstream = |account: Option<Account>, name| {
+        account.and_then(|account| {
+            upstream(account, &notify, name).map_err(|problem| problems.push(problem)).ok()
+        })
+    };
+    let test = upstream(config.test.take(), "test");
+    let live = upstream(config.live.take(), "live");
+    let receivers =
+        HttpTransport::builder(AddressPolicy::public(config.delivery.allow_private.clone()))
+            .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
+            .build()
+            .map_err(|error| problems.push(no_transport("delivery", &error)));
+    let mut salt = [0; 32];
+    gopay_service::os_random(&mut salt);
+    let (clients, contracts) =
+        (std::mem::take(&mut config.clients), std::mem::take(&mut config.contracts));
+    match receivers {
+        Ok(receivers) if problems.is_empty() => Ok(Prepared {
+            config,
+            directory: Directory::new(clients, contracts, salt),
+            upstreams: Upstreams { test, live },
+            receivers,
+        }),
+        _ => Err(problems),
+    }
+}
+
+fn upstream(account: Account, notify: &str, name: &'static str) -> Result<Upstream, Problem> {
+    let section = format!("midtrans.{name}");
+    let transport: Arc<dyn Transport> = Arc::new(
+        HttpTransport::builder(AddressPolicy::any())
+            .connect_timeout(account.connect_timeout)
+            .build()
+            .map_err(|error| no_transport(&section, &error))?,
+    );
+    let mut endpoint = Endpoint::new(account.base_url, account.server_key.clone());
+    endpoint.timeout = account.timeout;
+    endpoint.refund_path = account.refund_path;
+    endpoint.notification_url = Some(notify.to_owned());
+    let transport = Arc::new(Noticed::new(transport, name));
+    let client = MidtransClient::new(transport, endpoint).map_err(|error| {
+        let (key, wanted) = match error {
+            EndpointError::BaseUrl => (format!("{section}.base_url"), "scheme and host only"),
+            EndpointError::ServerKey => (format!("{section}.server_key"), "a server key"),
+            EndpointError::NotificationUrl => ("public.base_url".to_owned(), "without a comma"),
+        };
+        Problem { key, wrong: error.to_string(), wanted }
+    })?;
+    Ok(Upstream { client, server_key: account.server_key })
+}
+
+/// The transport needs the system's root certificates.
+fn no_transport(key: &str, error: &BuildError) -> Problem {
+    Problem {
+        key: key.to_owned(),
+        wrong: gopay_service::chain(error),
+        wanted: "a system with root certificates (package ca-certificates)",
+    }
+}
+
+/// Opens the store and puts an adapter together.
 pub(crate) async fn build(
-    config: Config,
+    prepared: Prepared,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
+    let config = &prepared.config;
     let store = Engine::open(&config.store, config.connections).await?;
     let limits = gopay_http::Limits {
         call_bytes_max: config.limits.call_bytes,
         notification_bytes_max: config.limits.notification_bytes,
         body_timeout: config.limits.body_timeout,
     };
-    let service = service(config, store.handle(), clock)?;
+    let service = service(prepared, store.handle(), clock);
     let app = App { service: service.clone(), limits, metrics, draining };
     Ok(Adapter { service, store, app })
 }
 
-fn service(
-    config: Config,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<Service> {
-    let notify = format!("{}/midtrans/notification", config.base_url);
-    let receivers =
-        HttpTransport::builder(AddressPolicy::public(config.delivery.allow_private.clone()))
-            .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
-            .build()
-            .context("cannot set up the connections to receivers")?;
-    let upstreams = Upstreams {
-        test: config.test.map(|account| upstream(account, &notify, "test")).transpose()?,
-        live: config.live.map(|account| upstream(account, &notify, "live")).transpose()?,
-    };
-    let mut salt = [0; 32];
-    gopay_service::os_random(&mut salt);
-    Ok(Service::new(Parts {
+fn service(prepared: Prepared, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
+    let Prepared { config, directory, upstreams, receivers } = prepared;
+    Service::new(Parts {
         settings: Settings {
             public_base_url: config.base_url,
             session: config.limits.session,
@@ -141,30 +203,13 @@ fn service(
             instance: config.instance,
             rand_pair: true,
         },
-        directory: Arc::new(Directory::new(config.clients, config.contracts, salt)),
+        directory: Arc::new(directory),
         store,
         upstreams,
         receivers: Arc::new(receivers),
         clock,
         random: Box::new(gopay_service::os_random),
-    }))
-}
-
-fn upstream(account: Account, notify: &str, name: &'static str) -> anyhow::Result<Upstream> {
-    let transport: Arc<dyn Transport> = Arc::new(
-        HttpTransport::builder(AddressPolicy::any())
-            .connect_timeout(account.connect_timeout)
-            .build()
-            .context("cannot set up the connections to Midtrans")?,
-    );
-    let mut endpoint = Endpoint::new(account.base_url, account.server_key.clone());
-    endpoint.timeout = account.timeout;
-    endpoint.refund_path = account.refund_path;
-    endpoint.notification_url = Some(notify.to_owned());
-    let transport = Arc::new(Noticed::new(transport, name));
-    let client = MidtransClient::new(transport, endpoint)
-        .with_context(|| format!("the section midtrans.{name} does not work"))?;
-    Ok(Upstream { client, server_key: account.server_key })
+    })
 }
 
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

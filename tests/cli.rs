@@ -248,6 +248,8 @@ fn check_config_reports_every_problem_with_its_key() {
     let good = setup.run("check-config", &[]);
     assert_eq!(good.code, 0, "{good:?}");
     assert_eq!(good.out, format!("{}: valid\n", text(&setup.config)));
+    // Receivers on this machine are a risk that a test takes, and is told about.
+    assert!(good.err.contains("warning: delivery.allow_private: 127.0.0.0/8"), "{good:?}");
     let bad = r#"
         speed = 9
         [listen]
@@ -281,11 +283,11 @@ fn check_config_reports_every_problem_with_its_key() {
         "store.url: ",
         "midtrans.test.base_url: ",
         "midtrans.test.server_key: ",
-        "client[0].password_hash: ",
-        "client[0].shared_secret: ",
-        "client[0].notification_secrets: ",
-        "contract[0].client: ",
-        "contract[0].channels: ",
+        "client \"a\".password_hash: ",
+        "client \"a\".shared_secret: ",
+        "client \"a\".notification_secrets: ",
+        "contract \"C\".client: ",
+        "contract \"C\".channels: ",
     ] {
         assert!(checked.err.contains(key), "{key} in {}", checked.err);
     }
@@ -301,6 +303,39 @@ fn check_config_reports_every_problem_with_its_key() {
     assert_eq!((ended.code, &ended.err), (1, &checked.err));
     let translated = setup.run("translate", &[]);
     assert_eq!(translated.code, 1, "an invalid config is a \"no\" here, too: {translated:?}");
+}
+
+#[test]
+fn what_check_config_calls_valid_is_what_serve_starts_with() {
+    let setup = Setup::new();
+    let good = std::fs::read_to_string(&setup.config).expect("text");
+    let midtrans = "http://127.0.0.1:1";
+    for (from, to, key) in [
+        ("SB-Mid-server-demo", " SB-Mid-server-demo", "midtrans.test.server_key"),
+        ("SB-Mid-server-demo", "SB-Mid-server-d\u{e9}mo", "midtrans.test.server_key"),
+        ("SB-Mid-server-demo", "SB:Mid-server-demo", "midtrans.test.server_key"),
+        (midtrans, "http://127.0.0.1:1/v2", "midtrans.test.base_url"),
+        (midtrans, "http://user@127.0.0.1:1", "midtrans.test.base_url"),
+        (midtrans, "http://127.0.0.1:1?a=b", "midtrans.test.base_url"),
+    ] {
+        std::fs::write(&setup.config, good.replacen(from, to, 1)).expect("written");
+        for command in ["check-config", "serve"] {
+            let ended = setup.run(command, &[]);
+            assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{command}, {to}: {ended:?}");
+            let lines: Vec<&str> = ended.err.lines().collect();
+            assert_eq!(lines.len(), 1, "{command}, {to}: {ended:?}");
+            assert!(lines[0].contains(&format!(": {key}: ")), "{command}, {to}: {ended:?}");
+        }
+    }
+    // A line break at the end of a variable is not part of the key.
+    std::fs::write(&setup.config, good.replace("SB-Mid-server-demo", "env:GOPAY_TEST_KEY"))
+        .expect("written");
+    let output = program()
+        .args(["check-config", "--config", text(&setup.config)])
+        .env("GOPAY_TEST_KEY", "SB-Mid-server-demo\n")
+        .output()
+        .expect("the program runs");
+    assert_eq!(ended(&output).code, 0, "{output:?}");
 }
 
 #[test]

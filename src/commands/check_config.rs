@@ -1,17 +1,21 @@
-//! `check-config`: is a config file valid?
+//! `check-config`: would `serve` start with a config file, and is it safe?
 
 use std::io::Write as _;
 
 use crate::Outcome;
 use crate::cli::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::prepared;
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<Outcome> {
-    match valid_config(args)? {
-        Ok(_) => {
-            writeln!(std::io::stdout(), "{}: valid", args.config.display())?;
-            Ok(Outcome::Done)
-        }
-        Err(no) => Ok(no),
+    let prepared = match prepared(args)? {
+        Ok(prepared) => prepared,
+        Err(no) => return Ok(no),
+    };
+    let path = args.config.display();
+    let mut err = std::io::stderr().lock();
+    for warning in &prepared.config.warnings {
+        writeln!(err, "{path}: warning: {warning}")?;
     }
+    writeln!(std::io::stdout(), "{path}: valid")?;
+    Ok(Outcome::Done)
 }

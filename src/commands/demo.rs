@@ -22,7 +22,7 @@ use crate::commands::serve::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
 use crate::listen::{self, Ending};
-use crate::start::{Listeners, build, run_adapter, runtime};
+use crate::start::{Listeners, build, prepare, run_adapter, runtime};
 use crate::store::Place;
 use crate::telemetry::metrics;
 
@@ -103,7 +103,11 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let demo = Demo::new(adapter_url, simulator_url)?;
         let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
         start_simulator(&mut tasks, state, simulator, router, &stop);
-        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
+        let prepared = prepare(config).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("{}", problems.join("; "))
+        })?;
+        let adapter = build(prepared, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
         listen::finish(tasks, stop, std::future::ready(())).await;

@@ -14,9 +14,10 @@ pub(crate) mod translate;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::Outcome;
 use crate::cli::{Command, ConfigArgs};
 use crate::config::{Config, Problem};
+use crate::start::Prepared;
+use crate::{Outcome, start};
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -38,6 +39,18 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
 fn valid_config(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
     match crate::config::read(&args.config) {
         Ok(config) => Ok(Ok(config)),
+        Err(problems) => {
+            report(&args.config, &problems)?;
+            Ok(Err(Outcome::No))
+        }
+    }
+}
+
+/// Reads a config and makes of it all that `serve` needs; else prints its problems, and answers
+/// "no".
+fn prepared(args: &ConfigArgs) -> anyhow::Result<Result<Prepared, Outcome>> {
+    match crate::config::read(&args.config).and_then(start::prepare) {
+        Ok(prepared) => Ok(Ok(prepared)),
         Err(problems) => {
             report(&args.config, &problems)?;
             Ok(Err(Outcome::No))

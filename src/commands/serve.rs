@@ -7,7 +7,7 @@ use gopay_service::SystemClock;
 
 use crate::Outcome;
 use crate::cli::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::prepared;
 use crate::listen::{self, Ending};
 use crate::start::{Listeners, build, run_adapter, runtime};
 use crate::store;
@@ -33,16 +33,20 @@ pub(crate) enum Role {
 }
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    let config = match valid_config(&args.config)? {
-        Ok(config) => config,
+    let prepared = match prepared(&args.config)? {
+        Ok(prepared) => prepared,
         Err(no) => return Ok(no),
     };
+    for warning in &prepared.config.warnings {
+        tracing::warn!(key = warning.key, risk = warning.risk, better = warning.better, "config");
+    }
     runtime()?.block_on(async {
+        let config = &prepared.config;
         let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
         let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
         let listen = config.listen.clone();
         let (place, number) = (config.store.clone(), config.instance);
-        let adapter = build(config, Arc::new(SystemClock), metrics()?, draining).await?;
+        let adapter = build(prepared, Arc::new(SystemClock), metrics()?, draining).await?;
         // Workers draw no ids.
         let lock = match args.role {
             Role::All | Role::Api => store::take_number(&place, number).await?,

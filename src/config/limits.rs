@@ -33,8 +33,16 @@ pub(super) fn read_limits(limits: &mut Section<'_>, to: &mut Limits) {
     limits.span("body_timeout", Duration::from_millis(100), MINUTE, "100ms to 1m", body);
     limits.span("drain", Duration::ZERO, 5 * MINUTE, "0s to 5m", &mut to.drain);
     limits.number("concurrent_calls", 1, 100_000, &mut to.concurrent_calls);
-    let each = &mut to.concurrent_calls_per_client;
-    limits.number("concurrent_calls_per_client", 1, 100_000, each);
+    let written = limits.number(
+        "concurrent_calls_per_client",
+        1,
+        100_000,
+        &mut to.concurrent_calls_per_client,
+    );
+    limits.within_total(
+        ("concurrent_calls_per_client", written, &mut to.concurrent_calls_per_client),
+        ("concurrent_calls", to.concurrent_calls),
+    );
     limits.number("connections", 1, 1_000_000, &mut to.connections);
     limits.number("checks_per_second", 1, 10_000, &mut to.checks_per_second);
 }

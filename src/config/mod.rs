@@ -4,14 +4,17 @@
 mod client;
 mod contract;
 mod delivery;
+mod host;
 mod limits;
 mod listen;
 mod midtrans;
+mod parties;
 mod public;
+mod report;
 mod section;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +25,7 @@ use gopay_service::{Client, Contract, Settings};
 use toml::Table;
 
 use self::client::read_client;
-use self::contract::read_contract;
+use self::contract::{Known, read_contract};
 pub(crate) use self::delivery::Delivery;
 use self::delivery::read_delivery;
 pub(crate) use self::limits::Limits;
@@ -31,8 +34,11 @@ pub(crate) use self::listen::Listen;
 use self::listen::read_listen;
 pub(crate) use self::midtrans::Account;
 use self::midtrans::read_account;
-use self::public::check_base_url;
-use self::section::{Outside, Section};
+use self::parties::check_parties;
+use self::public::{check_reach, read_public};
+use self::report::Report;
+pub(crate) use self::report::{Problem, Warning};
+use self::section::{Outside, Section, open_to_all};
 use self::store::read_store;
 use crate::store::Place;
 
@@ -53,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) under_way_max: Duration,
     pub(crate) clients: Vec<Client>,
     pub(crate) contracts: Vec<Contract>,
+    /// What is dangerous though it works.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Default for Config {
@@ -88,21 +96,8 @@ impl Default for Config {
             under_way_max: Settings::UNDER_WAY_MAX,
             clients: Vec::new(),
             contracts: Vec::new(),
+            warnings: Vec::new(),
         }
-    }
-}
-
-/// What is wrong with one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) key: String,
-    pub(crate) wrong: String,
-    pub(crate) wanted: &'static str,
-}
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}: {}; valid: {}", self.key, self.wrong, self.wanted)
     }
 }
 
@@ -115,251 +110,68 @@ pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
         let key = "file".to_owned();
         vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
     })?;
-    parse(&text, &Outside::real())
+    let (mut config, holds_secrets) = parse(&text, &Outside::real())?;
+    if holds_secrets && open_to_all(path) {
+        config.warnings.push(Warning {
+            key: "file".to_owned(),
+            risk: "holds secrets, and every user of this machine may read it".to_owned(),
+            better: "mode 0600, or env:NAME and file:PATH in place of secrets",
+        });
+    }
+    Ok(config)
 }
 
-/// Reads a config.
+/// Reads a config; also says whether secrets stand in the text itself.
 ///
 /// # Errors
 /// Every problem, in the order of the sections.
-fn parse(text: &str, outside: &Outside) -> Result<Config, Vec<Problem>> {
+fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line =
             error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
         let key = format!("line {line}");
         vec![Problem { key, wrong: error.message().to_owned(), wanted: "TOML" }]
     })?;
-    let mut problems = Vec::new();
-    let mut root = Section { path: String::new(), table, outside, problems: &mut problems };
-    let config = read_config(&mut root);
+    let mut report = Report::default();
+    let mut root = Section { path: String::new(), table, outside, report: &mut report };
+    let mut config = read_config(&mut root);
     root.end();
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
+    if !report.problems.is_empty() {
+        return Err(report.problems);
+    }
+    config.warnings = report.warnings;
+    Ok((config, report.holds_secrets))
 }
 
 fn read_config(root: &mut Section<'_>) -> Config {
     let mut config = Config::default();
+    let mut known = Known::default();
+    if let Some(midtrans) = root.table.get("midtrans") {
+        known.test = midtrans.get("test").is_some();
+        known.live = midtrans.get("live").is_some();
+    }
     root.section("listen", |listen| read_listen(listen, &mut config.listen));
-    root.section("public", |public| {
-        if let Some(url) = public.url("base_url") {
-            config.base_url = url;
-        }
-    });
-    check_base_url(root, &config.base_url);
+    root.section("public", |public| read_public(public, &mut config.base_url));
+    if !root.reported("public.base_url") {
+        check_reach(root, &config.base_url, known.live);
+    }
     root.section("store", |store| read_store(store, &mut config));
     root.section("limits", |limits| read_limits(limits, &mut config.limits));
     root.section("midtrans", |midtrans| {
-        config.test = midtrans.present("test", read_account);
-        config.live = midtrans.present("live", read_account);
+        config.test = midtrans.present("test", |test| read_account(test, Channel::Test));
+        config.live = midtrans.present("live", |live| read_account(live, Channel::Live));
     });
     root.section("delivery", |delivery| read_delivery(delivery, &mut config.delivery));
+    known.allow_private.clone_from(&config.delivery.allow_private);
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
     });
-    config.clients = root.list("client", read_client);
-    config.contracts = root.list("contract", read_contract);
+    config.clients = root.list("client", "login", &mut known.logins, read_client);
+    let contract = |contract: &mut Section<'_>| read_contract(contract, &known);
+    config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
     check_parties(root, &config);
     config
 }
 
-/// What no single section can see.
-fn check_parties(root: &mut Section<'_>, config: &Config) {
-    let mut logins = BTreeMap::new();
-    for (at, client) in config.clients.iter().enumerate() {
-        if logins.insert(client.login.as_str(), at).is_some() {
-            root.problem(&format!("client[{at}].login"), "used twice", "a login of its own");
-        }
-    }
-    let mut ids = BTreeMap::new();
-    for (at, contract) in config.contracts.iter().enumerate() {
-        if ids.insert(contract.id.as_str(), at).is_some() {
-            root.problem(&format!("contract[{at}].id"), "used twice", "an id of its own");
-        }
-        if !logins.contains_key(contract.client.as_str()) {
-            root.problem(
-                &format!("contract[{at}].client"),
-                "no such client",
-                "the login of a [[client]]",
-            );
-        }
-        for channel in &contract.channels {
-            let (account, wanted) = match channel {
-                Channel::Test => (&config.test, "a section [midtrans.test], or another channel"),
-                Channel::Live => (&config.live, "a section [midtrans.live], or another channel"),
-            };
-            if account.is_none() {
-                let wrong = format!("{} has no Midtrans account", channel.as_str());
-                root.problem(&format!("contract[{at}].channels"), &wrong, wanted);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret as _;
-
-    use super::delivery::schedule_step;
-    use super::section::span;
-    use super::*;
-
-    const SHOWN: &str = include_str!("../../docs/config.toml");
-
-    fn outside() -> Outside {
-        Outside {
-            variable: Box::new(|name| {
-                (name == "MIDTRANS_SERVER_KEY").then(|| "key-from-env".to_owned())
-            }),
-            file: Box::new(|path| match path {
-                "/run/secrets/shared" => Ok("secret-from-file\n".to_owned()),
-                _ => Err(std::io::ErrorKind::NotFound.into()),
-            }),
-        }
-    }
-
-    fn problems(text: &str) -> Vec<String> {
-        let problems = parse(text, &outside()).err().unwrap_or_default();
-        problems.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn the_shown_config_is_the_default() {
-        let shown = parse(SHOWN, &outside()).unwrap();
-        let default = Config::default();
-        assert_eq!(shown.listen, default.listen);
-        assert_eq!(shown.base_url, default.base_url);
-        assert_eq!(shown.store.name(), default.store.name());
-        assert_eq!(shown.connections, default.connections);
-        assert_eq!(shown.limits, default.limits);
-        assert_eq!(shown.delivery, default.delivery);
-        assert_eq!(shown.instance, default.instance);
-        assert!(shown.clients.is_empty() && shown.contracts.is_empty() && shown.test.is_none());
-    }
-
-    #[test]
-    fn the_shown_examples_are_valid() {
-        let text: String = SHOWN
-            .lines()
-            .map(|line| line.strip_prefix("#~ ").unwrap_or(line))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let config = parse(&text, &outside()).unwrap();
-        assert_eq!(config.clients.len(), 1);
-        assert_eq!(config.contracts.len(), 1);
-        let test = config.test.unwrap();
-        assert_eq!(test.server_key.expose_secret(), "key-from-env");
-        assert_eq!(config.clients[0].shared_secret.expose_secret(), "secret-from-file");
-    }
-
-    #[test]
-    fn every_problem_is_reported_with_its_key() {
-        let got = problems(
-            r#"
-            speed = 9
-            [listen]
-            psp = "here"
-            pps = "127.0.0.1:1"
-            [public]
-            base_url = "https://pay.example/"
-            [store]
-            url = "postgres://localhost"
-            [limits]
-            session = "2h"
-            refund_window = "soon"
-            concurrent_calls = 0
-            [midtrans.test]
-            base_url = "ftp://x"
-            server_key = "env:NOT_SET"
-            [delivery]
-            schedule = ["often"]
-            allow_private = ["ten"]
-            [[client]]
-            login = "a"
-            password_hash = "plain"
-            shared_secret = "file:/nowhere"
-            [[contract]]
-            id = "C 1"
-            client = "b"
-            channels = ["testchannel", "livechannel"]
-            kyc = "perhaps"
-            "#,
-        );
-        let keys: Vec<&str> =
-            got.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
-        assert_eq!(
-            keys,
-            [
-                "listen.psp",
-                "listen.pps",
-                "public.base_url",
-                "store.url",
-                "limits.session",
-                "limits.refund_window",
-                "limits.concurrent_calls",
-                "midtrans.test.base_url",
-                "midtrans.test.server_key",
-                "delivery.schedule",
-                "delivery.allow_private",
-                "client[0].password_hash",
-                "client[0].shared_secret",
-                "client[0].notification_secrets",
-                "contract[0].id",
-                "contract[0].kyc",
-                "contract[0].client",
-                "contract[0].channels",
-                "contract[0].channels",
-                "speed",
-            ]
-        );
-        assert!(got.iter().all(|problem| problem.contains("; valid: ")), "{got:#?}");
-        assert_eq!(problems("[listen\n")[0].split(':').next(), Some("line 1"));
-    }
-
-    #[test]
-    fn the_store_is_a_file_or_a_database() {
-        for (url, name) in [
-            ("sqlite:a/b.db", Ok("a/b.db")),
-            ("postgres://u:p@db/pay", Ok("postgres database pay at db")),
-            ("postgresql://u@/pay?host=/run/pg", Ok("postgres database pay at /run/pg")),
-            ("env:STORE_URL", Ok("postgres database pay at there")),
-            ("sqlite:", Err("no path")),
-            ("mysql://db/pay", Err("not a store")),
-            ("env:NOT_SET", Err("the variable NOT_SET is not set")),
-            ("postgres://u:hidden@db/pay?sslmode=perhaps", Err("sslmode")),
-        ] {
-            let outside = Outside {
-                variable: Box::new(|name| {
-                    (name == "STORE_URL").then(|| "postgres://u:p@there/pay".to_owned())
-                }),
-                ..outside()
-            };
-            let parsed = parse(&format!("[store]\nurl = \"{url}\""), &outside);
-            match (parsed, name) {
-                (Ok(config), Ok(name)) => assert_eq!(config.store.name(), name),
-                (Err(problems), Err(wrong)) => {
-                    let text = problems[0].to_string();
-                    assert!(text.starts_with("store.url: ") && text.contains(wrong), "{text}");
-                    assert!(!text.contains("hidden"), "{text}");
-                }
-                (parsed, name) => panic!("{url}: {parsed:?} instead of {name:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn durations_and_schedules_read() {
-        for (text, expected) in [
-            ("1h", Some(3_600_000)),
-            ("15m", Some(900_000)),
-            ("250ms", Some(250)),
-            ("30d", Some(2_592_000_000)),
-            ("1.5h", None),
-            ("h", None),
-            ("15", None),
-            ("99999999999999999999h", None),
-        ] {
-            assert_eq!(span(text).map(|span| span.as_millis()), expected, "{text}");
-        }
-        assert_eq!(schedule_step("192 x 15m").unwrap().len(), 192);
-        assert_eq!(schedule_step("1001 x 15m"), None);
-    }
-}
+mod tests;

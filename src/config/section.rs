@@ -1,20 +1,25 @@
 //! A table of the file under reading: typed keys, and problems that name them.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use gopay_core::ppro::check;
 use secrecy::SecretString;
 use toml::{Table, Value};
 
-use super::Problem;
+use super::report::{Problem, Report, Warning};
 
 /// Where secrets come from; tests bring their own.
 pub(super) struct Outside {
     pub(super) variable: Box<Variable>,
     pub(super) file: Box<ReadFile>,
+    /// Whether every user of this machine may read a file.
+    pub(super) open_to_all: Box<OpenToAll>,
 }
 
 type Variable = dyn Fn(&str) -> Option<String>;
+type OpenToAll = dyn Fn(&str) -> bool;
 type ReadFile = dyn Fn(&str) -> std::io::Result<String>;
 
 impl Outside {
@@ -22,8 +27,15 @@ impl Outside {
         Self {
             variable: Box::new(|name| std::env::var(name).ok()),
             file: Box::new(|path| std::fs::read_to_string(path)),
+            open_to_all: Box::new(|path| open_to_all(Path::new(path))),
         }
     }
+}
+
+/// Whether every user of this machine may read a file.
+pub(super) fn open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
 }
 
 /// A table under reading: keys are taken out, and what is left at the end is unknown.
@@ -31,7 +43,7 @@ pub(super) struct Section<'a> {
     pub(super) path: String,
     pub(super) table: Table,
     pub(super) outside: &'a Outside,
-    pub(super) problems: &'a mut Vec<Problem>,
+    pub(super) report: &'a mut Report,
 }
 
 impl Section<'_> {
@@ -40,12 +52,24 @@ impl Section<'_> {
     }
 
     pub(super) fn problem(&mut self, key: &str, wrong: &str, wanted: &'static str) {
-        self.problems.push(Problem { key: self.key(key), wrong: wrong.to_owned(), wanted });
+        let key = self.key(key);
+        self.report.problems.push(Problem { key, wrong: wrong.to_owned(), wanted });
+    }
+
+    /// Notes what is dangerous though it works.
+    pub(super) fn warn(&mut self, key: &str, risk: &str, better: &'static str) {
+        let key = self.key(key);
+        self.report.warnings.push(Warning { key, risk: risk.to_owned(), better });
     }
 
     pub(super) fn reported(&self, key: &str) -> bool {
         let key = self.key(key);
-        self.problems.iter().any(|problem| problem.key == key)
+        self.report.problems.iter().any(|problem| problem.key == key)
+    }
+
+    /// Whether something is wrong in any section of this kind.
+    pub(super) fn reported_within(&self, kind: &str) -> bool {
+        self.report.problems.iter().any(|problem| problem.key.starts_with(kind))
     }
 
     pub(super) fn end(&mut self) {
@@ -61,8 +85,7 @@ impl Section<'_> {
         table: Table,
         run: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
-        let mut section =
-            Section { path, table, outside: self.outside, problems: &mut *self.problems };
+        let mut section = Section { path, table, outside: self.outside, report: &mut *self.report };
         let read = run(&mut section);
         section.end();
         read
@@ -86,9 +109,13 @@ impl Section<'_> {
         read
     }
 
+    /// Reads sections in double brackets, each called by its own `name` in what is said about it.
+    /// All their names go to `names`, also of those that have problems.
     pub(super) fn list<T>(
         &mut self,
         key: &str,
+        name: &'static str,
+        names: &mut BTreeSet<String>,
         run: impl Fn(&mut Section<'_>) -> Option<T>,
     ) -> Vec<T> {
         let entries = match self.table.remove(key) {
@@ -100,19 +127,23 @@ impl Section<'_> {
             }
         };
         let mut read = Vec::new();
-        for (at, entry) in entries.into_iter().enumerate() {
-            let path = format!("{}[{at}]", self.key(key));
-            match entry {
-                Value::Table(table) => read.extend(self.within(path, table, &run)),
-                Value::String(_)
-                | Value::Integer(_)
-                | Value::Float(_)
-                | Value::Boolean(_)
-                | Value::Datetime(_)
-                | Value::Array(_) => {
-                    self.problem(key, "not a section", "sections in double brackets")
+        for (number, entry) in (1_u32..).zip(entries) {
+            let Value::Table(table) = entry else {
+                self.problem(key, "not a section", "sections in double brackets");
+                continue;
+            };
+            let called = table.get(name).and_then(Value::as_str).filter(|name| !name.is_empty());
+            let called = called.map(str::to_owned);
+            let path = match &called {
+                Some(called) => format!("{} {called:?}", self.key(key)),
+                None => format!("{} #{number}", self.key(key)),
+            };
+            read.extend(self.within(path, table, |section| {
+                if called.is_some_and(|called| !names.insert(called)) {
+                    section.problem(name, "used twice", "a name of its own");
                 }
-            }
+                run(section)
+            }));
         }
         read
     }
@@ -159,16 +190,39 @@ impl Section<'_> {
         }
     }
 
-    pub(super) fn number<T: TryFrom<i64>>(&mut self, key: &str, min: i64, max: i64, to: &mut T) {
-        let Some(value) = self.table.remove(key) else { return };
+    /// Reads a number; true if it is written and valid.
+    pub(super) fn number<T: TryFrom<i64>>(
+        &mut self,
+        key: &str,
+        min: i64,
+        max: i64,
+        to: &mut T,
+    ) -> bool {
+        let Some(value) = self.table.remove(key) else { return false };
         let number = value.as_integer().filter(|number| (min..=max).contains(number));
         match number.and_then(|number| T::try_from(number).ok()) {
             Some(number) => *to = number,
             None => {
                 let wrong = format!("not a number from {min} to {max}");
                 self.problem(key, &wrong, "a whole number in that range");
+                return false;
             }
         }
+        true
+    }
+
+    /// Holds a share against its total: one that is written must not be above it, and a default
+    /// is lowered to it.
+    pub(super) fn within_total(
+        &mut self,
+        (key, written, share): (&str, bool, &mut usize),
+        (total_key, total): (&str, usize),
+    ) {
+        if written && *share > total && !self.reported(total_key) {
+            let wrong = format!("{share} is above {total_key}, which is {total}");
+            self.problem(key, &wrong, "at most the total");
+        }
+        *share = total.min(*share);
     }
 
     pub(super) fn parsed<T: std::str::FromStr>(
@@ -226,27 +280,29 @@ impl Section<'_> {
         texts.iter().map(|text| self.resolve(key, text)).collect()
     }
 
+    /// The secret that a text is or refers to. A line break at its end is not part of it: files
+    /// and variables often end in one.
     pub(super) fn resolve(&mut self, key: &str, text: &str) -> Option<SecretString> {
+        const WANTED: &str = "a secret, env:NAME or file:PATH";
         let secret = if let Some(name) = text.strip_prefix("env:") {
             (self.outside.variable)(name).ok_or_else(|| format!("the variable {name} is not set"))
         } else if let Some(path) = text.strip_prefix("file:") {
-            (self.outside.file)(path)
-                .map(|secret| secret.trim_end_matches(['\n', '\r']).to_owned())
-                .map_err(|error| format!("{path}: {error}"))
+            if (self.outside.open_to_all)(path) {
+                let risk = format!("every user of this machine may read {path}");
+                self.warn(key, &risk, "mode 0600, owned by who runs the adapter");
+            }
+            (self.outside.file)(path).map_err(|error| format!("{path}: {error}"))
         } else {
+            self.report.holds_secrets = true;
             Ok(text.to_owned())
         };
+        let secret = secret.map(|secret| secret.trim_end_matches(['\n', '\r']).to_owned());
         match secret {
-            Ok(secret) if !secret.is_empty() => Some(SecretString::from(secret)),
-            Ok(_) => {
-                self.problem(key, "empty", "a secret, env:NAME or file:PATH");
-                None
-            }
-            Err(wrong) => {
-                self.problem(key, &wrong, "a secret, env:NAME or file:PATH");
-                None
-            }
+            Ok(secret) if !secret.is_empty() => return Some(SecretString::from(secret)),
+            Ok(_) => self.problem(key, "empty", WANTED),
+            Err(wrong) => self.problem(key, &wrong, WANTED),
         }
+        None
     }
 }
 
