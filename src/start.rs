@@ -17,10 +17,10 @@ use tokio::task::JoinSet;
 use crate::Outcome;
 use crate::commands::serve::Role;
 use crate::config::{Account, Config, Problem};
-use crate::listen::{self, Stop};
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
+use gopay_inbound::{Bounds, Stop};
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
@@ -37,8 +37,8 @@ pub(crate) struct Listeners {
     /// None if another serves it too.
     pub(crate) admin: Option<TcpListener>,
     admin_with_public: bool,
-    /// At each.
-    connections: usize,
+    /// Of each.
+    bounds: Bounds,
 }
 
 impl Listeners {
@@ -46,20 +46,20 @@ impl Listeners {
         listen: &crate::config::Listen,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let psp = listen::bind(listen.psp).await?;
+        let psp = gopay_inbound::bind(listen.psp).await?;
         let own = |address, others: &[std::net::SocketAddr]| !others.contains(&address);
         let public = if own(listen.public, &[listen.psp]) {
-            Some(listen::bind(listen.public).await?)
+            Some(gopay_inbound::bind(listen.public).await?)
         } else {
             None
         };
         let admin = if own(listen.admin, &[listen.psp, listen.public]) {
-            Some(listen::bind(listen.admin).await?)
+            Some(gopay_inbound::bind(listen.admin).await?)
         } else {
             None
         };
         let admin_with_public = listen.admin == listen.public;
-        Ok(Self { psp, public, admin, admin_with_public, connections })
+        Ok(Self { psp, public, admin, admin_with_public, bounds: Bounds::connections(connections) })
     }
 
     /// Starts serving. A worker instance serves the admin routes only.
@@ -74,7 +74,7 @@ impl Listeners {
         }
         let mut serve = |listener, routes| {
             let routes = gopay_http::listener(routes, app);
-            listen::serve(tasks, listener, routes, self.connections, stop);
+            gopay_inbound::serve(tasks, listener, routes, self.bounds, stop);
         };
         match self.admin {
             Some(listener) => serve(listener, admin),
@@ -231,7 +231,7 @@ pub(crate) async fn run_adapter(
         tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
     }
     // Calls whose callers have hung up run on without a connection.
-    listen::finish(tasks, stop, service.until_idle()).await;
+    gopay_inbound::finish(tasks, stop, service.until_idle()).await;
     drop((service, app));
     store.close().await?;
     Ok(Outcome::Done)

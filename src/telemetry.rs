@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::listen::{self, Stop};
+use gopay_inbound::Stop;
 
 /// How many lines may wait to be written. Who logs more waits: no line is dropped.
 const WAITING_MAX: usize = 4_096;
@@ -54,7 +54,7 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
 /// asked for the metrics or told to do this; where nobody asks, it would grow for ever.
 pub(crate) async fn keep_up(metrics: PrometheusHandle, stop: Stop) {
     const PAUSE: Duration = Duration::from_secs(2);
-    let mut stopped = std::pin::pin!(listen::stopped(stop));
+    let mut stopped = std::pin::pin!(gopay_inbound::stopped(stop));
     while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
         metrics.run_upkeep();
     }

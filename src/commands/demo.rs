@@ -21,10 +21,10 @@ use crate::Outcome;
 use crate::commands::serve::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
-use crate::listen::{self, Ending};
 use crate::start::{Listeners, build, prepare, run_adapter, runtime};
 use crate::store::Place;
 use crate::telemetry::metrics;
+use gopay_inbound::Ending;
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -75,7 +75,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
     };
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
-        let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
+        let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
         let (mut config, listeners, simulator) = bind(&args, folder).await?;
         if let Some(place) = place {
             place
@@ -110,7 +110,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let adapter = build(prepared, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
-        listen::finish(tasks, stop, std::future::ready(())).await;
+        gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
         ended
     })
 }
@@ -122,7 +122,7 @@ async fn bind(
     let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
     let connections = Config::default().limits.connections;
     let listeners = Listeners::bind(&wanted, connections).await?;
-    let simulator = listen::bind(args.simulator_listen).await?;
+    let simulator = gopay_inbound::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
     let psp = listeners.psp.local_addr()?;
     let admin = listeners.admin.as_ref().map_or(Ok(psp), tokio::net::TcpListener::local_addr)?;

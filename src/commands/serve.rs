@@ -8,10 +8,10 @@ use gopay_service::SystemClock;
 use crate::Outcome;
 use crate::cli::ConfigArgs;
 use crate::commands::prepared;
-use crate::listen::{self, Ending};
 use crate::start::{Listeners, build, run_adapter, runtime};
 use crate::store;
 use crate::telemetry::metrics;
+use gopay_inbound::Ending;
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     }
     runtime()?.block_on(async {
         let config = &prepared.config;
-        let Ending { draining, stop } = listen::on_signals(config.limits.drain)?;
+        let Ending { draining, stop } = gopay_inbound::on_signals(config.limits.drain)?;
         let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
         let listen = config.listen.clone();
         let (place, number) = (config.store.clone(), config.instance);

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::config::Config;
-use crate::listen::{self, Ending, Stop};
 use crate::start::runtime;
+use gopay_inbound::{Bounds, Ending, Stop};
 
 #[derive(Args)]
 pub(crate) struct SimulateArgs {
@@ -35,8 +35,8 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let mut table: toml::Table = text.parse().context("the simulator's settings are not TOML")?;
     let own_base_url = table.contains_key("base_url");
     runtime()?.block_on(async {
-        let Ending { stop, .. } = listen::on_signals(Duration::ZERO)?;
-        let listener = listen::bind(args.listen).await?;
+        let Ending { stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
+        let listener = gopay_inbound::bind(args.listen).await?;
         let address = listener.local_addr()?;
         if !own_base_url {
             table.insert("base_url".to_owned(), format!("http://{address}").into());
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         let router = gopay_simulator::router(state.clone());
         start_simulator(&mut tasks, state, listener, router, &stop);
         writeln!(std::io::stdout(), "gopay simulator on http://{address}")?;
-        listen::finish(tasks, stop, std::future::ready(())).await;
+        gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
         Ok(Outcome::Done)
     })
 }
@@ -61,8 +61,9 @@ pub(crate) fn start_simulator(
     router: axum::Router,
     stop: &Stop,
 ) {
-    listen::serve(tasks, listener, router, Config::default().limits.connections, stop);
-    let stopped = listen::stopped(stop.clone());
+    let bounds = Bounds::connections(Config::default().limits.connections);
+    gopay_inbound::serve(tasks, listener, router, bounds, stop);
+    let stopped = gopay_inbound::stopped(stop.clone());
     tasks.spawn(async move {
         if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {
             tracing::error!(error = %error, "the simulator cannot send notifications");

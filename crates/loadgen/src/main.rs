@@ -27,9 +27,7 @@ mod table;
 mod tally;
 mod wire;
 
-// The product's own listener and the benchmarks' own payloads.
-#[path = "../../../src/listen.rs"]
-mod listen;
+// The benchmarks' own payloads.
 #[path = "../../../benches/payloads.rs"]
 mod payloads;
 
