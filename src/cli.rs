@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::backup::BackupArgs;
+#[cfg(feature = "postgres")]
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
+use crate::telemetry::{LogFilter, LogFormat};
 
 /// Turns PPRO Simple API calls into GoPay payments at Midtrans.
 ///
@@ -21,7 +23,16 @@ pub(crate) struct Cli {
     /// What to log, to standard error: off, error, warn, info, debug, trace, or a filter such as
     /// `info,gopay_service=debug`.
     #[arg(long, global = true, env = "GOPAY_ADAPTER_LOG", default_value = "info")]
-    pub(crate) log: String,
+    pub(crate) log: LogFilter,
+    /// How a line of the log looks.
+    #[arg(
+        long,
+        global = true,
+        env = "GOPAY_ADAPTER_LOG_FORMAT",
+        value_enum,
+        default_value_t = LogFormat::Text
+    )]
+    pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -38,7 +49,7 @@ pub(crate) enum Command {
     Migrate(ConfigArgs),
     /// Reports every problem of a config file, each with its key and what would be valid.
     CheckConfig(ConfigArgs),
-    /// Reads a password from standard input and prints its hash for the config.
+    /// Asks for a password, or reads it from standard input, and prints its hash for the config.
     HashPassword,
     /// Translates offline: one form body a line in, one JSON object a line out.
     Translate(TranslateArgs),
@@ -46,6 +57,7 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Copies a whole store from one engine to the other and compares both. Stop every instance
     /// first; the target must be empty.
+    #[cfg(feature = "postgres")]
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
@@ -56,4 +68,16 @@ pub(crate) struct ConfigArgs {
     /// The config file.
     #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
     pub(crate) config: PathBuf,
+}
+
+impl Command {
+    /// Whether it runs until it is stopped, and its log is what tells about it.
+    pub(crate) const fn serves(&self) -> bool {
+        matches!(self, Self::Demo(_) | Self::Serve(_) | Self::Simulate(_))
+    }
+
+    /// Whether it makes files that hold payments.
+    pub(crate) const fn keeps_payments(&self) -> bool {
+        !matches!(self, Self::Translate(_))
+    }
 }

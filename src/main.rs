@@ -8,9 +8,11 @@ mod start;
 mod store;
 mod telemetry;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::fs::Mode;
 
 use crate::cli::Cli;
 
@@ -24,19 +26,39 @@ enum Outcome {
 
 // Chosen by measurement (docs/PERFORMANCE.md, "The service"). The C library keeps its own malloc: in
 // its place, jemalloc hangs under preloaded libraries such as libfaketime.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let _log = telemetry::start_log(&cli.log);
+    let log = match telemetry::start_log(cli.log, cli.log_format) {
+        Ok(log) => log,
+        Err(error) => return failed(false, &anyhow::Error::from(error).context("no log")),
+    };
+    if cli.command.keeps_payments() {
+        // Store, log, lock and copies hold names and secrets of shoppers: for their owner only.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    }
     gopay_outbound::install_crypto();
-    match commands::run(cli.command) {
+    let serves = cli.command.serves();
+    let code = match commands::run(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(3)
-        }
+        Err(error) => failed(serves, &error),
+    };
+    drop(log);
+    code
+}
+
+/// Tells what went wrong: in the log of what serves, else in plain words. What is not logged is
+/// told all the same.
+fn failed(serves: bool, error: &anyhow::Error) -> ExitCode {
+    if serves && tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{error:#}");
+    } else {
+        // If standard error is closed, the exit code is what is left.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
     }
+    ExitCode::from(3)
 }

@@ -1,5 +1,6 @@
 //! Puts an adapter together and runs it: what `serve` and `demo` share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::commands::serve::Role;
-use crate::config::{Account, Config, Problem};
+use crate::config::{Account, Config, Listen, Problem};
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
@@ -29,63 +30,76 @@ pub(crate) struct Adapter {
     pub(crate) app: App,
 }
 
-/// The listeners of an adapter, bound; equal addresses share one.
+/// What is served to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// The Simple API, to PSPs.
+    Psp,
+    /// Pages to shoppers, notifications from Midtrans.
+    Public,
+    /// Health, metrics and sums, to operators.
+    Admin,
+}
+
+/// The listeners of an adapter, bound.
 pub(crate) struct Listeners {
-    pub(crate) psp: TcpListener,
-    /// None if the psp listener serves it too.
-    pub(crate) public: Option<TcpListener>,
-    /// None if another serves it too.
-    pub(crate) admin: Option<TcpListener>,
-    admin_with_public: bool,
+    bound: Vec<Bound>,
     /// Of each.
     bounds: Bounds,
 }
 
+/// One listener, and what it serves.
+struct Bound {
+    wanted: SocketAddr,
+    listener: TcpListener,
+    faces: Vec<Face>,
+}
+
 impl Listeners {
+    /// Binds what an instance of this role serves; equal addresses share a listener. Who only
+    /// works has nothing to say to PSPs and shoppers.
     pub(crate) async fn bind(
-        listen: &crate::config::Listen,
+        listen: &Listen,
+        role: Role,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let psp = gopay_inbound::bind(listen.psp).await?;
-        let own = |address, others: &[std::net::SocketAddr]| !others.contains(&address);
-        let public = if own(listen.public, &[listen.psp]) {
-            Some(gopay_inbound::bind(listen.public).await?)
-        } else {
-            None
-        };
-        let admin = if own(listen.admin, &[listen.psp, listen.public]) {
-            Some(gopay_inbound::bind(listen.admin).await?)
-        } else {
-            None
-        };
-        let admin_with_public = listen.admin == listen.public;
-        Ok(Self { psp, public, admin, admin_with_public, bounds: Bounds::connections(connections) })
+        let all =
+            [(Face::Psp, listen.psp), (Face::Public, listen.public), (Face::Admin, listen.admin)];
+        let mut bound: Vec<Bound> = Vec::new();
+        for (face, wanted) in all {
+            if role == Role::Worker && face != Face::Admin {
+                continue;
+            }
+            match bound.iter_mut().find(|bound| bound.wanted == wanted) {
+                Some(shared) => shared.faces.push(face),
+                None => {
+                    let listener = gopay_inbound::bind(wanted).await?;
+                    bound.push(Bound { wanted, listener, faces: vec![face] });
+                }
+            }
+        }
+        Ok(Self { bound, bounds: Bounds::connections(connections) })
     }
 
-    /// Starts serving. A worker instance serves the admin routes only.
-    pub(crate) fn serve(self, app: &App, role: Role, tasks: &mut JoinSet<()>, stop: &Stop) {
-        let api = role != Role::Worker;
-        let mut psp = Router::new();
-        let mut public = Router::new();
-        let admin = gopay_http::admin::router(app.clone());
-        if api {
-            psp = psp.merge(gopay_http::psp::router(app.clone()));
-            public = public.merge(gopay_http::public::router(app.clone()));
-        }
-        let mut serve = |listener, routes| {
+    /// Where a face is reached; none if it is not served.
+    pub(crate) fn address(&self, face: Face) -> Option<SocketAddr> {
+        let bound = self.bound.iter().find(|bound| bound.faces.contains(&face))?;
+        bound.listener.local_addr().ok()
+    }
+
+    /// Starts serving.
+    fn serve(self, app: &App, tasks: &mut JoinSet<()>, stop: &Stop) {
+        for Bound { listener, faces, .. } in self.bound {
+            let routes = faces.iter().fold(Router::new(), |routes, face| {
+                routes.merge(match face {
+                    Face::Psp => gopay_http::psp::router(app.clone()),
+                    Face::Public => gopay_http::public::router(app.clone()),
+                    Face::Admin => gopay_http::admin::router(app.clone()),
+                })
+            });
             let routes = gopay_http::listener(routes, app);
             gopay_inbound::serve(tasks, listener, routes, self.bounds, stop);
-        };
-        match self.admin {
-            Some(listener) => serve(listener, admin),
-            None if self.admin_with_public => public = public.merge(admin),
-            None => psp = psp.merge(admin),
         }
-        match self.public {
-            Some(listener) => serve(listener, public),
-            None => psp = psp.merge(public),
-        }
-        serve(self.psp, psp);
     }
 }
 
@@ -225,7 +239,7 @@ pub(crate) async fn run_adapter(
 ) -> anyhow::Result<Outcome> {
     let Adapter { service, store, app } = adapter;
     let mut tasks = JoinSet::new();
-    listeners.serve(&app, role, &mut tasks, &stop);
+    listeners.serve(&app, &mut tasks, &stop);
     tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
     if role != Role::Api {
         tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));

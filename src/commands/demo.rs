@@ -21,7 +21,7 @@ use crate::Outcome;
 use crate::commands::serve::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
-use crate::start::{Listeners, build, prepare, run_adapter, runtime};
+use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};
 use crate::store::Place;
 use crate::telemetry::metrics;
 use gopay_inbound::Ending;
@@ -121,11 +121,11 @@ async fn bind(
 ) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
     let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
     let connections = Config::default().limits.connections;
-    let listeners = Listeners::bind(&wanted, connections).await?;
+    let listeners = Listeners::bind(&wanted, Role::All, connections).await?;
     let simulator = gopay_inbound::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
-    let psp = listeners.psp.local_addr()?;
-    let admin = listeners.admin.as_ref().map_or(Ok(psp), tokio::net::TcpListener::local_addr)?;
+    let bound = |face| listeners.address(face).context("a listener without an address");
+    let (psp, admin) = (bound(Face::Psp)?, bound(Face::Admin)?);
     let config = config(Listen { psp, public: psp, admin }, simulator.local_addr()?, folder)?;
     Ok((config, listeners, simulator))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod check_config;
+#[cfg(feature = "postgres")]
 pub(crate) mod copy_store;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::HashPassword => hash_password::run(),
         Command::Translate(args) => translate::run(&args),
         Command::Backup(args) => backup::run(&args),
+        #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
     }

@@ -8,8 +8,8 @@ use gopay_service::SystemClock;
 use crate::Outcome;
 use crate::cli::ConfigArgs;
 use crate::commands::prepared;
-use crate::start::{Listeners, build, run_adapter, runtime};
-use crate::store;
+use crate::start::{Face, Listeners, build, run_adapter, runtime};
+use crate::store::Number;
 use crate::telemetry::metrics;
 use gopay_inbound::Ending;
 
@@ -43,25 +43,32 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         let config = &prepared.config;
         let Ending { draining, stop } = gopay_inbound::on_signals(config.limits.drain)?;
-        let listeners = Listeners::bind(&config.listen, config.limits.connections).await?;
-        let listen = config.listen.clone();
+        let listeners =
+            Listeners::bind(&config.listen, args.role, config.limits.connections).await?;
         let (place, number) = (config.store.clone(), config.instance);
         let adapter = build(prepared, Arc::new(SystemClock), metrics()?, draining).await?;
         // Workers draw no ids.
         let lock = match args.role {
-            Role::All | Role::Api => store::take_number(&place, number).await?,
+            Role::All | Role::Api => Some(Number::take(&place, number).await?),
             Role::Worker => None,
         };
         tracing::info!(
-            psp = %listen.psp,
-            public = %listen.public,
-            admin = %listen.admin,
+            psp = listeners.address(Face::Psp).map(display),
+            public = listeners.address(Face::Public).map(display),
+            admin = listeners.address(Face::Admin).map(display),
             role = ?args.role,
             "ready"
         );
         tokio::select! {
             ended = run_adapter(adapter, listeners, args.role, stop) => ended,
-            lost = store::number_lost(lock.as_ref()) => Err(lost),
+            lost = number_lost(lock.as_ref()) => Err(lost),
         }
     })
+}
+
+async fn number_lost(number: Option<&Number>) -> anyhow::Error {
+    match number {
+        Some(number) => number.lost().await,
+        None => std::future::pending().await,
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 use gopay_simulator::{OffsetClock, SimulatorConfig, SimulatorState};
 use tokio::task::JoinSet;
+use toml::Table;
 
 use crate::Outcome;
 use crate::config::Config;
@@ -18,25 +19,25 @@ use gopay_inbound::{Bounds, Ending, Stop};
 
 #[derive(Args)]
 pub(crate) struct SimulateArgs {
-    /// Where to listen.
-    #[arg(long, env = "GOPAY_ADAPTER_LISTEN", default_value = "127.0.0.1:8090")]
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; 127.0.0.1:8090 if absent.
+    #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
     /// Simulator settings, TOML; see the operations guide.
-    #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
+    #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
 
+/// The names that these variables had before. In `serve` and `demo` they mean the adapter's.
+const OLD_LISTEN: &str = "GOPAY_ADAPTER_LISTEN";
+const OLD_CONFIG: &str = "GOPAY_ADAPTER_CONFIG";
+
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let text = match &args.config {
-        None => String::new(),
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let mut table: toml::Table = text.parse().context("the simulator's settings are not TOML")?;
+    let listen = listen(args)?;
+    let mut table = settings(args)?;
     let own_base_url = table.contains_key("base_url");
     runtime()?.block_on(async {
         let Ending { stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
-        let listener = gopay_inbound::bind(args.listen).await?;
+        let listener = gopay_inbound::bind(listen).await?;
         let address = listener.local_addr()?;
         if !own_base_url {
             table.insert("base_url".to_owned(), format!("http://{address}").into());
@@ -51,6 +52,36 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
         Ok(Outcome::Done)
     })
+}
+
+fn listen(args: &SimulateArgs) -> anyhow::Result<SocketAddr> {
+    if let Some(listen) = args.listen {
+        return Ok(listen);
+    }
+    let Ok(text) = std::env::var(OLD_LISTEN) else {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], 8090)));
+    };
+    tracing::warn!("{OLD_LISTEN} is the adapter's; use GOPAY_ADAPTER_SIMULATOR_LISTEN");
+    text.parse().with_context(|| format!("{OLD_LISTEN}: {text:?} is not an address"))
+}
+
+fn settings(args: &SimulateArgs) -> anyhow::Result<Table> {
+    let read = |path: &Path| -> anyhow::Result<Table> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        text.parse().context("the simulator's settings are not TOML")
+    };
+    if let Some(path) = &args.config {
+        return read(path);
+    }
+    let Some(path) = std::env::var_os(OLD_CONFIG) else { return Ok(Table::new()) };
+    let table = read(Path::new(&path))?;
+    if table.clone().try_into::<SimulatorConfig>().is_ok() {
+        tracing::warn!("{OLD_CONFIG} is the adapter's; use GOPAY_ADAPTER_SIMULATOR_CONFIG");
+        return Ok(table);
+    }
+    tracing::warn!("{OLD_CONFIG} names no settings of the simulator: they are the default");
+    Ok(Table::new())
 }
 
 /// Serves a simulator and sends its notifications, until the stop.
