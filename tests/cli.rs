@@ -206,7 +206,13 @@ fn every_command_explains_itself() {
             if matches!(name, "help" | "version") {
                 continue;
             }
-            let variable = format!("GOPAY_ADAPTER_{}", name.to_uppercase().replace('-', "_"));
+            // The simulator's address and settings are not the adapter's.
+            let of = match (command, name) {
+                ("simulate", "listen" | "config") => "SIMULATOR_",
+                _ => "",
+            };
+            let name = name.to_uppercase().replace('-', "_");
+            let variable = format!("GOPAY_ADAPTER_{of}{name}");
             // The value of one that may hold a password is not shown.
             let shown = ["=", "]"].map(|end| help.out.contains(&format!("[env: {variable}{end}")));
             assert!(shown.contains(&true), "{command} --{name}");
@@ -235,6 +241,10 @@ fn wrong_usage_ends_with_2() {
         &["translate", "--contract", "TESTCONTRACT"],
         &["translate", "--at", "yesterday"],
         &["translate", "one", "two"],
+        &["--log", "inof", "translate"],
+        &["--log", "info,gopay_service=loud", "translate"],
+        &["--log", "[a]=info", "translate"],
+        &["--log-format", "xml", "translate"],
     ] {
         let ended = run(args);
         assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
@@ -248,6 +258,8 @@ fn check_config_reports_every_problem_with_its_key() {
     let good = setup.run("check-config", &[]);
     assert_eq!(good.code, 0, "{good:?}");
     assert_eq!(good.out, format!("{}: valid\n", text(&setup.config)));
+    // Receivers on this machine are a risk that a test takes, and is told about.
+    assert!(good.err.contains("warning: delivery.allow_private: 127.0.0.0/8"), "{good:?}");
     let bad = r#"
         speed = 9
         [listen]
@@ -281,11 +293,11 @@ fn check_config_reports_every_problem_with_its_key() {
         "store.url: ",
         "midtrans.test.base_url: ",
         "midtrans.test.server_key: ",
-        "client[0].password_hash: ",
-        "client[0].shared_secret: ",
-        "client[0].notification_secrets: ",
-        "contract[0].client: ",
-        "contract[0].channels: ",
+        "client \"a\".password_hash: ",
+        "client \"a\".shared_secret: ",
+        "client \"a\".notification_secrets: ",
+        "contract \"C\".client: ",
+        "contract \"C\".channels: ",
     ] {
         assert!(checked.err.contains(key), "{key} in {}", checked.err);
     }
@@ -301,6 +313,39 @@ fn check_config_reports_every_problem_with_its_key() {
     assert_eq!((ended.code, &ended.err), (1, &checked.err));
     let translated = setup.run("translate", &[]);
     assert_eq!(translated.code, 1, "an invalid config is a \"no\" here, too: {translated:?}");
+}
+
+#[test]
+fn what_check_config_calls_valid_is_what_serve_starts_with() {
+    let setup = Setup::new();
+    let good = std::fs::read_to_string(&setup.config).expect("text");
+    let midtrans = "http://127.0.0.1:1";
+    for (from, to, key) in [
+        ("SB-Mid-server-demo", " SB-Mid-server-demo", "midtrans.test.server_key"),
+        ("SB-Mid-server-demo", "SB-Mid-server-d\u{e9}mo", "midtrans.test.server_key"),
+        ("SB-Mid-server-demo", "SB:Mid-server-demo", "midtrans.test.server_key"),
+        (midtrans, "http://127.0.0.1:1/v2", "midtrans.test.base_url"),
+        (midtrans, "http://user@127.0.0.1:1", "midtrans.test.base_url"),
+        (midtrans, "http://127.0.0.1:1?a=b", "midtrans.test.base_url"),
+    ] {
+        std::fs::write(&setup.config, good.replacen(from, to, 1)).expect("written");
+        for command in ["check-config", "serve"] {
+            let ended = setup.run(command, &[]);
+            assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{command}, {to}: {ended:?}");
+            let lines: Vec<&str> = ended.err.lines().collect();
+            assert_eq!(lines.len(), 1, "{command}, {to}: {ended:?}");
+            assert!(lines[0].contains(&format!(": {key}: ")), "{command}, {to}: {ended:?}");
+        }
+    }
+    // A line break at the end of a variable is not part of the key.
+    std::fs::write(&setup.config, good.replace("SB-Mid-server-demo", "env:GOPAY_TEST_KEY"))
+        .expect("written");
+    let output = program()
+        .args(["check-config", "--config", text(&setup.config)])
+        .env("GOPAY_TEST_KEY", "SB-Mid-server-demo\n")
+        .output()
+        .expect("the program runs");
+    assert_eq!(ended(&output).code, 0, "{output:?}");
 }
 
 #[test]
@@ -447,18 +492,126 @@ fn options_come_from_the_environment_and_arguments_win() {
         .expect("the program runs");
     assert_eq!(ended(&output).code, 0);
 
-    let address = format!("127.0.0.1:{}", free_port());
-    let mut simulator = Running(
-        program()
-            .args(["--log", "off", "simulate"])
-            .env("GOPAY_ADAPTER_LISTEN", &address)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts"),
-    );
-    let out = simulator.0.stdout.take().expect("piped");
-    let line = BufReader::new(out).lines().next().expect("a line").expect("text");
-    assert!(line.contains(&address), "{line}");
+    // The variable of before still works where no other says more.
+    let (own, other) = (free_port(), free_port());
+    let settings = text(&setup.config);
+    for (variables, expected) in [
+        (&[("GOPAY_ADAPTER_LISTEN", own)][..], own),
+        (&[("GOPAY_ADAPTER_LISTEN", other), ("GOPAY_ADAPTER_SIMULATOR_LISTEN", own)], own),
+    ] {
+        let variables = variables.iter().map(|(name, port)| (name, format!("127.0.0.1:{port}")));
+        let mut simulator = Running(
+            program()
+                .args(["--log", "off", "simulate"])
+                .envs(variables)
+                // The adapter's config is not the simulator's.
+                .env("GOPAY_ADAPTER_CONFIG", settings)
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the program starts"),
+        );
+        let out = simulator.0.stdout.take().expect("piped");
+        let line = BufReader::new(out).lines().next().expect("a line").expect("text");
+        assert!(line.contains(&format!("127.0.0.1:{expected}")), "{line}");
+    }
+}
+
+#[test]
+fn errors_are_told_whatever_is_logged() {
+    let setup = Setup::new();
+    for (args, told) in [
+        (&["explain", "--config", text(&setup.config), "1"][..], "cannot open the store"),
+        (&["translate", "--in", "/nowhere/at/all"], "cannot read /nowhere/at/all"),
+        (&["hash-password"], "a password of 1 to 1024 bytes is wanted"),
+        (&["simulate", "--config", "/nowhere/at/all"], "cannot read /nowhere/at/all"),
+    ] {
+        for log in ["off", "error", "trace"] {
+            let ended = run(&[&["--log", log], args].concat());
+            assert_eq!(ended.code, 3, "{args:?}: {ended:?}");
+            assert_eq!(ended.err.matches(told).count(), 1, "{args:?}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn the_log_is_json_where_it_is_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let ended = run(&["--log-format", "json", "simulate", "--listen", &address]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    for line in objects(&ended.err) {
+        assert_eq!(line["level"], "ERROR", "{line}");
+        let message = line["fields"]["message"].as_str().expect("text");
+        assert!(message.contains(&address), "{line}");
+    }
+}
+
+#[test]
+fn a_terminal_is_asked_for_the_password_and_does_not_show_it() {
+    use rustix::pty;
+    let terminal = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).expect("a pty");
+    pty::grantpt(&terminal).and_then(|()| pty::unlockpt(&terminal)).expect("a pty");
+    let name = pty::ptsname(&terminal, Vec::new()).expect("a name");
+    let name = name.to_str().expect("text");
+    let side = || std::fs::OpenOptions::new().read(true).write(true).open(name).expect("opened");
+    let child = program()
+        .arg("hash-password")
+        .stdin(side())
+        .stdout(Stdio::piped())
+        .stderr(side())
+        .spawn()
+        .expect("the program starts");
+    let mut terminal = std::fs::File::from(terminal);
+    let mut shown = Vec::new();
+    let mut buffer = [0; 64];
+    while !shown.ends_with(b"Password: ") {
+        let read = terminal.read(&mut buffer).expect("a prompt");
+        shown.extend_from_slice(&buffer[..read]);
+    }
+    terminal.write_all(b"hidden-word\n").expect("typed");
+    let output = child.wait_with_output().expect("it ends");
+    let ended = ended(&output);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.out.starts_with("$argon2id$"), "{ended:?}");
+    let read = terminal.read(&mut buffer).expect("the line that ends the prompt");
+    shown.extend_from_slice(&buffer[..read]);
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(!shown.contains("hidden-word"), "{shown}");
+}
+
+#[test]
+fn a_worker_listens_for_operators_only_and_a_hangup_stops_nothing() {
+    let setup = Setup::new();
+    let child = program()
+        .args(["--log", "warn", "serve", "--role", "worker", "--config", text(&setup.config)])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut worker = Running(child);
+    wait_for(&format!("http://127.0.0.1:{}/health/ready", setup.admin));
+    assert!(std::net::TcpStream::connect(("127.0.0.1", setup.psp)).is_err());
+    let pid = worker.0.id().to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &pid]).status().expect("kill runs");
+    assert!(signal("-HUP").success());
+    wait_for(&format!("http://127.0.0.1:{}/health/ready", setup.admin));
+    assert!(worker.0.try_wait().expect("a state").is_none(), "it goes on");
+}
+
+#[test]
+fn only_the_owner_may_read_what_holds_payments() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let setup = Setup::new();
+    let _serving = setup.serve();
+    let copy = setup.folder.path().join("sub/copy.db");
+    assert_eq!(setup.run("backup", &["--out", text(&copy)]).code, 0);
+    let mut seen = 0;
+    for entry in std::fs::read_dir(setup.folder.path().join("sub")).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("known").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{entry:?}");
+        seen += 1;
+    }
+    assert!(seen >= 4, "store, write-ahead log, lock and copy: {seen}");
 }
 
 #[test]

@@ -12,7 +12,9 @@ use crate::respond;
 
 const STYLE: &str = "body{font-family:system-ui,sans-serif;max-width:32rem;margin:3rem auto;padding:0 1rem;line-height:1.5;color:#1c1c1c}h1{font-size:1.4rem}a.button{display:inline-block;padding:.7rem 1.2rem;border-radius:.5rem;background:#00aa13;color:#fff;text-decoration:none}p.note{color:#555;font-size:.9rem}";
 
-/// The style sheet; a file of its own, so that the policy can forbid inline styles.
+/// The style sheet of the pages.
+// A file of its own, so that the policy can forbid inline styles.
+#[cfg_attr(test, utoipa::path(get, path = "/ti/gopay.css", tag = "public", responses((status = 200, description = "CSS"))))]
 pub(crate) async fn style() -> Response {
     respond(200, "text/css; charset=utf-8", STYLE)
 }

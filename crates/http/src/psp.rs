@@ -5,19 +5,37 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
-use axum::routing::post;
 use tokio::time::Instant;
 
+use crate::routes::Routes;
 use crate::{App, BodyError, read_body, respond};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
 /// Routes of the `psp` listener. Any other method on `/` is answered with 405.
 pub fn router(app: App) -> Router {
-    Router::new().route("/", post(call)).with_state(app)
+    routes().into_router(app)
 }
 
-async fn call(State(app): State<App>, request: Request<Body>) -> Response {
+pub(crate) fn routes() -> Routes {
+    Routes::default().post("/", call)
+}
+
+/// The Simple API: all calls, chosen by `txtype`; see the PSP guide.
+#[cfg_attr(test, utoipa::path(post, operation_id = "simple_api",
+    path = "/",
+    tag = "psp",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The outcome, in urlencodeext form", content_type = "application/x-www-form-urlencoded", body = String),
+        (status = 400, description = "The body broke off"),
+        (status = 405, description = "Another method than POST"),
+        (status = 408, description = "The body took too long"),
+        (status = 413, description = "The body is too long; the answer says how long it may be"),
+        (status = 503, description = "Too many calls at once; nothing was done")
+    )
+))]
+pub(crate) async fn call(State(app): State<App>, request: Request<Body>) -> Response {
     let started = Instant::now();
     let limits = app.limits;
     let body = match read_body(request, limits.call_bytes_max, limits.body_timeout).await {

@@ -6,22 +6,26 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use gopay_service::{Landing, NotificationAnswer, PageError};
 
 use crate::pages;
+use crate::routes::Routes;
 use crate::{App, BodyError, read_body, respond};
 
 /// Routes of the `public` listener.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/ti/gopay", get(redirect).post(redirect_form))
-        .route("/return/gopay", get(return_query))
-        .route("/return/gopay/{tx}/{code}", get(return_path))
-        .route("/return/gopay/{tx}/{code}/", get(return_path))
-        .route("/ti/gopay.css", get(pages::style))
-        .route("/midtrans/notification", post(notification))
-        .with_state(app)
+    routes().into_router(app)
+}
+
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/ti/gopay", redirect)
+        .post("/ti/gopay", redirect_form)
+        .get("/return/gopay", return_query)
+        .get("/return/gopay/{tx}/{code}", return_path)
+        .get("/return/gopay/{tx}/{code}/", return_path)
+        .get("/ti/gopay.css", pages::style)
+        .post("/midtrans/notification", notification)
 }
 
 /// The parameters of our own addresses.
@@ -48,7 +52,23 @@ impl PageQuery {
     }
 }
 
-async fn redirect(
+/// REDIRECTURL: leads to the GoPay app on a phone; elsewhere says to open it there.
+#[cfg_attr(test, utoipa::path(get, operation_id = "redirect_page",
+    path = "/ti/gopay",
+    tag = "public",
+    params(
+        ("tx" = String, Query, description = "TXID"),
+        ("rs" = String, Query, description = "REDIRECTSECRET"),
+        ("cs" = String, Query, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "Page for computers"),
+        (status = 302, description = "To the GoPay app, or back to the merchant"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn redirect(
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -56,8 +76,19 @@ async fn redirect(
     to_gopay(&app, &PageQuery::read(query.unwrap_or_default().as_bytes()), &headers).await
 }
 
-/// PSPs may also send the shopper by a form that posts, with the parameters in either place.
-async fn redirect_form(State(app): State<App>, request: Request<Body>) -> Response {
+/// The same for PSPs that send the shopper by a form; parameters in the query or in the body.
+#[cfg_attr(test, utoipa::path(post, operation_id = "redirect_page_form",
+    path = "/ti/gopay",
+    tag = "public",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "Page for computers"),
+        (status = 302, description = "To the GoPay app, or back to the merchant"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn redirect_form(State(app): State<App>, request: Request<Body>) -> Response {
     const BYTES_MAX: usize = 4_096;
     let headers = request.headers().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -86,11 +117,44 @@ fn is_phone(agent: &HeaderValue) -> bool {
     ["Android", "iPhone", "iPad", "iPod", "Mobile"].iter().any(|word| agent.contains(word))
 }
 
-async fn return_path(State(app): State<App>, Path((tx, code)): Path<(String, String)>) -> Response {
+/// Where the GoPay app returns to; leads back to the merchant.
+#[cfg_attr(test, utoipa::path(get, operation_id = "return_page",
+    path = "/return/gopay/{tx}/{code}/",
+    tag = "public",
+    params(
+        ("tx" = String, Path, description = "TXID"),
+        ("code" = String, Path, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "The merchant has no address to return to"),
+        (status = 302, description = "Back to the merchant, with txid and cs"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn return_path(
+    State(app): State<App>,
+    Path((tx, code)): Path<(String, String)>,
+) -> Response {
     to_merchant(&app, &tx, &code).await
 }
 
-async fn return_query(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+/// The return page with its parameters in the query.
+#[cfg_attr(test, utoipa::path(get, operation_id = "return_page_query",
+    path = "/return/gopay",
+    tag = "public",
+    params(
+        ("tx" = String, Query, description = "TXID"),
+        ("cs" = String, Query, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "The merchant has no address to return to"),
+        (status = 302, description = "Back to the merchant, with txid and cs"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn return_query(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let query = PageQuery::read(query.unwrap_or_default().as_bytes());
     to_merchant(&app, &query.tx, &query.cs).await
 }
@@ -131,7 +195,19 @@ fn ascii(url: &str) -> String {
     out
 }
 
-async fn notification(State(app): State<App>, request: Request<Body>) -> Response {
+/// Midtrans' notifications.
+#[cfg_attr(test, utoipa::path(post, operation_id = "midtrans_notification",
+    path = "/midtrans/notification",
+    tag = "public",
+    request_body(content = String, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Taken, or of no concern; no retry needed"),
+        (status = 400, description = "Not a notification"),
+        (status = 403, description = "Wrong signature"),
+        (status = 503, description = "Our own trouble; send it again")
+    )
+))]
+pub(crate) async fn notification(State(app): State<App>, request: Request<Body>) -> Response {
     let limits = app.limits;
     let read = read_body(request, limits.notification_bytes_max, limits.body_timeout).await;
     let answer = match read {

@@ -27,10 +27,6 @@ mod table;
 mod tally;
 mod wire;
 
-// The product's own listener.
-#[path = "../../../src/listen.rs"]
-mod listen;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_http::App;
+use gopay_inbound::{Bounds, Ending};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport};
 use gopay_service::{
@@ -16,14 +17,13 @@ use gopay_service::{
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::task::JoinSet;
 
-use crate::listen::{self, Ending};
 use crate::null::NullStore;
 use crate::source::SERVER_KEY;
 
 /// Serves until a signal, with Midtrans at `midtrans`.
 pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<()> {
-    let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
-    let listener = listen::bind(listen).await?;
+    let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
+    let listener = gopay_inbound::bind(listen).await?;
     let address = listener.local_addr()?;
     let app = App {
         service: service(address, midtrans)?,
@@ -36,9 +36,10 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         .merge(gopay_http::public::router(app.clone()))
         .merge(gopay_http::admin::router(app.clone()));
     let mut tasks = JoinSet::new();
-    listen::serve(&mut tasks, listener, gopay_http::listener(routes, &app), 4_096, &stop);
+    let routes = gopay_http::listener(routes, &app);
+    gopay_inbound::serve(&mut tasks, listener, routes, Bounds::connections(4_096), &stop);
     crate::serve::announce(address);
-    listen::finish(tasks, stop, app.service.until_idle()).await;
+    gopay_inbound::finish(tasks, stop, app.service.until_idle()).await;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `demo`: everything in one process; `simulate`: the simulator alone.
+//! `demo`: everything in one process.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::Args;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_core::time::Timestamp;
@@ -17,11 +18,35 @@ use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::cli::{DemoArgs, Role, SimulateArgs};
+use crate::commands::serve::Role;
+use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
-use crate::listen::{self, Ending, Stop};
-use crate::serve::{Listeners, build, metrics, run_adapter, runtime};
+use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};
 use crate::store::Place;
+use crate::telemetry::metrics;
+use gopay_inbound::Ending;
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Address of the adapter: Simple API, shopper pages, Midtrans notifications.
+    #[arg(long, env = "GOPAY_ADAPTER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Address of health, metrics and sums.
+    #[arg(long, env = "GOPAY_ADAPTER_ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
+    pub(crate) admin_listen: SocketAddr,
+    /// Address of the simulator, the shop and the PSP.
+    #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
+    pub(crate) simulator_listen: SocketAddr,
+    /// Folder of the store. Without it the store is temporary, like the simulator's memory.
+    #[arg(long, env = "GOPAY_ADAPTER_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
+    #[arg(long, env = "GOPAY_ADAPTER_STORE", conflicts_with = "data", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// Seed of the simulator's ids and chances.
+    #[arg(long, env = "GOPAY_ADAPTER_SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
 
 /// Adapter and simulator go by one clock, which `/simulator/v1/clock` moves.
 #[derive(Debug)]
@@ -50,7 +75,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
     };
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
-        let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
+        let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
         let (mut config, listeners, simulator) = bind(&args, folder).await?;
         if let Some(place) = place {
             place
@@ -78,10 +103,14 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let demo = Demo::new(adapter_url, simulator_url)?;
         let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
         start_simulator(&mut tasks, state, simulator, router, &stop);
-        let adapter = build(config, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
+        let prepared = prepare(config).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("{}", problems.join("; "))
+        })?;
+        let adapter = build(prepared, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
-        listen::finish(tasks, stop, std::future::ready(())).await;
+        gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
         ended
     })
 }
@@ -92,11 +121,11 @@ async fn bind(
 ) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
     let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
     let connections = Config::default().limits.connections;
-    let listeners = Listeners::bind(&wanted, connections).await?;
-    let simulator = listen::bind(args.simulator_listen).await?;
+    let listeners = Listeners::bind(&wanted, Role::All, connections).await?;
+    let simulator = gopay_inbound::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
-    let psp = listeners.psp.local_addr()?;
-    let admin = listeners.admin.as_ref().map_or(Ok(psp), tokio::net::TcpListener::local_addr)?;
+    let bound = |face| listeners.address(face).context("a listener without an address");
+    let (psp, admin) = (bound(Face::Psp)?, bound(Face::Admin)?);
     let config = config(Listen { psp, public: psp, admin }, simulator.local_addr()?, folder)?;
     Ok((config, listeners, simulator))
 }
@@ -145,22 +174,6 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
     })
 }
 
-fn start_simulator(
-    tasks: &mut JoinSet<()>,
-    state: SimulatorState,
-    listener: tokio::net::TcpListener,
-    router: axum::Router,
-    stop: &Stop,
-) {
-    listen::serve(tasks, listener, router, Config::default().limits.connections, stop);
-    let stopped = listen::stopped(stop.clone());
-    tasks.spawn(async move {
-        if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {
-            tracing::error!(error = %error, "the simulator cannot send notifications");
-        }
-    });
-}
-
 struct Addresses {
     adapter: String,
     admin: String,
@@ -202,32 +215,4 @@ Then open the REDIRECTURL of the answer (percent-decoded) in a browser.",
         std::io::stdout().flush()?;
         Ok(())
     }
-}
-
-pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let text = match &args.config {
-        None => String::new(),
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let mut table: toml::Table = text.parse().context("the simulator's settings are not TOML")?;
-    let own_base_url = table.contains_key("base_url");
-    runtime()?.block_on(async {
-        let Ending { stop, .. } = listen::on_signals(Duration::ZERO)?;
-        let listener = listen::bind(args.listen).await?;
-        let address = listener.local_addr()?;
-        if !own_base_url {
-            table.insert("base_url".to_owned(), format!("http://{address}").into());
-        }
-        let config: SimulatorConfig =
-            table.try_into().context("the simulator's settings are not valid")?;
-        let clock = Arc::new(OffsetClock::new());
-        let state = SimulatorState::start(config, clock, args.data.as_deref())?;
-        let mut tasks = JoinSet::new();
-        let router = gopay_simulator::router(state.clone());
-        start_simulator(&mut tasks, state, listener, router, &stop);
-        writeln!(std::io::stdout(), "gopay simulator on http://{address}")?;
-        listen::finish(tasks, stop, std::future::ready(())).await;
-        Ok(Outcome::Done)
-    })
 }

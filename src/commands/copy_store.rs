@@ -3,14 +3,24 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use gopay_store::copy::{Source, Tally, Target, copy, tally};
 use gopay_store_postgres::{PgSource, PgTarget};
 use gopay_store_sqlite::{SqliteSource, SqliteTarget};
 
 use crate::Outcome;
-use crate::cli::CopyArgs;
-use crate::serve::runtime;
+use crate::start::runtime;
 use crate::store::{Engine, Place};
+
+#[derive(Args)]
+pub(crate) struct CopyArgs {
+    /// The store to read, such as sqlite:data/gopay.db; or env:NAME, or file:PATH.
+    #[arg(long, env = "GOPAY_ADAPTER_FROM", value_name = "URL", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The empty store to fill, such as postgres://USER@HOST/DATABASE; or env:NAME, or file:PATH.
+    #[arg(long, env = "GOPAY_ADAPTER_TO", value_name = "URL", hide_env_values = true)]
+    pub(crate) to: String,
+}
 
 pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Outcome> {
     let (from, to) = (place("--from", &args.from)?, place("--to", &args.to)?);

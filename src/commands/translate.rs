@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read as _, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
+use clap::builder::FalseyValueParser;
 use gopay_core::ids::TxId;
 use gopay_core::ppro::call::{TxType, tx_type};
 use gopay_core::ppro::field::Field;
@@ -17,7 +20,31 @@ use gopay_core::translate::{ChargeTerms, charge};
 use gopay_service::{Clock as _, Settings, SystemClock};
 
 use crate::Outcome;
-use crate::cli::TranslateArgs;
+
+#[derive(Args)]
+pub(crate) struct TranslateArgs {
+    /// Form bodies, one a line; standard input if absent.
+    #[arg(long = "in", env = "GOPAY_ADAPTER_IN")]
+    pub(crate) input: Option<PathBuf>,
+    /// JSON, one object a line; standard output if absent.
+    #[arg(long = "out", env = "GOPAY_ADAPTER_OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Use the rules of this contract; without it everything a contract can allow is allowed.
+    #[arg(long, env = "GOPAY_ADAPTER_CONTRACT", requires = "config")]
+    pub(crate) contract: Option<String>,
+    /// The config file with the contract.
+    #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Report every fault of a body, not only the first.
+    #[arg(long, env = "GOPAY_ADAPTER_EXPLAIN", value_parser = FalseyValueParser::new())]
+    pub(crate) explain: bool,
+    /// Show progress on standard error.
+    #[arg(long, env = "GOPAY_ADAPTER_PROGRESS", value_parser = FalseyValueParser::new())]
+    pub(crate) progress: bool,
+    /// The time at which the sessions begin, RFC 3339; now if absent.
+    #[arg(long, env = "GOPAY_ADAPTER_AT", value_parser = Timestamp::from_rfc3339)]
+    pub(crate) at: Option<Timestamp>,
+}
 
 /// What all lines share.
 struct Job {
@@ -36,7 +63,7 @@ struct Counts {
     rejected: u64,
 }
 
-pub(crate) fn translate(args: &TranslateArgs) -> anyhow::Result<Outcome> {
+pub(crate) fn run(args: &TranslateArgs) -> anyhow::Result<Outcome> {
     let Some(job) = job(args)? else { return Ok(Outcome::No) };
     let mut input: Box<dyn BufRead> = match &args.input {
         Some(path) => {
@@ -79,7 +106,7 @@ fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
     let config = match crate::config::read(path) {
         Ok(config) => config,
         Err(problems) => {
-            crate::serve::report(path, &problems)?;
+            super::report(path, &problems)?;
             return Ok(None);
         }
     };
