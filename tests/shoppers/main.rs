@@ -6,21 +6,15 @@
 
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-#[path = "shoppers/drain.rs"]
 mod drain;
-#[path = "shoppers/encoding.rs"]
 mod encoding;
-#[path = "shoppers/faults.rs"]
 mod faults;
-#[path = "shoppers/life.rs"]
 mod life;
-#[path = "shoppers/people.rs"]
 mod people;
-#[path = "shoppers/psp.rs"]
 mod psp;
-#[path = "shoppers/verdict.rs"]
 mod verdict;
 
 use std::collections::BTreeMap;

@@ -1,16 +1,14 @@
 //! The command line of the built program: usage, exit codes, and each command that needs no PSP.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::Running;
+use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
-use support::Running;
-use support::served::{free_port, hash_password};
 
 const COMMANDS: [&str; 10] = [
     "demo",
@@ -184,9 +182,9 @@ async fn wait_for(url: &str) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn post(port: u16, body: String) -> support::Answer {
+async fn post(port: u16, body: String) -> crate::support::Answer {
     let answer = client().post(format!("http://127.0.0.1:{port}/")).body(body).send().await;
-    support::decode(&answer.expect("an answer").text().await.expect("text"))
+    crate::support::decode(&answer.expect("an answer").text().await.expect("text"))
 }
 
 #[test]
@@ -661,10 +659,10 @@ fn explain_beside_a_running_serve_masks_personal_data() {
     let more =
         [("merchanttxid", "ORDER-EXPLAIN-1"), ("notificationurl", "https://psp.example/notify")];
     let open = |changes: &[(&str, &str)]| {
-        let pairs = support::example(&[&personal[..], &more[..], changes].concat());
+        let pairs = crate::support::example(&[&personal[..], &more[..], changes].concat());
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        post(setup.psp, support::body("TRANSACTION", &pairs))
+        post(setup.psp, crate::support::body("TRANSACTION", &pairs))
     };
     let good = open(&[]);
     assert_eq!(good["STATUS"], "PENDING", "{good:?}");
