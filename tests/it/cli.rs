@@ -170,15 +170,9 @@ fn client() -> reqwest::Client {
 #[tokio::main(flavor = "current_thread")]
 async fn wait_for(url: &str) {
     let client = client();
-    // The bound only ends a test that has failed.
-    for _ in 0..3_000 {
-        let answer = client.get(url).send().await;
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("{url} does not answer");
+    let answers =
+        async || client.get(url).send().await.is_ok_and(|answer| answer.status().is_success());
+    crate::support::eventually(url, answers).await;
 }
 
 #[tokio::main(flavor = "current_thread")]

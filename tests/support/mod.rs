@@ -244,11 +244,16 @@ impl Demo {
 
     /// Waits until something holds; the bound only ends a test that has failed.
     pub(crate) async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
-        let began = Instant::now();
-        while !holds().await {
-            assert!(began.elapsed() < Duration::from_secs(60), "still waiting for: {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(what, holds).await;
+    }
+}
+
+/// Waits until something holds that others do; the bound only ends a test that has failed.
+pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "still waiting for: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
