@@ -12,7 +12,7 @@ use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_core::time::Timestamp;
 use gopay_demo::{Demo, credentials};
-use gopay_service::{Client, Clock, Contract};
+use gopay_service::{Client, Clock, Contract, Service};
 use gopay_simulator::{MovableClock, OffsetClock, SimulatorConfig, SimulatorState};
 use secrecy::SecretString;
 use tokio::task::JoinSet;
@@ -102,16 +102,29 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let state = SimulatorState::start(settings, clock.clone(), args.data.as_deref())?;
         let demo = Demo::new(adapter_url, simulator_url)?;
         let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
-        start_simulator(&mut tasks, state, simulator, router, &stop);
         let prepared = prepare(config).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("{}", problems.join("; "))
         })?;
         let adapter = build(prepared, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
+        let router = router.merge(due_router(adapter.service.clone()));
+        start_simulator(&mut tasks, state, simulator, router, &stop);
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
         gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
         ended
+    })
+}
+
+/// Polls and deliveries that are due, on demand.
+fn due_router(service: Service) -> axum::Router {
+    gopay_demo::due_router(move || {
+        let service = service.clone();
+        async move {
+            // The loops run too: they say what is wrong with the store.
+            let polled = service.check_due().await.unwrap_or(0);
+            polled.saturating_add(service.deliver_due().await.unwrap_or(0))
+        }
     })
 }
 

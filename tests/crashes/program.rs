@@ -184,6 +184,16 @@ redirect_url = "http://127.0.0.1:9/return"
         Some(status)
     }
 
+    /// Waits until it has ended.
+    pub(crate) async fn until_ended(&self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until it accepts connections or has ended; true if it accepts.
     pub(crate) async fn until_listening(&self) -> bool {
         // A bound only for a run that has failed.

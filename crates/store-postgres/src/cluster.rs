@@ -280,7 +280,8 @@ fn io(error: std::io::Error) -> StoreError {
     StoreError::Down(Box::new(error))
 }
 
-#[expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
+/// Past the capturing of a test that passes: one that was skipped must be seen.
 fn say(text: &str) {
-    eprintln!("{text}");
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

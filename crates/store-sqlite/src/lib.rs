@@ -143,6 +143,12 @@ impl SqliteStore {
         file::schema_version(path)
     }
 
+    /// How many steps wait for the writer.
+    #[cfg(test)]
+    fn queued_writes(&self) -> usize {
+        self.inner.writes.len()
+    }
+
     /// The version of the schema that this program writes.
     #[must_use]
     pub fn schema_version_known() -> i64 {

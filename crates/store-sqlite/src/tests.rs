@@ -124,9 +124,13 @@ async fn fail_commit(store: &SqliteStore) -> Result<(), StoreError> {
         .await
 }
 
-/// Lets spawned steps reach the queue of the held writer.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(100)).await;
+/// Waits until so many steps are in the queue of the held writer.
+async fn until_queued(store: &SqliteStore, count: usize) {
+    let began = Instant::now();
+    while store.queued_writes() != count {
+        assert!(began.elapsed() < Duration::from_secs(10), "{} wait", store.queued_writes());
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +162,7 @@ async fn a_store_that_is_dropped_finishes_and_unlocks() {
     let store = open(&path);
     let (release, held) = hold_writer(&store).await;
     let waiting = create_later(&store, 1);
-    settle().await;
+    until_queued(&store, 1).await;
     held.abort();
     drop(release);
     waiting.await.unwrap().unwrap();
@@ -338,12 +342,12 @@ async fn after_a_failed_commit_everything_is_down_until_the_file_was_read_again(
     let (release, held) = hold_writer(&store).await;
     let good = create_later(&store, 2);
     let taken = create_later(&store, 1);
-    settle().await;
+    until_queued(&store, 2).await;
     let bad = {
         let store = store.clone();
         tokio::spawn(async move { fail_commit(&store).await })
     };
-    settle().await;
+    until_queued(&store, 3).await;
     drop(release);
     held.await.unwrap().unwrap();
     // The whole group is lost, also what had succeeded, or failed, by itself.
@@ -404,7 +408,7 @@ async fn steps_that_come_together_share_a_commit() {
     let store = open(&path);
     let (release, held) = hold_writer(&store).await;
     let waiting: Vec<_> = (1..=64).map(|number| create_later(&store, number)).collect();
-    settle().await;
+    until_queued(&store, 64).await;
     let before = store.counters();
     drop(release);
     held.await.unwrap().unwrap();
@@ -423,7 +427,7 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
     let store = open(&path);
     let (release, held) = hold_writer(&store).await;
     let good = create_later(&store, 1);
-    settle().await;
+    until_queued(&store, 1).await;
     let bad = [false, true].map(|panics| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -439,9 +443,9 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
                 .await
         })
     });
-    settle().await;
+    until_queued(&store, 3).await;
     let also_good = create_later(&store, 3);
-    settle().await;
+    until_queued(&store, 4).await;
     drop(release);
     held.await.unwrap().unwrap();
     good.await.unwrap().unwrap();
@@ -462,7 +466,7 @@ async fn a_full_queue_is_busy_at_once() {
     let store = SqliteStore::open(&path, Options { queue: 2, ..Options::default() }).unwrap();
     let (release, held) = hold_writer(&store).await;
     let waiting = [1, 2].map(|number| create_later(&store, number));
-    settle().await;
+    until_queued(&store, 2).await;
     let asked = Instant::now();
     let refused = store.payment_create(&payment(3), "{}", &[]).await;
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
@@ -484,7 +488,7 @@ async fn a_step_whose_caller_has_gone_is_never_begun() {
     let (release, held) = hold_writer(&store).await;
     let gone = create_later(&store, 1);
     let stays = create_later(&store, 2);
-    settle().await;
+    until_queued(&store, 2).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     drop(release);

@@ -1,16 +1,14 @@
 //! The command line of the built program: usage, exit codes, and each command that needs no PSP.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::Running;
+use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
-use support::Running;
-use support::served::{free_port, hash_password};
 
 const COMMANDS: [&str; 10] = [
     "demo",
@@ -172,21 +170,15 @@ fn client() -> reqwest::Client {
 #[tokio::main(flavor = "current_thread")]
 async fn wait_for(url: &str) {
     let client = client();
-    // The bound only ends a test that has failed.
-    for _ in 0..3_000 {
-        let answer = client.get(url).send().await;
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("{url} does not answer");
+    let answers =
+        async || client.get(url).send().await.is_ok_and(|answer| answer.status().is_success());
+    crate::support::eventually(url, answers).await;
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn post(port: u16, body: String) -> support::Answer {
+async fn post(port: u16, body: String) -> crate::support::Answer {
     let answer = client().post(format!("http://127.0.0.1:{port}/")).body(body).send().await;
-    support::decode(&answer.expect("an answer").text().await.expect("text"))
+    crate::support::decode(&answer.expect("an answer").text().await.expect("text"))
 }
 
 #[test]
@@ -814,10 +806,10 @@ fn explain_beside_a_running_serve_masks_personal_data() {
     let more =
         [("merchanttxid", "ORDER-EXPLAIN-1"), ("notificationurl", "https://psp.example/notify")];
     let open = |changes: &[(&str, &str)]| {
-        let pairs = support::example(&[&personal[..], &more[..], changes].concat());
+        let pairs = crate::support::example(&[&personal[..], &more[..], changes].concat());
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        post(setup.psp, support::body("TRANSACTION", &pairs))
+        post(setup.psp, crate::support::body("TRANSACTION", &pairs))
     };
     let good = open(&[]);
     assert_eq!(good["STATUS"], "PENDING", "{good:?}");

@@ -1,15 +1,37 @@
 //! News: from Midtrans to the adapter, which believes nothing that it did not ask for; and from
 //! the adapter to the PSP, which hears everything at least once and in order.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
+use crate::support::Demo;
+use crate::support::postgres::{Engine, on_both_engines};
+use crate::support::receiver::{Receiver, Reply, Seen};
+use crate::support::served::{Served, hash_password};
+use crate::support::wire::{NOTIFICATION_SECRET, SERVER_KEY, expect, nested, signature};
 use serde_json::{Value, json};
-use support::Demo;
-use support::receiver::{Receiver, Reply, Seen};
-use support::served::{Served, hash_password};
-use support::wire::{NOTIFICATION_SECRET, SERVER_KEY, expect, nested, signature};
 use tokio::net::TcpListener;
+
+on_both_engines! {
+    a_forged_notification_is_refused_and_changes_nothing,
+    what_the_signature_does_not_cover_is_not_believed,
+    a_replayed_expire_about_a_paid_payment_brings_out_that_it_is_paid,
+    a_notification_about_an_unknown_order_changes_nothing,
+    duplicates_are_taken_and_told_once,
+    notifications_out_of_order_leave_the_true_state,
+    a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking,
+    a_body_that_is_no_notification_is_answered_as_documented,
+    a_notification_that_cannot_be_checked_is_asked_for_again,
+    a_status_that_lags_behind_its_notification_is_asked_for_again_soon,
+    a_get_of_the_notification_address_is_not_allowed,
+    a_notification_has_the_published_form,
+    any_2xx_confirms_and_nothing_else_does,
+    an_answer_above_256_kib_does_not_confirm,
+    a_failing_receiver_is_tried_again_after_fifteen_minutes,
+    a_redirect_is_not_followed_but_tried_again,
+    a_receiver_that_refuses_connections_is_tried_again,
+    a_receiver_that_does_not_answer_in_time_is_tried_again,
+    the_second_notification_of_a_payment_waits_for_the_first,
+    a_dead_receiver_does_not_hold_up_the_others,
+    a_receiver_is_given_up_after_193_tries,
+    a_payment_without_news_is_not_told,
+}
 
 const ALWAYS: Value = Value::Null;
 
@@ -45,9 +67,8 @@ async fn the_signature_of_midtrans_is_computed_as_published() {
     assert!(signature(order, "202", gross, key).ends_with("ecbc678d7b2b251b466b8e33ac80baf4"));
 }
 
-#[tokio::test]
-async fn a_forged_notification_is_refused_and_changes_nothing() {
-    let demo = Demo::start().await;
+async fn a_forged_notification_is_refused_and_changes_nothing(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     demo.silence().await;
     let txid = demo.pending().await;
     // The money is there: a forged notification must not even make the adapter look.
@@ -74,9 +95,8 @@ async fn a_forged_notification_is_refused_and_changes_nothing() {
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
 }
 
-#[tokio::test]
-async fn what_the_signature_does_not_cover_is_not_believed() {
-    let demo = Demo::start().await;
+async fn what_the_signature_does_not_cover_is_not_believed(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
     // Signed by whoever has the key, or captured from another time: every claim is asked about.
     for (code, status) in [
@@ -113,9 +133,8 @@ async fn what_the_signature_does_not_cover_is_not_believed() {
     demo.until_status(&txid, "SUCCEEDED").await;
 }
 
-#[tokio::test]
-async fn a_replayed_expire_about_a_paid_payment_brings_out_that_it_is_paid() {
-    let demo = Demo::start().await;
+async fn a_replayed_expire_about_a_paid_payment_brings_out_that_it_is_paid(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     demo.silence().await;
     let txid = demo.pending().await;
     let expire = demo.news(&txid, "202", "expire").await.to_string();
@@ -127,9 +146,8 @@ async fn a_replayed_expire_about_a_paid_payment_brings_out_that_it_is_paid() {
     demo.until_told(&txid, 1).await;
 }
 
-#[tokio::test]
-async fn a_notification_about_an_unknown_order_changes_nothing() {
-    let demo = Demo::start().await;
+async fn a_notification_about_an_unknown_order_changes_nothing(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
     let news = demo.news(&txid, "200", "settlement").await;
     for order in ["999", "ORDER-1", "0", "99999999999999999999999999", "%2e%2e"] {
@@ -143,9 +161,8 @@ async fn a_notification_about_an_unknown_order_changes_nothing() {
     assert_eq!(demo.totals().await["payments"], json!({"pending": 1}));
 }
 
-#[tokio::test]
-async fn duplicates_are_taken_and_told_once() {
-    let demo = Demo::start().await;
+async fn duplicates_are_taken_and_told_once(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
     let many = json!({"duplicate": {"n": 20}});
     demo.fault(json!({"on": "notification", "action": many, "order_id": txid})).await;
@@ -161,9 +178,8 @@ async fn duplicates_are_taken_and_told_once() {
     demo.until_told(&txid, 1).await;
 }
 
-#[tokio::test]
-async fn notifications_out_of_order_leave_the_true_state() {
-    let demo = Demo::start().await;
+async fn notifications_out_of_order_leave_the_true_state(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     // `pending` is held back until `settlement` went ahead.
     demo.fault(json!({"on": "notification", "action": "reorder"})).await;
     let txid = demo.pending().await;
@@ -189,9 +205,8 @@ async fn notifications_out_of_order_leave_the_true_state() {
     demo.until_told(&txid, 1).await;
 }
 
-#[tokio::test]
-async fn a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking() {
-    let demo = Demo::start().await;
+async fn a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     for action in ["wrong_amount", "forge_signature"] {
         let txid = demo.pending().await;
         demo.fault(json!({"on": "notification", "action": action, "order_id": txid})).await;
@@ -203,9 +218,8 @@ async fn a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking(
     assert_eq!(demo.totals().await["succeeded_sen"], 2_000_000);
 }
 
-#[tokio::test]
-async fn a_body_that_is_no_notification_is_answered_as_documented() {
-    let demo = Demo::start().await;
+async fn a_body_that_is_no_notification_is_answered_as_documented(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
     let news = demo.news(&txid, "200", "settlement").await;
     let text = news.to_string();
@@ -244,9 +258,8 @@ async fn a_body_that_is_no_notification_is_answered_as_documented() {
     still_pending(&demo, &txid, "no news").await;
 }
 
-#[tokio::test]
-async fn a_notification_that_cannot_be_checked_is_asked_for_again() {
-    let demo = Demo::start().await;
+async fn a_notification_that_cannot_be_checked_is_asked_for_again(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     demo.silence().await;
     let txid = demo.pending().await;
     demo.wallet(&txid, "pay", json!({})).await;
@@ -264,9 +277,8 @@ async fn a_notification_that_cannot_be_checked_is_asked_for_again() {
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
 }
 
-#[tokio::test]
-async fn a_status_that_lags_behind_its_notification_is_asked_for_again_soon() {
-    let demo = Demo::start().await;
+async fn a_status_that_lags_behind_its_notification_is_asked_for_again_soon(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     demo.silence().await;
     let txid = demo.pending().await;
     // The next regular check is minutes away by then.
@@ -286,9 +298,8 @@ async fn a_status_that_lags_behind_its_notification_is_asked_for_again_soon() {
     demo.until_status(&txid, "SUCCEEDED").await;
 }
 
-#[tokio::test]
-async fn a_get_of_the_notification_address_is_not_allowed() {
-    let demo = Demo::start().await;
+async fn a_get_of_the_notification_address_is_not_allowed(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let (status, _) = demo.get(&format!("{}/midtrans/notification", demo.adapter)).await;
     assert_eq!(status, 405);
 }
@@ -320,13 +331,12 @@ async fn again_after_a_quarter_of_an_hour(
     until_seen(demo, receiver, txid, times + 1).await;
 }
 
-#[tokio::test]
-async fn a_notification_has_the_published_form() {
+async fn a_notification_has_the_published_form(engine: Engine) {
     assert_eq!(
         nested("123887123", "2025-06-21T08:34:20Z", NOTIFICATION_SECRET),
         "bd06f63211d4f3b15c65c032d65d8301d187f265eb761c0189df0e0ebdb4df04"
     );
-    let demo = Demo::start().await;
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     let txid = demo.pending_for(&receiver.url()).await;
     demo.wallet(&txid, "pay", json!({})).await;
@@ -350,9 +360,8 @@ async fn a_notification_has_the_published_form() {
     );
 }
 
-#[tokio::test]
-async fn any_2xx_confirms_and_nothing_else_does() {
-    let demo = Demo::start().await;
+async fn any_2xx_confirms_and_nothing_else_does(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     for (reply, confirms) in [
         (Reply::Status(200), true),
@@ -386,9 +395,8 @@ async fn any_2xx_confirms_and_nothing_else_does() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_above_256_kib_does_not_confirm() {
-    let demo = Demo::start().await;
+async fn an_answer_above_256_kib_does_not_confirm(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     receiver.then([Reply::Body(200, "x".repeat(262_145))]);
     let txid = demo.pending_for(&receiver.url()).await;
@@ -400,9 +408,8 @@ async fn an_answer_above_256_kib_does_not_confirm() {
     assert_eq!(receiver.seen_of(&txid).len(), 2, "the answer was too long to confirm");
 }
 
-#[tokio::test]
-async fn a_failing_receiver_is_tried_again_after_fifteen_minutes() {
-    let demo = Demo::start().await;
+async fn a_failing_receiver_is_tried_again_after_fifteen_minutes(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     receiver.then([Reply::Status(500), Reply::Status(503)]);
     let txid = demo.pending_for(&receiver.url()).await;
@@ -418,9 +425,8 @@ async fn a_failing_receiver_is_tried_again_after_fifteen_minutes() {
     assert!(seen.iter().all(|one| one.fields == first[0].fields), "{seen:?}");
 }
 
-#[tokio::test]
-async fn a_redirect_is_not_followed_but_tried_again() {
-    let demo = Demo::start().await;
+async fn a_redirect_is_not_followed_but_tried_again(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     for status in [301, 302, 303, 307, 308] {
         let receiver = Receiver::start().await;
         receiver.then([Reply::Redirect(status, format!("{}/elsewhere", receiver.base))]);
@@ -434,9 +440,8 @@ async fn a_redirect_is_not_followed_but_tried_again() {
     }
 }
 
-#[tokio::test]
-async fn a_receiver_that_refuses_connections_is_tried_again() {
-    let demo = Demo::start().await;
+async fn a_receiver_that_refuses_connections_is_tried_again(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
@@ -451,12 +456,13 @@ async fn a_receiver_that_refuses_connections_is_tried_again() {
     demo.until_outbox_empty().await;
 }
 
-#[tokio::test]
-async fn a_receiver_that_does_not_answer_in_time_is_tried_again() {
+async fn a_receiver_that_does_not_answer_in_time_is_tried_again(engine: Engine) {
     let receiver = Receiver::start().await;
     receiver.then([Reply::Hang]);
-    let served = Served::start(&format!(
-        r#"
+    let served = Served::start_on(
+        engine,
+        &format!(
+            r#"
         [midtrans.test]
         base_url = "{{simulator}}"
         server_key = "{SERVER_KEY}"
@@ -476,9 +482,10 @@ async fn a_receiver_that_does_not_answer_in_time_is_tried_again() {
         notification_url = "{}"
         redirect_url = "https://shop.example/return"
         "#,
-        hash_password("test123"),
-        receiver.url(),
-    ))
+            hash_password("test123"),
+            receiver.url(),
+        ),
+    )
     .await;
     let txid = served.pending().await;
     served.wallet(&txid, "pay", json!({})).await;
@@ -488,9 +495,8 @@ async fn a_receiver_that_does_not_answer_in_time_is_tried_again() {
     assert_eq!(served.totals().await["deliveries"], json!({"delivered": 1}));
 }
 
-#[tokio::test]
-async fn the_second_notification_of_a_payment_waits_for_the_first() {
-    let demo = Demo::start().await;
+async fn the_second_notification_of_a_payment_waits_for_the_first(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     receiver.then([Reply::Status(500), Reply::Status(500)]);
     let txid = demo.pending_for(&receiver.url()).await;
@@ -517,9 +523,8 @@ async fn the_second_notification_of_a_payment_waits_for_the_first() {
     demo.until_outbox_empty().await;
 }
 
-#[tokio::test]
-async fn a_dead_receiver_does_not_hold_up_the_others() {
-    let demo = Demo::start().await;
+async fn a_dead_receiver_does_not_hold_up_the_others(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let dead = Receiver::start().await;
     dead.always(Reply::Hang);
     let mut stuck = Vec::new();
@@ -542,9 +547,8 @@ async fn a_dead_receiver_does_not_hold_up_the_others() {
     .await;
 }
 
-#[tokio::test]
-async fn a_receiver_is_given_up_after_193_tries() {
-    let demo = Demo::start().await;
+async fn a_receiver_is_given_up_after_193_tries(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     receiver.always(Reply::Status(500));
     let txid = demo.pending_for(&receiver.url()).await;
@@ -555,17 +559,8 @@ async fn a_receiver_is_given_up_after_193_tries() {
     while !given_up().await {
         jumps += 1;
         assert!(jumps < 1_000, "{} tries and no end", receiver.seen_of(&txid).len());
-        let before = receiver.seen_of(&txid).len();
-        demo.advance("15m1s").await;
-        // A payment that is opened makes the worker look at once.
-        demo.pending().await;
-        let began = std::time::Instant::now();
-        while receiver.seen_of(&txid).len() == before
-            && began.elapsed() < std::time::Duration::from_millis(1_500)
-            && !given_up().await
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        demo.move_clock("15m1s").await;
+        demo.run_due().await;
     }
     assert_eq!(receiver.seen_of(&txid).len(), 193);
     demo.advance("2d").await;
@@ -574,9 +569,8 @@ async fn a_receiver_is_given_up_after_193_tries() {
     expect(&demo.status(&txid).await, &[("STATUS", "SUCCEEDED")]);
 }
 
-#[tokio::test]
-async fn a_payment_without_news_is_not_told() {
-    let demo = Demo::start().await;
+async fn a_payment_without_news_is_not_told(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let receiver = Receiver::start().await;
     // Refused at once, refused by GoPay, and still pending: the answer has said it.
     let invalid = demo.transaction(&[("notificationurl", &receiver.url()), ("amount", "7")]).await;

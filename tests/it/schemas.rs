@@ -1,14 +1,12 @@
 //! The JSON that the built program writes is what `schemas/` says.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a surprise fails the test")]
-
-mod support;
+#![allow(clippy::unwrap_used, reason = "a surprise fails the test")]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::support::Demo;
 use jsonschema::{Registry, Validator};
 use serde_json::{Value, json};
-use support::Demo;
 
 fn schema(name: &str) -> Value {
     let path = format!("{}/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
@@ -72,8 +70,9 @@ fn schemas_of_the_admin_listener_refuse_what_is_wrong() {
 
 #[test]
 fn translate_writes_lines_of_its_schema() {
-    let pairs = support::example(&[]);
-    let good = support::encode(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let pairs = crate::support::example(&[]);
+    let good =
+        crate::support::encode(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let input =
         format!("{good}\n\nchannel=x&tag=%ff&a=%00\ntxtype=REFUND\n{good}&specin.email=x\n");
     let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))

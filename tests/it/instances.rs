@@ -1,16 +1,12 @@
 //! Several instances share one PostgreSQL: any of them serves any call, their workers share the
 //! queues, and what one leaves undone when it is killed another finishes.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::instances::Shared;
+use crate::support::receiver::{Receiver, Reply};
+use crate::support::wire::expect;
 use futures::future::join_all;
 use serde_json::json;
-use support::instances::Shared;
-use support::receiver::{Receiver, Reply};
-use support::wire::expect;
 
 #[tokio::test]
 async fn any_instance_serves_any_call_and_everything_happens_once() {
@@ -127,9 +123,9 @@ async fn a_call_of_a_killed_instance_is_finished_by_another() {
     assert!(shared.run(&["migrate"], 1).status.success());
     let (one, two) = (shared.serve(1).await, shared.serve(2).await);
     two.fault(json!({"on": "charge", "action": {"delay": {"ms": 60_000, "when": "after"}}})).await;
-    let call = support::body(
+    let call = crate::support::body(
         "TRANSACTION",
-        &support::example(&[])
+        &crate::support::example(&[])
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect::<Vec<_>>(),

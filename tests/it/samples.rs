@@ -2,15 +2,13 @@
 //! belong to another order, and must open nothing; with our order in them they open a payment that
 //! leads to their deeplink.
 
-mod support;
-
+use crate::support::Demo;
+use crate::support::served::{Served, hash_password};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
 use serde_json::{Value, json};
-use support::Demo;
-use support::served::{Served, hash_password};
 
 const PHONE: &str = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Mobile";
 

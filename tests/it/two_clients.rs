@@ -1,13 +1,9 @@
 //! Two PSPs with several contracts at one adapter: each sees its own and nothing else.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
+use crate::support::receiver::{Receiver, Reply};
+use crate::support::served::{Served, hash_password};
+use crate::support::wire::{SERVER_KEY, expect, nested};
+use crate::support::{Answer, decode, encode};
 use serde_json::json;
-use support::receiver::{Receiver, Reply};
-use support::served::{Served, hash_password};
-use support::wire::{SERVER_KEY, expect, nested};
-use support::{Answer, decode, encode};
 
 type Who = (&'static str, &'static str, &'static str);
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 /// `sha256sum`'s lines: digest, two blanks, path.
-const RELEASED: &str = include_str!("../migrations.sha256");
+const RELEASED: &str = include_str!("../fixtures/migrations.sha256");
 
 /// Digests by path of the migrations that are in the tree.
 fn present() -> BTreeMap<String, String> {

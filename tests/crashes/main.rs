@@ -12,35 +12,22 @@
     reason = "what a long run found is read there"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-#[path = "crashes/books.rs"]
 mod books;
-#[path = "crashes/databases.rs"]
 mod databases;
-#[path = "crashes/gate.rs"]
 mod gate;
-#[path = "crashes/kills.rs"]
 mod kills;
-#[path = "crashes/life.rs"]
 mod life;
-#[path = "crashes/program.rs"]
 mod program;
-#[path = "crashes/receivers.rs"]
 mod receivers;
-#[path = "crashes/stops.rs"]
 mod stops;
-#[path = "crashes/strace.rs"]
 mod strace;
-#[path = "crashes/sweep.rs"]
 mod sweep;
-#[path = "crashes/time.rs"]
 mod time;
-#[path = "crashes/trouble.rs"]
 mod trouble;
-#[path = "crashes/upgrades.rs"]
 mod upgrades;
-#[path = "crashes/world.rs"]
 mod world;
 
 /// A number from the environment.

@@ -3,6 +3,7 @@
 //! afterwards everything is as before.
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::Arc;

@@ -1,14 +1,10 @@
 //! A payment from its opening to its end, good or bad, with Midtrans at its worst.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
+use crate::support::receiver::Receiver;
+use crate::support::served::{Served, free_port, hash_password};
+use crate::support::wire::expect;
+use crate::support::{Answer, Demo, body, decode, example};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::receiver::Receiver;
-use support::served::{Served, free_port, hash_password};
-use support::wire::expect;
-use support::{Answer, Demo, body, decode, example};
 
 const ALWAYS: Value = Value::Null;
 

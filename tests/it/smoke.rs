@@ -1,8 +1,6 @@
 //! The main job: a payment is opened, paid, notified, and refunded.
 
-mod support;
-
-use support::Demo;
+use crate::support::Demo;
 
 #[tokio::test]
 async fn a_payment_is_opened_paid_notified_and_refunded() {

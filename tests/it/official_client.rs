@@ -3,16 +3,12 @@
 //!
 //! Without `node` and `npm` there is nothing to drive; then the test says so and passes, but not
 //! under `CI=true`.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::{Running, not_tested};
 use serde_json::Value;
-use support::Running;
 
 /// What a step came to.
 enum Expected {
@@ -213,10 +209,7 @@ fn simulator() -> (Running, String) {
 
 /// Says loudly why nothing was tested; that is a failure where all tools must be there.
 fn skip<T>(why: &str) -> Option<T> {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    // Past the capturing of a test that passes.
-    let mut loud = std::io::stderr();
-    writeln!(loud, "\n*** NOT TESTED: the official Midtrans client: {why} ***").expect("written");
+    not_tested(&format!("the official Midtrans client: {why}"));
     None
 }
 

@@ -6,21 +6,15 @@
 
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-#[path = "shoppers/drain.rs"]
 mod drain;
-#[path = "shoppers/encoding.rs"]
 mod encoding;
-#[path = "shoppers/faults.rs"]
 mod faults;
-#[path = "shoppers/life.rs"]
 mod life;
-#[path = "shoppers/people.rs"]
 mod people;
-#[path = "shoppers/psp.rs"]
 mod psp;
-#[path = "shoppers/verdict.rs"]
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -74,12 +68,12 @@ async fn many_shoppers_pay_and_every_sen_is_accounted_for() {
     }
     let shopping = began.elapsed();
 
-    drain(&world, count).await;
+    drain(&world).await;
     let fired = faults_fired(&world).await;
     world.demo.simulate("DELETE", "faults", Value::Null).await;
     // Late money can be refunded like any other.
     lives = every(&world, lives, life::give_back).await;
-    let books = drain(&world, count).await;
+    let books = drain(&world).await;
     lives = every(&world, lives, life::final_status).await;
     let (evidence, mut problems) = Evidence::gather(&world, &lives).await;
     problems.extend(verdict::judge_books(&books, &lives, &evidence));
@@ -99,7 +93,7 @@ async fn run_wave(world: &Arc<World>, mut lives: Vec<Life>) -> Vec<Life> {
     drop(ticking);
     // The clock leaps only while no call is under way: a call lasts 30 s at most.
     world.demo.advance("90s").await;
-    settle(world, 8).await;
+    settle(world, 3).await;
     let ticking = Ticking::start(world);
     lives = every(world, lives, life::give_back).await;
     drop(ticking);

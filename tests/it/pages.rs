@@ -1,11 +1,7 @@
 //! The shopper's way: to GoPay, through the wallet, and back to the merchant.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
+use crate::support::wire::{SHARED_SECRET, expect, nested};
+use crate::support::{Answer, Demo, encode};
 use serde_json::{Value, json};
-use support::wire::{SHARED_SECRET, expect, nested};
-use support::{Answer, Demo, encode};
 
 const PHONE: &str =
     "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36";

@@ -1,12 +1,30 @@
 //! Money on its way back: never twice, never too much, never lost from sight.
-#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
-
-mod support;
-
+use crate::support::postgres::{Engine, on_both_engines};
+use crate::support::wire::expect;
+use crate::support::{Answer, Demo};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::wire::expect;
-use support::{Answer, Demo};
+
+on_both_engines! {
+    a_full_refund_succeeds_once,
+    partial_refunds_go_to_the_last_rupiah_and_not_beyond,
+    the_descriptor_of_a_refund_reaches_the_shopper_as_reason,
+    a_refund_that_breaks_a_rule_is_refused_and_reserves_nothing,
+    only_a_payment_that_succeeded_can_be_refunded,
+    an_unknown_txid_is_not_found,
+    the_refund_window_is_thirty_days,
+    the_window_counts_from_the_success_and_not_from_the_call,
+    a_refund_after_a_shorter_window_upstream_is_declined,
+    a_refund_that_is_refused_upstream_fails_and_gives_its_reservation_back,
+    a_refund_with_a_lost_answer_is_made_once,
+    a_refund_with_an_open_outcome_stays_reserved_until_it_is_clear,
+    an_open_refund_that_turns_out_refused_fails_and_gives_its_reservation_back,
+    a_late_refund_answer_is_waited_for_and_the_refund_made_once,
+    a_refund_made_by_others_leaves_only_the_rest_upstream,
+    refunds_are_found_by_either_name_of_the_call_whatever_the_case,
+    a_txid_is_no_refund_id_and_the_reverse,
+    of_many_concurrent_refunds_exactly_as_many_succeed_as_fit,
+}
 
 const ALWAYS: Value = Value::Null;
 const OPEN: &str = "Outcome not known yet, do not repeat the refund; ask GETREFUNDSTATUS";
@@ -49,9 +67,8 @@ fn refused(answer: &Answer, reason: &str, text: &str) {
 
 // --- what goes back ------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn a_full_refund_succeeds_once() {
-    let demo = Demo::start().await;
+async fn a_full_refund_succeeds_once(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     let answer = refund_with(&demo, &txid, &[("amount", "1000000")]).await;
     expect(&answer, &[("STATUS", "SUCCEEDED"), ("ERRMSG", ""), ("FAILREASON", "")]);
@@ -70,9 +87,8 @@ async fn a_full_refund_succeeds_once() {
     demo.until_told(&txid, 1).await;
 }
 
-#[tokio::test]
-async fn partial_refunds_go_to_the_last_rupiah_and_not_beyond() {
-    let demo = Demo::start().await;
+async fn partial_refunds_go_to_the_last_rupiah_and_not_beyond(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     let mut left = 1_000_000;
     for sen in [100, 333_300, 1_000, 665_500] {
@@ -95,9 +111,8 @@ async fn partial_refunds_go_to_the_last_rupiah_and_not_beyond() {
     assert_eq!(totals["refunds"]["succeeded"], 5);
 }
 
-#[tokio::test]
-async fn the_descriptor_of_a_refund_reaches_the_shopper_as_reason() {
-    let demo = Demo::start().await;
+async fn the_descriptor_of_a_refund_reaches_the_shopper_as_reason(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     let long = "x".repeat(300);
     for (sent, reason) in [
@@ -118,9 +133,8 @@ async fn the_descriptor_of_a_refund_reaches_the_shopper_as_reason() {
 
 // --- what does not -------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn a_refund_that_breaks_a_rule_is_refused_and_reserves_nothing() {
-    let demo = Demo::start().await;
+async fn a_refund_that_breaks_a_rule_is_refused_and_reserves_nothing(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     for (changes, reason, text) in [
         (&[("amount", "1000100")][..], "INPUT_DATA", "at most 1000000 would pass"),
@@ -154,9 +168,8 @@ async fn a_refund_that_breaks_a_rule_is_refused_and_reserves_nothing() {
     assert_eq!(demo.refund(&txid, 1_000_000).await["STATUS"], "SUCCEEDED");
 }
 
-#[tokio::test]
-async fn only_a_payment_that_succeeded_can_be_refunded() {
-    let demo = Demo::start().await;
+async fn only_a_payment_that_succeeded_can_be_refunded(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let pending = demo.pending().await;
     let denied = demo.pending().await;
     demo.wallet(&denied, "deny", json!({})).await;
@@ -171,9 +184,8 @@ async fn only_a_payment_that_succeeded_can_be_refunded() {
     assert_eq!(demo.status(&pending).await["STATUS"], "PENDING");
 }
 
-#[tokio::test]
-async fn an_unknown_txid_is_not_found() {
-    let demo = Demo::start().await;
+async fn an_unknown_txid_is_not_found(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     for txid in ["999", "0", "-1", "abc", "99999999999999999999999", "12 "] {
         let answer = refund_with(&demo, txid, &[("merchantrefundid", "RF-1")]).await;
         expect(
@@ -202,9 +214,8 @@ async fn an_unknown_txid_is_not_found() {
     );
 }
 
-#[tokio::test]
-async fn the_refund_window_is_thirty_days() {
-    let demo = Demo::start().await;
+async fn the_refund_window_is_thirty_days(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     demo.advance("29d23h59m").await;
     assert_eq!(demo.refund(&txid, 100).await["STATUS"], "SUCCEEDED");
@@ -216,9 +227,8 @@ async fn the_refund_window_is_thirty_days() {
     assert_eq!(accepted(&demo, &txid).await.len(), 1);
 }
 
-#[tokio::test]
-async fn the_window_counts_from_the_success_and_not_from_the_call() {
-    let demo = Demo::start().await;
+async fn the_window_counts_from_the_success_and_not_from_the_call(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
     demo.advance("1h1s").await;
     demo.until_status(&txid, "FAILED").await;
@@ -229,9 +239,8 @@ async fn the_window_counts_from_the_success_and_not_from_the_call() {
     assert_eq!(demo.refund(&txid, 100).await["STATUS"], "SUCCEEDED");
 }
 
-#[tokio::test]
-async fn a_refund_after_a_shorter_window_upstream_is_declined() {
-    let demo = Demo::start().await;
+async fn a_refund_after_a_shorter_window_upstream_is_declined(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
     demo.wallet(&txid, "pay", json!({"via": "qris", "transaction_type": "off-us"})).await;
     demo.until_status(&txid, "SUCCEEDED").await;
@@ -240,9 +249,8 @@ async fn a_refund_after_a_shorter_window_upstream_is_declined() {
     assert!(accepted(&demo, &txid).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_refund_that_is_refused_upstream_fails_and_gives_its_reservation_back() {
-    let demo = Demo::start().await;
+async fn a_refund_that_is_refused_upstream_fails_and_gives_its_reservation_back(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     for code in [202, 412, 414] {
         let txid = demo.paid().await;
         fault_on_refund(&demo, &json!({"refund_refused": {"status_code": code}}), &json!(1)).await;
@@ -260,10 +268,9 @@ async fn a_refund_that_is_refused_upstream_fails_and_gives_its_reservation_back(
 
 // --- open outcomes -------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn a_refund_with_a_lost_answer_is_made_once() {
+async fn a_refund_with_a_lost_answer_is_made_once(engine: Engine) {
     let row = async |action: Value, times: Value| {
-        let demo = Demo::start().await;
+        let demo = Demo::start_on(engine).await;
         let txid = demo.paid().await;
         fault_on_refund(&demo, &action, &times).await;
         let answer = demo.refund(&txid, 400_000).await;
@@ -293,10 +300,9 @@ async fn a_refund_with_a_lost_answer_is_made_once() {
     .await;
 }
 
-#[tokio::test]
-async fn a_refund_with_an_open_outcome_stays_reserved_until_it_is_clear() {
+async fn a_refund_with_an_open_outcome_stays_reserved_until_it_is_clear(engine: Engine) {
     let row = async |action: Value, blind: bool| {
-        let demo = Demo::start().await;
+        let demo = Demo::start_on(engine).await;
         let txid = demo.paid().await;
         demo.until_told(&txid, 1).await;
         demo.silence().await;
@@ -352,9 +358,10 @@ async fn a_refund_with_an_open_outcome_stays_reserved_until_it_is_clear() {
     );
 }
 
-#[tokio::test]
-async fn an_open_refund_that_turns_out_refused_fails_and_gives_its_reservation_back() {
-    let demo = Demo::start().await;
+async fn an_open_refund_that_turns_out_refused_fails_and_gives_its_reservation_back(
+    engine: Engine,
+) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     fault_on_refund(&demo, &json!("lost_before"), &ALWAYS).await;
     let answer = demo.refund(&txid, 400_000).await;
@@ -373,10 +380,9 @@ async fn an_open_refund_that_turns_out_refused_fails_and_gives_its_reservation_b
     assert_eq!(accepted(&demo, &txid).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_late_refund_answer_is_waited_for_and_the_refund_made_once() {
+async fn a_late_refund_answer_is_waited_for_and_the_refund_made_once(engine: Engine) {
     let row = async |when: &str, ms: u64| {
-        let demo = Demo::start().await;
+        let demo = Demo::start_on(engine).await;
         let txid = demo.paid().await;
         let slow = json!({"delay": {"ms": ms, "when": when}});
         fault_on_refund(&demo, &slow, &json!(1)).await;
@@ -404,17 +410,16 @@ async fn a_late_refund_answer_is_waited_for_and_the_refund_made_once() {
     );
 }
 
-#[tokio::test]
-async fn a_refund_made_by_others_leaves_only_the_rest_upstream() {
+async fn a_refund_made_by_others_leaves_only_the_rest_upstream(engine: Engine) {
     // The simulator holds a refund under another key: somebody used the dashboard.
-    let demo = Demo::start().await;
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     let url = format!("{}/v2/{txid}/refund", demo.simulator);
     let foreign = json!({"refund_key": "dashboard-1", "amount": 9_000});
     let sent = demo
         .http
         .post(url)
-        .basic_auth(support::wire::SERVER_KEY, Some(""))
+        .basic_auth(crate::support::wire::SERVER_KEY, Some(""))
         .header("accept", "application/json")
         .json(&foreign);
     let reply: Value = sent.send().await.expect("an answer").json().await.expect("JSON");
@@ -427,9 +432,8 @@ async fn a_refund_made_by_others_leaves_only_the_rest_upstream() {
 
 // --- look-ups ------------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn refunds_are_found_by_either_name_of_the_call_whatever_the_case() {
-    let demo = Demo::start().await;
+async fn refunds_are_found_by_either_name_of_the_call_whatever_the_case(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     let made = refund_with(&demo, &txid, &[("merchantrefundid", "Rf-A.1,_x")]).await;
     expect(&made, &[("STATUS", "SUCCEEDED"), ("MERCHANTREFUNDID", "Rf-A.1,_x")]);
@@ -473,9 +477,8 @@ async fn refunds_are_found_by_either_name_of_the_call_whatever_the_case() {
     }
 }
 
-#[tokio::test]
-async fn a_txid_is_no_refund_id_and_the_reverse() {
-    let demo = Demo::start().await;
+async fn a_txid_is_no_refund_id_and_the_reverse(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
     let made = demo.refund(&txid, 100).await;
     expect(&status_of(&demo, &txid).await, &[("REQUESTFAILREASON", "REFUND_NOT_FOUND")]);
@@ -485,10 +488,9 @@ async fn a_txid_is_no_refund_id_and_the_reverse() {
 
 // --- concurrency ---------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn of_many_concurrent_refunds_exactly_as_many_succeed_as_fit() {
+async fn of_many_concurrent_refunds_exactly_as_many_succeed_as_fit(engine: Engine) {
     for fault in [None, Some("lost_after")] {
-        let demo = Demo::start().await;
+        let demo = Demo::start_on(engine).await;
         let txid = demo.paid().await;
         if let Some(action) = fault {
             let some = json!({
