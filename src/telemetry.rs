@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use gopay_inbound::Stop;
+use gopay_service::meters;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -157,7 +158,10 @@ fn write_lines(lines: &Receiver<Message>, mut out: impl Write) {
 
 /// Installs the recorder of metrics; once a process.
 pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
-    Ok(PrometheusBuilder::new().install_recorder()?)
+    let builder = PrometheusBuilder::new().set_buckets(meters::BUCKETS_SECONDS)?;
+    let handle = builder.install_recorder()?;
+    meters::describe();
+    Ok(handle)
 }
 
 /// Sums up what was recorded until the stop. The recorder keeps each single value until it is

@@ -7,6 +7,8 @@ use axum::http::Request;
 use axum::response::Response;
 use tokio::time::Instant;
 
+use gopay_service::meters;
+
 use crate::routes::Routes;
 use crate::{App, BodyError, read_body, respond};
 
@@ -48,9 +50,9 @@ pub(crate) async fn call(State(app): State<App>, request: Request<Body>) -> Resp
         Err(BodyError::Broken) => return respond(400, "text/plain", "the body broke off\n"),
     };
     let answer = app.service.call(body).await;
-    metrics::counter!("gopay_calls_total", "overloaded" => if answer.overloaded { "yes" } else { "no" })
+    metrics::counter!(meters::CALLS, "overloaded" => if answer.overloaded { "yes" } else { "no" })
         .increment(1);
-    metrics::histogram!("gopay_call_duration_seconds").record(started.elapsed());
+    metrics::histogram!(meters::CALL_SECONDS).record(started.elapsed());
     // The outcome is in the body; 503 only says that the call was not taken at all.
     respond(if answer.overloaded { 503 } else { 200 }, FORM, answer.body)
 }

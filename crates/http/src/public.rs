@@ -6,7 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use gopay_service::{Landing, NotificationAnswer, PageError};
+use gopay_service::{Landing, NotificationAnswer, PageError, meters};
 
 use crate::pages;
 use crate::routes::Routes;
@@ -221,7 +221,7 @@ pub(crate) async fn notification(State(app): State<App>, request: Request<Body>)
         NotificationAnswer::Forged => (403, "forged"),
         NotificationAnswer::Unavailable => (503, "trouble"),
     };
-    metrics::counter!("gopay_midtrans_notifications_total", "answer" => word).increment(1);
+    metrics::counter!(meters::NOTIFICATIONS, "answer" => word).increment(1);
     respond(status, "text/plain", word)
 }
 

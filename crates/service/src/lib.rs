@@ -15,10 +15,13 @@ mod clock;
 mod describe;
 mod directory;
 pub mod loops;
+pub mod meters;
 mod midtrans;
+mod observe;
 mod psp;
 mod read;
 mod shopper;
+mod thin;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -234,13 +237,12 @@ impl Service {
             })
             .await?;
         if applied.before != applied.payment.state {
-            tracing::info!(
-                payment.tx_id = %tx_id,
-                event = event.word(),
-                from = applied.before.as_str(),
-                to = applied.payment.state.as_str(),
-                "payment moved"
-            );
+            meters::transition(&applied.before, &applied.payment.state, event);
+            observe::learn(|seen| {
+                seen.tx_id = Some(tx_id);
+                seen.moved = Some((applied.before.as_str(), applied.payment.state.as_str()));
+                seen.event = event.word();
+            });
             self.0.wake.notify_waiters();
         }
         Ok(applied)

@@ -51,6 +51,21 @@ impl TxType {
             _ => return None,
         })
     }
+
+    /// The name of the call, of two the shorter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "TRANSACTION",
+            Self::GetTxStatus => "GETTXSTATUS",
+            Self::GetTxStatusByMerchantTxId => "GETTXSTATUSBYMERCHANTTXID",
+            Self::Refund => "REFUND",
+            Self::GetRefundStatus => "GETREFUNDSTATUS",
+            Self::GetRefundStatusByMerchantRefundId => "GETREFUNDBYMERCHANTREFUNDID",
+            Self::CancelTx => "CANCELTX",
+            Self::RequestData => "REQUESTDATA",
+        }
+    }
 }
 
 /// The parameters of every call.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::IDLE;
 use crate::Service;
 use crate::describe::log_store_error;
+use crate::observe::{self, UseCase};
 
 pub(super) async fn poll_loop(service: Service, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
@@ -99,11 +100,11 @@ impl Service {
         };
         for refund in refunds {
             let service = self.clone();
-            running.spawn(async move { service.check_refund(refund).await });
+            running.spawn(async move { service.poll_refund(refund).await });
         }
         for payment in payments {
             let service = self.clone();
-            running.spawn(async move { service.check(payment).await });
+            running.spawn(async move { service.poll_payment(payment).await });
         }
         Ok(begun)
     }
@@ -122,10 +123,30 @@ impl Service {
         Ok(begun.count)
     }
 
+    async fn poll_payment(&self, payment: Payment) -> Result<(), StoreError> {
+        observe::observed(UseCase::Poll, async {
+            observe::learn(|seen| (seen.kind, seen.tx_id) = ("payment", Some(payment.tx_id)));
+            self.check(payment).await
+        })
+        .await
+    }
+
+    async fn poll_refund(&self, refund: Refund) -> Result<(), StoreError> {
+        observe::observed(UseCase::Poll, async {
+            observe::learn(|seen| {
+                (seen.kind, seen.tx_id) = ("refund", Some(refund.tx_id));
+                seen.refund_id = Some(refund.refund_id);
+            });
+            self.check_refund(refund).await
+        })
+        .await
+    }
+
     /// Looks after a payment whose check is due: asks, closes what must not stay open, gives up
     /// what Midtrans keeps silent about.
     pub(crate) async fn check(&self, payment: Payment) -> Result<(), StoreError> {
         let (event, notes) = self.ask(&payment, vec![]).await;
+        observe::learn(|seen| seen.outcome = event.word());
         let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
         let now = self.now();
         match next_step(&applied.payment, &event, now) {

@@ -9,7 +9,8 @@ use gopay_core::translate::outcome::{Close, close_event, status_event};
 use gopay_store::{Note, StoreError};
 use serde_json::json;
 
-use crate::describe::{chain, describe};
+use crate::describe::{chain, describe, log_misconfigured};
+use crate::observe;
 use crate::{Service, note};
 
 impl Service {
@@ -24,7 +25,8 @@ impl Service {
         let Some(upstream) = self.0.upstreams.of(payment.channel) else {
             return (Event::NoNews, notes);
         };
-        let (found, said) = match upstream.client.status(&payment.upstream_id()).await {
+        let id = payment.upstream_id();
+        let (found, said) = match observe::upstream("status", upstream.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
                 Ok(event) => (event, view.status.as_str().to_owned()),
                 Err(mismatch) => {
@@ -36,9 +38,8 @@ impl Service {
             Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),
             Ok(StatusReply::InProgress) => (Event::NoNews, "in progress".to_owned()),
             Ok(StatusReply::Misconfigured(refusal)) => {
-                let said = describe(&refusal);
-                tracing::error!(payment.tx_id = %payment.tx_id, said, "Midtrans did not let us in");
-                (Event::NoNews, said)
+                log_misconfigured("status", &refusal);
+                (Event::NoNews, describe(&refusal))
             }
             Ok(StatusReply::Unclear) => (Event::NoNews, "unclear".to_owned()),
             Err(error) => (Event::NoNews, chain(&error)),
@@ -58,8 +59,8 @@ impl Service {
         let key = format!("x{}-{salt}", payment.tx_id);
         let client = &upstream.client;
         let reply = match how {
-            Close::Expire => client.expire(&id, &key).await,
-            Close::Cancel => client.cancel(&id, &key).await,
+            Close::Expire => observe::upstream("expire", client.expire(&id, &key)).await,
+            Close::Cancel => observe::upstream("cancel", client.cancel(&id, &key)).await,
         };
         let (found, said) = match reply {
             Ok(reply) => (close_event(payment, &reply), closed(&reply)),
@@ -81,7 +82,10 @@ fn closed(reply: &CloseReply) -> String {
         CloseReply::WrongState => "wrong state".to_owned(),
         CloseReply::NotFound => "not found".to_owned(),
         CloseReply::InProgress => "in progress".to_owned(),
-        CloseReply::Misconfigured(refusal) => describe(refusal),
+        CloseReply::Misconfigured(refusal) => {
+            log_misconfigured("close", refusal);
+            describe(refusal)
+        }
         CloseReply::Unclear => "unclear".to_owned(),
     }
 }

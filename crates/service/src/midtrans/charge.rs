@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::CALL_DEADLINE;
 use crate::describe::{chain, describe_charge};
-use crate::{Service, note};
+use crate::{Service, note, observe};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -54,7 +54,8 @@ impl Service {
                 }
                 tokio::time::sleep(PAUSE * attempt).await;
             }
-            let reply = upstream.client.charge(body.clone(), &key, None).await;
+            let reply = upstream.client.charge(body.clone(), &key, None);
+            let reply = observe::upstream("charge", reply).await;
             let (tried, said) = read(payment, reply);
             notes.push(note("charge_sent", json!({"attempt": attempt, "answer": said})));
             match tried {
@@ -90,8 +91,10 @@ impl Service {
         started: Instant,
         notes: &mut Vec<Note>,
     ) -> Event {
+        let id = payment.tx_id.to_string();
         let left = CALL_DEADLINE.saturating_sub(started.elapsed());
-        let asked = tokio::time::timeout(left, client.status(&payment.tx_id.to_string())).await;
+        let asked =
+            tokio::time::timeout(left, observe::upstream("status", client.status(&id))).await;
         let event = charge_after_status(payment, asked.ok().and_then(Result::ok));
         notes.push(note("asked", json!({"about": "charge", "event": event.word()})));
         event

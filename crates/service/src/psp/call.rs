@@ -18,6 +18,10 @@ use super::transaction::Draft;
 use crate::Service;
 use crate::admission::CallPermit;
 use crate::answer::{Answer, crashed, credentials, overload, refused, transaction_unavailable};
+use crate::meters;
+use crate::observe::{UseCase, learn, observed};
+use crate::thin::{self, STRANGER_PAUSE};
+use metrics::counter;
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
 enum Plan {
@@ -61,7 +65,8 @@ impl Service {
         let service = self.clone();
         let copy = body.clone();
         // Boxed, because a task is copied several times on its way, and this one is large.
-        let task = tokio::spawn(Box::pin(async move { service.run(copy).await }));
+        let task =
+            tokio::spawn(Box::pin(async move { observed(UseCase::Call, service.run(copy)).await }));
         match task.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -91,10 +96,17 @@ impl Service {
                 with_form(&body, |form, items| self.plan(form, items, &body, &mut admission));
             match plan {
                 Plan::Overload(reply) => {
+                    learn(|seen| seen.outcome = "overloaded");
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
                 Plan::Verify { login, password, tx_type, permit: _held } => {
                     if !self.0.directory.verify(login, password).await {
+                        counter!(meters::LOGIN_FAILURES).increment(1);
+                        if let Some(repeats) =
+                            thin::due("a wrong login or password", STRANGER_PAUSE)
+                        {
+                            tracing::warn!(repeats, "a wrong login or password");
+                        }
                         return self.answer(&refused(Some(tx_type), &credentials()));
                     }
                     admission.verified = true;
@@ -144,6 +156,7 @@ impl Service {
             }
         };
         let Envelope { tx_type, login, password, contract } = envelope;
+        learn(|seen| seen.kind = tx_type.name());
         let limits = &self.0.admission;
         if !admission.verified && !self.0.directory.is_cached(login, password) {
             let Some(permit) = limits.unauthenticated() else {
@@ -152,8 +165,10 @@ impl Service {
             let password = SecretString::from(password.to_owned());
             return Plan::Verify { login: login.to_owned(), password, tx_type, permit };
         }
+        learn(|seen| seen.psp = Some(login.to_owned()));
         if admission.permit.is_none() {
             admission.permit = limits.psp_call(tx_type, login);
+            learn(|seen| seen.psp = Some(login.to_owned()));
             if admission.permit.is_none() {
                 return Plan::Overload(overload(tx_type));
             }

@@ -24,6 +24,7 @@ use crate::answer::Answer;
 use crate::describe::log_store_error;
 use crate::directory::Contract;
 use crate::midtrans::CALL_DEADLINE;
+use crate::observe::learn;
 use crate::{Service, note};
 
 /// A checked call that is ready to be stored.
@@ -60,6 +61,7 @@ impl Service {
                 let rejection =
                     rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
                 let payment = Payment::refused(new, rejection.failure());
+                learn(|seen| (seen.outcome, seen.code) = ("refused", Some(rejection.code())));
                 let detail = json!({
                     "code": rejection.code(),
                     "field": rejection.subject.to_string(),
@@ -127,6 +129,7 @@ impl Service {
         let Some(body) = charge else {
             return Ok(Answer { body: refusal.unwrap_or_default(), overloaded: false });
         };
+        learn(|seen| seen.tx_id = Some(payment.tx_id));
         let (event, notes) = self.open_charge(&payment, body).await;
         let body = self.book(payment, &event, &notes).await;
         Ok(Answer { body, overloaded: false })
@@ -136,6 +139,7 @@ impl Service {
     async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
+        learn(|seen| seen.outcome = expected.state.as_str());
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
         match self.apply_with_retry(payment.tx_id, event, repeatable, notes).await {
             Ok(applied) if applied.verdict == Verdict::Moved => {
@@ -152,6 +156,7 @@ impl Service {
                 // What the store holds is not known: initialized, and a worker will close what may
                 // exist at Midtrans; or pending after all, so it is closed from here too.
                 self.cancel_in_background(expected);
+                learn(|seen| seen.outcome = "unavailable");
                 let text =
                     "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
                 self.render_fault(&payment, text)
@@ -247,6 +252,7 @@ impl Service {
         if fingerprint(&earlier) != fingerprint(&repeat) {
             return self.refuse_reused_nonce(&earlier, repeat, request).await;
         }
+        learn(|seen| (seen.tx_id, seen.outcome) = (Some(earlier.tx_id), "repeated"));
         let first = self.wait_for_first(earlier).await;
         // A call that was refused at once has had its answer stored with it.
         let body = self.render(&first);
