@@ -9,6 +9,7 @@ mod cli;
 mod instances;
 mod life_of_a_payment;
 mod notifications;
+mod observed;
 mod official_client;
 mod pages;
 mod refunds;
