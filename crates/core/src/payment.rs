@@ -372,6 +372,14 @@ impl Payment {
         next
     }
 
+    /// The payment with its next check moved forward to `at`; none if that changes nothing: a
+    /// check is never put off, and none is planned for what is over.
+    #[must_use]
+    pub fn check_at(&self, at: Timestamp) -> Option<Self> {
+        let sooner = self.next_check_at.is_some_and(|planned| planned > at);
+        sooner.then(|| Self { next_check_at: Some(at), ..self.clone() })
+    }
+
     /// Whether its call was refused before anything was sent, perhaps for what is echoed of it.
     #[must_use]
     pub const fn refused_at_once(&self) -> bool {
@@ -706,6 +714,23 @@ pub(crate) mod tests {
         assert!(last.since(end) <= LATE_WATCH);
         assert!(last.since(end) > LATE_WATCH / 2, "late money is looked for until {last}");
         assert_eq!(start.on(&refused(), start.created_at).payment.next_check_at, None);
+    }
+
+    #[test]
+    fn a_check_is_only_ever_moved_forward() {
+        let planned = initialized().created_at.after(Duration::from_secs(60));
+        let (before, after) =
+            (planned.before(Duration::from_secs(1)), planned.after(Duration::from_secs(1)));
+        for (next_check_at, at, moved) in [
+            (Some(planned), before, Some(before)),
+            (Some(planned), planned, None),
+            (Some(planned), after, None),
+            (None, before, None),
+        ] {
+            let payment = Payment { next_check_at, ..initialized() };
+            let expected = moved.map(|at| Payment { next_check_at: Some(at), ..payment.clone() });
+            assert_eq!(payment.check_at(at), expected, "{next_check_at:?} at {at}");
+        }
     }
 
     proptest::proptest! {
