@@ -1,4 +1,4 @@
-//! How a step is run: alone on a connection of the pool, or in a group.
+//! The connections, how many steps may wait for one, and how a step runs alone on one.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,70 +6,46 @@ use std::time::Duration;
 
 use deadpool_postgres::{HookError, Object, Pool, PoolError, TimeoutType};
 use gopay_store::StoreError;
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
-use crate::Options;
-use crate::batch::Step;
-use crate::fault::{Fault, down, trouble};
-use crate::queue::{Bounds, Lane, Queue, Reply, Ticket, Told};
+use crate::error::{DbError, down, store_error};
+use crate::options::Options;
 use crate::session::Session;
 
-/// Steps in a group at most. It bounds the wait of the first for the last; more make the share of
-/// a commit hardly smaller.
-const GROUP_MAX: usize = 128;
+/// The reason of a step or group that was given up.
+pub(crate) const SILENT: &str = "the database did not answer in time";
 
-/// So many that wait do not wait for one group to end before the next begins.
-const MANY: usize = GROUP_MAX / 2;
-
-/// What all handles of a store share.
-pub(crate) struct Steps {
+/// What all handles of a store share of the database.
+pub(crate) struct Connections {
     pool: Pool,
     /// One permit for each step that runs or waits.
-    room: Semaphore,
-    pub(crate) queue: Queue,
-    /// Where groups run, whoever their callers are.
-    pub(crate) runtime: Handle,
-    wait: Duration,
+    permits: Semaphore,
     step_timeout: Duration,
 }
 
-impl Steps {
-    /// To be called inside of a runtime.
+impl Connections {
     pub(crate) fn new(pool: Pool, options: &Options) -> Self {
         let connections = options.connections.max(2);
-        let room = connections.saturating_add(options.queue).min(Semaphore::MAX_PERMITS);
-        let bounds = Bounds {
-            lanes: options.groups.clamp(1, connections),
-            many: MANY,
-            lanes_max: connections,
-            group_max: GROUP_MAX,
-            always: options.groups == 0,
-        };
-        Self {
-            pool,
-            room: Semaphore::new(room),
-            queue: Queue::new(bounds),
-            runtime: Handle::current(),
-            wait: options.wait,
-            step_timeout: options.step_timeout,
-        }
+        let permits = connections.saturating_add(options.queue).min(Semaphore::MAX_PERMITS);
+        let step_timeout = options.step_timeout;
+        Self { pool, permits: Semaphore::new(permits), step_timeout }
     }
 
     /// Takes no more steps.
     pub(crate) fn close(&self) {
-        self.room.close();
+        self.permits.close();
         self.pool.close();
     }
 
-    pub(crate) async fn connection(&self) -> Result<Object, StoreError> {
+    /// A connection of the pool.
+    pub(crate) async fn get(&self) -> Result<Object, StoreError> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
                 down("the database did not take a connection in time")
             }
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                trouble(error)
+                store_error(error)
             }
             PoolError::Closed => down("the store is closed"),
             PoolError::PostCreateHook(_) | PoolError::NoRuntimeSpecified => {
@@ -78,33 +54,12 @@ impl Steps {
         })
     }
 
-    fn enter(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        self.room.try_acquire().map_err(|error| match error {
+    /// The right to wait and to run, for one step.
+    pub(crate) fn permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        self.permits.try_acquire().map_err(|error| match error {
             TryAcquireError::NoPermits => StoreError::Busy,
             TryAcquireError::Closed => down("the store is closed"),
         })
-    }
-
-    /// Runs a step that can go in a group: `make` makes it ready to wait for one, `work` does it
-    /// alone.
-    pub(crate) async fn grouped<T, F, Fut>(
-        self: &Arc<Self>,
-        make: impl FnOnce(Reply<T>) -> Step,
-        work: F,
-    ) -> Result<T, StoreError>
-    where
-        F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
-    {
-        let _room = self.enter()?;
-        let _lane = match Lane::free(self) {
-            Some(lane) => Some(lane),
-            None => match Ticket::take(self, make).told(self.wait).await {
-                Told::Done(result) => return result,
-                Told::Alone(lane) => lane,
-            },
-        };
-        self.tries(self.step_timeout, &work).await
     }
 
     /// Runs a step alone. If the caller goes away, the connection is closed and the database keeps
@@ -112,7 +67,7 @@ impl Steps {
     pub(crate) async fn alone<T, F, Fut>(&self, work: F) -> Result<T, StoreError>
     where
         F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
+        Fut: Future<Output = Result<T, DbError>>,
     {
         self.alone_within(self.step_timeout, work).await
     }
@@ -124,38 +79,47 @@ impl Steps {
     ) -> Result<T, StoreError>
     where
         F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
+        Fut: Future<Output = Result<T, DbError>>,
     {
-        let _room = self.enter()?;
-        self.tries(limit, &work).await
+        let _permit = self.permit()?;
+        self.run(limit, &work).await
+    }
+
+    /// Runs a step whose caller has a permit.
+    pub(crate) async fn run_permitted<T, F, Fut>(&self, work: &F) -> Result<T, StoreError>
+    where
+        F: Fn(Arc<Session>) -> Fut,
+        Fut: Future<Output = Result<T, DbError>>,
+    {
+        self.run(self.step_timeout, work).await
     }
 
     /// Runs a step again if another was in its way.
-    async fn tries<T, F, Fut>(&self, limit: Duration, work: &F) -> Result<T, StoreError>
+    async fn run<T, F, Fut>(&self, limit: Duration, work: &F) -> Result<T, StoreError>
     where
         F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
+        Fut: Future<Output = Result<T, DbError>>,
     {
         /// Deadlocks are rare; more in a row mean that something is wrong.
         const TRIES: u32 = 5;
         for turn in 1..=TRIES {
-            match self.once(limit, work).await {
-                Err(Fault::Again) => {
+            match self.run_once(limit, work).await {
+                Err(DbError::Again) => {
                     tokio::time::sleep(Duration::from_millis(1 << turn)).await;
                 }
-                Err(Fault::Store(error)) => return Err(error),
+                Err(DbError::Store(error)) => return Err(error),
                 Ok(value) => return Ok(value),
             }
         }
         Err(StoreError::Busy)
     }
 
-    async fn once<T, F, Fut>(&self, limit: Duration, work: &F) -> Result<T, Fault>
+    async fn run_once<T, F, Fut>(&self, limit: Duration, work: &F) -> Result<T, DbError>
     where
         F: Fn(Arc<Session>) -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
+        Fut: Future<Output = Result<T, DbError>>,
     {
-        let session = Arc::new(Session::new(self.connection().await?));
+        let session = Arc::new(Session::new(self.get().await?));
         let step = async {
             let result = work(Arc::clone(&session)).await;
             session.end().await;
@@ -170,9 +134,6 @@ impl Steps {
         patience(self.step_timeout)
     }
 }
-
-/// The reason of a step or group that was given up.
-pub(crate) const SILENT: &str = "the database did not answer in time";
 
 /// The database has a limit of its own, which leaves the connection usable; this one is for a
 /// database that says nothing any more.

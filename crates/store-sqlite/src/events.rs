@@ -2,10 +2,11 @@
 
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
-use gopay_store::{EventRecord, Note, StoreError};
+use gopay_store::rows::{self, EVENTS, RowReader, SqlRow};
+use gopay_store::{EventRecord, Note, StoreError, event_columns};
 use rusqlite::{Connection, params};
 
-use crate::cells::{all, first, write};
+use crate::query::{all, first, write};
 
 /// One line to be added; the JSON is written by the caller, whose thread has the time.
 #[derive(Clone, Debug)]
@@ -37,7 +38,8 @@ pub(crate) fn append<'a>(
     }
     let sql = "-- events: last of a payment
         SELECT coalesce(max(seq), 0) FROM events WHERE tx_id = ?1";
-    let last = first(db, "events", sql, params![tx_id.get()], |cells| cells.take::<i64>("seq"))?;
+    let read = |row: &dyn SqlRow| RowReader::new(row, EVENTS.name).int("seq");
+    let last = first(db, sql, params![tx_id.get()], read)?;
     insert(db, tx_id, at, last.unwrap_or(0).saturating_add(1), lines)
 }
 
@@ -70,14 +72,10 @@ fn insert<'a>(
 }
 
 pub(crate) fn payment_trail(db: &Connection, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-    let sql = "-- payment_trail
-        SELECT tx_id, at, kind, detail FROM events WHERE tx_id = ?1 ORDER BY seq";
-    all(db, "events", sql, params![tx_id.get()], |cells| {
-        cells.tx_id()?;
-        Ok(EventRecord {
-            at: cells.time("at")?,
-            kind: cells.take("kind")?,
-            detail: cells.parse("detail", |text: String| serde_json::from_str(&text).ok())?,
-        })
-    })
+    let sql = concat!(
+        "-- payment_trail\nSELECT ",
+        event_columns!(),
+        " FROM events WHERE tx_id = ?1 ORDER BY seq"
+    );
+    all(db, sql, params![tx_id.get()], rows::event)
 }

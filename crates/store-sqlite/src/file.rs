@@ -11,8 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Options;
-use crate::cells::failed;
 use crate::job::down;
+use crate::query::failed;
 use crate::schema;
 
 /// Distinct statements of the writer, with room.
@@ -122,6 +122,7 @@ impl Place {
             | StoreError::Conflict
             | StoreError::Missing { .. }
             | StoreError::Corrupt { .. }
+            | StoreError::Invalid { .. }
             | StoreError::Schema { .. } => error,
         }
     }

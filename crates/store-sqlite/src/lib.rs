@@ -12,12 +12,12 @@
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `cells` (rows to
-//! values); `job`, `writer`, `copier`, `readers` (threads); `file` (lock, pragmas, recovery), `schema`,
+//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `query` (statements and
+//! their rows); `job`, `writer`, `copier`, `readers` (threads); `file` (lock, pragmas, recovery), `schema`,
 //! `backup`, `read_only`.
 
 mod backup;
-mod cells;
+
 mod copier;
 mod copy;
 mod deliveries;
@@ -25,6 +25,7 @@ mod events;
 mod file;
 mod job;
 mod payments;
+mod query;
 mod read_only;
 mod readers;
 mod refunds;

@@ -1,68 +1,27 @@
 //! Refunds.
 
+use std::sync::LazyLock;
+
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Sen;
-use gopay_core::payment::Failure;
 use gopay_core::refund::{Refund, RefundOutcome, RefundState, RefundTerms};
 use gopay_core::time::Timestamp;
-use gopay_store::engine::{KIND_REFUND, case_key, refund_detail};
-use gopay_store::{Found, NewRefund, Reserved, StoreError};
+use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
+use gopay_store::rows::{self, PAYMENTS, REFUNDS};
+use gopay_store::{Found, NewRefund, Reserved, StoreError, refund_columns};
 use rusqlite::{Connection, params};
 
-use crate::cells::{Cells, all, each, first, limit_cell, sen_cell, write};
 use crate::events::{self, Line};
-use crate::payments::{self, CORRUPT_PUT_OFF, fail_message, fail_reason, found};
+use crate::payments;
+use crate::query::{all, each, first, limit_cell, write, write_cells};
 
-const TABLE: &str = "refunds";
+const TABLE: &str = REFUNDS.name;
 
-/// The columns in the order in which [`read`] takes them.
+/// A statement that [`rows::refund`] reads.
 macro_rules! select {
     ($name:literal, $rest:literal) => {
-        concat!(
-            "-- ",
-            $name,
-            "
-            SELECT refund_id, tx_id, client, contract, merchant_refund_id, amount_sen, descriptor,
-                state, fail_reason, fail_message, created_at, resolved_at, next_check_at, checks
-            FROM refunds ",
-            $rest
-        )
+        concat!("-- ", $name, "\nSELECT ", refund_columns!(), " FROM refunds ", $rest)
     };
-}
-
-fn read(cells: &mut Cells<'_>) -> Result<Refund, StoreError> {
-    Ok(Refund {
-        refund_id: cells.parse("refund_id", |number| RefundId::new(number).ok())?,
-        tx_id: cells.tx_id()?,
-        client: cells.take("client")?,
-        contract: cells.take("contract")?,
-        merchant_refund_id: cells.take("merchant_refund_id")?,
-        amount: cells.rupiah_opt("amount_sen")?,
-        descriptor: cells.take("descriptor")?,
-        state: state(cells)?,
-        created_at: cells.time("created_at")?,
-        resolved_at: cells.time_opt("resolved_at")?,
-        next_check_at: cells.time_opt("next_check_at")?,
-        checks: cells.take("checks")?,
-    })
-}
-
-/// The cells `state`, `fail_reason` and `fail_message`.
-fn state(cells: &mut Cells<'_>) -> Result<RefundState, StoreError> {
-    let word: String = cells.take("state")?;
-    match (word.as_str(), cells.failure()?) {
-        ("unresolved", None) => Ok(RefundState::Unresolved),
-        ("succeeded", None) => Ok(RefundState::Succeeded),
-        ("failed", Some(failure)) => Ok(RefundState::Failed(failure)),
-        _ => Err(cells.corrupt("state")),
-    }
-}
-
-const fn failure(refund: &Refund) -> Option<&Failure> {
-    match &refund.state {
-        RefundState::Unresolved | RefundState::Succeeded => None,
-        RefundState::Failed(failure) => Some(failure),
-    }
 }
 
 /// A [`NewRefund`] that owns its texts, to travel to the writer.
@@ -140,34 +99,13 @@ fn record(db: &Connection, refund: &Refund, now: Timestamp) -> Result<(), StoreE
     events::append(db, refund.tx_id, now, [&line])
 }
 
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let (names, places) = (REFUNDS.names(), REFUNDS.places('?'));
+    format!("-- refunds: insert\nINSERT INTO refunds ({names}) VALUES ({places})")
+});
+
 fn insert(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
-    let amount = refund.amount.map(|amount| sen_cell(amount.sen())).transpose()?;
-    write(
-        db,
-        "-- refunds: insert
-        INSERT INTO refunds (refund_id, tx_id, client, contract, merchant_refund_id,
-            merchant_refund_key, amount_sen, descriptor, state, fail_reason, fail_message,
-            created_at, resolved_at, next_check_at, checks)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-        params![
-            refund.refund_id.get(),
-            refund.tx_id.get(),
-            refund.client,
-            refund.contract,
-            refund.merchant_refund_id,
-            refund.merchant_refund_id.as_deref().map(case_key),
-            amount,
-            refund.descriptor,
-            refund.state.as_str(),
-            fail_reason(failure(refund)),
-            fail_message(failure(refund)),
-            refund.created_at.as_micros(),
-            refund.resolved_at.map(Timestamp::as_micros),
-            refund.next_check_at.map(Timestamp::as_micros),
-            refund.checks,
-        ],
-    )?;
-    Ok(())
+    write_cells(db, &INSERT, &rows::refund_cells(refund)?).map(|_| ())
 }
 
 pub(crate) fn refund_resolve(
@@ -195,35 +133,19 @@ pub(crate) fn refund_resolve(
 }
 
 fn release(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
-    let amount = refund.amount.ok_or_else(|| StoreError::Corrupt {
-        table: TABLE,
-        column: "amount_sen",
-        row: refund.refund_id.to_string(),
-    })?;
+    let amount = engine::refund_given_back(refund)?;
     let payment = payments::payment_get(db, refund.tx_id)?
-        .ok_or(StoreError::Missing { table: "payments" })?;
+        .ok_or(StoreError::Missing { table: PAYMENTS.name })?;
     payments::update(db, &payment.release_refund(amount))
 }
 
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    format!("-- refunds: update\nUPDATE refunds SET {} WHERE refund_id = ?1", REFUNDS.sets('?'))
+});
+
 /// Writes what can change about a refund.
 fn update(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
-    write(
-        db,
-        "-- refunds: update
-        UPDATE refunds SET state = ?2, fail_reason = ?3, fail_message = ?4, resolved_at = ?5,
-            next_check_at = ?6, checks = ?7
-        WHERE refund_id = ?1",
-        params![
-            refund.refund_id.get(),
-            refund.state.as_str(),
-            fail_reason(failure(refund)),
-            fail_message(failure(refund)),
-            refund.resolved_at.map(Timestamp::as_micros),
-            refund.next_check_at.map(Timestamp::as_micros),
-            refund.checks,
-        ],
-    )?;
-    Ok(())
+    write_cells(db, &UPDATE, &rows::refund_changes(refund)).map(|_| ())
 }
 
 pub(crate) fn refund_record_refused(
@@ -231,12 +153,7 @@ pub(crate) fn refund_record_refused(
     refund: &Refund,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if failure(refund).is_none() {
-        let row = refund.refund_id.to_string();
-        return Err(StoreError::Corrupt { table: TABLE, column: "state", row });
-    }
-    let resolved_at = Some(refund.resolved_at.unwrap_or(now));
-    insert(db, &Refund { resolved_at, next_check_at: None, ..refund.clone() })
+    insert(db, &engine::refund_refused_early(refund, now)?)
 }
 
 pub(crate) fn refund_get(
@@ -244,7 +161,7 @@ pub(crate) fn refund_get(
     refund_id: RefundId,
 ) -> Result<Option<Refund>, StoreError> {
     let sql = select!("refund_get", "WHERE refund_id = ?1");
-    first(db, TABLE, sql, params![refund_id.get()], read)
+    first(db, sql, params![refund_id.get()], rows::refund)
 }
 
 pub(crate) fn refund_find(
@@ -253,7 +170,7 @@ pub(crate) fn refund_find(
     merchant_refund_id: &str,
 ) -> Result<Found<Refund>, StoreError> {
     let sql = select!("refund_find", "WHERE contract = ?1 AND merchant_refund_key = ?2 LIMIT 2");
-    all(db, TABLE, sql, params![contract, case_key(merchant_refund_id)], read).map(found)
+    all(db, sql, params![contract, case_key(merchant_refund_id)], rows::refund).map(found)
 }
 
 pub(crate) fn refunds_of(db: &Connection, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
@@ -262,7 +179,7 @@ pub(crate) fn refunds_of(db: &Connection, tx_id: TxId) -> Result<Vec<Refund>, St
         "WHERE tx_id = ?1 AND contract = (SELECT contract FROM payments WHERE tx_id = ?1)
         ORDER BY created_at, refund_id"
     );
-    all(db, TABLE, sql, params![tx_id.get()], read)
+    all(db, sql, params![tx_id.get()], rows::refund)
 }
 
 pub(crate) fn refund_claim_due(
@@ -274,7 +191,7 @@ pub(crate) fn refund_claim_due(
         "refund_claim_due",
         "WHERE next_check_at <= ?1 ORDER BY next_check_at, refund_id LIMIT ?2"
     );
-    let rows = each(db, TABLE, sql, params![now.as_micros(), limit_cell(limit)], read)?;
+    let rows = each(db, sql, params![now.as_micros(), limit_cell(limit)], rows::refund)?;
     let mut claimed = Vec::with_capacity(rows.len());
     for (key, row) in rows {
         match row {

@@ -141,7 +141,7 @@ async fn fail_commit(store: &SqliteStore) -> Result<(), StoreError> {
                 "PRAGMA defer_foreign_keys = ON;
                 INSERT INTO events VALUES (404, 1, 0, 'x', '{}')",
             )
-            .map_err(crate::cells::failed)
+            .map_err(crate::query::failed)
         })
         .await
 }
@@ -405,7 +405,7 @@ async fn a_full_disk_is_said_and_survived() {
     let store = open(&path);
     create(&store, 1).await;
     let limited = store
-        .write(|db| db.execute_batch("PRAGMA max_page_count = 1").map_err(crate::cells::failed));
+        .write(|db| db.execute_batch("PRAGMA max_page_count = 1").map_err(crate::query::failed));
     limited.await.unwrap();
     let large = "x".repeat(1_000_000);
     let error = store.payment_create(&payment(2), &large, &[]).await.unwrap_err();

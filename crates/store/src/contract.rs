@@ -1279,7 +1279,7 @@ pub async fn calls_refused_early_are_recorded_as_failed_refunds(store: UnderTest
     assert_eq!(store.refund_find(CONTRACT, "BACK-ß-1").await.unwrap(), Found::Many);
     let open = Refund { state: RefundState::Unresolved, ..failed_refund(4, tx(1), CONTRACT) };
     let stored = store.refund_record_refused(&open, now).await;
-    assert!(matches!(stored, Err(StoreError::Corrupt { table: "refunds", .. })), "{stored:?}");
+    assert!(matches!(stored, Err(StoreError::Invalid { table: "refunds", .. })), "{stored:?}");
     assert_eq!(store.refund_get(rf(4)).await.unwrap(), None);
 }
 

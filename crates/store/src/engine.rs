@@ -2,6 +2,8 @@
 //!
 //! Pure, like the rules that they call. An engine reads, asks here, and writes what it is told.
 
+use std::time::Duration;
+
 use gopay_core::ids::TxId;
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
@@ -9,7 +11,7 @@ use gopay_core::refund::{Refund, RefundOrder, RefundRejection, RefundState};
 use gopay_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, NewRefund};
+use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, Found, NewRefund, StoreError};
 
 /// The kind of the record of a payment's change of state.
 pub const KIND_STATE: &str = "state";
@@ -17,6 +19,20 @@ pub const KIND_STATE: &str = "state";
 pub const KIND_REFUND: &str = "refund";
 /// The kind of the record of one try of a delivery.
 pub const KIND_ATTEMPT: &str = "delivery_attempt";
+
+/// How long a due row that does not parse is put off: it is claimed again after a person had the
+/// time to mend it, and the log says it once an hour until then.
+pub const CORRUPT_PUT_OFF: Duration = Duration::from_secs(3600);
+
+/// What a look-up of at most two rows found.
+#[must_use]
+pub fn found<T>(mut rows: Vec<T>) -> Found<T> {
+    match (rows.pop(), rows.pop()) {
+        (None, _) => Found::None,
+        (Some(one), None) => Found::One(one),
+        (Some(_), Some(_)) => Found::Many,
+    }
+}
 
 /// The form in which a PSP's references are compared: lower case, without regard to context.
 ///
@@ -176,6 +192,31 @@ impl<'a> NewRefund<'a> {
             checks: 0,
         }
     }
+}
+
+/// What [`crate::Store::refund_record_refused`] stores of a refund.
+///
+/// # Errors
+/// [`StoreError::Invalid`] if the refund has not failed: nothing would be reserved for it.
+pub fn refund_refused_early(refund: &Refund, now: Timestamp) -> Result<Refund, StoreError> {
+    if !matches!(refund.state, RefundState::Failed(_)) {
+        let why = "only a failed refund can be stored without a reservation";
+        return Err(StoreError::Invalid { table: "refunds", column: "state", why });
+    }
+    let resolved_at = Some(refund.resolved_at.unwrap_or(now));
+    Ok(Refund { resolved_at, next_check_at: None, ..refund.clone() })
+}
+
+/// The amount that a failed refund gives back.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if it has none, which only a call that was refused early may.
+pub fn refund_given_back(refund: &Refund) -> Result<Rupiah, StoreError> {
+    refund.amount.ok_or_else(|| StoreError::Corrupt {
+        table: "refunds",
+        column: "amount_sen",
+        row: refund.refund_id.to_string(),
+    })
 }
 
 impl DeliveryState {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod copy;
 pub mod engine;
+pub mod rows;
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -46,6 +47,16 @@ pub enum StoreError {
         column: &'static str,
         /// The key of the row.
         row: String,
+    },
+    /// The caller gave what no store can keep: a bug of the caller's.
+    #[error("{table}.{column} cannot be stored: {why}")]
+    Invalid {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with the value.
+        why: &'static str,
     },
     /// The schema is not the one that this program knows.
     #[error("the schema is version {found}, this program knows version {known}")]
@@ -336,7 +347,7 @@ pub trait Store: Send + Sync {
     /// Stores a call that was refused before it reached a payment's rules, as a failed refund.
     ///
     /// Its payment need not exist, or may be another contract's; nothing is written to a trail.
-    /// [`StoreError::Conflict`] if the id is taken; [`StoreError::Corrupt`] if the refund has not
+    /// [`StoreError::Conflict`] if the id is taken; [`StoreError::Invalid`] if the refund has not
     /// failed, because nothing would be reserved for it.
     async fn refund_record_refused(
         &self,

@@ -82,14 +82,6 @@ impl Rows {
     }
 }
 
-fn found<T: Clone>(rows: Vec<&T>) -> Found<T> {
-    match rows.as_slice() {
-        [] => Found::None,
-        [one] => Found::One((*one).clone()),
-        _ => Found::Many,
-    }
-}
-
 fn same_reference(stored: Option<&String>, wanted: &str) -> bool {
     stored.is_some_and(|stored| case_key(stored) == case_key(wanted))
 }
@@ -186,7 +178,7 @@ impl Store for Model {
             payment.contract == contract
                 && same_reference(payment.merchant_tx_id.as_ref(), merchant_tx_id)
         };
-        Ok(found(rows.payments.values().filter(wanted).collect()))
+        Ok(engine::found(rows.payments.values().filter(wanted).take(2).cloned().collect()))
     }
 
     async fn payment_find_nonce(
@@ -296,12 +288,7 @@ impl Store for Model {
         refund: &Refund,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if !matches!(refund.state, RefundState::Failed(_)) {
-            let row = refund.refund_id.to_string();
-            return Err(StoreError::Corrupt { table: "refunds", column: "state", row });
-        }
-        let resolved_at = Some(refund.resolved_at.unwrap_or(now));
-        self.rows().refund_insert(Refund { resolved_at, next_check_at: None, ..refund.clone() })
+        self.rows().refund_insert(engine::refund_refused_early(refund, now)?)
     }
 
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
@@ -318,7 +305,7 @@ impl Store for Model {
             refund.contract == contract
                 && same_reference(refund.merchant_refund_id.as_ref(), merchant_refund_id)
         };
-        Ok(found(rows.refunds.values().filter(wanted).collect()))
+        Ok(engine::found(rows.refunds.values().filter(wanted).take(2).cloned().collect()))
     }
 
     async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
