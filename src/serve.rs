@@ -11,7 +11,7 @@ use gopay_http::App;
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport, Transport};
 use gopay_service::{Clock, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams};
-use gopay_store::Store;
+use gopay_store::Database;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -111,7 +111,7 @@ pub(crate) async fn build(
 
 fn service(
     config: Config,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Database>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Service> {
     let notify = format!("{}/midtrans/notification", config.base_url);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use gopay_store::Store;
+use gopay_store::Database;
 use gopay_store_postgres::{InstanceLock, PgStore};
 use gopay_store_sqlite::SqliteStore;
 
@@ -91,7 +91,7 @@ impl Engine {
         explained(opened, place)
     }
 
-    pub(crate) fn handle(&self) -> Arc<dyn Store> {
+    pub(crate) fn handle(&self) -> Arc<dyn Database> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(store.clone()),

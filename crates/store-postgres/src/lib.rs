@@ -16,8 +16,8 @@
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `sums` (SQL); `row` (rows to
-//! values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
+//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `lists`, `sums` (SQL); `row`
+//! (rows to values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
 //! may run), `group` (steps that go together); `connect`, `schema`, `instance`, `copy`; with the
 //! feature `cluster`, a PostgreSQL for tests.
 
@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod group;
 mod instance;
+mod lists;
 mod options;
 mod payments;
 mod pool;

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::refund::{Refund, RefundOutcome, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, REFUNDS};
-use gopay_store::{Found, NewRefund, Note, Reserved, StoreError, refund_columns};
+use gopay_store::{Found, Note, Reserved, StoreError, refund_columns};
 
 use crate::error::DbError;
 use crate::events::{self, NewRecords};
@@ -27,27 +27,27 @@ macro_rules! select {
 /// The payment's row is locked first, so that refunds of one payment are admitted one by one.
 pub(crate) async fn refund_reserve(
     session: &Session,
-    order: &NewRefund<'_>,
+    request: &RefundRequest,
     now: Timestamp,
 ) -> Result<Reserved, DbError> {
-    let payment = payments::begin_locked_of(session, order.tx_id, order.contract).await?;
+    let payment = payments::begin_locked_of(session, request.tx_id, &request.contract).await?;
     let Some(payment) = payment else {
         session.commit().await?;
         return Ok(Reserved::NoPayment);
     };
-    match payment.reserve_refund(order.order(), order.terms, now) {
+    match payment.reserve_refund(request, now) {
         Ok((payment, amount)) => {
-            let refund = order.admitted(amount, now);
+            let refund = request.admitted(amount, now);
             insert(session, &refund).await?;
             payments::update(session, &payment).await?;
             record_and_commit(session, &refund, &[], now).await?;
             Ok(Reserved::Admitted(Box::new(refund), Box::new(payment)))
         }
         Err(rejection) => {
-            let refund = order.refused(rejection, now);
+            let refund = request.refused(rejection, now);
             insert(session, &refund).await?;
             record_and_commit(session, &refund, &[], now).await?;
-            Ok(Reserved::Refused(rejection))
+            Ok(Reserved::Refused(Box::new(refund)))
         }
     }
 }

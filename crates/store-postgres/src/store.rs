@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, EventRecord, Found, NewRefund, Note, Reserved,
-    Store, StoreError, Totals,
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, rows,
 };
 
 use crate::connect::{Place, Setup};
@@ -19,7 +19,7 @@ use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::{deliveries, events, payments, refunds, schema, sums};
+use crate::{deliveries, events, lists, payments, refunds, schema, sums};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
@@ -191,17 +191,13 @@ impl Store for PgStore {
             .await
     }
 
-    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-        self.connections.alone(|db| async move { events::payment_trail(&db, tx_id).await }).await
-    }
-
     async fn refund_reserve(
         &self,
-        refund: &NewRefund<'_>,
+        request: &RefundRequest,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
         self.connections
-            .alone(|db| async move { refunds::refund_reserve(&db, refund, now).await })
+            .alone(|db| async move { refunds::refund_reserve(&db, request, now).await })
             .await
     }
 
@@ -295,15 +291,59 @@ impl Store for PgStore {
             .await
     }
 
+    async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
+        self.connections
+            .alone(|db| async move { deliveries::delivery_again(&db, tx_id, now).await })
+            .await
+    }
+
+    async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.connections.alone(|db| async move { sums::ping(&db, now).await }).await
+    }
+}
+
+#[async_trait]
+impl Search for PgStore {
+    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        self.connections.alone(|db| async move { events::payment_trail(&db, tx_id).await }).await
+    }
+
     async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
         self.connections
             .alone(|db| async move { deliveries::deliveries_of(&db, tx_id).await })
             .await
     }
 
-    async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
+    async fn payments_list(
+        &self,
+        filter: &PaymentFilter,
+        page: &Page,
+    ) -> Result<Listed<Payment>, StoreError> {
+        let query = &filter.query(page);
         self.connections
-            .alone(|db| async move { deliveries::delivery_again(&db, tx_id, now).await })
+            .alone(|db| async move { lists::list(&db, query, rows::payment).await })
+            .await
+    }
+
+    async fn refunds_list(
+        &self,
+        filter: &RefundFilter,
+        page: &Page,
+    ) -> Result<Listed<Refund>, StoreError> {
+        let query = &filter.query(page);
+        self.connections
+            .alone(|db| async move { lists::list(&db, query, rows::refund).await })
+            .await
+    }
+
+    async fn deliveries_list(
+        &self,
+        filter: &DeliveryFilter,
+        page: &Page,
+    ) -> Result<Listed<Delivery>, StoreError> {
+        let query = &filter.query(page);
+        self.connections
+            .alone(|db| async move { lists::list(&db, query, rows::delivery).await })
             .await
     }
 
@@ -311,9 +351,5 @@ impl Store for PgStore {
         /// It reads every row.
         const LIMIT: Duration = Duration::from_secs(600);
         self.connections.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
-    }
-
-    async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.connections.alone(|db| async move { sums::ping(&db, now).await }).await
     }
 }

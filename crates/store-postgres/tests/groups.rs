@@ -8,7 +8,9 @@ use gopay_core::ids::TxId;
 use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::{Channel, Event, Payment, PaymentState, Upstream, Verdict};
 use gopay_core::time::Timestamp;
-use gopay_store::{AttemptOutcome, Created, Delivery, DeliveryState, Note, Store as _, StoreError};
+use gopay_store::{
+    AttemptOutcome, Created, Delivery, DeliveryState, Note, Search as _, Store as _, StoreError,
+};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
 use serde_json::json;

@@ -9,11 +9,11 @@ use gopay_store::copy::{Row, Source, TABLES, Target, cells};
 use gopay_store::rows::Table;
 use rusqlite::{Connection, params_from_iter};
 
-use crate::Options;
+use crate::error::{down, failed};
+use crate::options::Options;
 
-use crate::file::{self, Place};
-use crate::job::down;
-use crate::query::{self, Bound, failed};
+use crate::file::{self, DbFile};
+use crate::query::{self, Bound};
 use crate::schema;
 
 /// A store to copy from. Its lock keeps every adapter out.
@@ -39,7 +39,7 @@ impl SqliteSource {
         if found != schema::known() {
             return Err(StoreError::Schema { found, known: schema::known() });
         }
-        let place = Place::prepare(path)?;
+        let place = DbFile::prepare(path)?;
         let lock = place.lock()?;
         Ok(Self { db: place.open_reader()?, _lock: lock })
     }
@@ -51,7 +51,7 @@ impl SqliteTarget {
     /// # Errors
     /// As [`SqliteSource::open`], and [`StoreError::Down`] if it holds anything.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let place = Place::prepare(path)?;
+        let place = DbFile::prepare(path)?;
         let lock = place.lock()?;
         let db = place.open_writer(&Options::default(), true)?;
         for table in TABLES {

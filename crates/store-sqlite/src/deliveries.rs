@@ -9,7 +9,7 @@ use gopay_store::rows::{self, DELIVERIES};
 use gopay_store::{AttemptOutcome, Delivery, StoreError, delivery_columns};
 use rusqlite::{Connection, params};
 
-use crate::events::{self, Line};
+use crate::events::{self, NewRecord};
 use crate::query::{all, each, first, limit_cell, write, write_cells};
 
 const TABLE: &str = DELIVERIES.name;
@@ -80,7 +80,7 @@ pub(crate) fn delivery_record(
     db: &Connection,
     claimed: &Delivery,
     outcome: &AttemptOutcome,
-    line: &Line,
+    record: &NewRecord,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = select!("delivery_record", "WHERE d.delivery_id = ?1");
@@ -88,7 +88,7 @@ pub(crate) fn delivery_record(
         .ok_or(StoreError::Missing { table: TABLE })?;
     update(db, &stored.after(claimed, outcome))?;
     if outcome.counts() {
-        events::append(db, stored.tx_id, now, [line])?;
+        events::append(db, stored.tx_id, now, [record])?;
     }
     Ok(())
 }

@@ -11,8 +11,9 @@ use gopay_store::{Applied, Created, Found, StoreError, payment_columns, payment_
 use rusqlite::{Connection, params};
 
 use crate::deliveries;
-use crate::events::{self, Line};
-use crate::query::{all, each, failed, first, limit_cell, write, write_cells};
+use crate::error::failed;
+use crate::events::{self, NewRecord};
+use crate::query::{all, each, first, limit_cell, write, write_cells};
 
 const TABLE: &str = PAYMENTS.name;
 
@@ -27,7 +28,7 @@ pub(crate) fn payment_create(
     db: &Connection,
     payment: &Payment,
     request: &str,
-    lines: &[Line],
+    records: &[NewRecord],
 ) -> Result<Created, StoreError> {
     if !insert(db, payment)? {
         let nonce = payment.nonce.as_deref().unwrap_or_default();
@@ -40,7 +41,7 @@ pub(crate) fn payment_create(
         INSERT INTO payment_requests (tx_id, request) VALUES (?1, ?2)",
         params![payment.tx_id.get(), request],
     )?;
-    events::begin(db, payment.tx_id, payment.created_at, lines)?;
+    events::begin(db, payment.tx_id, payment.created_at, records)?;
     Ok(Created::New)
 }
 
@@ -65,16 +66,16 @@ pub(crate) fn payment_apply(
     tx_id: TxId,
     event: &Event,
     answer: Option<&[u8]>,
-    lines: &[Line],
+    records: &[NewRecord],
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
     let stored = payment_get(db, tx_id)?.ok_or(StoreError::Missing { table: TABLE })?;
     let step = engine::payment_apply(stored, event, answer, now);
-    let record = step.record.map(|detail| Line::new(KIND_STATE, &detail));
+    let record = step.record.map(|detail| NewRecord::new(KIND_STATE, &detail));
     if record.is_some() {
         update(db, &step.applied.payment)?;
     }
-    events::append(db, tx_id, now, record.iter().chain(lines))?;
+    events::append(db, tx_id, now, record.iter().chain(records))?;
     if let Some(owed) = step.delivery {
         deliveries::insert(db, &owed, now)?;
     }
@@ -208,11 +209,11 @@ pub(crate) fn payment_check_at(
 pub(crate) fn payment_note(
     db: &Connection,
     tx_id: TxId,
-    lines: &[Line],
+    records: &[NewRecord],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     must_exist(db, tx_id)?;
-    events::append(db, tx_id, now, lines)
+    events::append(db, tx_id, now, records)
 }
 
 fn must_exist(db: &Connection, tx_id: TxId) -> Result<(), StoreError> {

@@ -1,24 +1,11 @@
-//! Statements and their rows, and naming what the database says.
+//! Statements and their rows.
 
 use gopay_store::StoreError;
 use gopay_store::rows::{Cell, RowReader, SqlRow, Unreadable};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, ErrorCode, Params, Statement, StatementStatus, ToSql, ffi};
+use rusqlite::{Connection, Params, Statement, StatementStatus, ToSql};
 
-/// What the database says, in the words of the store.
-pub(crate) fn failed(error: rusqlite::Error) -> StoreError {
-    let Some(inner) = error.sqlite_error() else {
-        return StoreError::Down(Box::new(error));
-    };
-    let taken = [ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_UNIQUE];
-    if matches!(inner.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) {
-        StoreError::Busy
-    } else if taken.contains(&inner.extended_code) {
-        StoreError::Conflict
-    } else {
-        StoreError::Down(Box::new(error))
-    }
-}
+use crate::error::failed;
 
 /// A row of this database.
 pub(crate) struct Row<'a>(pub(crate) &'a rusqlite::Row<'a>);

@@ -3,15 +3,14 @@
 use std::sync::LazyLock;
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::money::Sen;
-use gopay_core::refund::{Refund, RefundOutcome, RefundState, RefundTerms};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, PAYMENTS, REFUNDS};
-use gopay_store::{Found, NewRefund, Reserved, StoreError, refund_columns};
+use gopay_store::{Found, Reserved, StoreError, refund_columns};
 use rusqlite::{Connection, params};
 
-use crate::events::{self, Line};
+use crate::events::{self, NewRecord};
 use crate::payments;
 use crate::query::{all, each, first, limit_cell, write, write_cells};
 
@@ -24,79 +23,35 @@ macro_rules! select {
     };
 }
 
-/// A [`NewRefund`] that owns its texts, to travel to the writer.
-pub(crate) struct Order {
-    pub(crate) refund_id: RefundId,
-    pub(crate) tx_id: TxId,
-    client: String,
-    contract: String,
-    merchant_refund_id: Option<String>,
-    currency: String,
-    amount: Sen,
-    descriptor: Option<String>,
-    terms: RefundTerms,
-}
-
-impl Order {
-    pub(crate) fn new(refund: &NewRefund<'_>) -> Self {
-        Self {
-            refund_id: refund.refund_id,
-            tx_id: refund.tx_id,
-            client: refund.client.to_owned(),
-            contract: refund.contract.to_owned(),
-            merchant_refund_id: refund.merchant_refund_id.map(str::to_owned),
-            currency: refund.currency.to_owned(),
-            amount: refund.amount,
-            descriptor: refund.descriptor.map(str::to_owned),
-            terms: refund.terms,
-        }
-    }
-
-    fn new_refund(&self) -> NewRefund<'_> {
-        NewRefund {
-            refund_id: self.refund_id,
-            tx_id: self.tx_id,
-            client: &self.client,
-            contract: &self.contract,
-            merchant_refund_id: self.merchant_refund_id.as_deref(),
-            currency: &self.currency,
-            amount: self.amount,
-            descriptor: self.descriptor.as_deref(),
-            terms: self.terms,
-        }
-    }
-}
-
 pub(crate) fn refund_reserve(
     db: &Connection,
-    order: &Order,
+    request: &RefundRequest,
     now: Timestamp,
 ) -> Result<Reserved, StoreError> {
-    let order = order.new_refund();
-    let payment = payments::payment_get(db, order.tx_id)?;
-    let Some(payment) = payment.filter(|payment| payment.contract == order.contract) else {
+    let payment = payments::payment_get(db, request.tx_id)?;
+    let Some(payment) = payment.filter(|payment| payment.contract == request.contract) else {
         return Ok(Reserved::NoPayment);
     };
-    match payment.reserve_refund(order.order(), order.terms, now) {
+    match payment.reserve_refund(request, now) {
         Ok((payment, amount)) => {
-            let refund = order.admitted(amount, now);
+            let refund = request.admitted(amount, now);
             insert(db, &refund)?;
             payments::update(db, &payment)?;
             record(db, &refund, now)?;
             Ok(Reserved::Admitted(Box::new(refund), Box::new(payment)))
         }
         Err(rejection) => {
-            let refund = order.refused(rejection, now);
+            let refund = request.refused(rejection, now);
             insert(db, &refund)?;
             record(db, &refund, now)?;
-            Ok(Reserved::Refused(rejection))
+            Ok(Reserved::Refused(Box::new(refund)))
         }
     }
 }
 
 fn record(db: &Connection, refund: &Refund, now: Timestamp) -> Result<(), StoreError> {
-    let line = Line::new(KIND_REFUND, &refund_detail(refund));
-    events::append(db, refund.tx_id, now, [&line])
+    let record = NewRecord::new(KIND_REFUND, &refund_detail(refund));
+    events::append(db, refund.tx_id, now, [&record])
 }
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -112,7 +67,7 @@ pub(crate) fn refund_resolve(
     db: &Connection,
     refund_id: RefundId,
     outcome: RefundOutcome,
-    lines: &[Line],
+    records: &[NewRecord],
     now: Timestamp,
 ) -> Result<Refund, StoreError> {
     let stored = refund_get(db, refund_id)?.ok_or(StoreError::Missing { table: TABLE })?;
@@ -126,7 +81,7 @@ pub(crate) fn refund_resolve(
     }
     let refund = resolved.unwrap_or(stored);
     // A call that was refused early may name no payment, and then has no trail either.
-    match payments::payment_note(db, refund.tx_id, lines, now) {
+    match payments::payment_note(db, refund.tx_id, records, now) {
         Ok(()) | Err(StoreError::Missing { .. }) => Ok(refund),
         Err(error) => Err(error),
     }

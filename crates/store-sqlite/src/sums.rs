@@ -7,7 +7,8 @@ use gopay_store::rows::RowReader;
 use gopay_store::{StoreError, Totals};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::query::{all, failed, first, write};
+use crate::error::failed;
+use crate::query::{all, first, write};
 
 /// All in one read transaction, so that the sums belong together.
 pub(crate) fn totals(db: &mut Connection) -> Result<Totals, StoreError> {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use gopay_core::ids::TxId;
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
-use gopay_core::refund::{Refund, RefundOrder, RefundRejection, RefundState};
+use gopay_core::refund::{Refund, RefundState};
 use gopay_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, Found, NewRefund, StoreError};
+use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, Found, StoreError};
 
 /// The kind of the record of a payment's change of state.
 pub const KIND_STATE: &str = "state";
@@ -87,7 +87,7 @@ pub fn payment_apply(
     let step = stored.on(event, now);
     let verdict = step.verdict;
     if matches!(verdict, Verdict::Same | Verdict::Refused) {
-        let applied = Applied { payment: stored, before, verdict };
+        let applied = Applied { payment: stored, before, verdict, delivery_owed: false };
         return Application { applied, record: None, delivery: None };
     }
     let mut payment = step.payment;
@@ -102,7 +102,9 @@ pub fn payment_apply(
         final_at: payment.final_at.unwrap_or(now),
     });
     let record = Some(state_detail(before, event, verdict, &payment));
-    Application { applied: Applied { payment, before, verdict }, record, delivery }
+    let delivery_owed = delivery.is_some();
+    let applied = Applied { payment, before, verdict, delivery_owed };
+    Application { applied, record, delivery }
 }
 
 /// Keeps the answer of a call for its repeats: only a nonce makes those possible, and the first
@@ -151,47 +153,6 @@ pub fn refund_detail(refund: &Refund) -> Value {
         }
     }
     detail
-}
-
-impl<'a> NewRefund<'a> {
-    /// What the payment's rules look at.
-    #[must_use]
-    pub const fn order(&self) -> RefundOrder<'a> {
-        RefundOrder { contract: self.contract, currency: self.currency, amount: self.amount }
-    }
-
-    /// The refund after it was admitted. Its first check is planned as if a worker had just
-    /// looked, but no look is counted.
-    #[must_use]
-    pub fn admitted(&self, amount: Rupiah, now: Timestamp) -> Refund {
-        let refund = self.refund(Some(amount), RefundState::Unresolved, now);
-        Refund { checks: 0, ..refund.checked(now) }
-    }
-
-    /// The refund after it was refused.
-    #[must_use]
-    pub fn refused(&self, rejection: RefundRejection, now: Timestamp) -> Refund {
-        let amount = Rupiah::from_sen(self.amount).ok();
-        let refund = self.refund(amount, RefundState::Failed(rejection.failure()), now);
-        Refund { resolved_at: Some(now), ..refund }
-    }
-
-    fn refund(&self, amount: Option<Rupiah>, state: RefundState, now: Timestamp) -> Refund {
-        Refund {
-            refund_id: self.refund_id,
-            tx_id: self.tx_id,
-            client: self.client.to_owned(),
-            contract: self.contract.to_owned(),
-            merchant_refund_id: self.merchant_refund_id.map(str::to_owned),
-            amount,
-            descriptor: self.descriptor.map(str::to_owned),
-            state,
-            created_at: now,
-            resolved_at: None,
-            next_check_at: None,
-            checks: 0,
-        }
-    }
 }
 
 /// What [`crate::Store::refund_record_refused`] stores of a refund.

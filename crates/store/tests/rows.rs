@@ -12,6 +12,7 @@ fn literals_name_the_columns_that_are_read() {
         (DELIVERIES, gopay_store::delivery_columns!(), ", receiver"),
     ];
     for (table, columns, written) in read {
+        assert_eq!(table.read, columns);
         assert_eq!(table.names(), format!("{columns}{written}"), "{}", table.name);
     }
 }

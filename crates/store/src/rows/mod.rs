@@ -49,6 +49,8 @@ pub enum Kind {
 pub struct Table {
     /// Its name.
     pub name: &'static str,
+    /// The names of those of its columns that are read, in their order, with commas between.
+    pub read: &'static str,
     /// Its columns.
     pub columns: &'static [(&'static str, Kind)],
     /// How many columns the key has; all are numbers.
@@ -122,6 +124,7 @@ macro_rules! table {
         $(#[$doc])*
         pub const $name: $crate::rows::Table = $crate::rows::Table {
             name: $word,
+            read: $crate::rows::names!($($key)+ $($change)* $($column)*),
             columns: &[
                 $((stringify!($key), $crate::rows::Kind::$key_kind),)+
                 $((stringify!($change), $crate::rows::Kind::$change_kind),)*
@@ -136,7 +139,12 @@ macro_rules! table {
     };
 }
 
-/// The names as a literal, for `concat!`.
+/// The names as a literal, with commas between.
+macro_rules! names {
+    ($first:ident $($rest:ident)*) => { concat!(stringify!($first) $(, ", ", stringify!($rest))*) };
+}
+
+/// The same as a macro for engines, which put it into `concat!`.
 macro_rules! literal {
     ($name:ident [$first:ident $($rest:ident)*]) => {
         /// The columns that are read, in their order, as a literal for `concat!`.
@@ -147,7 +155,7 @@ macro_rules! literal {
     };
 }
 
-use {literal, table};
+use {literal, names, table};
 
 /// A stored value, or one to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
