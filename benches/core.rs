@@ -5,19 +5,16 @@
 //! in one run, so that a busy neighbour slows both.
 #![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a table of figures")]
 
-mod baseline;
-mod payloads;
-mod product;
 mod wired;
 
 use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use gopay_core::ppro::form::Scratch;
+use gopay_core::ppro::form::{Backend, Scratch};
 use gopay_core::ppro::transaction::Terms;
-use gopay_core::scan::Path;
 use gopay_core::translate::translate_into;
+use gopay_testkit::{baseline, payloads, product};
 
 type Section = fn();
 
@@ -55,8 +52,8 @@ struct Product {
 }
 
 impl Product {
-    fn new(path: Path) -> Self {
-        Self { scratch: Scratch::with_path(path), out: Vec::new() }
+    fn new(backend: Backend) -> Self {
+        Self { scratch: Scratch::with_backend(backend), out: Vec::new() }
     }
 
     fn call(&mut self, body: &[u8]) -> bool {
@@ -121,27 +118,27 @@ fn ratios() {
     println!("translation, ns a call (ratio of the baseline to it)");
     println!(
         "{:12} {:>6} {:>9} {:>16} {:>16} {:>16}",
-        "", "bytes", "baseline", "plain", "portable", "best"
+        "", "bytes", "baseline", "scalar", "sse2", "best"
     );
     for (name, body) in payloads::all() {
-        let [mut plain, mut portable, mut best] =
-            [Path::Plain, Path::Portable, Path::best()].map(Product::new);
-        let [obvious, plain, portable, best] = medians([
+        let [mut scalar, mut sse2, mut best] =
+            [Backend::Scalar, Backend::Sse2, Backend::best()].map(Product::new);
+        let [obvious, scalar, sse2, best] = medians([
             &mut || assert!(obvious(&body)),
-            &mut || assert!(plain.call(&body)),
-            &mut || assert!(portable.call(&body)),
+            &mut || assert!(scalar.call(&body)),
+            &mut || assert!(sse2.call(&body)),
             &mut || assert!(best.call(&body)),
         ]);
         let against = |own: f64| format!("{own:.0} ({:.1}x)", obvious / own);
         println!(
             "{name:12} {:6} {obvious:9.0} {:>16} {:>16} {:>16}",
             body.len(),
-            against(plain),
-            against(portable),
+            against(scalar),
+            against(sse2),
             against(best)
         );
     }
-    println!("best is {:?}", Path::best());
+    println!("best is {:?}", Backend::best());
 }
 
 fn wire() {
@@ -178,7 +175,7 @@ fn rejections() {
     println!("refusing the full body with its message, against accepting it (best path)");
     let good = payloads::full();
     for (name, bad) in broken() {
-        let (mut accepting, mut refusing) = (Product::new(Path::best()), Scratch::new());
+        let (mut accepting, mut refusing) = (Product::new(Backend::best()), Scratch::new());
         let mut message = String::new();
         let mut out = Vec::new();
         let terms = product::charge_terms();
@@ -217,15 +214,15 @@ fn scaling() {
     );
     for count in [1, 2, 5, 10, 25, 50, 100, 200, 300, 400] {
         let body = items(count);
-        let mut best = Product::new(Path::best());
-        let mut portable = Product::new(Path::Portable);
-        let [best, portable] =
-            medians([&mut || assert!(best.call(&body)), &mut || assert!(portable.call(&body))]);
+        let mut best = Product::new(Backend::best());
+        let mut sse2 = Product::new(Backend::Sse2);
+        let [best, sse2] =
+            medians([&mut || assert!(best.call(&body)), &mut || assert!(sse2.call(&body))]);
         let bytes = length(&body);
         println!(
-            "{count:4} items {bytes:6} bytes: best {best:7.0} ns, {:.2} a byte; portable {portable:7.0} ns, {:.2} a byte",
+            "{count:4} items {bytes:6} bytes: best {best:7.0} ns, {:.2} a byte; sse2 {sse2:7.0} ns, {:.2} a byte",
             best / bytes,
-            portable / bytes
+            sse2 / bytes
         );
     }
 }
@@ -251,8 +248,8 @@ fn hostile() {
     println!("hostile bodies of 16 and 256 KB, ns a byte (best path); linear if the two are alike");
     for (name, make) in kinds {
         let [small, large] = [16_000, 256_000].map(|size| make(size).into_bytes());
-        let mut product = Product::new(Path::best());
-        let mut other = Product::new(Path::best());
+        let mut product = Product::new(Backend::best());
+        let mut other = Product::new(Backend::best());
         let [at_small, at_large] =
             medians([&mut || assert!(!product.call(&small)), &mut || assert!(!other.call(&large))]);
         println!("{name:20} {:6.3} {:6.3}", at_small / length(&small), at_large / length(&large));
@@ -274,7 +271,7 @@ fn cold() {
     let mut trash = vec![1_u8; ALL];
     println!("with caches that something else has used, ns a call, medians of 201");
     for (name, body) in payloads::all() {
-        let mut product = Product::new(Path::best());
+        let mut product = Product::new(Backend::best());
         let mut after = |walked: usize, call: &mut dyn FnMut()| {
             call();
             let mut taken: Vec<f64> = (0..201)
@@ -334,7 +331,7 @@ fn first_call(case: &str) {
     let body = payloads::all().into_iter().find(|(known, _)| *known == name).expect("a payload").1;
     let start = Instant::now();
     let good = match which {
-        "product" => Product::new(Path::best()).call(&body),
+        "product" => Product::new(Backend::best()).call(&body),
         _ => obvious(&body),
     };
     let taken = nanoseconds(start);

@@ -1,13 +1,10 @@
 //! How many instructions each call takes, counted by callgrind, so that a slow-down is seen in
-//! review on any machine. Valgrind knows no AVX-512: counted is the portable path.
+//! review on any machine. Valgrind knows no AVX-512: counted is the SSE2 backend.
 //!
 //! `cargo bench --bench count` compares with `benches/counts.txt` and fails if a call of the product
 //! has become more than 2% dearer; `cargo bench --bench count -- --record` writes the file anew.
 #![allow(clippy::print_stdout, reason = "a table of figures")]
 
-mod baseline;
-mod payloads;
-mod product;
 mod wired;
 
 use std::collections::BTreeMap;
@@ -18,6 +15,7 @@ use std::process::{Command, ExitCode};
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
+use gopay_testkit::{baseline, payloads, product};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.txt");
 
@@ -135,7 +133,7 @@ fn compare() -> ExitCode {
     let mut good = true;
     println!(
         "{:34} {:>9} {:>9} {:>11}",
-        "instructions a call, portable path", "recorded", "now", "of baseline"
+        "instructions a call, SSE2", "recorded", "now", "of baseline"
     );
     for (case, count) in &counts {
         let before = recorded.get(case.as_str()).copied().unwrap_or(0);

@@ -2,16 +2,13 @@
 //!
 //! `cargo bench --bench translate`; the ratios of the two are what is promised, not the times.
 
-mod baseline;
-mod payloads;
-mod product;
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
+use gopay_testkit::{baseline, payloads, product};
 
 fn translate(criterion: &mut Criterion) {
     let terms = product::charge_terms();

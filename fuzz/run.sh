@@ -7,7 +7,7 @@
 # more.
 #
 # Works with the stable compiler. SANITIZER=address looks for memory faults too, which only
-# `core/src/scan` could have; the default is none, which builds and runs faster.
+# `crates/scan` could have; the default is none, which builds and runs faster.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,7 +39,7 @@ for target in "${targets[@]}"; do
     found="fuzz/target/corpus/$target"
     mkdir -p "$found"
     case $target in
-        form | paths | transaction | call) dictionary=fuzz/dictionaries/form.dict ;;
+        form | backends | transaction | call) dictionary=fuzz/dictionaries/form.dict ;;
         items) dictionary=fuzz/dictionaries/items.dict ;;
         amount) dictionary=fuzz/dictionaries/amount.dict ;;
         *) dictionary=fuzz/dictionaries/midtrans.dict ;;

@@ -57,7 +57,7 @@ pub(crate) struct DemoArgs {
     /// Address of the simulator, the shop and the PSP.
     #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
     pub(crate) simulator_listen: SocketAddr,
-    /// Folder of the store. Without it the store is temporary, like the simulator's memory.
+    /// Folder of the store and of the simulator's state. Without it both are temporary.
     #[arg(long, env = "GOPAY_ADAPTER_DATA")]
     pub(crate) data: Option<PathBuf>,
     /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
@@ -99,9 +99,12 @@ pub(crate) struct SimulateArgs {
     /// Where to listen.
     #[arg(long, env = "GOPAY_ADAPTER_LISTEN", default_value = "127.0.0.1:8090")]
     pub(crate) listen: SocketAddr,
-    /// Simulator settings, TOML; see the operations guide.
+    /// Simulator settings, TOML; see docs/simulator.md.
     #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Folder in which the state survives; without it, it is in memory only.
+    #[arg(long, env = "GOPAY_ADAPTER_DATA")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Args)]

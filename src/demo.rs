@@ -74,7 +74,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
             seed: args.seed,
             ..SimulatorConfig::default()
         };
-        let state = SimulatorState::new(settings, clock.clone());
+        let state = SimulatorState::start(settings, clock.clone(), args.data.as_deref())?;
         let demo = Demo::new(adapter_url, simulator_url)?;
         let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
         start_simulator(&mut tasks, state, simulator, router, &stop);
@@ -221,7 +221,8 @@ pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         }
         let config: SimulatorConfig =
             table.try_into().context("the simulator's settings are not valid")?;
-        let state = SimulatorState::new(config, Arc::new(OffsetClock::new()));
+        let clock = Arc::new(OffsetClock::new());
+        let state = SimulatorState::start(config, clock, args.data.as_deref())?;
         let mut tasks = JoinSet::new();
         let router = gopay_simulator::router(state.clone());
         start_simulator(&mut tasks, state, listener, router, &stop);

@@ -219,7 +219,7 @@ pub(crate) async fn run_adapter(
     listeners.serve(&app, role, &mut tasks, &stop);
     tasks.spawn(keep_up(app.metrics.clone(), stop.clone()));
     if role != Role::Api {
-        tasks.spawn(gopay_service::worker::run(service.clone(), stop.clone()));
+        tasks.spawn(gopay_service::loops::run(service.clone(), stop.clone()));
     }
     // Calls whose callers have hung up run on without a connection.
     listen::finish(tasks, stop, service.until_idle()).await;

@@ -14,10 +14,6 @@
 
 mod support;
 
-#[path = "shoppers/dice.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
-mod dice;
-
 #[path = "crashes/books.rs"]
 mod books;
 #[path = "crashes/databases.rs"]

@@ -7,10 +7,11 @@ mod support;
 
 use std::sync::Arc;
 
+use gopay_psp_client::Credentials;
 use serde_json::{Value, json};
 use support::served::{Served, hash_password};
 use support::wire::SERVER_KEY;
-use support::{decode, encode, example};
+use support::{body_as, decode, example};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -43,16 +44,10 @@ async fn start(limits: &str) -> Arc<Served> {
 }
 
 fn transaction(who: Who) -> String {
-    let common = [
-        ("returnmode", "urlencodeext"),
-        ("txtype", "TRANSACTION"),
-        ("login", who.0),
-        ("password", who.1),
-        ("contractid", who.2),
-    ];
     let order = example(&[]);
-    let order = order.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    encode(common.into_iter().chain(order))
+    let order: Vec<(&str, &str)> =
+        order.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    body_as(&Credentials::new(who.0, who.1, who.2), "TRANSACTION", &order)
 }
 
 /// Sends so many calls of one PSP at once; how many were opened and how many turned away.

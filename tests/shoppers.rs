@@ -8,8 +8,6 @@
 
 mod support;
 
-#[path = "shoppers/dice.rs"]
-mod dice;
 #[path = "shoppers/drain.rs"]
 mod drain;
 #[path = "shoppers/encoding.rs"]

@@ -1,9 +1,9 @@
 //! The answer to a charge: "created", "refused" and "denied" are never said lightly.
 #![no_main]
 
-use gopay_core::midtrans::ChargeReply;
+use gopay_core::midtrans::{ChargeReply, OrderId};
 use gopay_core::money::Rupiah;
-use gopay_fuzz::{HTTP, body_code, check_line, check_link, check_refusal};
+use gopay_fuzz::{HTTP, body_code, check_link, check_refusal, object};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -18,8 +18,9 @@ fuzz_target!(|body: &[u8]| {
                 assert!(matches!(http, 200 | 201), "created under HTTP {http}");
                 assert!(matches!(body_code(body), None | Some(200 | 201)));
                 assert!((1..=Rupiah::MAX).contains(&created.gross.get()));
-                assert!(!created.order_id.is_empty());
-                check_line(&created.order_id, 64);
+                let object = object(body).expect("what was created was an object");
+                let order_id = object.text("order_id").expect("what was created has an order id");
+                assert_eq!(created.order_id, OrderId::from_wire(&order_id));
                 if let Some(link) = created.deeplink {
                     check_link(&link);
                     // What stands beside the link may be beyond this reader's numbers.

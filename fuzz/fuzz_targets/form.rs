@@ -7,7 +7,7 @@ use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::{Form, Scratch};
 use libfuzzer_sys::fuzz_target;
 
-/// A call has at most this many parameters; what follows is not looked at.
+/// A call has at most this many parameters; what follows is not read.
 const PARAMETERS_MAX: usize = 200;
 
 fuzz_target!(|body: &[u8]| {

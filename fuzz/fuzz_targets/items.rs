@@ -23,7 +23,7 @@ fuzz_target!(|value: &str| {
 
     if let Ok(sum) = ours {
         assert_eq!(ours_all, ours);
-        // A number that no float holds is JSON all the same, and may stand where we do not look.
+        // A number that no float holds is JSON all the same, and may stand where we do not read.
         let cart = serde_json::from_str::<Vec<Members>>(value).ok();
         let Some(cart) = cart else { return };
         let lines: Option<Vec<Line>> = cart.iter().map(Members::line).collect();

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::books::{Totals, verdict};
-use crate::dice::Dice;
 use crate::life::{Life, live};
 use crate::program::binary;
 use crate::setting;
 use crate::time::have;
 use crate::world::World;
+use gopay_testkit::Dice;
 
 /// Payments under way at once.
 pub(crate) const LANES: u64 = 12;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use gopay_simulator::Payer;
 
-use crate::dice::Dice;
 use crate::support::{Answer, body, decode, example};
 use crate::world::World;
+use gopay_testkit::Dice;
 
 /// Ends only a test that has failed.
 const PATIENCE: Duration = Duration::from_secs(180);

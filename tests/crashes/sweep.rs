@@ -11,7 +11,6 @@ use gopay_store_postgres::cluster::Cluster;
 
 use crate::books::verdict;
 use crate::databases::database;
-use crate::dice::Dice;
 use crate::kills::{tell, tick};
 use crate::life::{Fate, GiveBack, Life, live};
 use crate::setting;
@@ -19,6 +18,7 @@ use crate::strace::{Aim, Strike, Tracer, When};
 use crate::support::postgres::cluster;
 use crate::time::have;
 use crate::world::World;
+use gopay_testkit::Dice;
 
 /// What changes the store's files.
 const FILE_CALLS: &str = "pwrite64,write,fdatasync,fsync,ftruncate,unlink,openat";

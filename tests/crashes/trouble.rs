@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::books::verdict;
-use crate::dice::Dice;
 use crate::gate::Way;
 use crate::kills::{tell, tick};
 use crate::life::{Fate, GiveBack, Life, RefundTry, live};
@@ -19,6 +18,7 @@ use crate::strace::{Aim, Strike, Tracer, When};
 use crate::support::{body, decode};
 use crate::time::have;
 use crate::world::World;
+use gopay_testkit::Dice;
 
 pub(crate) fn life(number: u64, fate: Fate, back: GiveBack) -> Life {
     Life::of(number, fate, back, Dice::of(7, number))

@@ -8,13 +8,13 @@ use std::time::Duration;
 use gopay_store_sqlite::SqliteStore;
 use serde::{Deserialize, Serialize};
 
-use crate::dice::Dice;
 use crate::gate::Way;
 use crate::life::{Fate, GiveBack, Life, about, live};
 use crate::program::binary;
 use crate::support::{body, decode};
 use crate::time::have;
 use crate::world::World;
+use gopay_testkit::Dice;
 
 /// A payment of a fixture, as its PSP knew it.
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::dice::Dice;
+use gopay_testkit::Dice;
 
 /// How a client encodes a form.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
+use gopay_testkit::Dice;
 
 /// Faults for every call of a kind, each with its likelihood in thousandths.
 pub(crate) fn everywhere() -> Vec<Value> {

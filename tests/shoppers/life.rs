@@ -8,12 +8,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
 use crate::encoding::form;
 use crate::faults;
 use crate::people::Order;
 use crate::psp::{Manners, Moments, Psp, Sighting, nested};
 use crate::support::{Answer, Demo, body, decode};
+use gopay_testkit::Dice;
 
 const PHONE: &str = "Mozilla/5.0 (Linux; Android 14; SM-A155F) AppleWebKit/537.36 Mobile";
 const DESKTOP: &str = "Mozilla/5.0 (X11; Linux x86_64)";

@@ -1,8 +1,8 @@
 //! Shoppers of an Indonesian web shop: who they are, what they buy, what their PSP sends about it.
 //! All of it is legal by `docs/psp-guide.md`; much of it is odd.
 
-use crate::dice::Dice;
 use crate::encoding::JsonHabit;
+use gopay_testkit::Dice;
 
 /// What a call says about a shopper, before it is encoded.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gopay_psp_client::{Credentials, Form, Pairs};
 use serde_json::{Value, json};
 
 /// A running `gopay-adapter demo`, ended when dropped.
@@ -225,29 +226,30 @@ impl Demo {
     }
 }
 
+/// The demo's PSP.
+pub(crate) fn psp() -> Credentials {
+    Credentials::new("testclient", "test123", "TESTCONTRACT")
+}
+
 /// A form body with the demo credentials.
 pub(crate) fn body(txtype: &str, pairs: &[(&str, &str)]) -> String {
-    let common = [
-        ("returnmode", "urlencodeext"),
-        ("txtype", txtype),
-        ("login", "testclient"),
-        ("password", "test123"),
-        ("contractid", "TESTCONTRACT"),
-    ];
-    encode(common.iter().chain(pairs).copied())
+    body_as(&psp(), txtype, pairs)
+}
+
+/// A form body with any credentials.
+pub(crate) fn body_as(psp: &Credentials, txtype: &str, pairs: &[(&str, &str)]) -> String {
+    let mut form = psp.form(txtype);
+    form.extend(pairs.iter().copied());
+    form.encode()
 }
 
 pub(crate) fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    pairs.into_iter().collect::<Form<'_>>().encode()
 }
 
 pub(crate) fn decode(text: &str) -> Answer {
-    let mut answer = Answer::new();
-    for (key, value) in form_urlencoded::parse(text.as_bytes()) {
-        let earlier = answer.insert(key.into_owned(), value.into_owned());
-        assert!(earlier.is_none(), "a key twice in {text}");
-    }
-    answer
+    let pairs = Pairs::read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"));
+    pairs.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// PPRO's published order, without the common pairs; `changes` replace, add, or (`"-"`) remove.

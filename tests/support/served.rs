@@ -6,7 +6,9 @@ use std::ops::Deref;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use super::{Answer, Demo, Running, decode, encode, postgres};
+use gopay_psp_client::Credentials;
+
+use super::{Answer, Demo, Running, body_as, decode, postgres};
 
 /// An adapter by config and a simulator beside it. It has the demo's methods; only those that use
 /// the demo's credentials fit nothing but a config that has these.
@@ -87,14 +89,8 @@ impl Served {
         txtype: &str,
         pairs: &[(&str, &str)],
     ) -> Answer {
-        let common = [
-            ("returnmode", "urlencodeext"),
-            ("txtype", txtype),
-            ("login", login),
-            ("password", password),
-            ("contractid", contract),
-        ];
-        let (status, text) = self.post(encode(common.iter().chain(pairs).copied())).await;
+        let psp = Credentials::new(login, password, contract);
+        let (status, text) = self.post(body_as(&psp, txtype, pairs)).await;
         assert_eq!(status, 200, "{text}");
         decode(&text)
     }

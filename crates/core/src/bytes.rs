@@ -1,11 +1,12 @@
-//! What a byte may be part of, by one table; checks of whole texts are loops over it.
+//! Classes of bytes in one table; checks of whole texts are loops over it.
 
-/// What a byte may be part of.
+/// ASCII letters.
 pub(crate) const LETTER: u8 = 1;
+/// ASCII digits.
 pub(crate) const DIGIT: u8 = 2;
 /// Letters, digits and the hyphen: a label of a host.
 pub(crate) const LABEL: u8 = 4;
-/// What a plain name before the `@` of an e-mail is made of.
+/// Letters, digits and `.-_+`: a plain local part of an e-mail address.
 pub(crate) const LOCAL: u8 = 8;
 /// Letters, digits and `.,-_`.
 pub(crate) const REFERENCE: u8 = 16;
@@ -13,7 +14,7 @@ pub(crate) const REFERENCE: u8 = 16;
 pub(crate) const POSTAL: u8 = 32;
 /// Space to tilde.
 pub(crate) const PRINTABLE: u8 = 64;
-/// What clients read alike in a URL: no blanks, no controls, no backslash.
+/// What every URL reader takes alike: no space, no control character, no backslash.
 pub(crate) const CLEAN: u8 = 128;
 
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
@@ -65,14 +66,14 @@ pub(crate) fn class(byte: u8) -> u8 {
     CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
-/// Whether every byte is of the class. Looks at all of them: there are seldom many, and nearly
-/// always all are good.
+/// Whether every byte is of the class. Reads all of them, since texts are short and nearly always
+/// good.
 #[inline]
 pub(crate) fn all(bytes: &[u8], wanted: u8) -> bool {
     bytes.iter().fold(wanted, |classes, byte| classes & class(*byte)) == wanted
 }
 
-/// The same as `all(bytes, CLEAN)`, for longer texts: eight bytes at a time while they are ASCII.
+/// As `all(bytes, CLEAN)`, for longer texts: eight bytes at a time while they are ASCII.
 #[inline]
 pub(crate) fn all_clean(bytes: &[u8]) -> bool {
     const EVERY: u64 = u64::MAX / 255;

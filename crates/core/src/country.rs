@@ -17,7 +17,7 @@ fn letter(byte: u8) -> Option<usize> {
     byte.is_ascii_uppercase().then(|| usize::from(byte - b'A'))
 }
 
-/// Where in [`CODES`] the code of two letters is; those that are not assigned are behind its end.
+/// The position in [`CODES`] of a code of two letters; beyond its end for one that is not assigned.
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const PLACES: [[u8; 26]; 26] = {
     let mut places = [[u8::MAX; 26]; 26];

@@ -12,10 +12,9 @@ use crate::time::Timestamp;
 #[error("not a decimal id of 1 to 19 digits")]
 pub struct IdError;
 
-/// Our number of a payment or refund: decimal, 1 to 19 digits, no leading zero.
+/// Declares an id type: a decimal number of 1 to 19 digits without leading zero.
 ///
-/// Numeric because the settlement and processing files say so. It is PPRO's `TXID` or `REFUNDID`,
-/// and Midtrans' `order_id` or `refund_key`.
+/// Numeric, because the settlement and processing files want numbers.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -24,7 +23,7 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
-            /// From a number; it must be positive.
+            /// The id with this number, which must be positive.
             ///
             /// # Errors
             /// [`IdError`] for zero and below.
@@ -107,7 +106,7 @@ fn parse_id(text: &str) -> Result<i64, IdError> {
     if canonical { text.parse().map_err(|_| IdError) } else { Err(IdError) }
 }
 
-/// Issues ids that grow with time and differ between instances.
+/// The id generator: its ids grow with time and differ between instances.
 ///
 /// 63 bits: 41 of milliseconds since 2024 (69 years), 10 of instance number, 12 of sequence
 /// (4,096 ids a millisecond). When a millisecond is used up, or the clock goes back, the next id

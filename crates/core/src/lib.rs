@@ -19,7 +19,6 @@ pub mod payment;
 pub mod ppro;
 pub mod refund;
 pub mod rejection;
-pub mod scan;
 pub mod text;
 pub mod time;
 pub mod translate;

@@ -1,15 +1,15 @@
-//! Hosts and URLs of the plain kind, which nearly all are: seen to be good by one pass over their
-//! bytes. What is not plain may be good too; the authorities, `validator` and `url`, know.
-//! Property tests in [`crate::ppro::check`] hold the two against each other.
+//! Fast path for hosts and URLs of the plain kind, which nearly all are: one pass over their bytes.
+//! What is not plain may still be good; the authorities, `validator` and `url`, decide. Property
+//! tests in [`crate::ppro::check`] hold the two against each other.
 
 use crate::bytes::{LABEL, LETTER, all_clean, class};
-use crate::scan::{Kinds, STOPS, kinds};
+use gopay_scan::{Kinds, STOPS, kinds};
 
-/// How long the dotted name is that the text begins with, if it is one of the plain kind: labels
-/// of letters, digits and hyphens, none of them punycode, the last of letters only.
+/// The length of the plain host at the start of the text: dotted labels of letters, digits and
+/// hyphens, none of them punycode, the last of letters only. `None`: not a plain host, ask the
+/// authority, which knows the rules of punycode and of IPv4 addresses.
 ///
-/// Punycode has rules of its own, and so has a name that might be an IPv4 address; the authority
-/// knows them. `padded` begins with the text, and what it has behind means nothing.
+/// `padded` is the text followed by readable filler bytes.
 #[inline]
 pub(crate) fn plain_host(text: &[u8], padded: &[u8]) -> Option<usize> {
     match padded.first_chunk().and_then(|window| short_host(window, text.len())) {
@@ -18,9 +18,12 @@ pub(crate) fn plain_host(text: &[u8], padded: &[u8]) -> Option<usize> {
     }
 }
 
-/// The same for a host that ends within the window, all labels at once; none if it does not.
+/// As [`plain_host`], for a host that ends within the window, all labels at once.
 #[inline]
-#[expect(clippy::option_option, reason = "what is not known is not what is not plain")]
+#[expect(
+    clippy::option_option,
+    reason = "`None`: undecided, use the slow path. `Some(None)`: not a plain host"
+)]
 fn short_host(window: &[u8; STOPS], text_bytes: usize) -> Option<Option<usize>> {
     let Kinds { letters, digits, hyphens, dots, .. } = kinds(window);
     let run = (letters | digits | hyphens | dots).trailing_ones();
@@ -28,7 +31,7 @@ fn short_host(window: &[u8; STOPS], text_bytes: usize) -> Option<Option<usize>> 
     let behind = 1_u32.checked_shl(length)?;
     let within = behind - 1;
     let (hyphens, dots) = (hyphens & within, dots & within);
-    // Where labels begin, and the places behind their ends.
+    // The first byte of each label, and the byte behind each label.
     let (begins, ends) = ((dots << 1) | 1, dots | behind);
     let empty = begins & ends;
     let at_edge = hyphens & (begins | (ends >> 1));
@@ -70,7 +73,8 @@ fn any_host(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// A plain host leaves nothing in which the rest could be wrong, once it is clean.
+/// Whether this is an `http` or `https` URL with a plain host. What follows such a host need only be
+/// clean.
 pub(crate) fn plain_url(value: &[u8], padded: &[u8]) -> bool {
     let after_scheme = match value {
         [b'h', b't', b't', b'p', b's', b':', b'/', b'/', rest @ ..]
@@ -82,8 +86,8 @@ pub(crate) fn plain_url(value: &[u8], padded: &[u8]) -> bool {
     rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all_clean(rest))
 }
 
-/// An app's own scheme in lower case, without meaning to a browser, and nothing behind it that
-/// could be wrong: no port, no brackets, no escapes.
+/// Whether this is a URL with an app's own scheme in lower case, which no browser knows, and without
+/// port, brackets and escapes behind it.
 pub(crate) fn plain_app_url(value: &[u8]) -> bool {
     let scheme = value.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
     let Some((scheme, [b':', b'/', b'/', rest @ ..])) = value.split_at_checked(scheme) else {

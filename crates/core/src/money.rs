@@ -1,7 +1,6 @@
 //! Amounts. The unit is in the type: [`Sen`] on the PPRO side, [`Rupiah`] on the Midtrans side.
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Serialize};
 
 /// Hundredths of a rupiah, the unit of a PPRO `amount` (1 IDR is sent as `100`).
@@ -109,10 +108,7 @@ impl Rupiah {
     /// # Errors
     /// [`AmountError::NotANumber`], [`AmountError::NotWhole`], [`AmountError::OutOfRange`].
     pub fn from_decimal_text(text: &str) -> Result<Self, AmountError> {
-        match sen_from_decimal_text(text)? {
-            sen if sen == Sen::ZERO => Err(AmountError::OutOfRange),
-            sen => Self::from_sen(sen),
-        }
+        sen_from_decimal_text(text).and_then(Self::from_sen)
     }
 
     /// The number of rupiah.
@@ -154,10 +150,30 @@ impl From<Rupiah> for u64 {
 /// [`AmountError::NotANumber`] for other text, [`AmountError::NotWhole`] for parts of a sen,
 /// [`AmountError::OutOfRange`] for negative or enormous amounts.
 pub fn sen_from_decimal_text(text: &str) -> Result<Sen, AmountError> {
-    plain_sen(text).map_or_else(|| any_sen(text), Ok)
+    plain_sen(text).map_or_else(|| any_sen(text, 0), Ok)
 }
 
-/// `44000.00`, as nearly all are: too few digits to overflow.
+/// Reads a JSON number of rupiah, zero allowed, as sen: `44000.00`, `44000`, `4.4e4`. Takes the
+/// number as it stands in the document and rounds nothing.
+///
+/// ```
+/// use gopay_core::money::{AmountError, Sen, sen_from_json_number};
+/// assert_eq!(sen_from_json_number("4.4e4"), Ok(Sen::new(4_400_000)));
+/// assert_eq!(sen_from_json_number("44000.005"), Err(AmountError::NotWhole));
+/// ```
+///
+/// # Errors
+/// As [`sen_from_decimal_text`].
+pub fn sen_from_json_number(number: &str) -> Result<Sen, AmountError> {
+    match number.split_once(['e', 'E']) {
+        None => sen_from_decimal_text(number),
+        Some((base, exponent)) => {
+            any_sen(base, exponent.parse().map_err(|_| AmountError::NotANumber)?)
+        }
+    }
+}
+
+/// Fast path: `44000.00`, with too few digits to overflow.
 fn plain_sen(text: &str) -> Option<Sen> {
     const DIGITS_MAX: usize = 15;
     let (whole, [b'.', cents @ ..]) = text.as_bytes().split_last_chunk::<3>()? else { return None };
@@ -171,7 +187,8 @@ fn plain_sen(text: &str) -> Option<Sen> {
         .map(Sen)
 }
 
-fn any_sen(text: &str) -> Result<Sen, AmountError> {
+/// The decimal number `text` times ten to the power of `exponent`, in sen.
+fn any_sen(text: &str, exponent: i32) -> Result<Sen, AmountError> {
     // The decimal reader also takes signs, underscores and bare points.
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -180,11 +197,23 @@ fn any_sen(text: &str) -> Result<Sen, AmountError> {
         return Err(AmountError::NotANumber);
     }
     let amount = Decimal::from_str_exact(text).map_err(|_| AmountError::NotANumber)?;
-    let sen = amount.checked_mul(Decimal::ONE_HUNDRED).ok_or(AmountError::OutOfRange)?;
-    if !sen.fract().is_zero() {
-        return Err(AmountError::NotWhole);
+    // A rupiah is ten to the power of two sen.
+    let power = i64::from(exponent) + 2 - i64::from(amount.scale());
+    let sen = times_power_of_ten(amount.mantissa(), power)?;
+    u64::try_from(sen).map(Sen).map_err(|_| AmountError::OutOfRange)
+}
+
+fn times_power_of_ten(number: i128, power: i64) -> Result<i128, AmountError> {
+    if number == 0 {
+        return Ok(0);
     }
-    sen.to_u64().map(Sen).ok_or(AmountError::OutOfRange)
+    let factor = u32::try_from(power.unsigned_abs()).ok().and_then(|by| 10_i128.checked_pow(by));
+    match factor {
+        Some(factor) if power >= 0 => number.checked_mul(factor).ok_or(AmountError::OutOfRange),
+        None if power >= 0 => Err(AmountError::OutOfRange),
+        Some(factor) if number % factor == 0 => Ok(number / factor),
+        Some(_) | None => Err(AmountError::NotWhole),
+    }
 }
 
 #[cfg(test)]
@@ -211,7 +240,7 @@ mod tests {
         #[test]
         fn plain_amounts_are_read_as_any(text in "[0-9]{0,17}[.][0-9]{0,3}|[0-9.+_e -]{0,20}") {
             if let Some(sen) = plain_sen(&text) {
-                proptest::prop_assert_eq!(any_sen(&text), Ok(sen), "{}", text);
+                proptest::prop_assert_eq!(any_sen(&text, 0), Ok(sen), "{}", text);
             }
         }
     }
@@ -237,6 +266,39 @@ mod tests {
             (".5", Err(AmountError::NotANumber)),
         ] {
             assert_eq!(Rupiah::from_decimal_text(text).map(Rupiah::get), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_json_number_is_read_exactly_or_refused() {
+        use AmountError as E;
+        for (number, expected) in [
+            ("44000.00", Ok(4_400_000)),
+            ("44000", Ok(4_400_000)),
+            ("0", Ok(0)),
+            ("-0.0", Ok(0)),
+            ("0e999", Ok(0)),
+            ("1e4", Ok(1_000_000)),
+            ("1E+4", Ok(1_000_000)),
+            ("1.5e-1", Ok(15)),
+            ("4400000e-2", Ok(4_400_000)),
+            ("0.0000000000000000000000000001e30", Ok(10_000)),
+            ("44000.005", Err(E::NotWhole)),
+            ("1e-3", Err(E::NotWhole)),
+            ("1e-999", Err(E::NotWhole)),
+            ("-1e4", Err(E::OutOfRange)),
+            ("18446744073709551616", Err(E::OutOfRange)),
+            ("184467440737095516.15", Ok(u64::MAX)),
+            ("184467440737095516.16", Err(E::OutOfRange)),
+            ("1e38", Err(E::OutOfRange)),
+            ("1e999", Err(E::OutOfRange)),
+            ("1e99999999999", Err(E::NotANumber)),
+            ("0.00000000000000000000000000001", Err(E::NotANumber)),
+            ("e4", Err(E::NotANumber)),
+            ("1e", Err(E::NotANumber)),
+            ("1e4.0", Err(E::NotANumber)),
+        ] {
+            assert_eq!(sen_from_json_number(number).map(Sen::get), expected, "{number}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Source of the life cycle: `docs/psp-guide.md`, "Life of a payment", and `docs/midtrans.md`,
 //! "Status values".
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -44,20 +45,6 @@ words!(
         Test = "testchannel",
         /// Midtrans' production.
         Live = "livechannel",
-    }
-);
-
-words!(
-    /// Our state of a payment.
-    PaymentState {
-        /// Durable, and not yet known to be open at Midtrans.
-        Initialized = "initialized",
-        /// Open: the shopper can pay.
-        Pending = "pending",
-        /// GoPay has the money. Final.
-        Succeeded = "succeeded",
-        /// Over without money. May still become [`PaymentState::Succeeded`] by late money.
-        Failed = "failed",
     }
 );
 
@@ -121,9 +108,74 @@ impl Failure {
     }
 }
 
-/// One purchase.
+/// Our state of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payment {
+pub enum PaymentState {
+    /// Durable, and not yet known to be open at Midtrans.
+    Initialized,
+    /// Open: the shopper can pay.
+    Pending,
+    /// GoPay has the money. Final.
+    Succeeded,
+    /// Over without money. May still become [`PaymentState::Succeeded`] by late money.
+    Failed(Failure),
+}
+
+impl PaymentState {
+    /// The stable word for the store and for logs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Initialized => "initialized",
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The state of a stable word; `failure` belongs to "failed" and to no other.
+    #[must_use]
+    pub fn from_word(word: &str, failure: Option<Failure>) -> Option<Self> {
+        match (word, failure) {
+            ("initialized", None) => Some(Self::Initialized),
+            ("pending", None) => Some(Self::Pending),
+            ("succeeded", None) => Some(Self::Succeeded),
+            ("failed", Some(failure)) => Some(Self::Failed(failure)),
+            _ => None,
+        }
+    }
+
+    /// Why the payment failed, if it has.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Initialized | Self::Pending | Self::Succeeded => None,
+        }
+    }
+
+    /// Whether the PSP hears of it as an end: succeeded or failed.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Succeeded | Self::Failed(_) => true,
+            Self::Initialized | Self::Pending => false,
+        }
+    }
+}
+
+/// What makes a call repeatable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nonce {
+    /// The PSP's `nonce`.
+    pub value: String,
+    /// SHA-256 of the call's content, to tell a repeat from another call under the same nonce.
+    pub fingerprint: [u8; 32],
+}
+
+/// What is known of a purchase. Inside a [`Payment`] nobody can write to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentRecord {
     /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
     pub tx_id: TxId,
     /// The login of the PSP.
@@ -138,8 +190,6 @@ pub struct Payment {
     pub amount: Option<Rupiah>,
     /// See [`PaymentState`].
     pub state: PaymentState,
-    /// Set if and only if `state` is failed.
-    pub failure: Option<Failure>,
     /// See [`Upstream`].
     pub upstream: Upstream,
     /// Midtrans' `transaction_id`, once known.
@@ -152,10 +202,8 @@ pub struct Payment {
     pub merchant_redirect_url: Option<String>,
     /// Where the PSP is told.
     pub notification_url: Option<String>,
-    /// The PSP's `nonce`.
-    pub nonce: Option<String>,
-    /// SHA-256 of the call's content, to tell a repeat from another call under the same nonce.
-    pub fingerprint: [u8; 32],
+    /// The PSP's `nonce`, if the call had one.
+    pub nonce: Option<Nonce>,
     /// The stored answer to the call; kept only for calls with a nonce.
     pub answer: Option<Vec<u8>>,
     /// When the call came.
@@ -174,6 +222,140 @@ pub struct Payment {
     pub next_check_at: Option<Timestamp>,
     /// How often a worker has asked in the present phase.
     pub checks: u32,
+}
+
+/// One purchase.
+///
+/// Born by [`Payment::open`] or [`Payment::refused`], changed by [`Payment::on`], the refunds'
+/// reservations and [`Payment::checked`], read through its [`PaymentRecord`]. Only a store builds
+/// one from parts, by [`Payment::restore`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment(PaymentRecord);
+
+impl Deref for Payment {
+    type Target = PaymentRecord;
+
+    #[inline]
+    fn deref(&self) -> &PaymentRecord {
+        &self.0
+    }
+}
+
+/// What is known of a purchase when its call comes.
+#[derive(Clone, Debug)]
+pub struct NewPayment {
+    /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
+    pub tx_id: TxId,
+    /// The login of the PSP.
+    pub client: String,
+    /// The merchant's contract.
+    pub contract: String,
+    /// `channel` of the call, if it is one.
+    pub channel: Option<Channel>,
+    /// The PSP's reference, if it is one.
+    pub merchant_tx_id: Option<String>,
+    /// `REDIRECTSECRET`: 32 letters and digits.
+    pub redirect_secret: String,
+    /// Where the shopper goes at the end.
+    pub merchant_redirect_url: Option<String>,
+    /// Where the PSP is notified.
+    pub notification_url: Option<String>,
+    /// The PSP's `nonce`, if the call had one.
+    pub nonce: Option<Nonce>,
+    /// When the call came.
+    pub created_at: Timestamp,
+    /// How long the shopper may take.
+    pub session: Duration,
+}
+
+/// A record contradicts itself; names the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} does not fit the payment's state")]
+pub struct BrokenRecord(pub &'static str);
+
+impl Payment {
+    /// A payment whose call was accepted: to be made durable before its charge is sent.
+    #[must_use]
+    pub fn open(new: NewPayment, amount: Rupiah) -> Self {
+        let mut payment = Self::new(new);
+        payment.0.amount = Some(amount);
+        // Initialized payments are checked too: the call that owns this one may die.
+        payment.0.next_check_at = payment.check_after(payment.created_at);
+        payment
+    }
+
+    /// A payment whose call was refused: recorded as failed, and nothing is sent for it.
+    #[must_use]
+    pub fn refused(new: NewPayment, failure: Failure) -> Self {
+        let mut payment = Self::new(new);
+        let now = payment.created_at;
+        payment.0.upstream = Upstream::Absent;
+        payment.0.fail(failure, now);
+        payment
+    }
+
+    /// This payment, which was not stored because its contract used the nonce before, refused for
+    /// that: without the nonce, and in the channel of the earlier one if its own is none.
+    #[must_use]
+    pub fn refused_for_nonce(mut self, failure: Failure, earlier: Option<Channel>) -> Self {
+        let now = self.created_at;
+        self.0.nonce = None;
+        self.0.answer = None;
+        self.0.channel = self.channel.or(earlier);
+        self.0.upstream = Upstream::Absent;
+        self.0.next_check_at = None;
+        self.0.fail(failure, now);
+        self
+    }
+
+    /// A payment as a store kept it.
+    ///
+    /// # Errors
+    /// [`BrokenRecord`] if the record cannot have come about by the rules here.
+    pub fn restore(record: PaymentRecord) -> Result<Self, BrokenRecord> {
+        if record.state.is_final() && record.final_at.is_none() {
+            return Err(BrokenRecord("final_at"));
+        }
+        if record.amount.is_none() && record.state.failure().is_none() {
+            return Err(BrokenRecord("amount"));
+        }
+        Ok(Self(record))
+    }
+
+    /// The parts of this payment.
+    #[must_use]
+    pub fn into_record(self) -> PaymentRecord {
+        self.0
+    }
+
+    fn new(new: NewPayment) -> Self {
+        Self(PaymentRecord {
+            tx_id: new.tx_id,
+            client: new.client,
+            contract: new.contract,
+            channel: new.channel,
+            merchant_tx_id: new.merchant_tx_id,
+            amount: None,
+            state: PaymentState::Initialized,
+            // The charge may be on its way as soon as this is durable.
+            upstream: Upstream::Unclear,
+            midtrans_tx_id: None,
+            deeplink: None,
+            redirect_secret: new.redirect_secret,
+            merchant_redirect_url: new.merchant_redirect_url,
+            notification_url: new.notification_url,
+            nonce: new.nonce,
+            answer: None,
+            created_at: new.created_at,
+            deadline_at: new.created_at.after(new.session),
+            final_at: None,
+            paid_at: None,
+            cancel_requested: false,
+            refund_reserved: Sen::ZERO,
+            next_check_at: None,
+            checks: 0,
+        })
+    }
 }
 
 /// How a charge ended without money.
@@ -282,8 +464,8 @@ impl Payment {
     #[must_use]
     pub fn on(&self, event: &Event, now: Timestamp) -> Step {
         use PaymentState as S;
-        let mut next = self.clone();
-        let verdict = match (event, self.state) {
+        let mut next = self.0.clone();
+        let verdict = match (event, &self.state) {
             (Event::ChargeCreated { midtrans_tx_id, deeplink }, S::Initialized) => {
                 next.midtrans_tx_id = Some(midtrans_tx_id.clone());
                 next.deeplink = Some(deeplink.clone());
@@ -298,9 +480,10 @@ impl Payment {
                 next.upstream = Upstream::Unclear;
                 next.fail(failure.clone(), now)
             }
-            (Event::Paid { midtrans_tx_id, paid_at }, S::Initialized | S::Pending | S::Failed) => {
-                next.succeed(midtrans_tx_id, *paid_at, now)
-            }
+            (
+                Event::Paid { midtrans_tx_id, paid_at },
+                S::Initialized | S::Pending | S::Failed(_),
+            ) => next.succeed(midtrans_tx_id, *paid_at, now),
             (Event::Paid { .. }, S::Succeeded) => Verdict::Same,
 
             (Event::Closed(closure), S::Initialized | S::Pending) => {
@@ -308,14 +491,14 @@ impl Payment {
                 let failure = self.closed_failure(*closure);
                 next.fail(failure, now)
             }
-            (Event::Closed(_), S::Failed) if self.upstream == Upstream::Closed => Verdict::Same,
-            (Event::Closed(_), S::Failed) => {
+            (Event::Closed(_), S::Failed(_)) if self.upstream == Upstream::Closed => Verdict::Same,
+            (Event::Closed(_), S::Failed(_)) => {
                 next.upstream = Upstream::Closed;
                 next.checks = 0;
                 Verdict::Noted
             }
 
-            (Event::StillOpen { midtrans_tx_id }, S::Initialized | S::Pending | S::Failed) => {
+            (Event::StillOpen { midtrans_tx_id }, S::Initialized | S::Pending | S::Failed(_)) => {
                 let known = self.upstream == Upstream::Open
                     && self.midtrans_tx_id.as_ref() == Some(midtrans_tx_id);
                 next.upstream = Upstream::Open;
@@ -336,11 +519,11 @@ impl Payment {
                 next.cancel_requested = true;
                 if self.cancel_requested { Verdict::Same } else { Verdict::Noted }
             }
-            (Event::NotFound | Event::NoNews, S::Initialized | S::Pending | S::Failed)
-            | (Event::GaveUp, S::Failed) => Verdict::Same,
+            (Event::NotFound | Event::NoNews, S::Initialized | S::Pending | S::Failed(_))
+            | (Event::GaveUp, S::Failed(_)) => Verdict::Same,
             (
                 Event::ChargeCreated { .. } | Event::ChargeRefused(_) | Event::ChargeUnclear(_),
-                S::Pending | S::Succeeded | S::Failed,
+                S::Pending | S::Succeeded | S::Failed(_),
             )
             | (
                 Event::Closed(_)
@@ -350,15 +533,44 @@ impl Payment {
                 | Event::GaveUp,
                 S::Succeeded,
             )
-            | (Event::CancelRequested, S::Initialized | S::Succeeded | S::Failed) => {
+            | (Event::CancelRequested, S::Initialized | S::Succeeded | S::Failed(_)) => {
                 Verdict::Refused
             }
         };
         if verdict == Verdict::Moved {
             next.checks = 0;
         }
-        next.next_check_at = next.check_after(now);
-        Step { delivery_owed: self.owes_delivery(event, &next), payment: next, verdict }
+        let mut payment = Self(next);
+        payment.0.next_check_at = payment.check_after(now);
+        Step { delivery_owed: self.owes_delivery(event, &payment), payment, verdict }
+    }
+
+    /// Stores the answer to the call for its repeats: only a nonce makes those possible, and the
+    /// first answer stays, because it may have been given. False if nothing changed.
+    pub fn store_answer_once(&mut self, answer: &[u8]) -> bool {
+        let stored = self.nonce.is_some() && self.answer.is_none();
+        if stored {
+            self.0.answer = Some(answer.to_vec());
+        }
+        stored
+    }
+
+    /// Makes the next check due at `at`; none if it is due before, or no check is planned at all.
+    #[must_use]
+    pub fn check_at(&self, at: Timestamp) -> Option<Self> {
+        let planned = self.next_check_at?;
+        (at < planned).then(|| {
+            let mut next = self.clone();
+            next.0.next_check_at = Some(at);
+            next
+        })
+    }
+
+    /// Counts `amount` as on its way back to the shopper.
+    pub(crate) fn with_refund_reserved(&self, reserved: Sen) -> Self {
+        let mut next = self.clone();
+        next.0.refund_reserved = reserved;
+        next
     }
 
     /// Marks one look by a worker and sets when to look again.
@@ -367,22 +579,14 @@ impl Payment {
     #[must_use]
     pub fn checked(&self, now: Timestamp) -> Self {
         let mut next = self.clone();
-        next.checks = next.checks.saturating_add(1);
-        next.next_check_at = next.check_after(now);
+        next.0.checks = next.checks.saturating_add(1);
+        next.0.next_check_at = next.check_after(now);
         next
-    }
-
-    /// The payment with its next check moved forward to `at`; none if that changes nothing: a
-    /// check is never put off, and none is planned for what is over.
-    #[must_use]
-    pub fn check_at(&self, at: Timestamp) -> Option<Self> {
-        let sooner = self.next_check_at.is_some_and(|planned| planned > at);
-        sooner.then(|| Self { next_check_at: Some(at), ..self.clone() })
     }
 
     /// Whether its call was refused before anything was sent, perhaps for what is echoed of it.
     #[must_use]
-    pub const fn refused_at_once(&self) -> bool {
+    pub fn refused_at_once(&self) -> bool {
         self.amount.is_none()
     }
 
@@ -403,34 +607,8 @@ impl Payment {
     /// anyway: the charge's own outcome (`docs/psp-guide.md`, "Notifications").
     fn owes_delivery(&self, event: &Event, next: &Self) -> bool {
         let in_answer = matches!(event, Event::ChargeRefused(_) | Event::ChargeUnclear(_));
-        let entered_final = next.state != self.state
-            && matches!(next.state, PaymentState::Succeeded | PaymentState::Failed);
+        let entered_final = next.state != self.state && next.state.is_final();
         entered_final && !in_answer && next.notification_url.is_some()
-    }
-
-    fn enter(&mut self, state: PaymentState) -> Verdict {
-        self.state = state;
-        Verdict::Moved
-    }
-
-    fn fail(&mut self, failure: Failure, now: Timestamp) -> Verdict {
-        self.failure = Some(failure);
-        self.final_at = Some(now);
-        self.enter(PaymentState::Failed)
-    }
-
-    fn succeed(
-        &mut self,
-        midtrans_tx_id: &str,
-        paid_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Verdict {
-        self.upstream = Upstream::Paid;
-        self.midtrans_tx_id = Some(midtrans_tx_id.to_owned());
-        self.failure = None;
-        self.final_at = Some(now);
-        self.paid_at = Some(paid_at.unwrap_or(now));
-        self.enter(PaymentState::Succeeded)
     }
 
     /// Which failure a closure without money is.
@@ -455,8 +633,10 @@ impl Payment {
 
     /// When a worker should ask Midtrans, counted from `now`.
     fn check_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let wait = match (self.state, self.upstream) {
-            (PaymentState::Succeeded, _) | (PaymentState::Failed, Upstream::Absent) => return None,
+        let wait = match (&self.state, self.upstream) {
+            (PaymentState::Succeeded, _) | (PaymentState::Failed(_), Upstream::Absent) => {
+                return None;
+            }
             (PaymentState::Initialized, _) => INITIALIZED_CHECK,
             (PaymentState::Pending, _) if self.session_over(now) => {
                 doubled(OVERDUE_CHECK_FIRST, self.checks, OVERDUE_CHECK_MAX)
@@ -466,10 +646,10 @@ impl Payment {
                     self.jittered(doubled(PENDING_CHECK_FIRST, self.checks, PENDING_CHECK_MAX));
                 return Some(now.after(wait).min(self.deadline_at));
             }
-            (PaymentState::Failed, Upstream::Unclear | Upstream::Open) => {
+            (PaymentState::Failed(_), Upstream::Unclear | Upstream::Open) => {
                 self.jittered(doubled(HUNT_CHECK_FIRST, self.checks, HUNT_CHECK_MAX))
             }
-            (PaymentState::Failed, Upstream::Closed | Upstream::Paid) => {
+            (PaymentState::Failed(_), Upstream::Closed | Upstream::Paid) => {
                 self.jittered(doubled(LATE_CHECK_FIRST, self.checks, LATE_CHECK_MAX))
             }
         };
@@ -488,6 +668,31 @@ impl Payment {
             .rotate_left(17);
         let permille = u32::try_from(mixed.rem_euclid(250)).unwrap_or(0);
         wait + wait * permille / 1000
+    }
+}
+
+impl PaymentRecord {
+    fn enter(&mut self, state: PaymentState) -> Verdict {
+        self.state = state;
+        Verdict::Moved
+    }
+
+    fn fail(&mut self, failure: Failure, now: Timestamp) -> Verdict {
+        self.final_at = Some(now);
+        self.enter(PaymentState::Failed(failure))
+    }
+
+    fn succeed(
+        &mut self,
+        midtrans_tx_id: &str,
+        paid_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Verdict {
+        self.upstream = Upstream::Paid;
+        self.midtrans_tx_id = Some(midtrans_tx_id.to_owned());
+        self.final_at = Some(now);
+        self.paid_at = Some(paid_at.unwrap_or(now));
+        self.enter(PaymentState::Succeeded)
     }
 }
 
@@ -511,7 +716,7 @@ const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long after the session Midtrans may stay silent before we say FAILED/TIMEOUT without it.
 /// The charge carries its own expiry, so nobody can pay meanwhile; the hunt goes on.
-pub const SILENCE_MAX: Duration = Duration::from_secs(15 * 60);
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
 fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(times.min(16))).min(max)
@@ -527,41 +732,41 @@ pub(crate) mod tests {
 
     /// A payment as it is stored before its charge is sent.
     pub(crate) fn initialized() -> Payment {
+        Payment::open(new_payment(), Rupiah::new(10_000).unwrap())
+    }
+
+    /// What is known of a payment when its call comes.
+    pub(crate) fn new_payment() -> NewPayment {
         let now = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
-        Payment {
+        NewPayment {
             tx_id: TxId::new(123_887_123).unwrap(),
             client: "testclient".into(),
             contract: "TESTCONTRACT".into(),
             channel: Some(Channel::Test),
             merchant_tx_id: None,
-            amount: Some(Rupiah::new(10_000).unwrap()),
-            state: PaymentState::Initialized,
-            failure: None,
-            upstream: Upstream::Unclear,
-            midtrans_tx_id: None,
-            deeplink: None,
             redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
             merchant_redirect_url: None,
             notification_url: Some("https://psp.example/notify".into()),
             nonce: None,
-            fingerprint: [0; 32],
-            answer: None,
             created_at: now,
-            deadline_at: now.after(Duration::from_secs(3600)),
-            final_at: None,
-            paid_at: None,
-            cancel_requested: false,
-            refund_reserved: Sen::ZERO,
-            next_check_at: None,
-            checks: 0,
+            session: Duration::from_secs(3600),
         }
     }
 
-    fn created() -> Event {
+    /// As [`initialized`], with something changed that no event changes.
+    pub(crate) fn altered(payment: &Payment, alter: impl FnOnce(&mut PaymentRecord)) -> Payment {
+        let mut record = payment.clone().into_record();
+        alter(&mut record);
+        Payment::restore(record).unwrap()
+    }
+
+    /// The charge is open.
+    pub(crate) fn created() -> Event {
         Event::ChargeCreated { midtrans_tx_id: "m-1".into(), deeplink: "gojek://x".into() }
     }
 
-    fn paid() -> Event {
+    /// The money came, as Midtrans says without a time.
+    pub(crate) fn paid() -> Event {
         Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: None }
     }
 
@@ -597,7 +802,6 @@ pub(crate) mod tests {
 
     #[test]
     fn every_pair_of_state_and_event_goes_where_the_table_says() {
-        use PaymentState as S;
         use Verdict as V;
         let start = initialized();
         let early = start.created_at.after(Duration::from_secs(60));
@@ -606,55 +810,54 @@ pub(crate) mod tests {
         let failed = pending.on(&Event::Closed(Closure::Expired), early).payment;
         #[rustfmt::skip]
         let rows = [
-            (&start, created(), S::Pending, V::Moved, false),
-            (&start, refused(), S::Failed, V::Moved, false),
-            (&start, unclear(), S::Failed, V::Moved, false),
-            (&start, paid(), S::Succeeded, V::Moved, true),
-            (&start, Event::Closed(Closure::Cancelled), S::Failed, V::Moved, true),
-            (&start, still_open(), S::Initialized, V::Noted, false),
-            (&start, Event::NotFound, S::Initialized, V::Same, false),
-            (&start, Event::NoNews, S::Initialized, V::Same, false),
-            (&start, Event::GaveUp, S::Failed, V::Moved, true),
-            (&start, Event::CancelRequested, S::Initialized, V::Refused, false),
-            (&pending, created(), S::Pending, V::Refused, false),
-            (&pending, refused(), S::Pending, V::Refused, false),
-            (&pending, unclear(), S::Pending, V::Refused, false),
-            (&pending, paid(), S::Succeeded, V::Moved, true),
-            (&pending, Event::Closed(Closure::Expired), S::Failed, V::Moved, true),
-            (&pending, Event::Closed(Closure::Denied), S::Failed, V::Moved, true),
-            (&pending, still_open(), S::Pending, V::Same, false),
-            (&pending, Event::NotFound, S::Pending, V::Same, false),
-            (&pending, Event::NoNews, S::Pending, V::Same, false),
-            (&pending, Event::GaveUp, S::Failed, V::Moved, true),
-            (&pending, Event::CancelRequested, S::Pending, V::Noted, false),
-            (&succeeded, created(), S::Succeeded, V::Refused, false),
-            (&succeeded, refused(), S::Succeeded, V::Refused, false),
-            (&succeeded, unclear(), S::Succeeded, V::Refused, false),
-            (&succeeded, paid(), S::Succeeded, V::Same, false),
-            (&succeeded, Event::Closed(Closure::Cancelled), S::Succeeded, V::Refused, false),
-            (&succeeded, still_open(), S::Succeeded, V::Refused, false),
-            (&succeeded, Event::NotFound, S::Succeeded, V::Refused, false),
-            (&succeeded, Event::NoNews, S::Succeeded, V::Refused, false),
-            (&succeeded, Event::GaveUp, S::Succeeded, V::Refused, false),
-            (&succeeded, Event::CancelRequested, S::Succeeded, V::Refused, false),
-            (&failed, created(), S::Failed, V::Refused, false),
-            (&failed, refused(), S::Failed, V::Refused, false),
-            (&failed, unclear(), S::Failed, V::Refused, false),
-            (&failed, paid(), S::Succeeded, V::Moved, true),
-            (&failed, Event::Closed(Closure::Expired), S::Failed, V::Same, false),
-            (&failed, still_open(), S::Failed, V::Noted, false),
-            (&failed, Event::NotFound, S::Failed, V::Same, false),
-            (&failed, Event::NoNews, S::Failed, V::Same, false),
-            (&failed, Event::GaveUp, S::Failed, V::Same, false),
-            (&failed, Event::CancelRequested, S::Failed, V::Refused, false),
+            (&start, created(), "pending", V::Moved, false),
+            (&start, refused(), "failed", V::Moved, false),
+            (&start, unclear(), "failed", V::Moved, false),
+            (&start, paid(), "succeeded", V::Moved, true),
+            (&start, Event::Closed(Closure::Cancelled), "failed", V::Moved, true),
+            (&start, still_open(), "initialized", V::Noted, false),
+            (&start, Event::NotFound, "initialized", V::Same, false),
+            (&start, Event::NoNews, "initialized", V::Same, false),
+            (&start, Event::GaveUp, "failed", V::Moved, true),
+            (&start, Event::CancelRequested, "initialized", V::Refused, false),
+            (&pending, created(), "pending", V::Refused, false),
+            (&pending, refused(), "pending", V::Refused, false),
+            (&pending, unclear(), "pending", V::Refused, false),
+            (&pending, paid(), "succeeded", V::Moved, true),
+            (&pending, Event::Closed(Closure::Expired), "failed", V::Moved, true),
+            (&pending, Event::Closed(Closure::Denied), "failed", V::Moved, true),
+            (&pending, still_open(), "pending", V::Same, false),
+            (&pending, Event::NotFound, "pending", V::Same, false),
+            (&pending, Event::NoNews, "pending", V::Same, false),
+            (&pending, Event::GaveUp, "failed", V::Moved, true),
+            (&pending, Event::CancelRequested, "pending", V::Noted, false),
+            (&succeeded, created(), "succeeded", V::Refused, false),
+            (&succeeded, refused(), "succeeded", V::Refused, false),
+            (&succeeded, unclear(), "succeeded", V::Refused, false),
+            (&succeeded, paid(), "succeeded", V::Same, false),
+            (&succeeded, Event::Closed(Closure::Cancelled), "succeeded", V::Refused, false),
+            (&succeeded, still_open(), "succeeded", V::Refused, false),
+            (&succeeded, Event::NotFound, "succeeded", V::Refused, false),
+            (&succeeded, Event::NoNews, "succeeded", V::Refused, false),
+            (&succeeded, Event::GaveUp, "succeeded", V::Refused, false),
+            (&succeeded, Event::CancelRequested, "succeeded", V::Refused, false),
+            (&failed, created(), "failed", V::Refused, false),
+            (&failed, refused(), "failed", V::Refused, false),
+            (&failed, unclear(), "failed", V::Refused, false),
+            (&failed, paid(), "succeeded", V::Moved, true),
+            (&failed, Event::Closed(Closure::Expired), "failed", V::Same, false),
+            (&failed, still_open(), "failed", V::Noted, false),
+            (&failed, Event::NotFound, "failed", V::Same, false),
+            (&failed, Event::NoNews, "failed", V::Same, false),
+            (&failed, Event::GaveUp, "failed", V::Same, false),
+            (&failed, Event::CancelRequested, "failed", V::Refused, false),
         ];
         for (from, event, state, verdict, owed) in rows {
             let step = from.on(&event, early);
             let case = format!("{:?} on {event:?}", from.state);
-            assert_eq!(step.payment.state, state, "{case}");
+            assert_eq!(step.payment.state.as_str(), state, "{case}");
             assert_eq!(step.verdict, verdict, "{case}");
             assert_eq!(step.delivery_owed, owed, "{case}");
-            assert_eq!(step.payment.failure.is_some(), state == S::Failed, "{case}");
         }
     }
 
@@ -664,8 +867,7 @@ pub(crate) mod tests {
         let at = start.created_at;
         let pending = start.on(&created(), at).payment;
         let asked = pending.on(&Event::CancelRequested, at).payment;
-        let mut live = pending.clone();
-        live.channel = Some(Channel::Live);
+        let live = altered(&pending, |record| record.channel = Some(Channel::Live));
         for (from, closure, reason) in [
             (&pending, Closure::Expired, FailReason::Timeout),
             (&pending, Closure::Denied, FailReason::RemoteDecline),
@@ -679,7 +881,7 @@ pub(crate) mod tests {
             (&start, Closure::Denied, FailReason::RemoteDecline),
         ] {
             let step = from.on(&Event::Closed(closure), at);
-            assert_eq!(step.payment.failure.unwrap().reason, reason, "{closure:?}");
+            assert_eq!(step.payment.state.failure().unwrap().reason, reason, "{closure:?}");
         }
     }
 
@@ -688,8 +890,7 @@ pub(crate) mod tests {
         let start = initialized();
         let pending = start.on(&created(), start.created_at).payment;
         let step = pending.on(&Event::NotFound, pending.deadline_at);
-        assert_eq!(step.payment.state, PaymentState::Failed);
-        assert_eq!(step.payment.failure.unwrap().reason, FailReason::Timeout);
+        assert_eq!(step.payment.state.failure().unwrap().reason, FailReason::Timeout);
     }
 
     #[test]
@@ -727,9 +928,11 @@ pub(crate) mod tests {
             (Some(planned), after, None),
             (None, before, None),
         ] {
-            let payment = Payment { next_check_at, ..initialized() };
-            let expected = moved.map(|at| Payment { next_check_at: Some(at), ..payment.clone() });
-            assert_eq!(payment.check_at(at), expected, "{next_check_at:?} at {at}");
+            let planned = |next_check_at| {
+                Payment(PaymentRecord { next_check_at, ..initialized().into_record() })
+            };
+            let expected = moved.map(|at| planned(Some(at)));
+            assert_eq!(planned(next_check_at).check_at(at), expected, "{next_check_at:?} at {at}");
         }
     }
 
@@ -748,7 +951,7 @@ pub(crate) mod tests {
                 proptest::prop_assert_eq!(step.delivery_owed && step.verdict != Verdict::Moved, false);
                 payment = step.payment;
                 proptest::prop_assert_eq!(payment.state == PaymentState::Succeeded, was_paid);
-                proptest::prop_assert_eq!(payment.failure.is_some(), payment.state == PaymentState::Failed);
+                proptest::prop_assert!(Payment::restore(payment.clone().into_record()).is_ok());
             }
         }
     }

@@ -208,7 +208,7 @@ impl Payment {
         if !request.terms.allowed {
             return Err(RefundRejection::NotAllowed);
         }
-        let (PaymentState::Succeeded, Some(succeeded_at)) = (self.state, self.final_at) else {
+        let (PaymentState::Succeeded, Some(succeeded_at)) = (&self.state, self.final_at) else {
             return Err(RefundRejection::NotSucceeded);
         };
         if request.currency != "IDR" {
@@ -228,17 +228,16 @@ impl Payment {
             return Err(RefundRejection::TooLate);
         }
         let amount = Rupiah::from_sen(request.amount).map_err(|_| too_much)?;
-        let mut next = self.clone();
-        next.refund_reserved = self.refund_reserved.checked_add(request.amount).ok_or(too_much)?;
-        Ok((next, amount))
+        let reserved = self.refund_reserved.checked_add(request.amount).ok_or(too_much)?;
+        Ok((self.with_refund_reserved(reserved), amount))
     }
 
     /// Gives a reservation back after its refund failed.
     #[must_use]
     pub fn release_refund(&self, amount: Rupiah) -> Self {
-        let mut next = self.clone();
-        next.refund_reserved = self.refund_reserved.checked_sub(amount.sen()).unwrap_or(Sen::ZERO);
-        next
+        self.with_refund_reserved(
+            self.refund_reserved.checked_sub(amount.sen()).unwrap_or(Sen::ZERO),
+        )
     }
 }
 
@@ -296,15 +295,13 @@ const CHECK_MAX: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::Event;
-    use crate::payment::tests::initialized;
+    use crate::payment::tests::{initialized, paid};
 
     const TERMS: RefundTerms = RefundTerms { allowed: true, window: REFUND_WINDOW_MAX };
 
     fn succeeded() -> Payment {
         let start = initialized();
-        let paid = Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: None };
-        start.on(&paid, start.created_at).payment
+        start.on(&paid(), start.created_at).payment
     }
 
     fn request(contract: &str, currency: &str, sen: u64) -> RefundRequest {
@@ -367,8 +364,8 @@ mod tests {
         let refund = Refund {
             refund_id: RefundId::new(7).unwrap(),
             tx_id: start.tx_id,
-            client: start.client,
-            contract: start.contract,
+            client: start.client.clone(),
+            contract: start.contract.clone(),
             merchant_refund_id: None,
             amount: Rupiah::new(10).ok(),
             descriptor: None,

@@ -1,6 +1,6 @@
 //! Text: lengths in characters, cuts at character boundaries, JSON strings.
 
-use crate::scan::{STOPS, stops};
+use gopay_scan::{STOPS, stops};
 
 /// The number of characters (Unicode scalar values).
 #[must_use]
@@ -54,8 +54,8 @@ pub(crate) fn push_json_escaped(out: &mut Vec<u8>, text: &str) {
     push_json_escaped_within(out, text, text.as_bytes());
 }
 
-/// The same for a text that is part of a larger one, of which whole blocks are read: what a block
-/// brings too much is cut off again.
+/// As [`push_json_escaped`], for a text that is part of `larger`: whole blocks are copied, also
+/// beyond the end of the text, and the surplus is cut off.
 #[inline]
 pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[u8]) {
     let start = out.len();
@@ -80,13 +80,13 @@ pub(crate) fn push_json_escaped_within(out: &mut Vec<u8>, text: &str, larger: &[
     debug_assert_eq!(out.len(), start + done);
     let rest = text.as_bytes().get(done..).unwrap_or_default();
     match text.as_bytes().last_chunk::<STOPS>() {
-        // The last block of a text that has nothing behind it, some of it seen before.
+        // Nothing is behind the text, so its last block is checked; it may overlap the one before.
         Some(block) if left < STOPS && stops(block) == STOPS => out.extend_from_slice(rest),
         _ => push_rest(out, rest),
     }
 }
 
-/// The larger text from where the smaller one begins; none if it is not part of it.
+/// `larger` from where `text` begins in it; `None` if `text` is not a part of it.
 #[inline]
 pub(crate) fn behind<'l>(text: &str, larger: &'l [u8]) -> Option<&'l [u8]> {
     larger.get(text.as_ptr().addr().wrapping_sub(larger.as_ptr().addr())..)
@@ -122,8 +122,8 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Lower-case hexadecimal digits, two for each byte. Done at once for all bytes, which the general
-/// way of the `hex` crate is not: it takes as long as the hash itself.
+/// Lower-case hexadecimal digits, two for each byte. Computed for all bytes at once: the `hex` crate
+/// goes byte by byte and takes as long as the hash itself.
 pub(crate) fn hex<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
     let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
     bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
@@ -164,8 +164,8 @@ pub(crate) fn push_digits(out: &mut Vec<u8>, number: u64) {
 
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
-/// A number below 100,000,000 as eight digits, the first one lowest: halves, then quarters, then
-/// digits, all parts at once, by multiplications in place of divisions.
+/// The eight digits of a number below 100,000,000, the first digit in the lowest byte. Halves become
+/// quarters, then digits, all parts at once, by multiplications instead of divisions.
 const fn eight_digits(number: u64) -> u64 {
     let halves = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;

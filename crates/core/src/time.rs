@@ -23,7 +23,7 @@ pub struct TimeError {
 const WIB: Offset = Offset::constant(7);
 
 impl Timestamp {
-    /// From microseconds since 1970-01-01 UTC.
+    /// The point in time at these microseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -59,7 +59,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// The time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -86,7 +86,7 @@ impl Timestamp {
         }
     }
 
-    /// Appends what [`Self::wib_seconds_with_offset`] gives.
+    /// Appends [`Self::wib_seconds_with_offset`].
     pub(crate) fn push_wib_seconds_with_offset(self, out: &mut Vec<u8>) {
         match self.digits(WIB, b' ') {
             Some(digits) => out.extend_from_slice(&digits),
@@ -95,8 +95,9 @@ impl Timestamp {
         out.extend_from_slice(b" +0700");
     }
 
-    /// `2025-06-21 15:34:20` with the given character between date and time; none outside the
-    /// years 0 to 9999. The calendar is jiff's; its general way to write is slow.
+    /// `2025-06-21 15:34:20` with the given character between date and time; `None` outside the
+    /// years 0 to 9999. The calendar is jiff's; only the digits are written here, since jiff's
+    /// general formatter is slow.
     fn digits(self, offset: Offset, between: u8) -> Option<[u8; 19]> {
         let civil = offset.to_datetime(self.jiff());
         let century = civil.year().div_euclid(100);
@@ -149,8 +150,8 @@ impl Timestamp {
     }
 }
 
-/// Reads `2025-06-21 15:34:20` with every digit there, as it nearly always is; jiff decides
-/// whether there is such a time, and reads all other forms.
+/// Fast path: `2025-06-21 15:34:20` with every digit. jiff decides whether there is such a time, and
+/// reads every other form.
 fn plain_seconds(text: &str) -> Option<DateTime> {
     let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
     let [c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2] =
@@ -204,7 +205,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Our way to read agrees with jiff's, good times or bad.
+        /// The fast path agrees with jiff, good times or bad.
         #[test]
         fn times_are_read_as_jiff_reads_them(
             text in "[0-9]{4}-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|[0-9:. -]{17,20}",
@@ -215,7 +216,7 @@ mod tests {
             proptest::prop_assert_eq!(Timestamp::from_wib_seconds(&text).ok(), jiffs);
         }
 
-        /// Our way to write agrees with jiff's, in every year that jiff knows.
+        /// Our formatter agrees with jiff's, in every year that jiff knows.
         #[test]
         fn digits_are_those_of_jiff(micros in proptest::prelude::any::<i64>()) {
             for micros in [micros, micros % 4_000_000_000_000_000, micros % 400_000_000_000_000_000] {

@@ -1,17 +1,14 @@
 //! What a call takes from the allocator: nothing, once the caller's buffers have grown.
 
-#[path = "../../../benches/payloads.rs"]
-mod payloads;
-
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use gopay_core::ppro::form::Scratch;
+use gopay_core::ppro::form::{Backend, Scratch};
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::rejection::Rejection;
-use gopay_core::scan::Path;
 use gopay_core::time::Timestamp;
 use gopay_core::translate::{ChargeTerms, translate, translate_into};
+use gopay_testkit::payloads;
 
 fn charge_terms() -> ChargeTerms<'static> {
     ChargeTerms {
@@ -60,8 +57,8 @@ fn refused() -> Vec<Vec<u8>> {
 #[test]
 fn a_call_with_the_callers_buffers_allocates_nothing() {
     let terms = charge_terms();
-    for path in Path::available() {
-        let (mut scratch, mut out) = (Scratch::with_path(path), Vec::new());
+    for backend in Backend::available() {
+        let (mut scratch, mut out) = (Scratch::with_backend(backend), Vec::new());
         let mut call = |body: &[u8]| -> (AllocationInfo, Result<(), Rejection>) {
             let mut outcome = Ok(());
             let info = measure(|| {
@@ -77,7 +74,7 @@ fn a_call_with_the_callers_buffers_allocates_nothing() {
             let (info, second) = call(&body);
             assert_eq!(first, second);
             assert_eq!(first.is_ok(), passes, "{first:?} {}", String::from_utf8_lossy(&body));
-            assert_eq!(info.count_total, 0, "{path:?} {}", String::from_utf8_lossy(&body));
+            assert_eq!(info.count_total, 0, "{backend:?} {}", String::from_utf8_lossy(&body));
         }
     }
 }

@@ -10,12 +10,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::extract::{Form, Query, State};
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
-use gopay_core::ppro::hash;
-use serde::{Deserialize, Serialize};
+use gopay_psp_client::http::Client;
+use gopay_psp_client::notification::UnverifiedNotification;
+use gopay_psp_client::shopper_return::UnverifiedReturn;
+use gopay_psp_client::{
+    Call as _, Cart, Channel, Credentials, Failure, GetTxStatus, Item, PaymentState, StatusAnswer,
+    Transaction, TransactionAnswer, TxId,
+};
+use serde::Serialize;
 
 /// PPRO's documentation defaults.
 pub mod credentials {
@@ -36,49 +43,22 @@ pub mod credentials {
 /// A form body of PPRO's published example: two items, 10,000.00 rupiah.
 #[must_use]
 pub fn example_body(own_base_url: &str) -> String {
-    encode(&order(own_base_url, "ORDER-20250621-0001"))
+    order(own_base_url, "ORDER-20250621-0001").body(&psp())
 }
 
-fn order(own: &str, reference: &str) -> Vec<(&'static str, String)> {
-    const CART: &str = r#"[{"name":"table","price":"2000.00","quantity":2},{"name":"Laptop 2.0","price":"3000.00","quantity":2}]"#;
-    let mut pairs = common("TRANSACTION");
-    pairs.extend(
-        [
-            ("tag", "gopay"),
-            ("countrycode", "ID"),
-            ("currency", "IDR"),
-            ("amount", "1000000"),
-            ("merchanttxid", reference),
-            ("channel", credentials::CHANNEL),
-            ("merchantredirecturl", &format!("{own}/shop/return")),
-            ("notificationurl", &format!("{own}/psp/notify")),
-            ("accountholdername", "Siti Rahma"),
-            ("specin.email", "siti@example.org"),
-            ("specin.phone", "+628123456789"),
-            ("transientin.orderitems", CART),
-        ]
-        .map(|(name, value)| (name, value.to_owned())),
-    );
-    pairs
+fn psp() -> Credentials {
+    Credentials::new(credentials::LOGIN, credentials::PASSWORD, credentials::CONTRACT)
 }
 
-fn common(txtype: &str) -> Vec<(&'static str, String)> {
-    [
-        ("returnmode", "urlencodeext"),
-        ("txtype", txtype),
-        ("login", credentials::LOGIN),
-        ("password", credentials::PASSWORD),
-        ("contractid", credentials::CONTRACT),
-    ]
-    .map(|(name, value)| (name, value.to_owned()))
-    .to_vec()
-}
-
-fn encode(pairs: &[(&str, String)]) -> String {
-    let encode = |(name, value): &(&str, String)| {
-        format!("{name}={}", gopay_core::ppro::reply::encode(value))
-    };
-    pairs.iter().map(encode).collect::<Vec<_>>().join("&")
+fn order(own: &str, reference: &str) -> Transaction {
+    let cart = Cart::new([Item::new("table", 2_000, 2), Item::new("Laptop 2.0", 3_000, 2)])
+        .expect("10,000 rupiah is a good total");
+    Transaction::new(Channel::Test, &cart, "Siti Rahma")
+        .merchant_tx_id(reference)
+        .redirect_url(format!("{own}/shop/return"))
+        .notification_url(format!("{own}/psp/notify"))
+        .email("siti@example.org")
+        .phone("+628123456789")
 }
 
 /// A notification that was received.
@@ -99,11 +79,10 @@ pub struct Received {
 pub struct Demo(Arc<Inner>);
 
 struct Inner {
-    adapter_url: String,
+    adapter: Client,
     own_base_url: String,
-    client: reqwest::Client,
     /// `REDIRECTSECRET` by `TXID`.
-    secrets: Mutex<BTreeMap<String, String>>,
+    secrets: Mutex<BTreeMap<TxId, String>>,
     received: Mutex<VecDeque<Received>>,
     orders: Mutex<u64>,
 }
@@ -119,32 +98,28 @@ impl Demo {
     /// If the HTTP client cannot be built.
     pub fn new(adapter_url: String, own_base_url: String) -> Result<Self, reqwest::Error> {
         Ok(Self(Arc::new(Inner {
-            adapter_url,
+            adapter: Client::new(reqwest::Client::builder().build()?, adapter_url, psp()),
             own_base_url,
-            client: reqwest::Client::builder().build()?,
             secrets: Mutex::default(),
             received: Mutex::default(),
             orders: Mutex::default(),
         })))
     }
 
-    async fn call(&self, pairs: &[(&'static str, String)]) -> BTreeMap<String, String> {
-        let request = self.0.client.post(&self.0.adapter_url).body(encode(pairs));
-        let text = match request.send().await {
-            Ok(answer) => answer.text().await.unwrap_or_default(),
+    /// What GETTXSTATUS says of a payment, in words for a page.
+    async fn status(&self, tx_id: TxId) -> &'static str {
+        match self.0.adapter.send(&GetTxStatus { tx_id }).await {
+            Ok(StatusAnswer::Found(payment)) => match payment.state {
+                PaymentState::Pending(_) => "PENDING",
+                PaymentState::Succeeded => "SUCCEEDED",
+                PaymentState::Failed(_) => "FAILED",
+            },
+            Ok(StatusAnswer::Failed(_)) => "unknown",
             Err(error) => {
                 tracing::warn!(error = %error, "the adapter does not answer the demo shop");
-                String::new()
+                "unknown"
             }
-        };
-        form_urlencoded::parse(text.as_bytes()).into_owned().collect()
-    }
-
-    async fn status(&self, txid: &str) -> String {
-        let mut pairs = common("GETTXSTATUS");
-        pairs.push(("txid", txid.to_owned()));
-        let answer = self.call(&pairs).await;
-        answer.get("STATUS").cloned().unwrap_or_else(|| "unknown".to_owned())
+        }
     }
 }
 
@@ -174,53 +149,56 @@ async fn buy(State(demo): State<Demo>) -> Response {
         *orders += 1;
         *orders
     };
-    let answer = demo.call(&order(&demo.0.own_base_url, &format!("DEMO-{number}"))).await;
-    let (Some(url), Some(txid), Some(secret)) =
-        (answer.get("REDIRECTURL"), answer.get("TXID"), answer.get("REDIRECTSECRET"))
-    else {
-        return pages::failed(&answer);
+    let order = order(&demo.0.own_base_url, &format!("DEMO-{number}"));
+    let payment = match demo.0.adapter.send(&order).await {
+        Ok(TransactionAnswer::Recorded(payment)) => payment,
+        Ok(TransactionAnswer::Refused(failure)) => return pages::failed(&reason(&failure)),
+        Err(error) => {
+            tracing::warn!(error = %error, "the adapter does not answer the demo shop");
+            return pages::failed("the adapter does not answer");
+        }
+    };
+    let redirect = match payment.state {
+        PaymentState::Pending(Some(redirect)) => redirect,
+        PaymentState::Failed(failure) => return pages::failed(&reason(&failure)),
+        PaymentState::Pending(None) | PaymentState::Succeeded => {
+            return pages::failed("the answer has no address to go to");
+        }
     };
     let mut secrets = lock(&demo.0.secrets);
-    secrets.insert(txid.clone(), secret.clone());
+    secrets.insert(payment.tx_id, redirect.secret);
     while secrets.len() > ORDERS_MAX {
         secrets.pop_first();
     }
     drop(secrets);
-    Redirect::to(url).into_response()
+    Redirect::to(&redirect.url).into_response()
 }
 
-#[derive(Deserialize)]
-struct Return {
-    #[serde(default)]
-    txid: String,
-    #[serde(default)]
-    cs: String,
+fn reason(failure: &Failure) -> String {
+    format!("{}: {}", failure.reason, failure.message)
 }
 
-async fn returned(State(demo): State<Demo>, Query(query): Query<Return>) -> Response {
-    let secret = lock(&demo.0.secrets).get(&query.txid).cloned();
-    let genuine = secret.map(|secret| {
-        let expected = hash::nested(&query.txid, &secret, credentials::SHARED_SECRET);
-        hash::same_code(&expected, &query.cs)
-    });
-    let status = demo.status(&query.txid).await;
-    pages::returned(&query.txid, genuine, &status)
-}
-
-#[derive(Deserialize)]
-struct Notification {
-    txid: String,
-    finaltimestamp: String,
-    sha256hash: String,
+async fn returned(State(demo): State<Demo>, RawQuery(query): RawQuery) -> Response {
+    let Ok(read) = UnverifiedReturn::read(query.as_deref().unwrap_or_default()) else {
+        return pages::returned("", None, "unknown");
+    };
+    let tx_id = read.claimed_tx_id();
+    let secret = lock(&demo.0.secrets).get(&tx_id).cloned();
+    let genuine = secret.map(|secret| read.verify(&secret, credentials::SHARED_SECRET).is_ok());
+    pages::returned(&tx_id.to_string(), genuine, demo.status(tx_id).await)
 }
 
 /// Answers 2xx only for what is genuine, and only after looking at the status.
-async fn notify(State(demo): State<Demo>, Form(form): Form<Notification>) -> Response {
-    let expected = hash::nested(&form.txid, &form.finaltimestamp, credentials::NOTIFICATION_SECRET);
-    let genuine = hash::same_code(&expected, &form.sha256hash);
-    let status = if genuine { demo.status(&form.txid).await } else { "not asked".to_owned() };
-    let Notification { txid, finaltimestamp, .. } = form;
+async fn notify(State(demo): State<Demo>, body: Bytes) -> Response {
+    let read = match UnverifiedNotification::read(&body) {
+        Ok(read) => read,
+        Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
+    };
+    let (tx_id, finaltimestamp) = (read.claimed_tx_id(), read.claimed_final_at().to_owned());
+    let genuine = read.verify(&[credentials::NOTIFICATION_SECRET]).is_ok();
+    let status = if genuine { demo.status(tx_id).await } else { "not asked" };
     let mut received = lock(&demo.0.received);
+    let (txid, status) = (tx_id.to_string(), status.to_owned());
     received.push_back(Received { txid, finaltimestamp, genuine, status });
     while received.len() > RECEIVED_MAX {
         received.pop_front();
@@ -251,10 +229,8 @@ mod tests {
     #[test]
     fn the_example_is_the_published_one() {
         let body = example_body("http://127.0.0.1:8090");
-        let pairs: BTreeMap<String, String> =
-            form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        assert_eq!(pairs["amount"], "1000000");
-        assert_eq!(pairs["txtype"], "TRANSACTION");
+        assert!(body.contains("&txtype=TRANSACTION&"), "{body}");
+        assert!(body.contains("&amount=1000000&"), "{body}");
         assert!(!body.contains([' ', '+', '\'']), "safe in a shell's single quotes: {body}");
     }
 }

@@ -1,7 +1,5 @@
 //! Pages of the demo.
 
-use std::collections::BTreeMap;
-
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -23,11 +21,11 @@ pub(crate) fn shop() -> Response {
     )
 }
 
-pub(crate) fn failed(answer: &BTreeMap<String, String>) -> Response {
+pub(crate) fn failed(reason: &str) -> Response {
     page(
         "The payment could not be started",
         html! {
-            table { @for (key, value) in answer { tr { td { (key) } td { (value) } } } }
+            p { (reason) }
             p { a href="/shop" { "Back to the shop" } }
         },
     )

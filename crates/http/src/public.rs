@@ -106,7 +106,7 @@ async fn to_merchant(app: &App, tx: &str, code: &str) -> Response {
 fn failed(error: PageError) -> Response {
     match error {
         PageError::BadLink => pages::bad_link(),
-        PageError::Trouble => pages::trouble(),
+        PageError::Unavailable => pages::trouble(),
     }
 }
 
@@ -137,13 +137,13 @@ async fn notification(State(app): State<App>, request: Request<Body>) -> Respons
     let answer = match read {
         Ok(body) => app.service.notification(&body).await,
         Err(BodyError::TooLong) => NotificationAnswer::Malformed,
-        Err(BodyError::TooSlow | BodyError::Broken) => NotificationAnswer::Trouble,
+        Err(BodyError::TooSlow | BodyError::Broken) => NotificationAnswer::Unavailable,
     };
     let (status, word) = match answer {
         NotificationAnswer::Done => (200, "ok"),
         NotificationAnswer::Malformed => (400, "malformed"),
         NotificationAnswer::Forged => (403, "forged"),
-        NotificationAnswer::Trouble => (503, "trouble"),
+        NotificationAnswer::Unavailable => (503, "trouble"),
     };
     metrics::counter!("gopay_midtrans_notifications_total", "answer" => word).increment(1);
     respond(status, "text/plain", word)

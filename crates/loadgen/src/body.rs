@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 
-use crate::payloads;
+use gopay_psp_client::{Credentials, Form};
+use gopay_testkit::payloads;
 
 /// Which TRANSACTION.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -13,6 +14,12 @@ pub(crate) enum Size {
     Full,
     /// About 6 KB.
     Fifty,
+}
+
+/// A value as it stands in a body.
+fn encoded(value: &str) -> String {
+    // The name is empty, so only `=` stands before it.
+    Form::new().with("", value).encode().split_off(1)
 }
 
 /// A body that is the same for every call but for its reference and nonce.
@@ -35,7 +42,7 @@ impl Template {
             let start = text.find("notificationurl=").context("no notificationurl")? + 16;
             let end = text.get(start..).and_then(|rest| rest.find('&'));
             let end = end.map_or(text.len(), |end| start + end);
-            text.replace_range(start..end, &gopay_core::ppro::reply::encode(url));
+            text.replace_range(start..end, &encoded(url));
         }
         let mut slots = Vec::new();
         for placed in [Some(reference), nonce].into_iter().flatten() {
@@ -58,17 +65,24 @@ impl Template {
     }
 }
 
-/// A call with the credentials of the benchmarks.
-pub(crate) fn call(txtype: &str, pairs: &[(&str, &str)]) -> Vec<u8> {
-    let mut all = vec![
-        ("txtype", txtype),
-        ("login", "testclient"),
-        ("password", "test123"),
-        ("contractid", "TESTCONTRACT"),
-        ("returnmode", "urlencodeext"),
-    ];
-    all.extend(pairs);
-    payloads::body(&all)
+/// A call that differs from others of its kind in its last value only. All before that is encoded
+/// once.
+pub(crate) struct Stem(String);
+
+impl Stem {
+    /// With the credentials of the benchmarks, these pairs, and a name for the last value.
+    pub(crate) fn new(txtype: &str, pairs: &[(&str, &str)], last: &str) -> Self {
+        let psp = Credentials::new("testclient", "test123", "TESTCONTRACT");
+        let mut form = psp.form(txtype);
+        form.extend(pairs.iter().copied());
+        form.push(last, "");
+        Self(form.encode())
+    }
+
+    /// The body with this value, which must need no escapes.
+    pub(crate) fn with(&self, value: &str) -> Vec<u8> {
+        [self.0.as_str(), value].concat().into_bytes()
+    }
 }
 
 /// The value of a key in an answer; ids need no decoding.
@@ -97,6 +111,13 @@ mod tests {
                 Some("http%3A%2F%2F127.0.0.1%3A1%2Fn")
             );
         }
+    }
+
+    #[test]
+    fn a_stem_with_its_end_is_a_call() {
+        let stem = Stem::new("REFUND", &[("amount", "100")], "txid");
+        let head = "returnmode=urlencodeext&txtype=REFUND&login=testclient&password=test123&contractid=TESTCONTRACT";
+        assert_eq!(stem.with("71"), format!("{head}&amount=100&txid=71").into_bytes());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use gopay_core::ids::TxId;
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Event, NewPayment, Payment};
 use gopay_core::ppro::call;
 use gopay_core::ppro::form::{Form, Scratch};
 use gopay_core::time::Timestamp;
@@ -119,35 +119,26 @@ fn payment(number: u64) -> anyhow::Result<Payment> {
     let tx_id = tx_id(number)?;
     let created = Timestamp::from_micros(i64::try_from((FIRST_MS + number) * 1_000)?);
     let paid = created.after(Duration::from_secs(40));
-    Ok(Payment {
+    let new = NewPayment {
         tx_id,
         client: "testclient".to_owned(),
         contract: "TESTCONTRACT".to_owned(),
         channel: Some(Channel::Test),
         merchant_tx_id: Some(format!("ORDER-{number:013}")),
-        amount: Some(Rupiah::from_sen(Sen::new(4_500_000))?),
-        state: PaymentState::Succeeded,
-        failure: None,
-        upstream: Upstream::Paid,
-        midtrans_tx_id: Some(format!("mt-{tx_id}")),
-        deeplink: Some(format!(
-            "https://simulator.example/gopay/ui/checkout?referenceid=mt-{tx_id}"
-        )),
         redirect_secret: format!("{number:032}"),
         merchant_redirect_url: Some("https://shop.example/checkout/return".to_owned()),
         notification_url: Some("https://psp.example/ppro/notify".to_owned()),
         nonce: None,
-        fingerprint: [0; 32],
-        answer: None,
         created_at: created,
-        deadline_at: created.after(Duration::from_secs(3_600)),
-        final_at: Some(paid),
-        paid_at: Some(paid),
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: None,
-        checks: 0,
-    })
+        session: Duration::from_secs(3_600),
+    };
+    let midtrans_tx_id = format!("mt-{tx_id}");
+    let deeplink =
+        format!("https://simulator.example/gopay/ui/checkout?referenceid={midtrans_tx_id}");
+    let opened = Event::ChargeCreated { midtrans_tx_id: midtrans_tx_id.clone(), deeplink };
+    let settled = Event::Paid { midtrans_tx_id, paid_at: Some(paid) };
+    let payment = Payment::open(new, Rupiah::from_sen(Sen::new(4_500_000))?);
+    Ok(payment.on(&opened, created).payment.on(&settled, paid).payment)
 }
 
 /// The trail of a payment that went well.

@@ -27,11 +27,9 @@ mod table;
 mod tally;
 mod wire;
 
-// The product's own listener and the benchmarks' own payloads.
+// The product's own listener.
 #[path = "../../../src/listen.rs"]
 mod listen;
-#[path = "../../../benches/payloads.rs"]
-mod payloads;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -90,6 +90,7 @@ fn about(method: &str, path: &str, body: &[u8], amounts: &Amounts, settled: bool
 
 #[cfg(test)]
 mod tests {
+    use gopay_core::ids::TxId;
     use gopay_core::midtrans::{ChargeReply, RefundReply, StatusReply};
 
     use super::*;
@@ -110,7 +111,10 @@ mod tests {
         let Ok(ChargeReply::Created(created)) = ChargeReply::parse(status, &body) else {
             panic!("not created");
         };
-        assert_eq!((created.order_id.as_str(), created.gross.get()), ("71", 45_000));
+        assert_eq!(
+            (created.order_id.tx_id().map(TxId::get), created.gross.get()),
+            (Some(71), 45_000)
+        );
         assert!(created.deeplink.is_some());
 
         let paid = |(status, body): (u16, Vec<u8>)| match StatusReply::parse(status, &body) {

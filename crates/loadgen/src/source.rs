@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use gopay_core::midtrans::signature::sign;
 
-use crate::body::{self, Size, Template};
+use crate::body::{self, Size, Stem, Template};
 use crate::drive::Source;
 use crate::tally::Verdict;
 use crate::wire::Outgoing;
@@ -76,6 +76,9 @@ pub(crate) struct Made {
 pub(crate) struct Calls {
     mix: Mix,
     templates: [Template; 3],
+    status: Stem,
+    status_by_reference: Stem,
+    refund: Stem,
     amounts: [&'static str; 3],
     next: AtomicU64,
     /// Pending ones, to be asked about or notified.
@@ -94,6 +97,9 @@ impl Calls {
         Ok(Self {
             mix: mix.parse().map_err(|error: String| anyhow!(error))?,
             templates: [template(Size::Minimal)?, template(Size::Full)?, template(Size::Fifty)?],
+            status: Stem::new("GETTXSTATUS", &[], "txid"),
+            status_by_reference: Stem::new("GETTXSTATUSBYMERCHANTTXID", &[], "merchanttxid"),
+            refund: Stem::new("REFUND", &[("amount", "100"), ("currency", "IDR")], "txid"),
             amounts: ["45000.00", "387500.00", "1275000.00"],
             next: AtomicU64::new(first),
             made: Mutex::new(Vec::new()),
@@ -171,18 +177,13 @@ impl Source for Calls {
         match kind {
             Kind::Transaction(size) => self.transaction(size),
             Kind::Status => match Self::any(&self.made, dice) {
-                Some(made) => {
-                    let pairs = [("txid", made.tx_id.to_string())];
-                    let pairs = pairs.each_ref().map(|(name, value)| (*name, value.as_str()));
-                    (Outgoing::form(body::call("GETTXSTATUS", &pairs)), 1)
-                }
+                Some(made) => (Outgoing::form(self.status.with(&made.tx_id.to_string())), 1),
                 None => self.transaction(Size::Full),
             },
             Kind::StatusByReference => match Self::any(&self.made, dice) {
                 Some(made) => {
-                    let reference = reference(made.number);
-                    let pairs = [("merchanttxid", reference.as_str())];
-                    (Outgoing::form(body::call("GETTXSTATUSBYMERCHANTTXID", &pairs)), 1)
+                    let body = self.status_by_reference.with(&reference(made.number));
+                    (Outgoing::form(body), 1)
                 }
                 None => self.transaction(Size::Full),
             },
@@ -198,11 +199,7 @@ impl Source for Calls {
                 }
             }
             Kind::Refund => match Self::any(&self.paid, dice) {
-                Some(made) => {
-                    let tx_id = made.tx_id.to_string();
-                    let pairs = [("txid", tx_id.as_str()), ("amount", "100"), ("currency", "IDR")];
-                    (Outgoing::form(body::call("REFUND", &pairs)), 3)
-                }
+                Some(made) => (Outgoing::form(self.refund.with(&made.tx_id.to_string())), 3),
                 None => self.transaction(Size::Full),
             },
         }

@@ -37,15 +37,15 @@ pub fn os_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
-/// Makes ids and secrets.
-pub(crate) struct Mint {
+/// The source of ids and secrets.
+pub(crate) struct IdSource {
     ids: Mutex<IdGenerator>,
     random: Box<RandomBytes>,
     /// Answers carry a `RAND` pair; off for readable tests.
     rand_pair: bool,
 }
 
-impl Mint {
+impl IdSource {
     pub(crate) fn new(instance: u16, random: Box<RandomBytes>, rand_pair: bool) -> Self {
         Self { ids: Mutex::new(IdGenerator::new(instance)), random, rand_pair }
     }
@@ -103,9 +103,9 @@ mod tests {
 
     #[test]
     fn secrets_are_32_letters_and_digits() {
-        let mint = Mint::new(0, Box::new(os_random), true);
+        let ids = IdSource::new(0, Box::new(os_random), true);
         let secrets: std::collections::BTreeSet<String> =
-            (0..100).map(|_| mint.redirect_secret()).collect();
+            (0..100).map(|_| ids.redirect_secret()).collect();
         assert_eq!(secrets.len(), 100);
         for secret in secrets {
             assert_eq!(secret.len(), 32);

@@ -69,15 +69,6 @@ impl Contract {
     }
 }
 
-/// What is wrong with a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Known to be good.
-    Good,
-    /// Not seen before: to be verified, which takes long.
-    Unverified,
-}
-
 /// All clients and contracts.
 pub struct Directory {
     clients: HashMap<String, Client>,
@@ -127,13 +118,10 @@ impl Directory {
     }
 
     /// Whether these credentials were verified before. Constant time in the password.
-    pub(crate) fn recall(&self, login: &str, password: &str) -> Verdict {
+    pub(crate) fn is_cached(&self, login: &str, password: &str) -> bool {
         let digest = self.digest(login, password);
         let known = self.verified().get(login).copied();
-        match known {
-            Some(known) if bool::from(known.ct_eq(&digest)) => Verdict::Good,
-            _ => Verdict::Unverified,
-        }
+        known.is_some_and(|known| known.ct_eq(&digest).into())
     }
 
     /// Verifies credentials against the stored hash and remembers good ones.
@@ -141,8 +129,9 @@ impl Directory {
     /// An unknown login takes as long as a wrong password.
     pub(crate) async fn verify(&self, login: String, password: SecretString) -> bool {
         let Ok(_permit) = self.verifying.acquire().await else { return false };
-        // Whoever was before us may have sent the same: a PSP's first calls come together.
-        if self.recall(&login, password.expose_secret()) == Verdict::Good {
+        // The previous holder may have verified the same credentials: a PSP's first calls come
+        // together.
+        if self.is_cached(&login, password.expose_secret()) {
             return true;
         }
         let client = self.clients.get(&login);

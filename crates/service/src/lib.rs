@@ -4,23 +4,21 @@
 //! Intent is durable before any call to the outside; the outcome is durable before any answer.
 //! What this room does not do: sockets, HTML, SQL, config files.
 //!
-//! Reading order: [`Service`], `call` (one entry for all `txtype`s), `accept` (TRANSACTION),
-//! `charge` (opening it at Midtrans), `news` (what Midtrans says later), `refund`, `cancel`,
-//! `shopper` (redirects), `deliver` (telling the PSP), [`worker`] (the loops), `explain`.
+//! Reading order: [`Service`]; `psp` (calls: one entry, then a file a use case); `midtrans`
+//! (charges, status, refunds, notifications); [`loops`] (polls, deliveries); `shopper`
+//! (redirects); `read` (what only people read). What several of them need is in `admission`,
+//! `answer`, `clock`, `describe` and `directory`.
 
-mod accept;
-mod call;
-mod cancel;
-mod charge;
+mod admission;
+mod answer;
 mod clock;
-mod deliver;
+mod describe;
 mod directory;
-mod explain;
-mod news;
-mod refund;
-mod rooms;
+pub mod loops;
+mod midtrans;
+mod psp;
+mod read;
 mod shopper;
-pub mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +30,12 @@ use gopay_outbound::Transport;
 use gopay_store::{Applied, Database, Note, StoreError, Totals};
 use tokio::sync::Notify;
 
-pub use call::Answer;
-pub use charge::chain;
+pub use answer::Answer;
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
+pub use describe::chain;
 pub use directory::{Client, Contract, Directory, hash_password, is_password_hash};
-pub use explain::story;
-pub use news::NotificationAnswer;
+pub use midtrans::NotificationAnswer;
+pub use read::story;
 pub use shopper::{Landing, PageError};
 
 /// What the operator may set.
@@ -140,9 +138,9 @@ struct Inner {
     upstreams: Upstreams,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
-    mint: clock::Mint,
-    rooms: rooms::Rooms,
-    /// Woken when a delivery or an early check is owed.
+    ids: clock::IdSource,
+    admission: admission::Admission,
+    /// Woken when a delivery is owed.
     wake: Notify,
 }
 
@@ -151,8 +149,8 @@ impl Service {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
-        let mint = clock::Mint::new(settings.instance, random, settings.rand_pair);
-        let rooms = rooms::Rooms::new(&settings, directory.logins());
+        let ids = clock::IdSource::new(settings.instance, random, settings.rand_pair);
+        let admission = admission::Admission::new(&settings, directory.logins());
         let wake = Notify::new();
         Self(Arc::new(Inner {
             settings,
@@ -161,8 +159,8 @@ impl Service {
             upstreams,
             receivers,
             clock,
-            mint,
-            rooms,
+            ids,
+            admission,
             wake,
         }))
     }
@@ -178,7 +176,7 @@ impl Service {
     /// Waits until no call runs, those included whose callers have gone. For the end of the
     /// process: calls that come meanwhile are told that there is no room.
     pub async fn until_idle(&self) {
-        self.0.rooms.close().await;
+        self.0.admission.close().await;
     }
 
     /// Sums over the whole store.
@@ -232,7 +230,9 @@ impl Service {
         notes: &[Note],
     ) -> Result<Applied, StoreError> {
         let applied = self
-            .insist(|| self.0.store.payment_apply(tx_id, event, answer, notes, self.now()))
+            .retry_while_busy(|| {
+                self.0.store.payment_apply(tx_id, event, answer, notes, self.now())
+            })
             .await?;
         if applied.before != applied.payment.state {
             tracing::info!(
@@ -250,7 +250,7 @@ impl Service {
     }
 
     /// Repeats a store call while the store says that it is busy, for about a second.
-    async fn insist<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
+    async fn retry_while_busy<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,

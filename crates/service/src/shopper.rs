@@ -31,13 +31,13 @@ pub enum PageError {
     /// The address is not one of ours, or was changed.
     BadLink,
     /// The store does not answer.
-    Trouble,
+    Unavailable,
 }
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        crate::call::log_trouble(&error);
-        Self::Trouble
+        crate::describe::log_store_error(&error);
+        Self::Unavailable
     }
 }
 

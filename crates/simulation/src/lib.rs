@@ -9,21 +9,26 @@
 //!
 //! A run is a function of its seed: [`run`] with the same seed does the same, to the byte.
 //!
-//! Reading order: [`run`], `plan` (what goes wrong how often), `world`, `process` (adapters that
-//! die at any step), `fragile` (their store), `wire` (their connections), `midtrans`, `psp`,
-//! `purchase` (who does what), `weather`, `verdict` (what must hold).
+//! Reading order: [`run`], `plan` (what goes wrong how often), `world`, `process` (an adapter),
+//! `crash` (it dies at any step), `faulty_store`, `exchange` and `wire` (what it is connected to),
+//! `launch` (putting it together), `midtrans`, `receiver`, `psp`, `purchase` (who does what),
+//! `fault_injection`, `audit` (what must hold).
 #![allow(clippy::expect_used, reason = "what fails here is a bug of the simulation")]
 
+mod audit;
 mod chance;
-mod fragile;
+mod crash;
+mod exchange;
+mod fault_injection;
+mod faulty_store;
+mod launch;
 mod midtrans;
 mod parties;
 mod plan;
 mod process;
 mod psp;
 mod purchase;
-mod verdict;
-mod weather;
+mod receiver;
 mod wire;
 mod world;
 
@@ -71,7 +76,7 @@ pub fn run(seed: u64, traced: bool) -> Report {
         let mut chance = Chance::new(seed);
         let plan = Plan::draw(&mut chance);
         let engine = midtrans::engine(&plan, seed);
-        let world = World::new(plan, chance, engine, traced);
+        let world = World::new(plan, chance, engine, launch::launch, traced);
         simulate(&world).await;
         let simulated = world.simulated();
         (world, simulated)
@@ -87,11 +92,11 @@ async fn simulate(world: &Arc<World>) {
     world.trace(format_args!("{:?}", world.plan));
     for slot in 0..world.plan.instances {
         // Clocks of different machines differ from the start.
-        weather::jump(world, slot);
-        world.launch(slot);
+        fault_injection::jump_clock(world, slot);
+        launch::launch(world, slot);
     }
     tokio::spawn(midtrans::pump(Arc::clone(world)));
-    tokio::spawn(weather::change(Arc::clone(world)));
+    tokio::spawn(fault_injection::run(Arc::clone(world)));
     let purchases = (0..world.plan.purchases).map(|number| Purchase::draw(world, number));
     let mut purchases = every(world, purchases.collect(), purchase::live).await;
     let leaps = world.chance(|chance| chance.between(1, 4));
@@ -101,18 +106,18 @@ async fn simulate(world: &Arc<World>) {
         tokio::time::sleep(STEP).await;
         purchases = every(world, purchases, purchase::come_again).await;
     }
-    world.becalm();
-    calm_down(world).await;
+    world.stop_faults();
+    wait_until_quiet(world).await;
     let purchases = every(world, purchases, purchase::look_last).await;
-    verdict::judge(world, &purchases).await;
+    audit::audit(world, &purchases).await;
 }
 
 /// Lets time pass until nothing is open: a few days at most.
-async fn calm_down(world: &Arc<World>) {
+async fn wait_until_quiet(world: &Arc<World>) {
     const LEAP: Duration = Duration::from_secs(900);
     for _ in 0..400 {
         tokio::time::sleep(STEP).await;
-        if verdict::is_quiet(world).await {
+        if audit::is_quiet(world).await {
             return;
         }
         world.leap(LEAP);
@@ -145,8 +150,8 @@ fn verify_passwords() {
             let mut chance = Chance::new(0);
             let plan = Plan::peaceful(&mut chance);
             let engine = midtrans::engine(&plan, 0);
-            let world = World::new(plan, chance, engine, false);
-            world.launch(0);
+            let world = World::new(plan, chance, engine, launch::launch, false);
+            launch::launch(&world, 0);
             for merchant in parties::MERCHANTS {
                 let pairs = [("txid", "1")];
                 let answer = psp::call(&world, &merchant, "GETTXSTATUS", &pairs).await;

@@ -90,12 +90,16 @@ async fn post(world: &Arc<World>, body: Bytes) -> Option<u16> {
                 NotificationAnswer::Done => 200_u16,
                 NotificationAnswer::Forged => 403,
                 NotificationAnswer::Malformed => 400,
-                NotificationAnswer::Trouble => 503,
+                NotificationAnswer::Unavailable => 503,
             }),
         }
     };
     let said = tokio::time::timeout(Duration::from_secs(15), world.exchange(adapter)).await;
     let said = said.ok().flatten();
-    world.count(if said == Some(200) { "news taken" } else { "news not taken" });
+    world.count(if said == Some(200) {
+        "midtrans notifications taken"
+    } else {
+        "midtrans notifications not taken"
+    });
     said
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
+use gopay_psp_client::Credentials;
 use gopay_service::{Client, Contract, Directory, hash_password};
 
 pub(crate) const ADAPTER: &str = "https://adapter.example";
@@ -76,13 +77,8 @@ fn make_directory() -> Directory {
 
 /// A call's body with credentials.
 pub(crate) fn body(merchant: &Merchant, txtype: &str, pairs: &[(&str, &str)]) -> String {
-    let common = [
-        ("returnmode", "urlencodeext"),
-        ("txtype", txtype),
-        ("login", merchant.psp.login),
-        ("password", PASSWORD),
-        ("contractid", merchant.contract),
-    ];
-    let all = common.iter().chain(pairs);
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(all.copied()).finish()
+    let psp = Credentials::new(merchant.psp.login, PASSWORD, merchant.contract);
+    let mut form = psp.form(txtype);
+    form.extend(pairs.iter().copied());
+    form.encode()
 }

@@ -46,8 +46,8 @@ pub(crate) struct Rates {
     pub(crate) lost: u32,
     pub(crate) answer_lost: u32,
     pub(crate) late: u32,
-    /// Every few minutes: the store or Midtrans goes away for a while, a receiver changes its
-    /// manners, a clock jumps, a process is stopped in good order.
+    /// Every few minutes: the store or Midtrans goes away for a while, a receiver behaves
+    /// badly, a clock jumps, a process is stopped in good order.
     pub(crate) store_outage: u32,
     pub(crate) midtrans_outage: u32,
     pub(crate) bad_receiver: u32,

@@ -9,29 +9,11 @@ use gopay_store::Store as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::parties::{self, Merchant};
+use crate::receiver::{Receipt, ReceiverBehaviour};
 use crate::world::World;
 
 /// An answer, decoded.
 pub(crate) type Answer = BTreeMap<String, String>;
-
-/// How a receiver behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manners {
-    Good,
-    ServerError,
-    Redirects,
-    /// 200, but with a page that does not begin with `OK`.
-    SaysNothing,
-    Hangs,
-}
-
-/// One notification as it came.
-#[derive(Clone, Debug)]
-pub(crate) struct Receipt {
-    pub(crate) finaltimestamp: String,
-    pub(crate) arrived: u64,
-    pub(crate) accepted: bool,
-}
 
 /// What GETTXSTATUS or another answer said, and between which moments.
 #[derive(Clone, Debug)]
@@ -126,22 +108,25 @@ pub(crate) async fn receive(
         Err(_) => None,
     };
     if stored.is_none_or(|stored| stored.final_at.is_none()) {
-        world.problem(format!("{txid} is told of before its final state is durable"));
+        world.problem(format!("{txid} is notified of before its final state is durable"));
     }
-    let manners = world.manners(psp.number);
-    let (status, text) = match manners {
-        Manners::Good => (200, "OK"),
-        Manners::ServerError => (500, "no"),
-        Manners::Redirects => (302, ""),
-        Manners::SaysNothing => (200, "<html>"),
-        Manners::Hangs => {
+    let behaviour = world.receiver_behaviour(psp.number);
+    let (status, text) = match behaviour {
+        ReceiverBehaviour::Good => (200, "OK"),
+        ReceiverBehaviour::ServerError => (500, "no"),
+        ReceiverBehaviour::Redirects => (302, ""),
+        ReceiverBehaviour::NoOkBody => (200, "<html>"),
+        ReceiverBehaviour::Hangs => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
             return None;
         }
     };
     let accepted = status == 200 && (!psp.says_ok || text == "OK");
     world.count(if accepted { "notifications taken" } else { "notifications refused" });
-    world.trace(format_args!("{} is told of {txid}, {finaltimestamp}: {manners:?}", psp.login));
+    world.trace(format_args!(
+        "{} is notified of {txid}, {finaltimestamp}: {behaviour:?}",
+        psp.login
+    ));
     world.receive(txid, Receipt { finaltimestamp, arrived, accepted });
     Some((status, text))
 }

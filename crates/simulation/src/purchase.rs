@@ -349,7 +349,7 @@ fn is_listed(world: &World, txid: &str, refund_id: &str, sen: u64) -> bool {
     })
 }
 
-/// The last look, when all is calm.
+/// The last look, when nothing is open any more.
 pub(crate) async fn look_last(world: Arc<World>, mut purchase: Purchase) -> Purchase {
     let Some(txid) = purchase.txid().map(str::to_owned) else { return purchase };
     let before = purchase.sightings.len();
@@ -382,5 +382,5 @@ async fn watch_once(world: &Arc<World>, purchase: &mut Purchase) {
     }
 }
 
-/// Patience of whoever waits for something to calm down.
+/// Between two looks of whoever waits for everything to be done.
 pub(crate) const STEP: Duration = Duration::from_secs(15);

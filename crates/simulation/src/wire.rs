@@ -1,5 +1,4 @@
-//! The wires out of the adapter: requests and answers that are late, lost, or cut off, and peers
-//! that act on a request whether or not its sender still waits.
+//! The wires out of the adapter: to Midtrans and to the receivers of PSPs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,60 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use gopay_outbound::{Incoming, Method, Outgoing, Transport, TransportError};
 use gopay_simulator::{ApiReply, ApiRequest, Delivery};
-use tokio::sync::oneshot;
 
 use crate::process::Life;
 use crate::world::World;
 use crate::{parties, psp};
-
-/// What one request meets on its way.
-struct Way {
-    there: Duration,
-    lost: bool,
-    answer_lost: bool,
-}
-
-impl World {
-    fn way(&self) -> Way {
-        let rates = self.rates();
-        self.chance(|chance| Way {
-            there: if chance.of_10_000(rates.late) {
-                chance.millis(1_000, 60_000)
-            } else {
-                chance.millis(1, 40)
-            },
-            lost: chance.of_10_000(rates.lost),
-            answer_lost: chance.of_10_000(rates.answer_lost),
-        })
-    }
-
-    /// One exchange over a bad wire; none if there is no answer. The peer acts in a task of its
-    /// own, as a machine of its own does.
-    pub(crate) async fn exchange<T: Send + 'static>(
-        self: &Arc<Self>,
-        peer: impl Future<Output = Option<T>> + Send + 'static,
-    ) -> Option<T> {
-        let way = self.way();
-        let (reply, answer) = oneshot::channel();
-        tokio::spawn(async move {
-            tokio::time::sleep(way.there).await;
-            if way.lost {
-                return;
-            }
-            if let Some(done) = peer.await
-                && !way.answer_lost
-            {
-                // Nobody may wait any more.
-                let _ = reply.send(done);
-            }
-        });
-        let got = answer.await.ok();
-        if got.is_none() {
-            self.count("exchanges without an answer");
-        }
-        got
-    }
-}
 
 /// What both wires do the same way.
 async fn send(
@@ -70,14 +19,14 @@ async fn send(
     name: &'static str,
     peer: impl Future<Output = Option<Incoming>> + Send + 'static,
 ) -> Result<Incoming, TransportError> {
-    life.step(world, name, "before").await;
+    world.step(life, name, "before").await;
     let rates = world.rates();
     if world.chance(|chance| chance.of_10_000(rates.not_sent)) {
         world.count("requests not sent");
         return Err(TransportError::not_sent("connection refused"));
     }
     let outcome = tokio::time::timeout(timeout, world.exchange(peer)).await;
-    life.step(world, name, "after").await;
+    world.step(life, name, "after").await;
     match outcome {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err(TransportError::unknown("reset")),

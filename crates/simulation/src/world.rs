@@ -1,5 +1,5 @@
-//! What all parties of a run share: time, chance, weather, the durable store, Midtrans, and the
-//! evidence that the verdict is made from.
+//! What all parties of a run share: time, chance, injected faults, the durable store, Midtrans, and
+//! the evidence for the audit.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -16,21 +16,26 @@ use tokio::time::Instant;
 use crate::chance::Chance;
 use crate::plan::{Plan, Rates};
 use crate::process::Process;
-use crate::psp::{Manners, Receipt};
+use crate::receiver::{Receipt, ReceiverBehaviour};
 
 /// 2026-01-01T00:00:00Z: when every run begins.
 const BEGIN: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
+/// Starts a process; given from outside, since the process holds its world.
+pub(crate) type Launch = fn(&Arc<World>, usize);
+
 /// See the module.
 pub(crate) struct World {
     pub(crate) plan: Plan,
+    /// Starts the process of a slot, in the place of one that has ended.
+    pub(crate) launch: Launch,
     /// What has been committed.
     pub(crate) durable: Model,
     chance: Mutex<Chance>,
     engine: Mutex<Engine>,
     began: Instant,
     /// Nothing goes wrong any more.
-    calm: AtomicBool,
+    faults_stopped: AtomicBool,
     moments: AtomicU64,
     generations: AtomicU64,
     state: Mutex<State>,
@@ -45,7 +50,7 @@ struct State {
     processes: Vec<Option<Arc<Process>>>,
     store_away_until: Timestamp,
     midtrans_away_until: Timestamp,
-    manners: [Manners; 2],
+    receivers: [ReceiverBehaviour; 2],
     receipts: BTreeMap<String, Vec<Receipt>>,
 }
 
@@ -63,15 +68,22 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(crate) fn new(plan: Plan, chance: Chance, engine: Engine, traced: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        plan: Plan,
+        chance: Chance,
+        engine: Engine,
+        launch: Launch,
+        traced: bool,
+    ) -> Arc<Self> {
         let slots = plan.instances;
         Arc::new(Self {
             plan,
+            launch,
             durable: Model::default(),
             chance: Mutex::new(chance),
             engine: Mutex::new(engine),
             began: Instant::now(),
-            calm: AtomicBool::new(false),
+            faults_stopped: AtomicBool::new(false),
             moments: AtomicU64::new(0),
             generations: AtomicU64::new(0),
             state: Mutex::new(State {
@@ -80,7 +92,7 @@ impl World {
                 processes: vec![None; slots],
                 store_away_until: BEGIN,
                 midtrans_away_until: BEGIN,
-                manners: [Manners::Good; 2],
+                receivers: [ReceiverBehaviour::Good; 2],
                 receipts: BTreeMap::new(),
             }),
             log: Mutex::new(Log { lines: traced.then(Vec::new), ..Log::default() }),
@@ -125,28 +137,28 @@ impl World {
         self.moments.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    // --- weather --------------------------------------------------------------------------------
+    // --- injected faults ------------------------------------------------------------------------
 
     /// How often things go wrong now.
     pub(crate) fn rates(&self) -> Rates {
-        if self.is_calm() { Rates::default() } else { self.plan.rates }
+        if self.faults_stopped() { Rates::default() } else { self.plan.rates }
     }
 
-    pub(crate) fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::Relaxed)
+    pub(crate) fn faults_stopped(&self) -> bool {
+        self.faults_stopped.load(Ordering::Relaxed)
     }
 
     /// From now on everything works, except what is under way.
-    pub(crate) fn becalm(&self) {
-        self.calm.store(true, Ordering::Relaxed);
+    pub(crate) fn stop_faults(&self) {
+        self.faults_stopped.store(true, Ordering::Relaxed);
         self.engine(|engine, _| engine.clear_faults());
         let mut state = lock(&self.state);
         state.skews.fill(0);
         state.store_away_until = BEGIN;
         state.midtrans_away_until = BEGIN;
-        state.manners = [Manners::Good; 2];
+        state.receivers = [ReceiverBehaviour::Good; 2];
         drop(state);
-        self.trace(format_args!("calm"));
+        self.trace(format_args!("no more faults"));
     }
 
     pub(crate) fn store_is_away(&self) -> bool {
@@ -167,13 +179,14 @@ impl World {
         lock(&self.state).midtrans_away_until = until;
     }
 
-    pub(crate) fn manners(&self, psp: usize) -> Manners {
-        lock(&self.state).manners.get(psp).copied().unwrap_or(Manners::Good)
+    pub(crate) fn receiver_behaviour(&self, psp: usize) -> ReceiverBehaviour {
+        let found = lock(&self.state).receivers.get(psp).copied();
+        found.unwrap_or(ReceiverBehaviour::Good)
     }
 
-    pub(crate) fn set_manners(&self, psp: usize, manners: Manners) {
-        if let Some(of) = lock(&self.state).manners.get_mut(psp) {
-            *of = manners;
+    pub(crate) fn set_receiver_behaviour(&self, psp: usize, behaviour: ReceiverBehaviour) {
+        if let Some(of) = lock(&self.state).receivers.get_mut(psp) {
+            *of = behaviour;
         }
     }
 
@@ -225,7 +238,7 @@ impl World {
         lock(&self.state).receipts.get(txid).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn told_transactions(&self) -> Vec<String> {
+    pub(crate) fn notified_transactions(&self) -> Vec<String> {
         lock(&self.state).receipts.keys().cloned().collect()
     }
 

@@ -12,6 +12,8 @@ use gopay_core::time::Timestamp;
 pub trait MovableClock: fmt::Debug + Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
+    /// How far it is ahead of the system's clock.
+    fn ahead(&self) -> Duration;
     /// Moves the clock forward by `span`.
     fn advance(&self, span: Duration);
     /// Moves the clock forward to `to`; false, and unmoved, if `to` is in the past.
@@ -38,6 +40,10 @@ impl OffsetClock {
 impl MovableClock for OffsetClock {
     fn now(&self) -> Timestamp {
         system_now().after(offset(self.offset_micros.load(Ordering::Acquire)))
+    }
+
+    fn ahead(&self) -> Duration {
+        offset(self.offset_micros.load(Ordering::Acquire))
     }
 
     fn advance(&self, span: Duration) {
@@ -91,6 +97,7 @@ mod tests {
         let clock = OffsetClock::new();
         let before = clock.now();
         clock.advance(Duration::from_secs(3_600));
+        assert_eq!(clock.ahead(), Duration::from_secs(3_600));
         let after = clock.now();
         assert!(after.since(before) >= Duration::from_secs(3_600));
         assert!(!clock.set(before));

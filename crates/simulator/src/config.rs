@@ -66,6 +66,40 @@ pub struct Latency {
     pub max_ms: u64,
 }
 
+/// How much a simulator holds in memory. Whatever is beyond it is dropped, oldest first, and
+/// counted; a charge is refused with 503 if every transaction held is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Transactions, of about 1 KB each without metadata. The oldest that is not pending goes
+    /// first.
+    pub transactions: usize,
+    /// Keys of the last five minutes.
+    pub idempotency_keys: usize,
+    /// Notifications that wait, retries included.
+    pub notifications: usize,
+    /// Notifications that were sent, kept to be read or repeated.
+    pub sent_notifications: usize,
+    /// Calls that a fault delays before their effect; one more is refused with 503.
+    pub deferred_calls: usize,
+    /// Scripted faults; one more is refused unless an older one is used up.
+    pub faults: usize,
+}
+
+impl Default for Limits {
+    /// Room for the longest tests, within a few hundred megabytes.
+    fn default() -> Self {
+        Self {
+            transactions: 100_000,
+            idempotency_keys: 100_000,
+            notifications: 100_000,
+            sent_notifications: 10_000,
+            deferred_calls: 1_000,
+            faults: 1_000,
+        }
+    }
+}
+
 /// What a successful `refund_key` does when it is sent again; unverified upstream, so both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -114,6 +148,8 @@ pub struct EngineConfig {
     /// Whether item texts above 50 characters are refused. Snap documents the limit, for the Core
     /// API it is unverified.
     pub item_text_limit: bool,
+    /// How much is held in memory.
+    pub limits: Limits,
 }
 
 /// The setup of a whole simulator is that of its engine.
@@ -141,6 +177,7 @@ impl Default for EngineConfig {
             merchant_balance: None,
             repeated_refund_key: RepeatedRefundKey::Refuse,
             item_text_limit: true,
+            limits: Limits::default(),
         }
     }
 }

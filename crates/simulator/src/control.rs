@@ -1,10 +1,12 @@
 //! The control API under `/simulator/v1`: faults, the clock, the wallet without a page, and what
 //! the simulator holds. It has no authentication; listen on loopback.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::api::{ApiReply, ApiRequest};
@@ -18,6 +20,9 @@ pub const PREFIX: &str = "/simulator/v1/";
 /// Transactions listed at once, unless asked otherwise, and at most.
 const LIST_DEFAULT: usize = 1_000;
 const LIST_MAX: usize = 100_000;
+/// The same for lists whose newest entries come first.
+const PAGE_DEFAULT: usize = 50;
+const PAGE_MAX: usize = 500;
 
 /// Answers one call of the control API.
 pub fn handle(engine: &mut Engine, clock: &dyn MovableClock, request: &ApiRequest) -> ApiReply {
@@ -36,6 +41,7 @@ pub fn handle(engine: &mut Engine, clock: &dyn MovableClock, request: &ApiReques
         ("GET", ["transactions", id]) => one(engine, id),
         ("POST", ["transactions", id, action]) => act(engine, now, id, action, request),
         ("GET", ["notifications"]) => notifications(engine, request),
+        ("GET", ["notifications", "sent"]) => sent(engine, request),
         (_, ["faults" | "clock" | "totals" | "notifications" | "transactions", ..]) => {
             error(405, "method_not_allowed", "this method does not apply here")
         }
@@ -116,20 +122,61 @@ fn span(text: &str) -> Option<Duration> {
 
 /// `?limit=&offset=`.
 fn page(request: &ApiRequest) -> Result<(usize, usize), ApiReply> {
-    let mut bounds = (0, LIST_DEFAULT);
-    for (name, value) in form_urlencoded::parse(request.query.as_bytes()) {
-        let number = value.parse::<usize>();
-        match (name.as_ref(), number) {
-            ("offset", Ok(offset)) => bounds.0 = offset,
-            ("limit", Ok(limit)) => bounds.1 = limit.min(LIST_MAX),
-            ("offset" | "limit", Err(_)) => return Err(invalid("limit and offset are numbers")),
-            _ => {}
+    let offset = number(request, "offset")?.unwrap_or(0);
+    let limit = number(request, "limit")?.unwrap_or(LIST_DEFAULT);
+    Ok((offset, limit.min(LIST_MAX)))
+}
+
+/// `?limit=&before=`: a page of a list whose newest entries come first.
+fn newest_page(request: &ApiRequest) -> Result<(Option<u64>, usize), ApiReply> {
+    let limit = number(request, "limit")?.unwrap_or(PAGE_DEFAULT);
+    Ok((number(request, "before")?, limit.clamp(1, PAGE_MAX)))
+}
+
+fn parameter(request: &ApiRequest, name: &str) -> Option<String> {
+    form_urlencoded::parse(request.query.as_bytes())
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.into_owned())
+}
+
+fn number<T: FromStr>(request: &ApiRequest, name: &str) -> Result<Option<T>, ApiReply> {
+    let number = parameter(request, name).map(|text| text.parse::<T>()).transpose();
+    number.map_err(|_| invalid("limit, offset and before are numbers"))
+}
+
+/// The number to ask for the next page with; none if this page is the last.
+fn next_before(numbers: impl ExactSizeIterator<Item = u64>, limit: usize) -> Option<u64> {
+    if numbers.len() == limit { numbers.last() } else { None }
+}
+
+fn newest(engine: &Engine, request: &ApiRequest) -> ApiReply {
+    match newest_page(request) {
+        Ok((before, limit)) => {
+            let transactions = engine.newest_transactions(before, limit);
+            let next = next_before(transactions.iter().map(|found| found.number), limit);
+            ApiReply::json(200, &json!({"transactions": transactions, "next_before": next}))
         }
+        Err(reply) => reply,
     }
-    Ok(bounds)
+}
+
+fn sent(engine: &Engine, request: &ApiRequest) -> ApiReply {
+    match newest_page(request) {
+        Ok((before, limit)) => {
+            let sent = engine.sent_notifications(before, limit);
+            let next = next_before(sent.iter().map(|one| one.number), limit);
+            ApiReply::json(200, &json!({"notifications": sent, "next_before": next}))
+        }
+        Err(reply) => reply,
+    }
 }
 
 fn list(engine: &Engine, request: &ApiRequest) -> ApiReply {
+    match parameter(request, "order").as_deref() {
+        Some("newest") => return newest(engine, request),
+        Some("oldest") | None => {}
+        Some(_) => return invalid("order is newest or oldest"),
+    }
     match page(request) {
         Ok((offset, limit)) => ApiReply::json(
             200,
@@ -186,9 +233,21 @@ fn act(
     request: &ApiRequest,
 ) -> ApiReply {
     let outcome = match action {
-        "pay" => match payer(request) {
+        "pay" => match body::<Payer>(request) {
             Ok(payer) => engine.pay(now, id, &payer),
-            Err(message) => return invalid(&message),
+            Err(reply) => return reply,
+        },
+        "refund" => match body(request) {
+            Ok(refund) => engine.refund_at_dashboard(now, id, &refund),
+            Err(reply) => return reply,
+        },
+        "chargeback" => match body(request) {
+            Ok(chargeback) => engine.charge_back(now, id, chargeback),
+            Err(reply) => return reply,
+        },
+        "notify" => match body(request) {
+            Ok(wanted) => engine.send_notification(now, id, &wanted).map(|_| ()),
+            Err(reply) => return reply,
         },
         "decline" => engine.decline(now, id),
         "deny" => engine.deny(now, id),
@@ -204,11 +263,12 @@ fn act(
     }
 }
 
-fn payer(request: &ApiRequest) -> Result<Payer, String> {
+/// A JSON body, whose fields all have defaults; none at all is the default.
+fn body<T: Default + DeserializeOwned>(request: &ApiRequest) -> Result<T, ApiReply> {
     if request.body.trim_ascii().is_empty() {
-        return Ok(Payer::default());
+        return Ok(T::default());
     }
-    serde_json::from_slice(&request.body).map_err(|error| error.to_string())
+    serde_json::from_slice(&request.body).map_err(|error| invalid(&error.to_string()))
 }
 
 fn refused(refusal: &WalletError) -> ApiReply {
@@ -220,6 +280,10 @@ fn refused(refusal: &WalletError) -> ApiReply {
         WalletError::NotVerified => (409, "not_verified"),
         WalletError::AboveLimit(_) => (409, "above_limit"),
         WalletError::BalanceTooLow => (409, "balance_too_low"),
+        WalletError::NotLeft(_) => (409, "not_left"),
+        WalletError::TooManyRefunds => (409, "too_many_refunds"),
+        WalletError::NothingSent => (409, "nothing_sent"),
+        WalletError::NoReceiver => (409, "no_receiver"),
     };
     error(status, code, &refusal.to_string())
 }

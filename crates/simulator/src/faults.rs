@@ -118,9 +118,39 @@ pub enum Action {
     ForgeSignature {},
     /// One rupiah more than charged, correctly signed.
     WrongAmount {},
+    /// A fee on top of the charge, which the shopper pays: `gross_amount` has it, and
+    /// `extra_info.gross_amount_info` explains it.
+    CustomerFee {
+        /// The fee, 1 to 1,000,000 rupiah.
+        rupiah: u64,
+    },
     /// The payload looks as if the QR code had been scanned.
     AsQris {},
+    /// `fraud_status` is an empty text.
+    EmptyFraudStatus {},
+    /// Fields that no documentation names, one of each JSON type.
+    UnknownFields {},
+    /// Another `payment_option_type`, such as `GOPAY_COINS`.
+    PaymentOption {
+        /// 1 to 50 upper-case letters and underscores.
+        option: String,
+    },
+    /// The notification has no `transaction_id`.
+    WithoutTransactionId {},
+    /// The notification's `refunds[]` have no `refund_key`.
+    WithoutRefundKey {},
+    /// The bank confirms the refund after this time, instead of the configured one.
+    BankConfirms {
+        /// On the simulator's clock, in milliseconds; at most 30 days.
+        after_ms: u64,
+    },
 }
+
+/// The longest scripted time until the bank confirms a refund.
+pub(crate) const BANK_CONFIRMS_MS_MAX: u64 = 30 * 86_400_000;
+/// The highest fee of [`Action::CustomerFee`], in rupiah.
+const CUSTOMER_FEE_MAX: u64 = 1_000_000;
+const PAYMENT_OPTION_CHARS_MAX: usize = 50;
 
 /// A fault as it is added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,11 +221,34 @@ impl Fault {
                 }
                 self.on == On::Notification
             }
+            A::CustomerFee { rupiah } => {
+                if !(1..=CUSTOMER_FEE_MAX).contains(rupiah) {
+                    return Err(format!("rupiah {rupiah} is not between 1 and 1000000"));
+                }
+                self.on_status_or_notification()
+            }
+            A::PaymentOption { option } => {
+                let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+                let length = 1..=PAYMENT_OPTION_CHARS_MAX;
+                if !length.contains(&option.len()) || !option.bytes().all(is_letter) {
+                    return Err("option is not 1 to 50 upper-case letters and _".to_owned());
+                }
+                self.on_status_or_notification()
+            }
+            A::BankConfirms { after_ms } => {
+                if *after_ms > BANK_CONFIRMS_MS_MAX {
+                    return Err(format!("after_ms {after_ms} is above 30 days"));
+                }
+                self.on == On::Refund
+            }
+            A::WrongAmount {} | A::AsQris {} | A::EmptyFraudStatus {} | A::UnknownFields {} => {
+                self.on_status_or_notification()
+            }
             A::Drop {}
             | A::Reorder {}
             | A::ForgeSignature {}
-            | A::WrongAmount {}
-            | A::AsQris {} => self.on == On::Notification,
+            | A::WithoutTransactionId {}
+            | A::WithoutRefundKey {} => self.on == On::Notification,
         };
         if !fits {
             return Err("this action does not apply to what \"on\" names".to_owned());
@@ -206,6 +259,12 @@ impl Fault {
             }
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl Fault {
+    fn on_status_or_notification(&self) -> bool {
+        matches!(self.on, On::Status | On::Notification)
     }
 }
 
@@ -223,19 +282,57 @@ pub struct Armed {
     pub fired: u64,
 }
 
-/// The list of faults; earlier ones go first.
-#[derive(Debug, Default)]
+/// The list of faults, at most so many; earlier ones go first.
+#[derive(Debug)]
 pub(crate) struct Faults {
     armed: Vec<Armed>,
     last_id: u64,
+    max: usize,
+}
+
+/// A fault of the list, as a saved state has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedFault {
+    id: u64,
+    fault: Fault,
+    remaining: Option<u32>,
+    fired: u64,
 }
 
 impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) -> u64 {
+    pub(crate) fn saved(&self) -> (u64, Vec<SavedFault>) {
+        let saved = |armed: &Armed| SavedFault {
+            id: armed.id,
+            fault: armed.fault.clone(),
+            remaining: armed.remaining,
+            fired: armed.fired,
+        };
+        (self.last_id, self.armed.iter().map(saved).collect())
+    }
+
+    pub(crate) fn restore(&mut self, last_id: u64, saved: Vec<SavedFault>) {
+        self.last_id = last_id;
+        self.armed = saved
+            .into_iter()
+            .map(|SavedFault { id, fault, remaining, fired }| Armed { id, fault, remaining, fired })
+            .collect();
+    }
+
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { armed: Vec::new(), last_id: 0, max }
+    }
+
+    /// Arms a fault. If there is no room, one that cannot fire any more makes it.
+    pub(crate) fn add(&mut self, fault: Fault) -> Result<u64, String> {
+        if self.armed.len() >= self.max {
+            let spent = self.armed.iter().position(|armed| armed.remaining == Some(0));
+            let spent = spent.ok_or_else(|| format!("{} faults are armed already", self.max))?;
+            self.armed.remove(spent);
+        }
         self.last_id += 1;
         let remaining = fault.times;
         self.armed.push(Armed { id: self.last_id, fault, remaining, fired: 0 });
-        self.last_id
+        Ok(self.last_id)
     }
 
     pub(crate) fn list(&self) -> &[Armed] {
@@ -352,6 +449,25 @@ mod tests {
             (r#"{"on":"refund","action":{"refund_refused":{"status_code":202}}}"#, true),
             (r#"{"on":"notification","action":{"duplicate":{"n":2}}}"#, true),
             (r#"{"on":"notification","action":"forge_signature"}"#, true),
+            (r#"{"on":"status","action":{"customer_fee":{"rupiah":71}}}"#, true),
+            (r#"{"on":"notification","action":{"customer_fee":{"rupiah":1000000}}}"#, true),
+            (r#"{"on":"status","action":{"customer_fee":{"rupiah":0}}}"#, false),
+            (r#"{"on":"status","action":{"customer_fee":{"rupiah":1000001}}}"#, false),
+            (r#"{"on":"charge","action":{"customer_fee":{"rupiah":71}}}"#, false),
+            (r#"{"on":"status","action":"wrong_amount"}"#, true),
+            (r#"{"on":"status","action":"as_qris"}"#, true),
+            (r#"{"on":"status","action":"empty_fraud_status"}"#, true),
+            (r#"{"on":"status","action":"unknown_fields"}"#, true),
+            (r#"{"on":"refund","action":"unknown_fields"}"#, false),
+            (r#"{"on":"status","action":{"payment_option":{"option":"GOPAY_COINS"}}}"#, true),
+            (r#"{"on":"status","action":{"payment_option":{"option":""}}}"#, false),
+            (r#"{"on":"status","action":{"payment_option":{"option":"a\"b"}}}"#, false),
+            (r#"{"on":"notification","action":"without_transaction_id"}"#, true),
+            (r#"{"on":"status","action":"without_transaction_id"}"#, false),
+            (r#"{"on":"notification","action":"without_refund_key"}"#, true),
+            (r#"{"on":"refund","action":{"bank_confirms":{"after_ms":86400000}}}"#, true),
+            (r#"{"on":"refund","action":{"bank_confirms":{"after_ms":2592000001}}}"#, false),
+            (r#"{"on":"status","action":{"bank_confirms":{"after_ms":1}}}"#, false),
             (r#"{"on":"charge","action":"explode"}"#, false),
             (r#"{"on":"charge","action":"delay"}"#, false),
             (r#"{"on":"charge","action":{"delay":{"ms":5,"who":1}}}"#, false),
@@ -376,12 +492,15 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_fires_on_matching_calls_after_the_skipped_ones_and_no_more_often_than_told() {
+    fn a_fault_fires_on_matching_calls_after_the_skipped_ones_and_no_more_often_than_asked() {
         let mut random = Random::new(1);
-        let mut faults = Faults::default();
-        faults.add(
-            fault(r#"{"on":"charge","action":"empty","times":2,"skip":1,"order_id":"A"}"#).unwrap(),
-        );
+        let mut faults = Faults::new(9);
+        faults
+            .add(
+                fault(r#"{"on":"charge","action":"empty","times":2,"skip":1,"order_id":"A"}"#)
+                    .unwrap(),
+            )
+            .unwrap();
         assert!(faults.wants_order(On::Charge));
         assert!(!faults.wants_order(On::Status));
         let calls = [
@@ -405,15 +524,17 @@ mod tests {
     fn probability_is_in_thousandths() {
         for (permille, low, high) in [(0, 0, 0), (500, 400, 600), (1_000, 1_000, 1_000)] {
             let mut random = Random::new(3);
-            let mut faults = Faults::default();
-            faults.add(Fault {
-                on: On::Status,
-                action: Action::Empty {},
-                times: None,
-                probability_permille: Some(permille),
-                order_id: None,
-                skip: 0,
-            });
+            let mut faults = Faults::new(9);
+            faults
+                .add(Fault {
+                    on: On::Status,
+                    action: Action::Empty {},
+                    times: None,
+                    probability_permille: Some(permille),
+                    order_id: None,
+                    skip: 0,
+                })
+                .unwrap();
             let mut fired = 0;
             for _ in 0..1_000 {
                 fired += i32::from(faults.pick(On::Status, None, &mut random).is_some());

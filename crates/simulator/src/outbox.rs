@@ -1,12 +1,14 @@
-//! Outgoing notifications: when each is due, and what the receiver's answer means for the next try.
+//! Outgoing notifications: when each is due, and what the receiver's answer means for the next attempt.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gopay_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use crate::changes::Changes;
 use crate::random::Random;
 
 /// Before retry 1 to 5, in minutes (`docs/midtrans.md`, "Delivery").
@@ -21,12 +23,13 @@ pub struct OutgoingNotification {
     pub url: Arc<str>,
     /// The JSON to post.
     pub body: Bytes,
-    /// 1 for the first try.
+    /// 1 for the first attempt.
     pub attempt: u32,
 }
 
-/// What became of a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NotificationOutcome {
     /// The receiver's last answer, redirects (307, 308) followed.
     Status(u16),
@@ -51,7 +54,7 @@ impl NotificationOutcome {
     }
 }
 
-/// How long until the next try, after try number `attempt` ended like this.
+/// How long until the next attempt, after attempt number `attempt` ended like this.
 pub(crate) fn retry_delay(
     outcome: NotificationOutcome,
     attempt: u32,
@@ -68,49 +71,125 @@ pub(crate) fn retry_delay(
     Some(Duration::from_millis(delay_ms))
 }
 
-#[derive(Debug)]
-struct Job {
-    transaction: usize,
+/// A notification that is owed to one receiver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) transaction: usize,
     url: Arc<str>,
+    #[serde(with = "text")]
     body: Bytes,
     attempt: u32,
     due: Timestamp,
+    /// Held back until the next notification of the same transaction.
+    held: bool,
 }
 
-/// What a finished try means for its transaction's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bodies are JSON, which is text.
+pub(crate) mod text {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(body: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(body))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        String::deserialize(from).map(Bytes::from)
+    }
+}
+
+/// An attempt that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finished {
     pub(crate) transaction: usize,
+    pub(crate) url: Arc<str>,
+    pub(crate) body: Bytes,
+    pub(crate) attempt: u32,
     pub(crate) retried: bool,
 }
 
-/// Notifications waiting or being sent.
-#[derive(Debug, Default)]
+/// Notifications waiting or being sent, at most so many.
+#[derive(Debug)]
 pub(crate) struct Outbox {
-    jobs: HashMap<u64, Job>,
+    jobs: BTreeMap<u64, Job>,
     queue: BTreeSet<(Timestamp, u64)>,
-    /// Held back until the next notification of the same transaction.
+    /// Those held back, by transaction.
     held: HashMap<usize, Vec<u64>>,
     last_id: u64,
+    max: usize,
+    pub(crate) changes: Changes<u64>,
 }
 
+/// Each notification in the outbox is being sent just now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AllInFlight;
+
 impl Outbox {
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            jobs: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            held: HashMap::new(),
+            last_id: 0,
+            max,
+            changes: Changes::default(),
+        }
+    }
+
+    /// Drops the notification that waits longest if there is no room for one more, and says whose
+    /// it was.
+    pub(crate) fn make_room(&mut self) -> Result<Option<usize>, AllInFlight> {
+        if self.jobs.len() < self.max {
+            return Ok(None);
+        }
+        let waiting = self.jobs.iter().find(|(id, job)| self.queue.contains(&(job.due, **id)));
+        let (id, due, transaction) =
+            waiting.map(|(id, job)| (*id, job.due, job.transaction)).ok_or(AllInFlight)?;
+        self.queue.remove(&(due, id));
+        self.forget(id);
+        Ok(Some(transaction))
+    }
+
     pub(crate) fn push(
         &mut self,
         transaction: usize,
         url: Arc<str>,
         body: Bytes,
         due: Timestamp,
+        held: bool,
     ) -> u64 {
-        self.last_id += 1;
-        self.queue.insert((due, self.last_id));
-        self.jobs.insert(self.last_id, Job { transaction, url, body, attempt: 1, due });
+        let id = self.last_id.saturating_add(1);
+        self.insert(id, Job { transaction, url, body, attempt: 1, due, held });
+        self.changes.mark(|| id);
+        id
+    }
+
+    /// Puts a notification where a saved state had it. One that was being sent then is sent again:
+    /// nobody knows whether it arrived.
+    pub(crate) fn insert(&mut self, id: u64, job: Job) {
+        self.last_id = self.last_id.max(id);
+        self.queue.insert((job.due, id));
+        if job.held {
+            self.held.entry(job.transaction).or_default().push(id);
+        }
+        self.jobs.insert(id, job);
+    }
+
+    pub(crate) const fn last_id(&self) -> u64 {
         self.last_id
     }
 
-    /// Marks a queued notification as waiting for the next one of its transaction.
-    pub(crate) fn hold(&mut self, transaction: usize, id: u64) {
-        self.held.entry(transaction).or_default().push(id);
+    /// Continues the numbering of a saved state.
+    pub(crate) fn continue_after(&mut self, id: u64) {
+        self.last_id = self.last_id.max(id);
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Job)> {
+        self.jobs.iter().map(|(id, job)| (*id, job))
     }
 
     /// Lets held notifications follow one that is due then.
@@ -119,8 +198,10 @@ impl Outbox {
             if let Some(job) = self.jobs.get_mut(&id)
                 && self.queue.remove(&(job.due, id))
             {
+                job.held = false;
                 job.due = after.after(Duration::from_millis(1));
                 self.queue.insert((job.due, id));
+                self.changes.mark(|| id);
             }
         }
     }
@@ -133,18 +214,33 @@ impl Outbox {
                 break;
             };
             self.queue.remove(&(due, id));
-            if let Some(job) = self.jobs.get(&id) {
-                if let Some(held) = self.held.get_mut(&job.transaction) {
-                    held.retain(|other| *other != id);
-                }
-                let (url, body) = (Arc::clone(&job.url), job.body.clone());
-                taken.push(OutgoingNotification { id, url, body, attempt: job.attempt });
-            }
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            job.held = false;
+            let (transaction, url, body) =
+                (job.transaction, Arc::clone(&job.url), job.body.clone());
+            taken.push(OutgoingNotification { id, url, body, attempt: job.attempt });
+            self.no_longer_held(transaction, id);
         }
         taken
     }
 
-    /// Ends a try; `None` for an id that is not being sent.
+    fn no_longer_held(&mut self, transaction: usize, id: u64) {
+        if let Some(held) = self.held.get_mut(&transaction) {
+            held.retain(|other| *other != id);
+            if held.is_empty() {
+                self.held.remove(&transaction);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.no_longer_held(job.transaction, id);
+            self.changes.mark(|| id);
+        }
+    }
+
+    /// Ends an attempt; `None` for an id that is not being sent.
     pub(crate) fn finish(
         &mut self,
         id: u64,
@@ -155,19 +251,25 @@ impl Outbox {
         if self.queue.contains(&(job.due, id)) {
             return None;
         }
-        let transaction = job.transaction;
-        let retry = retry_in(job.attempt);
+        let attempt = job.attempt;
+        let retry = retry_in(attempt);
+        let finished = Finished {
+            transaction: job.transaction,
+            url: Arc::clone(&job.url),
+            body: job.body.clone(),
+            attempt,
+            retried: retry.is_some(),
+        };
         match retry {
             Some(delay) => {
                 job.attempt += 1;
                 job.due = now.after(delay);
                 self.queue.insert((job.due, id));
+                self.changes.mark(|| id);
             }
-            None => {
-                self.jobs.remove(&id);
-            }
+            None => self.forget(id),
         }
-        Some(Finished { transaction, retried: retry.is_some() })
+        Some(finished)
     }
 
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
@@ -225,9 +327,9 @@ mod tests {
     fn due_ones_go_once_and_in_order() {
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
         let url: Arc<str> = Arc::from("http://127.0.0.1/");
-        let mut outbox = Outbox::default();
-        let late = outbox.push(0, Arc::clone(&url), Bytes::from_static(b"late"), at(9));
-        let early = outbox.push(0, url, Bytes::from_static(b"early"), at(5));
+        let mut outbox = Outbox::new(9);
+        let late = outbox.push(0, Arc::clone(&url), Bytes::from_static(b"late"), at(9), false);
+        let early = outbox.push(0, url, Bytes::from_static(b"early"), at(5), false);
         assert_eq!(outbox.next_due(), Some(at(5)));
         assert!(outbox.take_due(at(4), 9).is_empty());
         let ids = |taken: Vec<OutgoingNotification>| -> Vec<u64> {
@@ -237,12 +339,31 @@ mod tests {
         assert_eq!((outbox.queued(), outbox.in_flight()), (1, 1));
         assert_eq!(ids(outbox.take_due(at(9), 9)), [late]);
         assert!(outbox.finish(early, at(9), |_| Some(Duration::from_secs(1))).unwrap().retried);
-        // Already waiting again: a second result for the same try means nothing.
+        // Already waiting again: a second result for the same attempt means nothing.
         assert_eq!(outbox.finish(early, at(9), |_| None), None);
         assert_eq!(outbox.take_due(at(10), 9)[0].attempt, 2);
         assert!(!outbox.finish(early, at(9), |_| None).unwrap().retried);
         assert!(!outbox.finish(late, at(9), |_| None).unwrap().retried);
         assert_eq!((outbox.queued(), outbox.in_flight()), (0, 0));
         assert_eq!(outbox.finish(late, at(9), |_| None), None);
+    }
+
+    #[test]
+    fn a_full_outbox_drops_what_waits_longest_but_nothing_that_is_being_sent() {
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        let url: Arc<str> = Arc::from("http://127.0.0.1/");
+        let mut outbox = Outbox::new(2);
+        let push = |outbox: &mut Outbox, transaction, due| {
+            outbox.push(transaction, Arc::clone(&url), Bytes::new(), at(due), false)
+        };
+        assert_eq!(outbox.make_room(), Ok(None));
+        push(&mut outbox, 1, 1);
+        push(&mut outbox, 2, 5);
+        assert_eq!(outbox.take_due(at(1), 9).len(), 1);
+        assert_eq!(outbox.make_room(), Ok(Some(2)));
+        push(&mut outbox, 3, 1);
+        assert_eq!(outbox.take_due(at(1), 9).len(), 1);
+        assert_eq!(outbox.make_room(), Err(AllInFlight));
+        assert_eq!((outbox.queued(), outbox.in_flight()), (0, 2));
     }
 }

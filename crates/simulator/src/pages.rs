@@ -7,8 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::api::{ApiReply, ApiRequest, HTML};
 use crate::engine::Engine;
-use crate::transaction::{Payment, PaymentOption, Status, Transaction};
-use crate::wallet::{Payer, WalletError};
+use crate::transaction::{Payment, PaymentOption, QrisKind, Status, Transaction};
+use crate::wallet::{Payer, Via, WalletError};
 
 /// PPRO's sandbox form: value, label, and what it does upstream. PPRO expects the payment to end
 /// with a failed result, while a real wallet would leave it pending; "pay" and "decline" of the
@@ -53,15 +53,25 @@ impl Engine {
             let text = "The return address does not belong to this payment.";
             return message_page(400, "Wrong return address", text);
         }
+        let via = match query.get("via").map(String::as_str) {
+            Some("qris") => Via::Qris,
+            Some(_) | None => Via::Gopay,
+        };
         match request.method.as_str() {
-            "GET" | "HEAD" => self.page(now, index, None),
-            "POST" => self.submit(now, index, &fields(&request.body)),
+            "GET" | "HEAD" => self.page(now, index, via, None),
+            "POST" => self.submit(now, index, via, &fields(&request.body)),
             _ => message_page(405, "Not possible", "This page is read or submitted."),
         }
     }
 
-    fn submit(&mut self, now: Timestamp, index: usize, form: &HashMap<String, String>) -> ApiReply {
-        let Some(choice) = choice(form) else {
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        index: usize,
+        via: Via,
+        form: &HashMap<String, String>,
+    ) -> ApiReply {
+        let Some(choice) = choice(form, via) else {
             return message_page(400, "Unknown choice", "The form was not filled in as expected.");
         };
         let pending =
@@ -73,20 +83,27 @@ impl Engine {
             Choice::Sandbox(SandboxEnd::Become(status)) => self.end_at(now, index, status),
             Choice::Sandbox(SandboxEnd::Settle) => {
                 let option = PaymentOption::GopayWallet;
-                self.settle(now, index, Payment { at: now, option, qris: None, wallet: None });
+                let qris = (via == Via::Qris).then(QrisKind::default);
+                self.record_payment(now, index, Payment { at: now, option, qris, wallet: None });
                 Ok(())
             }
         };
         match outcome {
-            Err(refusal) => self.page(now, index, Some(&refusal)),
-            Ok(()) => match self.transactions.get(index).and_then(back) {
+            Err(refusal) => self.page(now, index, via, Some(&refusal)),
+            Ok(()) => match self.transactions.get(index).and_then(|found| back(found, via)) {
                 Some(location) => ApiReply::see_other(location),
-                None => self.page(now, index, None),
+                None => self.page(now, index, via, None),
             },
         }
     }
 
-    fn page(&self, now: Timestamp, index: usize, refusal: Option<&WalletError>) -> ApiReply {
+    fn page(
+        &self,
+        now: Timestamp,
+        index: usize,
+        via: Via,
+        refusal: Option<&WalletError>,
+    ) -> ApiReply {
         let Some(transaction) = self.transactions.get(index) else {
             return message_page(404, "Unknown payment", "This payment does not exist.");
         };
@@ -102,7 +119,7 @@ impl Engine {
                 (sandbox_form())
             } @else {
                 p.state { (state_text(transaction.status)) }
-                @if let Some(location) = back(transaction) {
+                @if let Some(location) = back(transaction, via) {
                     p { a.button href=(location) { "Back to the merchant" } }
                 }
             }
@@ -131,7 +148,7 @@ impl Engine {
     }
 }
 
-fn choice(form: &HashMap<String, String>) -> Option<Choice> {
+fn choice(form: &HashMap<String, String>, via: Via) -> Option<Choice> {
     if let Some(result) = form.get("result") {
         return RESULTS
             .iter()
@@ -143,6 +160,7 @@ fn choice(form: &HashMap<String, String>) -> Option<Choice> {
         Some("pay") => Some(Choice::Pay(Payer {
             wallet: form.get("wallet").cloned().unwrap_or_default(),
             pin: Some(form.get("pin").cloned().unwrap_or_default()),
+            via,
             ..Payer::default()
         })),
         Some(_) | None => None,
@@ -163,8 +181,12 @@ fn sandbox_form() -> Markup {
     }
 }
 
-/// The registered return URL with the result; it carries `?order_id=` already.
-fn back(transaction: &Transaction) -> Option<String> {
+/// The registered return URL with the result; it carries `?order_id=` already. Scanning a QR code
+/// never leads back.
+fn back(transaction: &Transaction, via: Via) -> Option<String> {
+    if via == Via::Qris {
+        return None;
+    }
     let result = if transaction.status.is_paid() { "success" } else { "failure" };
     transaction.callback.as_ref().map(|callback| format!("{callback}&result={result}"))
 }
@@ -179,6 +201,8 @@ const fn state_text(status: Status) -> &'static str {
         Status::Failure => "The payment failed.",
         Status::PartialRefund => "Paid, and partly given back.",
         Status::Refund => "Paid, and given back.",
+        Status::PartialChargeback => "Paid, and partly taken back.",
+        Status::Chargeback => "Paid, and taken back.",
     }
 }
 

@@ -1,36 +1,29 @@
-//! A small seeded generator, so that equal seeds and calls give equal ids, jitter and faults.
+//! One seeded generator, so that equal seeds and calls give equal ids, jitter and faults.
 
+use fastrand::Rng;
 use uuid::{Builder, Uuid};
 
-/// SplitMix64: one addition and a mix per number; quality is ample for ids and jitter, and it is
-/// no source of secrets.
-#[derive(Debug)]
-pub(crate) struct Random(u64);
+/// No source of secrets: whoever knows the seed knows every number.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(Rng);
 
 impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Rng::with_seed(seed))
     }
 
-    pub(crate) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    /// The seed that continues this sequence.
+    pub(crate) fn state(&self) -> u64 {
+        self.0.get_seed()
     }
 
     /// A number in `low..=high`; `low` if the range is empty.
-    pub(crate) const fn between(&mut self, low: u64, high: u64) -> u64 {
-        match high.saturating_sub(low).saturating_add(1) {
-            0 | 1 => low,
-            width => low.saturating_add(self.next() % width),
-        }
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        if low < high { self.0.u64(low..=high) } else { low }
     }
 
     pub(crate) fn uuid(&mut self) -> Uuid {
-        let bits = (u128::from(self.next()) << 64) | u128::from(self.next());
-        Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+        Builder::from_random_bytes(self.0.u128(..).to_be_bytes()).into_uuid()
     }
 }
 
@@ -47,6 +40,7 @@ mod tests {
             assert_ne!(id, other.uuid());
             assert_eq!(id.get_version_num(), 4);
         }
+        assert_eq!(Random::new(one.state()).uuid(), two.uuid());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::config::SimulatorConfig;
 use crate::control;
 use crate::engine::Engine;
 use crate::outbox::{NotificationOutcome, OutgoingNotification};
+use crate::state_file::{Shared, StateError, StateFile};
 
 /// Far above the 16,000 characters of a request, so that the engine can refuse what is too long.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -40,18 +42,55 @@ const TRUNCATE_PAUSE: Duration = Duration::from_millis(20);
 /// What handlers and worker share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SimulatorState {
-    engine: Arc<Mutex<Engine>>,
+    shared: Arc<Mutex<Shared>>,
+    /// Where the state survives; none: in memory only.
+    file: Option<Arc<StateFile>>,
     clock: SharedClock,
     wake: Arc<Notify>,
     client: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl SimulatorState {
-    /// A simulator that has seen nothing yet.
+    /// A simulator that has seen nothing yet and keeps its state in memory.
     #[must_use]
     pub fn new(config: SimulatorConfig, clock: SharedClock) -> Self {
+        Self::with(Shared::in_memory(Engine::new(config)), None, clock)
+    }
+
+    /// [`Self::open`] with a folder, else [`Self::new`].
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn start(
+        config: SimulatorConfig,
+        clock: SharedClock,
+        folder: Option<&Path>,
+    ) -> Result<Self, StateError> {
+        match folder {
+            Some(folder) => Self::open(config, clock, folder),
+            None => Ok(Self::new(config, clock)),
+        }
+    }
+
+    /// A simulator that goes on where the one before it, in the same folder, ended or was killed;
+    /// the first one makes the folder. The clock is moved as far ahead as it was.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn open(
+        config: SimulatorConfig,
+        clock: SharedClock,
+        folder: &Path,
+    ) -> Result<Self, StateError> {
+        let (file, shared, ahead) = StateFile::open(folder, config)?;
+        clock.advance(ahead.saturating_sub(clock.ahead()));
+        Ok(Self::with(shared, Some(Arc::new(file)), clock))
+    }
+
+    fn with(shared: Shared, file: Option<Arc<StateFile>>, clock: SharedClock) -> Self {
         Self {
-            engine: Arc::new(Mutex::new(Engine::new(config))),
+            shared: Arc::new(Mutex::new(shared)),
+            file,
             clock,
             wake: Arc::new(Notify::new()),
             client: Arc::new(OnceLock::new()),
@@ -65,14 +104,39 @@ impl SimulatorState {
     }
 
     /// Calls `action` with the engine, then wakes the notification worker. The engine is locked
-    /// meanwhile: do not block in it.
+    /// meanwhile: do not block in it. What changed reaches the disk with the next answer, or when
+    /// the notification worker looks.
     pub fn with_engine<T>(&self, action: impl FnOnce(&mut Engine) -> T) -> T {
-        // A panic while the engine was locked is a bug; what it holds is still worth showing.
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = action(&mut engine);
-        drop(engine);
+        let result = self.quietly(action);
         self.wake.notify_one();
         result
+    }
+
+    /// As [`Self::with_engine`], for the worker, which would wake itself.
+    fn quietly<T>(&self, action: impl FnOnce(&mut Engine) -> T) -> T {
+        // A panic while the engine was locked is a bug; what it holds is still worth showing.
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = action(&mut shared.engine);
+        if self.file.is_some() {
+            shared.collect(self.clock.ahead());
+        }
+        result
+    }
+
+    /// Waits until all that has happened so far is on disk. Does nothing without a folder.
+    ///
+    /// # Errors
+    /// The state cannot be written. It is tried again, as a whole, with the next call.
+    pub async fn saved(&self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let commit = self.shared.lock().unwrap_or_else(PoisonError::into_inner).commit();
+        if file.has(commit) {
+            return Ok(());
+        }
+        let (file, shared) = (Arc::clone(file), Arc::clone(&self.shared));
+        let ahead = self.clock.ahead();
+        let write = move || file.write(commit, &shared, ahead);
+        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
 
     /// Sends every notification that is due, waits for the outcomes and counts them.
@@ -143,14 +207,15 @@ pub fn router(state: SimulatorState) -> Router {
 }
 
 async fn flush(State(state): State<SimulatorState>) -> Response {
-    let reply = match state.flush_notifications().await {
+    let flushed = state.flush_notifications().await;
+    let reply = match flushed {
         Ok(flushed) => {
             let queue = state.with_engine(|engine| engine.notification_queue());
             ApiReply::json(200, &json!({"flushed": flushed, "queue": queue}))
         }
         Err(error) => control::error(500, "client", &error.to_string()),
     };
-    respond(reply)
+    respond(durable(&state, reply).await)
 }
 
 async fn answer(State(state): State<SimulatorState>, request: Request) -> Response {
@@ -164,6 +229,17 @@ async fn answer(State(state): State<SimulatorState>, request: Request) -> Respon
         state.with_engine(|engine| engine.handle(state.clock.now(), &request))
     };
     hand_over(state, reply).await
+}
+
+/// An answer that will still be true if the process is killed now.
+async fn durable(state: &SimulatorState, reply: ApiReply) -> ApiReply {
+    match state.saved().await {
+        Ok(()) => reply,
+        Err(error) => {
+            tracing::error!(error = %error, "the simulator's state cannot be written");
+            control::error(503, "state", "the simulator's state cannot be written")
+        }
+    }
 }
 
 async fn read(request: Request) -> Result<ApiRequest, axum::Error> {
@@ -186,13 +262,15 @@ async fn hand_over(state: SimulatorState, reply: ApiReply) -> Response {
     if let Delivery::Deferred { ticket } = reply.delivery {
         let resumed = tokio::spawn(async move {
             tokio::time::sleep(reply.delay).await;
-            state.with_engine(|engine| engine.resume(state.clock.now(), ticket))
+            let late = state.with_engine(|engine| engine.resume(state.clock.now(), ticket));
+            durable(&state, late).await
         });
         return match resumed.await {
             Ok(late) => respond(late),
             Err(_) => respond(ApiReply::new(500, JSON, "")),
         };
     }
+    let reply = durable(&state, reply).await;
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }
@@ -271,6 +349,10 @@ pub async fn run_notifications(
         for notification in take_due(&state, free) {
             sending.spawn(deliver(state.clone(), client.clone(), notification));
         }
+        // What happened by itself, or in a call from within the process.
+        if let Err(error) = state.saved().await {
+            tracing::error!(error = %error, "the simulator's state cannot be written");
+        }
         tokio::select! {
             () = &mut shutdown => return Ok(()),
             Some(_) = sending.join_next() => {}
@@ -280,11 +362,9 @@ pub async fn run_notifications(
     }
 }
 
-/// Not through `with_engine`, which would wake the worker it is called from.
 fn take_due(state: &SimulatorState, max: usize) -> Vec<OutgoingNotification> {
     let now = state.clock.now();
-    let mut engine = state.engine.lock().unwrap_or_else(PoisonError::into_inner);
-    engine.due_notifications_up_to(now, max)
+    state.quietly(|engine| engine.due_notifications_up_to(now, max))
 }
 
 async fn deliver(

@@ -1,5 +1,6 @@
 //! What the simulator knows of one transaction.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use gopay_core::time::Timestamp;
@@ -28,11 +29,15 @@ pub enum Status {
     PartialRefund,
     /// Paid and wholly given back.
     Refund,
+    /// Paid, and partly taken back after a dispute.
+    PartialChargeback,
+    /// Paid, and wholly taken back after a dispute.
+    Chargeback,
 }
 
 impl Status {
     /// Every status, in the order totals list them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Pending,
         Self::Settlement,
         Self::Expire,
@@ -41,6 +46,8 @@ impl Status {
         Self::Failure,
         Self::PartialRefund,
         Self::Refund,
+        Self::PartialChargeback,
+        Self::Chargeback,
     ];
 
     /// The wire word.
@@ -55,6 +62,8 @@ impl Status {
             Self::Failure => "failure",
             Self::PartialRefund => "partial_refund",
             Self::Refund => "refund",
+            Self::PartialChargeback => "partial_chargeback",
+            Self::Chargeback => "chargeback",
         }
     }
 
@@ -64,7 +73,12 @@ impl Status {
     pub const fn status_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
-            Self::Settlement | Self::PartialRefund | Self::Refund | Self::Cancel => "200",
+            Self::Settlement
+            | Self::PartialRefund
+            | Self::Refund
+            | Self::PartialChargeback
+            | Self::Chargeback
+            | Self::Cancel => "200",
             Self::Expire => "407",
             Self::Deny | Self::Failure => "202",
         }
@@ -75,7 +89,11 @@ impl Status {
     pub const fn notification_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
-            Self::Settlement | Self::PartialRefund | Self::Refund => "200",
+            Self::Settlement
+            | Self::PartialRefund
+            | Self::Refund
+            | Self::PartialChargeback
+            | Self::Chargeback => "200",
             Self::Expire | Self::Cancel | Self::Deny | Self::Failure => "202",
         }
     }
@@ -84,7 +102,11 @@ impl Status {
     #[must_use]
     pub const fn is_paid(self) -> bool {
         match self {
-            Self::Settlement | Self::PartialRefund | Self::Refund => true,
+            Self::Settlement
+            | Self::PartialRefund
+            | Self::Refund
+            | Self::PartialChargeback
+            | Self::Chargeback => true,
             Self::Pending | Self::Expire | Self::Cancel | Self::Deny | Self::Failure => false,
         }
     }
@@ -94,13 +116,18 @@ impl Status {
     pub const fn frees_order_id(self) -> bool {
         match self {
             Self::Expire | Self::Cancel | Self::Deny | Self::Failure => true,
-            Self::Pending | Self::Settlement | Self::PartialRefund | Self::Refund => false,
+            Self::Pending
+            | Self::Settlement
+            | Self::PartialRefund
+            | Self::Refund
+            | Self::PartialChargeback
+            | Self::Chargeback => false,
         }
     }
 }
 
 /// What the shopper paid from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PaymentOption {
     /// The wallet's balance.
@@ -146,7 +173,7 @@ impl QrisKind {
 }
 
 /// How it was paid.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Payment {
     pub(crate) at: Timestamp,
     pub(crate) option: PaymentOption,
@@ -155,20 +182,33 @@ pub(crate) struct Payment {
     pub(crate) wallet: Option<usize>,
 }
 
+/// Where a refund was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundSource {
+    /// The Core API.
+    Api,
+    /// Midtrans' dashboard: its notifications have no `refund_key`.
+    Dashboard,
+}
+
 /// One accepted refund.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Refund {
     pub(crate) chargeback_id: u64,
     pub(crate) chargeback_uuid: Uuid,
     pub(crate) key: String,
     pub(crate) amount: u64,
     pub(crate) reason: Option<String>,
+    pub(crate) source: RefundSource,
     pub(crate) created_at: Timestamp,
+    /// When the bank will confirm it, or did.
+    pub(crate) confirmation_at: Timestamp,
     pub(crate) bank_confirmed_at: Option<Timestamp>,
 }
 
-/// How many notifications of a transaction met which fate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Notifications of a transaction, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotificationCounts {
     /// Notifications queued, each to one URL.
     pub queued: u64,
@@ -195,7 +235,7 @@ impl NotificationCounts {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Transaction {
     pub(crate) id: Uuid,
     pub(crate) reference: Uuid,
@@ -209,14 +249,16 @@ pub(crate) struct Transaction {
     pub(crate) expires_at: Timestamp,
     pub(crate) payment: Option<Payment>,
     /// Denied by the charge itself, so it was never pending.
-    pub(crate) born_denied: bool,
+    pub(crate) denied_by_charge: bool,
     pub(crate) fraud_denied: bool,
-    pub(crate) channel: Option<(u16, &'static str)>,
+    pub(crate) channel: Option<(u16, Cow<'static, str>)>,
     /// The registered return URL, already with `?order_id=`.
     pub(crate) callback: Option<String>,
     pub(crate) notify: Option<Arc<[Arc<str>]>>,
     pub(crate) echo: Option<Box<Echo>>,
     pub(crate) refunds: Vec<Refund>,
+    /// Rupiah taken back after disputes.
+    pub(crate) charged_back: u64,
     /// When each refund key was first tried, refused ones included.
     pub(crate) refund_attempts: Vec<(String, Timestamp)>,
     /// Status changes after the first status.
@@ -232,8 +274,13 @@ impl Transaction {
         self.refunds.iter().fold(0, |sum, refund| sum.saturating_add(refund.amount))
     }
 
+    /// What is left of the payment after refunds and chargebacks, in rupiah.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.amount.saturating_sub(self.refunded()).saturating_sub(self.charged_back)
+    }
+
     pub(crate) const fn first_status(&self) -> Status {
-        if self.born_denied { Status::Deny } else { Status::Pending }
+        if self.denied_by_charge { Status::Deny } else { Status::Pending }
     }
 
     /// The status it had at that time.
@@ -249,8 +296,10 @@ impl Transaction {
 /// A refund, for reconciliation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RefundView {
-    /// The merchant's key.
+    /// The merchant's key, or one that Midtrans made.
     pub refund_key: String,
+    /// Where it was asked for.
+    pub source: RefundSource,
     /// Rupiah.
     pub amount: u64,
     /// Midtrans' number.
@@ -266,6 +315,8 @@ pub struct RefundView {
 /// A transaction, for reconciliation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TransactionView {
+    /// Ascending by creation; pages of lists go by it.
+    pub number: u64,
     /// The merchant's id.
     pub order_id: String,
     /// Midtrans' id.
@@ -292,6 +343,8 @@ pub struct TransactionView {
     pub refunded: u64,
     /// Every accepted refund.
     pub refunds: Vec<RefundView>,
+    /// Sum of the chargebacks, in rupiah.
+    pub charged_back: u64,
     /// Charges accepted for this order up to this one: above 1, the order was charged again.
     pub charges_of_order: u64,
     /// Charge calls answered from the idempotency store instead of charging again.
@@ -300,12 +353,14 @@ pub struct TransactionView {
     pub notifications: NotificationCounts,
     /// Where the shopper pays.
     pub checkout_url: String,
+    /// What the QR code says.
+    pub qr_string: String,
 }
 
 /// Sums over all transactions, in rupiah.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Transactions.
+    /// Transactions that were ever made.
     pub transactions: u64,
     /// Everything that was ever paid, refunded or not.
     pub charged: u64,
@@ -313,6 +368,23 @@ pub struct Totals {
     pub refunded: u64,
     /// Accepted refunds.
     pub refunds: u64,
-    /// Transactions by status word.
+    /// Everything taken back after disputes.
+    pub charged_back: u64,
+    /// Transactions by status word, dropped ones included.
     pub statuses: std::collections::BTreeMap<&'static str, u64>,
+    /// Transactions that are still held.
+    pub held: u64,
+    /// What was dropped because a limit was reached.
+    pub dropped: Dropped,
+}
+
+/// What was dropped to stay within the limits of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Transactions, none of which was pending.
+    pub transactions: u64,
+    /// Idempotency keys before their five minutes were over.
+    pub idempotency_keys: u64,
+    /// Notifications that were never delivered.
+    pub notifications: u64,
 }

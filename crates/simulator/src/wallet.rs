@@ -8,8 +8,10 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::config::Tier;
-use crate::engine::Engine;
-use crate::transaction::{Payment, PaymentOption, QrisKind, Status};
+use crate::endpoints::REFUNDS_MAX;
+use crate::engine::{Engine, RefundOrder};
+use crate::faults::BANK_CONFIRMS_MS_MAX;
+use crate::transaction::{Payment, PaymentOption, QrisKind, RefundSource, Status};
 
 /// Ceiling of GoPayLater, and of a payment by QR code (`docs/midtrans.md`, "Limits").
 const PAY_LATER_MAX: u64 = 3_000_000;
@@ -78,6 +80,40 @@ pub enum WalletError {
     /// Not enough money.
     #[error("the balance is too low")]
     BalanceTooLow,
+    /// Zero, or more than what is left of the payment, in rupiah.
+    #[error("the amount is not between 1 and the {0} rupiah that are left")]
+    NotLeft(u64),
+    /// A payment has only so many refunds and chargebacks here.
+    #[error("the payment has 200 refunds and chargebacks already")]
+    TooManyRefunds,
+    /// Nothing was sent that could be sent again.
+    #[error("no notification of this payment was sent lately")]
+    NothingSent,
+    /// Neither the charge nor the configuration names a receiver.
+    #[error("notifications of this payment have no receiver")]
+    NoReceiver,
+}
+
+/// A refund made at Midtrans' dashboard, past the merchant's own systems.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DashboardRefund {
+    /// Rupiah; absent: what is left.
+    pub amount: Option<u64>,
+    /// As typed by whoever made it.
+    pub reason: Option<String>,
+    /// Its key in GET status; absent: one that Midtrans makes. Notifications have none.
+    pub refund_key: Option<String>,
+    /// How long until the bank confirms it, at most 30 days; absent: as configured.
+    pub bank_confirms_after_ms: Option<u64>,
+}
+
+/// A chargeback: the shopper's side takes money back after a dispute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chargeback {
+    /// Rupiah; absent: what is left.
+    pub amount: Option<u64>,
 }
 
 impl Engine {
@@ -129,7 +165,7 @@ impl Engine {
             return Err(WalletError::BalanceTooLow);
         }
         let wallet = payer.balance.is_none().then_some(position);
-        self.settle(now, index, Payment { at: now, option, qris, wallet });
+        self.record_payment(now, index, Payment { at: now, option, qris, wallet });
         Ok(())
     }
 
@@ -189,14 +225,16 @@ impl Engine {
     ) -> Result<(), WalletError> {
         self.require(index, &[Status::Pending])?;
         let channel = match to {
-            Status::Deny => Some((201, "Denied by the provider")),
-            Status::Failure => Some((900, "Generic service error")),
+            Status::Deny => Some((201, "Denied by the provider".into())),
+            Status::Failure => Some((900, "Generic service error".into())),
             Status::Pending
             | Status::Settlement
             | Status::Expire
             | Status::Cancel
             | Status::PartialRefund
-            | Status::Refund => None,
+            | Status::Refund
+            | Status::PartialChargeback
+            | Status::Chargeback => None,
         };
         if let Some(transaction) = self.transactions.get_mut(index) {
             transaction.channel = channel;
@@ -215,8 +253,68 @@ impl Engine {
         let index = self.find_any(id).ok_or(WalletError::Unknown)?;
         self.require(index, &[Status::Expire, Status::Cancel, Status::Deny, Status::Failure])?;
         let option = PaymentOption::GopayWallet;
-        self.settle(now, index, Payment { at: now, option, qris: None, wallet: None });
+        self.record_payment(now, index, Payment { at: now, option, qris: None, wallet: None });
         Ok(())
+    }
+
+    /// Refunds at the dashboard. No window and no merchant's balance stand in the way: whoever
+    /// has the dashboard may do more than the API.
+    ///
+    /// # Errors
+    /// [`WalletError`], in the order unknown, status, number of refunds, amount.
+    pub fn refund_at_dashboard(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        wanted: &DashboardRefund,
+    ) -> Result<(), WalletError> {
+        self.tick(now);
+        let index = self.find_any(id).ok_or(WalletError::Unknown)?;
+        self.require(index, &[Status::Settlement, Status::PartialRefund])?;
+        let amount = self.amount_left(index, wanted.amount)?;
+        let generated = self.random.uuid();
+        let confirmation = wanted.bank_confirms_after_ms;
+        let order = RefundOrder {
+            key: wanted.refund_key.clone().unwrap_or_else(|| generated.to_string()),
+            amount,
+            reason: wanted.reason.clone(),
+            source: RefundSource::Dashboard,
+            confirmation: confirmation
+                .map(|ms| Duration::from_millis(ms.min(BANK_CONFIRMS_MS_MAX))),
+        };
+        self.record_refund(now, index, order);
+        Ok(())
+    }
+
+    /// Takes money back after a dispute. The documented way is from `settlement` only; that a
+    /// payment was refunded in part, or disputed in part before, does not hinder it here.
+    ///
+    /// # Errors
+    /// [`WalletError`], in the order unknown, status, number of chargebacks, amount.
+    pub fn charge_back(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        wanted: Chargeback,
+    ) -> Result<(), WalletError> {
+        self.tick(now);
+        let index = self.find_any(id).ok_or(WalletError::Unknown)?;
+        let from = [Status::Settlement, Status::PartialRefund, Status::PartialChargeback];
+        self.require(index, &from)?;
+        let amount = self.amount_left(index, wanted.amount)?;
+        self.record_chargeback(now, index, amount);
+        Ok(())
+    }
+
+    /// An amount that may be taken from what is left of a payment.
+    fn amount_left(&self, index: usize, wanted: Option<u64>) -> Result<u64, WalletError> {
+        let transaction = self.transactions.get(index).ok_or(WalletError::Unknown)?;
+        if transaction.history.len() >= REFUNDS_MAX {
+            return Err(WalletError::TooManyRefunds);
+        }
+        let left = transaction.remaining();
+        let amount = wanted.unwrap_or(left);
+        if (1..=left).contains(&amount) { Ok(amount) } else { Err(WalletError::NotLeft(left)) }
     }
 
     /// The amount, if the status is one of these.

@@ -1,5 +1,7 @@
 //! Answer and notification bodies of the Core API, and where their codes are placed.
 
+use std::borrow::Cow;
+
 use gopay_core::money::Rupiah;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,7 +46,8 @@ pub(crate) const fn http_status(code: u16) -> u16 {
 pub(crate) struct Body<'a> {
     pub(crate) status_code: &'a str,
     pub(crate) status_message: &'a str,
-    pub(crate) transaction_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) transaction_id: Option<String>,
     pub(crate) order_id: &'a str,
     pub(crate) merchant_id: &'a str,
     pub(crate) gross_amount: String,
@@ -58,7 +61,7 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) settlement_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) payment_option_type: Option<&'a str>,
+    pub(crate) payment_option_type: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel_response_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +88,11 @@ pub(crate) struct Body<'a> {
     pub(crate) custom_field3: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) metadata: Option<&'a Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) extra_info: Option<Value>,
+    /// Fields that no documentation names.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) unknown: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) signature_key: Option<String>,
 }
@@ -120,7 +128,8 @@ pub(crate) struct RefundEntry<'a> {
     pub(crate) created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'a str>,
-    pub(crate) refund_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refund_key: Option<&'a str>,
     pub(crate) refund_method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bank_confirmed_at: Option<String>,
@@ -143,6 +152,13 @@ pub(crate) struct Refusal {
     pub(crate) http: u16,
     pub(crate) message: String,
     pub(crate) validation: Vec<String>,
+    /// An answer of the gateway in front of the API: the message alone, without code and id.
+    pub(crate) bare: bool,
+}
+
+#[derive(Serialize)]
+struct BareBody<'a> {
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -157,7 +173,7 @@ struct RefusalBody<'a> {
 impl Refusal {
     pub(crate) fn new(code: u16, message: &str) -> Self {
         let message = message.to_owned();
-        Self { code, http: http_status(code), message, validation: Vec::new() }
+        Self { code, http: http_status(code), message, validation: Vec::new(), bare: false }
     }
 
     pub(crate) fn under(self, http: u16) -> Self {
@@ -192,12 +208,35 @@ impl Refusal {
         Self::new(412, "Transaction status cannot be updated.")
     }
 
+    /// HTTP 500 without a `status_code`, as a charge without any field gets it: Midtrans' own tests
+    /// of its Java, Python and Go clients expect it for `{}` and `null`.
+    pub(crate) fn unexpected() -> Self {
+        Self { bare: true, ..Self::new(500, "An unexpected error occurred").under(500) }
+    }
+
+    /// A path of Midtrans' that this simulator does not have, or no path of Midtrans' at all.
+    pub(crate) fn unsupported_path(method: &str, path: &str) -> Self {
+        let message = format!(
+            "{method} {path:.100} does not exist here: this simulator supports one-time GoPay \
+             payments only (charge, status, cancel, expire, refund)."
+        );
+        Self { http: 404, ..Self::new(404, &message) }
+    }
+
+    /// A bound of the simulator's memory is reached.
+    pub(crate) fn full(what: &str) -> Self {
+        Self::new(503, &format!("The simulator is full: {what}. Please retry later."))
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(500, "Our system ran into an unexpected issue. Please retry.")
     }
 
     /// The answer; `id` is the reference for support.
     pub(crate) fn reply(&self, id: Uuid) -> ApiReply {
+        if self.bare {
+            return ApiReply::json(self.http, &BareBody { message: &self.message });
+        }
         ApiReply::json(
             self.http,
             &RefusalBody {

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gopay_core::ids::TxId;
-use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Event, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::{AttemptOutcome, Note, Store as _};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_testkit::sample;
 use serde_json::json;
 
 #[tokio::main]
@@ -131,34 +131,12 @@ fn note(kind: &'static str, bytes: usize) -> Note {
 
 /// Ids and texts as long as real ones.
 fn payment(number: i64) -> Payment {
-    let at = now();
-    Payment {
-        tx_id: tx_id(number),
-        client: "testclient".into(),
-        contract: "TESTCONTRACT".into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("order-2026-{number:012}")),
-        amount: Some(Rupiah::new(150_000).unwrap()),
-        state: PaymentState::Initialized,
-        failure: None,
-        upstream: Upstream::Unclear,
-        midtrans_tx_id: None,
-        deeplink: None,
-        redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
-        merchant_redirect_url: Some("https://shop.example/checkout/return?order=2026".into()),
-        notification_url: Some("https://psp.example/gopay/notify".into()),
-        nonce: None,
-        fingerprint: [0; 32],
-        answer: None,
-        created_at: at,
-        deadline_at: at.after(Duration::from_secs(3_600)),
-        final_at: None,
-        paid_at: None,
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: Some(at.after(Duration::from_secs(60))),
-        checks: 0,
-    }
+    sample::payment_with(tx_id(number).get(), now(), |payment| {
+        payment.merchant_tx_id = Some(format!("order-2026-{number:012}"));
+        payment.merchant_redirect_url =
+            Some("https://shop.example/checkout/return?order=2026".into());
+        payment.notification_url = Some("https://psp.example/gopay/notify".into());
+    })
 }
 
 fn tx_id(number: i64) -> TxId {

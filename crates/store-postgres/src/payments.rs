@@ -39,7 +39,7 @@ pub(crate) async fn payment_create(
         return Ok(Created::New);
     }
     let Some(nonce) = &payment.nonce else { return Err(StoreError::Conflict.into()) };
-    match payment_find_nonce(session, &payment.contract, nonce).await? {
+    match payment_find_nonce(session, &payment.contract, &nonce.value).await? {
         Some(earlier) => Ok(Created::NonceTaken(Box::new(earlier))),
         None => Err(StoreError::Conflict.into()),
     }
@@ -196,7 +196,7 @@ pub(crate) async fn payment_answer(
     answer: &[u8],
 ) -> Result<Payment, DbError> {
     let mut payment = begin_locked(session, tx_id).await?;
-    if engine::keep_answer(&mut payment, answer) {
+    if payment.store_answer_once(answer) {
         let sql = "-- payment_answer
             UPDATE payments SET answer = $2 WHERE tx_id = $1";
         session.run_and_commit(sql, &[&tx_id.get(), &answer]).await?;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 use gopay_core::ids::TxId;
-use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Event, Payment, PaymentState, Upstream, Verdict};
+use gopay_core::payment::{Event, Nonce, Payment, PaymentRecord, PaymentState, Verdict};
 use gopay_core::time::Timestamp;
 use gopay_store::{
     AttemptOutcome, Created, Delivery, DeliveryState, Note, Search as _, Store as _, StoreError,
 };
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_testkit::sample;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -108,37 +108,16 @@ fn now() -> Timestamp {
 }
 
 fn payment(number: i64) -> Payment {
-    Payment {
-        tx_id: tx(number),
-        client: "psp".into(),
-        contract: "C".into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("order-{number}")),
-        amount: Some(Rupiah::new(10_000).unwrap()),
-        state: PaymentState::Initialized,
-        failure: None,
-        upstream: Upstream::Unclear,
-        midtrans_tx_id: None,
-        deeplink: None,
-        redirect_secret: "secret".into(),
-        merchant_redirect_url: None,
-        notification_url: Some("https://psp.example/n".into()),
-        nonce: None,
-        fingerprint: [7; 32],
-        answer: None,
-        created_at: now(),
-        deadline_at: now().after(Duration::from_secs(3600)),
-        final_at: None,
-        paid_at: None,
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: Some(now().after(Duration::from_secs(60))),
-        checks: 0,
-    }
+    sample::payment(number, now())
 }
 
 fn with_nonce(number: i64, nonce: &str) -> Payment {
-    Payment { nonce: Some(nonce.into()), ..payment(number) }
+    let nonce = Nonce { value: nonce.to_owned(), fingerprint: [7; 32] };
+    altered(number, |record| record.nonce = Some(nonce))
+}
+
+fn altered(number: i64, alter: impl FnOnce(&mut PaymentRecord)) -> Payment {
+    sample::payment_with(number, now(), alter)
 }
 
 fn opened() -> Event {
@@ -269,7 +248,7 @@ async fn a_member_that_the_database_refuses_fails_alone() {
     create(store, &payment(7)).await;
     let payments: Vec<Payment> = (1..=5)
         .map(|number| match number {
-            3 => Payment { redirect_secret: "\0".into(), ..payment(number) },
+            3 => altered(number, |record| record.redirect_secret = "\0".into()),
             _ => payment(number),
         })
         .collect();

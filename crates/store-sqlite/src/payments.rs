@@ -31,7 +31,7 @@ pub(crate) fn payment_create(
     records: &[NewRecord],
 ) -> Result<Created, StoreError> {
     if !insert(db, payment)? {
-        let nonce = payment.nonce.as_deref().unwrap_or_default();
+        let nonce = payment.nonce.as_ref().map_or("", |nonce| nonce.value.as_str());
         let earlier = payment_find_nonce(db, &payment.contract, nonce)?;
         return earlier.map(Box::new).map(Created::NonceTaken).ok_or(StoreError::Conflict);
     }
@@ -88,7 +88,7 @@ pub(crate) fn payment_answer(
     answer: &[u8],
 ) -> Result<Payment, StoreError> {
     let mut payment = payment_get(db, tx_id)?.ok_or(StoreError::Missing { table: TABLE })?;
-    if engine::keep_answer(&mut payment, answer) {
+    if payment.store_answer_once(answer) {
         write(
             db,
             "-- payment_answer

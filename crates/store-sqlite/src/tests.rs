@@ -8,11 +8,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Event, Payment, PaymentState, Upstream};
+use gopay_core::money::Sen;
+use gopay_core::payment::{Event, Nonce, Payment, PaymentState};
 use gopay_core::refund::{REFUND_WINDOW_MAX, RefundRequest, RefundTerms};
 use gopay_core::time::Timestamp;
 use gopay_store::{Created, Note, Search as _, Store as _, StoreError};
+use gopay_testkit::sample;
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -62,33 +63,10 @@ fn start() -> Timestamp {
 }
 
 fn payment(number: i64) -> Payment {
-    Payment {
-        tx_id: tx(number),
-        client: "testclient".into(),
-        contract: "TESTCONTRACT".into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("Order-{number}")),
-        amount: Rupiah::new(10_000).ok(),
-        state: PaymentState::Initialized,
-        failure: None,
-        upstream: Upstream::Unclear,
-        midtrans_tx_id: None,
-        deeplink: None,
-        redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
-        merchant_redirect_url: None,
-        notification_url: Some("https://psp.example/notify".into()),
-        nonce: Some(format!("nonce-{number}")),
-        fingerprint: [1; 32],
-        answer: None,
-        created_at: start(),
-        deadline_at: start().after(Duration::from_secs(3600)),
-        final_at: None,
-        paid_at: None,
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: Some(start()),
-        checks: 0,
-    }
+    sample::payment_with(number, start(), |payment| {
+        payment.nonce = Some(Nonce { value: format!("nonce-{number}"), fingerprint: [1; 32] });
+        payment.next_check_at = Some(start());
+    })
 }
 
 fn paid() -> Event {
@@ -451,7 +429,9 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
         tokio::spawn(async move {
             store
                 .write(move |db| {
-                    let other = Payment { nonce: None, ..payment(2) };
+                    let mut record = payment(2).into_record();
+                    record.nonce = None;
+                    let other = Payment::restore(record).unwrap();
                     crate::payments::payment_create(db, &other, "{}", &[])?;
                     assert!(!panics, "a bug");
                     Err::<(), _>(StoreError::Conflict)

@@ -83,7 +83,7 @@ pub fn payment_apply(
     answer: Option<&[u8]>,
     now: Timestamp,
 ) -> Application {
-    let before = stored.state;
+    let before = stored.state.clone();
     let step = stored.on(event, now);
     let verdict = step.verdict;
     if matches!(verdict, Verdict::Same | Verdict::Refused) {
@@ -92,7 +92,7 @@ pub fn payment_apply(
     }
     let mut payment = step.payment;
     if let (Verdict::Moved, Some(answer)) = (verdict, answer) {
-        keep_answer(&mut payment, answer);
+        payment.store_answer_once(answer);
     }
     let owed = step.delivery_owed.then(|| payment.notification_url.clone()).flatten();
     let delivery = owed.map(|url| OwedDelivery {
@@ -101,30 +101,20 @@ pub fn payment_apply(
         url,
         final_at: payment.final_at.unwrap_or(now),
     });
-    let record = Some(state_detail(before, event, verdict, &payment));
+    let record = Some(state_detail(&before, event, verdict, &payment));
     let delivery_owed = delivery.is_some();
     let applied = Applied { payment, before, verdict, delivery_owed };
     Application { applied, record, delivery }
 }
 
-/// Keeps the answer of a call for its repeats: only a nonce makes those possible, and the first
-/// answer stays, because it may have been given. False if nothing changed.
-pub fn keep_answer(payment: &mut Payment, answer: &[u8]) -> bool {
-    let kept = payment.nonce.is_some() && payment.answer.is_none();
-    if kept {
-        payment.answer = Some(answer.to_vec());
-    }
-    kept
-}
-
-fn state_detail(before: PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {
+fn state_detail(before: &PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {
     let mut detail = json!({
         "from": before.as_str(),
         "to": after.state.as_str(),
         "event": event.word(),
         "verdict": verdict_word(verdict),
     });
-    if let (Some(failure), Some(members)) = (&after.failure, detail.as_object_mut()) {
+    if let (Some(failure), Some(members)) = (after.state.failure(), detail.as_object_mut()) {
         members.insert("reason".to_owned(), json!(failure.reason.as_str()));
     }
     detail

@@ -15,8 +15,8 @@ use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use search::{
-    DeliveryFilter, ListQuery, Listed, Order, Page, PaymentFilter, RefundFilter, RefundStateWord,
-    Search, Times,
+    DeliveryFilter, ListQuery, Listed, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
+    RefundStateWord, Search, Times,
 };
 
 pub mod copy;
@@ -249,7 +249,7 @@ pub trait Store: Send + Sync {
     /// Applies an event by [`Payment::on`] and stores the result, a `state` record if the verdict
     /// is moved or noted, the notes, and the delivery if one is owed.
     ///
-    /// `answer` is stored with the payment if the event moved it, by [`engine::keep_answer`].
+    /// `answer` is stored with the payment if the event moved it, by [`Payment::store_answer_once`].
     /// For verdicts same and refused only the notes are written, and the payment is returned as
     /// it is stored. [`StoreError::Missing`] if there is no such payment.
     async fn payment_apply(
@@ -261,7 +261,7 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Applied, StoreError>;
 
-    /// Stores the answer of a call by [`engine::keep_answer`], if none was stored with an event.
+    /// Stores the answer of a call by [`Payment::store_answer_once`], if none was stored with an event.
     /// Returns the payment as it is stored then: its answer is the one to give.
     /// [`StoreError::Missing`] if there is no such payment.
     async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError>;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Channel, Payment, PaymentState};
+use gopay_core::payment::{Channel, Payment};
 use gopay_core::refund::Refund;
 use gopay_core::time::Timestamp;
 
@@ -123,11 +123,37 @@ fn text(value: Option<&String>) -> Option<Cell<'_>> {
     value.map(|value| value.as_str().into())
 }
 
+/// The state of a payment, without what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentStateWord {
+    /// Durable, and not yet known to be open at Midtrans.
+    Initialized,
+    /// Open.
+    Pending,
+    /// Paid.
+    Succeeded,
+    /// Over without money.
+    Failed,
+}
+
+impl PaymentStateWord {
+    /// As [`gopay_core::payment::PaymentState::as_str`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialized => "initialized",
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Which payments; what is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaymentFilter {
     /// In this state.
-    pub state: Option<PaymentState>,
+    pub state: Option<PaymentStateWord>,
     /// Of this PSP's login.
     pub client: Option<String>,
     /// Of this contract.
@@ -147,7 +173,7 @@ impl PaymentFilter {
         let reference = |wanted: &String| {
             payment.merchant_tx_id.as_deref().map(case_key).as_ref() == Some(&case_key(wanted))
         };
-        self.state.is_none_or(|state| payment.state == state)
+        self.state.is_none_or(|state| payment.state.as_str() == state.as_str())
             && self.client.as_ref().is_none_or(|client| payment.client == *client)
             && self.contract.as_ref().is_none_or(|contract| payment.contract == *contract)
             && self.channel.is_none_or(|channel| payment.channel == Some(channel))

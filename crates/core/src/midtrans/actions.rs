@@ -1,14 +1,14 @@
-//! Where an answer says that the shopper goes on.
+//! The shopper's link in an answer: `actions[]`.
 
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::wire::Text;
+use super::lenient::Text;
 
 const DEEPLINK: &str = "deeplink-redirect";
 
-/// The URL of the first action that is named as the deeplink. Order and number of actions vary, and
-/// one that is not as it is described does not count.
+/// The URL of the first action that is named as the deeplink. Order and number of actions vary; an
+/// action of another shape is passed over.
 #[derive(Default)]
 pub(super) struct Actions<'a>(Option<Text<'a>>);
 
@@ -20,31 +20,40 @@ impl Actions<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Actions<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(Tolerant { depth: Depth::List }).map(Self)
+        Tolerant::List.deserialize(input).map(Self)
     }
 }
 
-/// One entry of the list: its URL if it is the deeplink.
-struct Action<'a>(Option<Text<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Action<'a> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(Tolerant { depth: Depth::Action }).map(Self)
-    }
+/// The members of an action that we read.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Member {
+    Name,
+    Url,
+    #[serde(other)]
+    Other,
 }
 
-enum Depth {
+/// Reads what is expected, and passes over everything else.
+#[derive(Clone, Copy, PartialEq)]
+enum Tolerant {
+    /// A list of actions: gives the URL of the first deeplink.
     List,
+    /// An action: gives its URL if it is the deeplink, an absent text if that has no URL.
     Action,
+    /// A string.
+    Text,
 }
 
-/// Reads a list of objects and passes over everything else.
-struct Tolerant {
-    depth: Depth,
+impl<'de> DeserializeSeed<'de> for Tolerant {
+    type Value = Option<Text<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_any(self)
+    }
 }
 
 impl<'de> Visitor<'de> for Tolerant {
-    /// An entry that is named as the deeplink has one, even if that is none.
     type Value = Option<Text<'de>>;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -67,8 +76,12 @@ impl<'de> Visitor<'de> for Tolerant {
         Ok(None)
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok((self == Self::Text).then_some(Text::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok((self == Self::Text).then(|| Text::Owned(text.to_owned())))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
@@ -77,31 +90,33 @@ impl<'de> Visitor<'de> for Tolerant {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        match self.depth {
-            Depth::List => {
-                while found.is_none()
-                    && let Some(Action(url)) = list.next_element()?
-                {
-                    found = url;
-                }
+        if self == Self::List {
+            while found.is_none()
+                && let Some(url) = list.next_element_seed(Self::Action)?
+            {
+                found = url;
             }
-            Depth::Action => {}
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(found)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let (mut named, mut url) = (false, Text::default());
-        while let Some(key) = members.next_key::<Text<'de>>()? {
-            match (&self.depth, key.get()) {
-                (Depth::Action, Some("name")) => {
-                    named = members.next_value::<Text<'de>>()?.get() == Some(DEEPLINK);
+        let (mut named, mut url) = (false, None);
+        while let Some(member) = members.next_key::<Member>()? {
+            match member {
+                Member::Name if self == Self::Action => {
+                    let name = members.next_value_seed(Self::Text)?.unwrap_or_default();
+                    named = name.get() == Some(DEEPLINK);
                 }
-                (Depth::Action, Some("url")) => url = members.next_value()?,
-                (Depth::Action | Depth::List, _) => drop(members.next_value::<IgnoredAny>()?),
+                Member::Url if self == Self::Action => {
+                    url = members.next_value_seed(Self::Text)?;
+                }
+                Member::Name | Member::Url | Member::Other => {
+                    members.next_value::<IgnoredAny>()?;
+                }
             }
         }
-        Ok(named.then_some(url))
+        Ok(named.then(|| url.unwrap_or_default()))
     }
 }

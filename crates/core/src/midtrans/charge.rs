@@ -2,10 +2,11 @@
 
 use super::ReplyError;
 use super::code::{StatusCode, spoken};
+use super::order_id::OrderId;
 use super::refusal::{Refusal, is_duplicate};
-use super::status::{FraudStatus, TransactionStatus};
 use super::tx_id::MidtransTxId;
-use super::wire::{Wire, time};
+use super::wire::Wire;
+use super::words::{FraudStatus, TransactionStatus};
 use crate::money::Rupiah;
 use crate::time::Timestamp;
 
@@ -34,7 +35,7 @@ pub struct Created {
     /// Midtrans' number of the payment; the safe one to ask with.
     pub midtrans_tx_id: MidtransTxId,
     /// The echo of our number; the caller compares.
-    pub order_id: String,
+    pub order_id: OrderId,
     /// The echo of the amount; the caller compares.
     pub gross: Rupiah,
     /// Where to send the shopper. Safe in a `Location` header; never `javascript:` and the like.
@@ -103,7 +104,7 @@ impl ChargeReply {
             order_id: wire.order_id()?,
             gross: wire.gross()?,
             deeplink: wire.deeplink(),
-            expiry_time: time(&wire.expiry_time),
+            expiry_time: wire.expiry_time.time(),
         }))
     }
 }
@@ -142,7 +143,7 @@ mod tests {
                 Created {
                     midtrans_tx_id: MidtransTxId::new("231c79c5-e39e-4993-86da-cadcaee56c1d")
                         .unwrap(),
-                    order_id: "order-101h-1570513296".into(),
+                    order_id: OrderId::NotOurs,
                     gross: Rupiah::new(44_000).unwrap(),
                     deeplink: Some(
                         "https://simulator.sandbox.midtrans.com/gopay/ui/checkout\
@@ -173,7 +174,7 @@ mod tests {
                 "expiry_time":"2025-06-21 15:34:20","new":{"a":1},
                 "actions":[{"name":"deeplink-redirect","url":"https://gopay.co.id/a"}]}"#,
         );
-        assert_eq!(created.order_id, "7");
+        assert_eq!(created.order_id, OrderId::from_wire("7"));
         assert_eq!(created.gross, Rupiah::new(100).unwrap());
         assert_eq!(created.expiry_time, Timestamp::from_wib_seconds("2025-06-21 15:34:20").ok());
         assert_eq!(created.deeplink.as_deref(), Some("https://gopay.co.id/a"));

@@ -1,4 +1,4 @@
-//! Midtrans' status codes, where they are carried, and which of the two places to believe.
+//! Midtrans' status codes: HTTP status and body carry one each, and which of the two counts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,8 +62,8 @@ impl fmt::Display for StatusCode {
 pub(super) fn spoken(http_status: u16, body_code: Option<StatusCode>) -> Option<StatusCode> {
     match (http_status, body_code.map(StatusCode::get)) {
         (500.., _) | (_, Some(500..)) => None,
-        // A gateway answers 404 for a path it does not know. Only a body with the code says that
-        // Midtrans looked for the transaction and has none.
+        // A gateway answers 404 for a path that it does not know. Only a body with the code says
+        // that Midtrans has no such transaction.
         (404, None) => None,
         (200..=499, None) => StatusCode::new(http_status).ok(),
         (200..=299, Some(_)) | (400..=499, Some(400..)) => body_code,
@@ -71,8 +71,8 @@ pub(super) fn spoken(http_status: u16, body_code: Option<StatusCode>) -> Option<
     }
 }
 
-/// Whether the HTTP status means something even without a readable body: still running (202), not
-/// let in (401), too many calls (429), fault of a server.
+/// Whether the HTTP status means something even without a readable body: still running (202), wrong
+/// credentials (401), too many calls (429), fault of a server (500 and above).
 pub(super) const fn speaks_alone(http_status: u16) -> bool {
     matches!(http_status, 202 | 401 | 429 | 500..)
 }

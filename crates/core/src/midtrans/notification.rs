@@ -1,10 +1,12 @@
-//! What Midtrans tells us unasked. News until verified; a hint even then.
+//! HTTP notifications of Midtrans. Anybody can send one, so its signature is verified; even then it
+//! is unconfirmed until GET status says the same.
 
 use super::code::StatusCode;
+use super::order_id::OrderId;
 use super::signature;
-use super::status::{FraudStatus, TransactionStatus};
 use super::tx_id::{MidtransTxId, MidtransTxIdError};
-use super::wire::{Wire, time, word};
+use super::wire::Wire;
+use super::words::{FraudStatus, TransactionStatus};
 use crate::money::{AmountError, Rupiah};
 use crate::time::Timestamp;
 
@@ -31,10 +33,14 @@ pub enum NotificationError {
 #[error("the signature does not match")]
 pub struct SignatureError;
 
-/// A notification from whoever knows the URL. Good for nothing but finding the key.
+/// A notification from whoever knows the URL. It serves only to find the key and verify it.
 #[derive(Clone, Debug)]
 pub struct UnverifiedNotification {
     claim: Notification,
+    /// What is signed, exactly as it was sent.
+    order_id: String,
+    status_code: String,
+    gross_amount: String,
     signature_key: String,
 }
 
@@ -45,13 +51,14 @@ pub struct UnverifiedNotification {
 /// been changed on the way and is called a claim until a status call confirms it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    order_id: String,
-    status_code: String,
-    gross_amount: String,
+    order_id: OrderId,
+    status_code: Option<StatusCode>,
+    gross: Result<Rupiah, AmountError>,
     midtrans_tx_id: MidtransTxId,
     status: TransactionStatus,
     fraud: Option<FraudStatus>,
     settlement_time: Option<Timestamp>,
+    payment_type: Option<String>,
     payment_option_type: Option<String>,
 }
 
@@ -59,10 +66,11 @@ impl UnverifiedNotification {
     /// Reads the body of a notification. The caller bounds its length.
     ///
     /// ```
-    /// use gopay_core::midtrans::{NotificationError, UnverifiedNotification};
+    /// use gopay_core::midtrans::{NotificationError, OrderId, UnverifiedNotification};
     /// let body = br#"{"order_id":"1","status_code":"200","gross_amount":"100.00",
     ///     "signature_key":"ab","transaction_id":"A1","transaction_status":"settlement"}"#;
-    /// assert_eq!(UnverifiedNotification::parse(body).unwrap().order_id(), "1");
+    /// let notification = UnverifiedNotification::parse(body).unwrap();
+    /// assert_eq!(notification.order_id(), OrderId::from_wire("1"));
     /// let twice = UnverifiedNotification::parse(br#""{\"order_id\":\"1\"}""#);
     /// assert_eq!(twice.unwrap_err(), NotificationError::DoubleEncoded);
     /// ```
@@ -74,31 +82,39 @@ impl UnverifiedNotification {
         let Some(wire) = Wire::read_object(body) else {
             return Err(if is_double_encoded(body) { E::DoubleEncoded } else { E::NotJson });
         };
-        let status = wire.status();
-        let fraud = wire.fraud();
+        let (status, fraud, status_code) = (wire.status(), wire.fraud(), wire.code());
+        let gross = wire.gross_amount.sen().unwrap_or(Err(AmountError::NotANumber));
         let need = |text: Option<String>, name| {
             text.filter(|text| !text.is_empty()).ok_or(E::Missing(name))
         };
+        let settlement_time = wire.settlement_time.time();
+        let payment_type = wire.payment_type.word();
+        let payment_option_type = wire.payment_option_type.word();
+        let order_id = need(wire.order_id.take(), "order_id")?;
         Ok(Self {
+            status_code: need(wire.status_code.take(), "status_code")?,
+            gross_amount: need(wire.gross_amount.take(), "gross_amount")?,
             claim: Notification {
-                settlement_time: time(&wire.settlement_time),
-                payment_option_type: wire.payment_option_type.get().map(word),
-                order_id: need(wire.order_id.take(), "order_id")?,
-                status_code: need(wire.status_code.take(), "status_code")?,
-                gross_amount: need(wire.gross_amount.take(), "gross_amount")?,
+                order_id: OrderId::from_wire(&order_id),
+                status_code,
+                gross: gross.and_then(Rupiah::from_sen),
                 midtrans_tx_id: need(wire.transaction_id.take(), "transaction_id")
                     .and_then(|text| MidtransTxId::new(text).map_err(E::TransactionId))?,
                 status: status.ok_or(E::Missing("transaction_status"))?,
                 fraud,
+                settlement_time,
+                payment_type,
+                payment_option_type,
             },
+            order_id,
             signature_key: need(wire.signature_key.take(), "signature_key")?,
         })
     }
 
     /// The claimed number of the payment, to find the server key with.
     #[must_use]
-    pub fn order_id(&self) -> &str {
-        &self.claim.order_id
+    pub const fn order_id(&self) -> OrderId {
+        self.claim.order_id
     }
 
     /// Checks the signature over the very texts that were sent, in constant time.
@@ -106,12 +122,11 @@ impl UnverifiedNotification {
     /// # Errors
     /// [`SignatureError`] if it does not match, and always under an empty key, which anybody has.
     pub fn verify(self, server_key: &str) -> Result<Notification, SignatureError> {
-        let claim = self.claim;
         let expected =
-            signature::digits(&claim.order_id, &claim.status_code, &claim.gross_amount, server_key);
+            signature::digits(&self.order_id, &self.status_code, &self.gross_amount, server_key);
         let given = self.signature_key.as_bytes();
         if signature::same(given, expected.as_flattened()) && !server_key.is_empty() {
-            Ok(claim)
+            Ok(self.claim)
         } else {
             Err(SignatureError)
         }
@@ -133,24 +148,24 @@ impl Notification {
         UnverifiedNotification::parse(body)
     }
 
-    /// Signed: our number of the payment, exactly as sent.
+    /// Signed: our number of the payment.
     #[must_use]
-    pub fn order_id(&self) -> &str {
-        &self.order_id
+    pub const fn order_id(&self) -> OrderId {
+        self.order_id
     }
 
     /// Signed: the code, if it is one.
     #[must_use]
-    pub fn status_code(&self) -> Option<StatusCode> {
-        self.status_code.parse().ok()
+    pub const fn status_code(&self) -> Option<StatusCode> {
+        self.status_code
     }
 
     /// Signed: the amount charged.
     ///
     /// # Errors
     /// [`AmountError`] if it is not an amount that we could have charged.
-    pub fn gross(&self) -> Result<Rupiah, AmountError> {
-        Rupiah::from_decimal_text(&self.gross_amount)
+    pub const fn gross(&self) -> Result<Rupiah, AmountError> {
+        self.gross
     }
 
     /// Not signed: Midtrans' number of the payment.
@@ -177,7 +192,14 @@ impl Notification {
         self.settlement_time
     }
 
-    /// Not signed: which purse of GoPay paid.
+    /// Not signed: `gopay`, or `qris` if the shopper scanned a QR code; at most 64 characters. Never
+    /// decide by it.
+    #[must_use]
+    pub fn claimed_payment_type(&self) -> Option<&str> {
+        self.payment_type.as_deref()
+    }
+
+    /// Not signed: which purse of GoPay paid; at most 64 characters.
     #[must_use]
     pub fn claimed_payment_option_type(&self) -> Option<&str> {
         self.payment_option_type.as_deref()
@@ -223,19 +245,23 @@ mod tests {
             ("200", "partial_refund", r#","metadata":{"a":1}"#, T::PartialRefund),
             ("200", "invented", "", T::Unknown("invented".into())),
         ] {
-            let news = verified(&notification(code, status, fields));
-            assert_eq!(news.claimed_status(), &expected);
-            assert_eq!(news.order_id(), "PPGO-000001");
-            assert_eq!(news.status_code().unwrap().to_string(), code);
-            assert_eq!(news.gross().map(Rupiah::get), Ok(125_000));
-            assert_eq!(news.claimed_fraud(), Some(&FraudStatus::Accept));
-            assert_eq!(news.midtrans_tx_id().as_str(), "8b82e549-2a48-47a9-8cb1-fb36060b88f3");
+            let notification = verified(&notification(code, status, fields));
+            assert_eq!(notification.claimed_status(), &expected);
+            assert_eq!(notification.order_id(), OrderId::NotOurs);
+            assert_eq!(notification.status_code().unwrap().to_string(), code);
+            assert_eq!(notification.gross().map(Rupiah::get), Ok(125_000));
+            assert_eq!(notification.claimed_fraud(), Some(&FraudStatus::Accept));
+            assert_eq!(
+                notification.midtrans_tx_id().as_str(),
+                "8b82e549-2a48-47a9-8cb1-fb36060b88f3"
+            );
         }
         let paid = verified(&notification(
             "200",
             "settlement",
             r#","settlement_time":"2025-06-21 15:34:20","payment_option_type":"PAY_LATER""#,
         ));
+        assert_eq!(paid.claimed_payment_type(), Some("gopay"));
         assert_eq!(paid.claimed_payment_option_type(), Some("PAY_LATER"));
         assert_eq!(
             paid.claimed_settlement_time(),
@@ -249,11 +275,11 @@ mod tests {
             "../../../../tests/fixtures/midtrans/\
              notification-settlement-mt-alt-doc-gopay-qris-pos.json"
         );
-        let news = Notification::parse(sample).unwrap();
-        assert_eq!(news.order_id(), "20190904190821463338875755684689");
-        assert_eq!(news.claim.status, TransactionStatus::Settlement);
-        assert_eq!(news.claim.gross().map(Rupiah::get), Ok(100));
-        assert_eq!(news.verify(KEY), Err(SignatureError));
+        let notification = Notification::parse(sample).unwrap();
+        assert_eq!(notification.order_id, "20190904190821463338875755684689");
+        assert_eq!(notification.claim.status, TransactionStatus::Settlement);
+        assert_eq!(notification.claim.gross().map(Rupiah::get), Ok(100));
+        assert_eq!(notification.verify(KEY), Err(SignatureError));
     }
 
     #[test]
@@ -270,8 +296,8 @@ mod tests {
         ] {
             let forged = good.replace(from, to);
             assert_ne!(forged, good);
-            let news = Notification::parse(forged.as_bytes()).unwrap();
-            assert_eq!(news.verify(KEY), Err(SignatureError), "{from} -> {to}");
+            let notification = Notification::parse(forged.as_bytes()).unwrap();
+            assert_eq!(notification.verify(KEY), Err(SignatureError), "{from} -> {to}");
         }
         let wrong_key = Notification::parse(good.as_bytes()).unwrap().verify("other");
         assert_eq!(wrong_key, Err(SignatureError));
@@ -283,8 +309,8 @@ mod tests {
         let good = notification("200", "settlement", "");
         let ours = signature::sign("PPGO-000001", "200", "125000.00", KEY);
         let forged = good.replace(&ours, &signature);
-        let news = Notification::parse(forged.as_bytes()).unwrap();
-        assert_eq!(news.verify(""), Err(SignatureError));
+        let notification = Notification::parse(forged.as_bytes()).unwrap();
+        assert_eq!(notification.verify(""), Err(SignatureError));
     }
 
     #[test]
@@ -293,6 +319,42 @@ mod tests {
             .replace(r#""125000.00""#, "125000.00")
             .replace(r#""status_code":"200""#, r#""status_code":200"#);
         assert_eq!(verified(&body).gross().map(Rupiah::get), Ok(125_000));
+    }
+
+    #[test]
+    fn a_number_is_signed_digit_by_digit_as_it_was_sent() {
+        use AmountError as E;
+        for (gross, expected) in [
+            ("125000", Ok(125_000)),
+            ("125000.0", Ok(125_000)),
+            ("125e3", Ok(125_000)),
+            ("125000.005", Err(E::NotWhole)),
+            ("18446744073709551616", Err(E::OutOfRange)),
+            ("1e999", Err(E::OutOfRange)),
+        ] {
+            let signature = signature::sign("71", "200", gross, KEY);
+            let body = format!(
+                r#"{{"order_id":71,"status_code":200,"gross_amount":{gross},
+                    "signature_key":"{signature}","transaction_id":"A1",
+                    "transaction_status":"settlement"}}"#
+            );
+            let notification = verified(&body);
+            assert_eq!(notification.gross().map(Rupiah::get), expected, "{gross}");
+            assert_eq!(notification.order_id(), OrderId::from_wire("71"));
+        }
+    }
+
+    #[test]
+    fn an_empty_claim_counts_as_absent() {
+        let body =
+            notification("200", "settlement", r#","payment_option_type":"","settlement_time":"""#)
+                .replace(r#""fraud_status":"accept""#, r#""fraud_status":"""#)
+                .replace(r#""payment_type":"gopay""#, r#""payment_type":"""#);
+        let notification = verified(&body);
+        assert_eq!(notification.claimed_fraud(), None);
+        assert_eq!(notification.claimed_payment_type(), None);
+        assert_eq!(notification.claimed_payment_option_type(), None);
+        assert_eq!(notification.claimed_settlement_time(), None);
     }
 
     #[test]
@@ -337,7 +399,7 @@ mod tests {
         assert_eq!(verified(&body).gross(), Err(AmountError::NotANumber));
     }
 
-    /// JSON-like text that reaches further into the readers than random bytes do.
+    /// JSON-like text, which gets further into the readers than random bytes.
     fn near_json() -> impl Strategy<Value = Vec<u8>> {
         let name = prop::sample::select(vec![
             "status_code",
@@ -389,8 +451,7 @@ mod tests {
             http in prop_oneof![any::<u16>(), 200_u16..600],
             body in prop_oneof![near_json(), prop::collection::vec(any::<u8>(), 0..300)],
         ) {
-            // Only the absence of a panic is asked here, and one rule that holds for every body:
-            // a server's fault is never a certain answer.
+            // No body panics, and a server's fault is never a certain answer.
             let charge = ChargeReply::parse(http, &body);
             let status = StatusReply::parse(http, &body);
             let close = CloseReply::parse(http, &body);
@@ -401,8 +462,8 @@ mod tests {
                 prop_assert_eq!(close, Ok(CloseReply::Unclear));
                 prop_assert_eq!(refund, Ok(RefundReply::Unclear));
             }
-            if let Ok(news) = Notification::parse(&body) {
-                prop_assert_eq!(news.verify(KEY), Err(SignatureError));
+            if let Ok(notification) = Notification::parse(&body) {
+                prop_assert_eq!(notification.verify(KEY), Err(SignatureError));
             }
         }
 
@@ -419,9 +480,9 @@ mod tests {
                     "signature_key":"{signature}","transaction_id":"A1",
                     "transaction_status":"settlement"}}"#
             );
-            let news = Notification::parse(body.as_bytes()).unwrap().verify(&key).unwrap();
-            prop_assert_eq!(news.order_id(), order);
-            prop_assert_eq!(news.gross().map(Rupiah::get), Ok(amount));
+            let notification = Notification::parse(body.as_bytes()).unwrap().verify(&key).unwrap();
+            prop_assert_eq!(notification.order_id(), OrderId::from_wire(&order));
+            prop_assert_eq!(notification.gross().map(Rupiah::get), Ok(amount));
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Giving money back: the request and its answer.
+//! Refunds: the request and its answer.
 
 use serde::Serialize;
 
 use super::ReplyError;
 use super::code::spoken;
 use super::refusal::{Refusal, RefusalCause};
-use super::status::TransactionStatus;
-use super::wire::{Wire, word};
+use super::wire::Wire;
+use super::words::TransactionStatus;
 use crate::ids::RefundId;
-use crate::money::{Rupiah, Sen, sen_from_decimal_text};
+use crate::money::{Rupiah, Sen};
 
 /// The longest `reason`, in characters (`docs/midtrans.md`, "Refunds").
 const REASON_CHARS_MAX: usize = 255;
@@ -59,8 +59,8 @@ pub struct RefundAccepted {
     /// `refund_amount`. Pages of the documentation disagree whether it is this refund or the sum
     /// of all, so it is for the log only.
     pub amount: Option<Sen>,
-    /// Midtrans' number of the refund.
-    pub chargeback_id: Option<u64>,
+    /// Midtrans' number of the refund, `refund_chargeback_id`.
+    pub chargeback_id: Option<i64>,
 }
 
 impl RefundReply {
@@ -107,9 +107,9 @@ impl RefundReply {
             Some(status @ (T::Refund | T::PartialRefund)) if amount != Some(Sen::ZERO) => {
                 Self::Accepted(RefundAccepted {
                     status,
-                    key: wire.refund_key.get().map(word),
+                    key: wire.refund_key.word(),
                     amount,
-                    chargeback_id: wire.refund_chargeback_id.get().and_then(|id| id.parse().ok()),
+                    chargeback_id: wire.refund_chargeback_id.id(),
                 })
             }
             _ => Self::Unclear,
@@ -117,9 +117,9 @@ impl RefundReply {
     }
 }
 
-/// The `refund_amount`, and inside, its value if it can be read.
+/// The `refund_amount`: `None` if absent, `Some(None)` if it cannot be read.
 fn refunded(wire: &Wire<'_>) -> Option<Option<Sen>> {
-    wire.refund_amount.get().map(|text| sen_from_decimal_text(text).ok())
+    wire.refund_amount.sen().map(Result::ok)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
-//! Why Midtrans or GoPay said no.
+//! Refusals of Midtrans and GoPay, and their causes.
 
 use super::code::StatusCode;
-use crate::bytes::{PRINTABLE, all};
 
 /// A clear no: what was asked for does not exist and will not come into being by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +57,8 @@ impl RefusalCause {
         }
     }
 
-    /// GoPay's own code knows better than Midtrans' code, which lumps a blocked user together
-    /// with a wrong set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
+    /// GoPay's own code counts first: Midtrans' code does not tell a blocked user from a wrong
+    /// set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
     pub(super) fn of(status_code: StatusCode, provider_code: Option<&str>) -> Self {
         match provider_code {
             Some("303" | "2903" | "102" | "110" | "142" | "1703") => Self::Misconfigured,
@@ -86,14 +85,6 @@ impl RefusalCause {
 /// GoPay's codes for "a transaction with that number exists" and "... is being made".
 pub(super) fn is_duplicate(provider_code: Option<&str>) -> bool {
     matches!(provider_code, Some("2901" | "132"))
-}
-
-/// `text` on one line, at most `chars_max` characters long.
-pub(super) fn bounded(text: &str, chars_max: usize) -> String {
-    if text.len() <= chars_max && all(text.as_bytes(), PRINTABLE) {
-        return text.to_owned();
-    }
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(chars_max).collect()
 }
 
 #[cfg(test)]
@@ -137,12 +128,5 @@ mod tests {
             let code = StatusCode::new(code).unwrap();
             assert_eq!(RefusalCause::of(code, provider), expected, "{code} {provider:?}");
         }
-    }
-
-    #[test]
-    fn text_for_the_log_is_one_short_line() {
-        assert_eq!(bounded("a\r\nb\u{7f}c", 10), "a  b c");
-        assert_eq!(bounded("éàü", 2), "éà");
-        assert_eq!(bounded("", 2), "");
     }
 }

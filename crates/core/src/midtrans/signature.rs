@@ -32,7 +32,7 @@ pub(super) fn digits(
     hex(hash.finalize().into())
 }
 
-/// Whether two signatures are the same, in a time that does not depend on where they differ.
+/// Whether two signatures are the same, in constant time.
 pub(super) fn same(given: &[u8], expected: &[u8]) -> bool {
     if given.len() != expected.len() {
         return false;

@@ -1,124 +1,18 @@
 //! What Midtrans says of a payment: GET status, and the answers to cancel and expire.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::ReplyError;
 use super::code::{StatusCode, spoken};
+use super::lenient::{Text, entries};
+use super::order_id::OrderId;
 use super::refusal::Refusal;
 use super::tx_id::MidtransTxId;
-use super::wire::{Text, Wire, time, word};
-use crate::money::{Rupiah, Sen, sen_from_decimal_text};
+use super::wire::Wire;
+use super::words::{FraudStatus, TransactionStatus};
+use crate::money::{Rupiah, Sen};
 use crate::time::Timestamp;
-
-/// Midtrans' `transaction_status` (`docs/midtrans.md`, "Status values and state machine").
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum TransactionStatus {
-    /// Waits for the shopper.
-    Pending,
-    /// Paid.
-    Settlement,
-    /// Cards only.
-    Capture,
-    /// Cards and pre-authorisation only.
-    Authorize,
-    /// Refused by the provider or the fraud check; final.
-    Deny,
-    /// Cancelled by us; final.
-    Cancel,
-    /// Not paid in time; final.
-    Expire,
-    /// An unexpected error of Midtrans; final.
-    Failure,
-    /// Given back wholly; final.
-    Refund,
-    /// Given back in part.
-    PartialRefund,
-    /// Taken back wholly.
-    Chargeback,
-    /// Taken back in part.
-    PartialChargeback,
-    /// A word that Midtrans did not have when this was written; at most 64 characters of it.
-    Unknown(String),
-}
-
-impl TransactionStatus {
-    /// Reads the wire word; every word has a value.
-    #[must_use]
-    pub fn from_wire(text: &str) -> Self {
-        match text {
-            "pending" => Self::Pending,
-            "settlement" => Self::Settlement,
-            "capture" => Self::Capture,
-            "authorize" => Self::Authorize,
-            "deny" => Self::Deny,
-            "cancel" => Self::Cancel,
-            "expire" => Self::Expire,
-            "failure" => Self::Failure,
-            "refund" => Self::Refund,
-            "partial_refund" => Self::PartialRefund,
-            "chargeback" => Self::Chargeback,
-            "partial_chargeback" => Self::PartialChargeback,
-            other => Self::Unknown(word(other)),
-        }
-    }
-
-    /// The wire word.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Pending => "pending",
-            Self::Settlement => "settlement",
-            Self::Capture => "capture",
-            Self::Authorize => "authorize",
-            Self::Deny => "deny",
-            Self::Cancel => "cancel",
-            Self::Expire => "expire",
-            Self::Failure => "failure",
-            Self::Refund => "refund",
-            Self::PartialRefund => "partial_refund",
-            Self::Chargeback => "chargeback",
-            Self::PartialChargeback => "partial_chargeback",
-            Self::Unknown(text) => text,
-        }
-    }
-}
-
-/// Midtrans' `fraud_status`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum FraudStatus {
-    /// Nothing suspicious.
-    Accept,
-    /// Taken for fraud.
-    Deny,
-    /// To be looked at by a person; cards only.
-    Challenge,
-    /// A word that Midtrans did not have when this was written; at most 64 characters of it.
-    Unknown(String),
-}
-
-impl FraudStatus {
-    /// Reads the wire word; every word has a value.
-    #[must_use]
-    pub fn from_wire(text: &str) -> Self {
-        match text {
-            "accept" => Self::Accept,
-            "deny" => Self::Deny,
-            "challenge" => Self::Challenge,
-            other => Self::Unknown(word(other)),
-        }
-    }
-
-    /// The wire word.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Accept => "accept",
-            Self::Deny => "deny",
-            Self::Challenge => "challenge",
-            Self::Unknown(text) => text,
-        }
-    }
-}
 
 /// What Midtrans holds about one payment.
 ///
@@ -126,7 +20,7 @@ impl FraudStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusView {
     /// Our number of the payment, as Midtrans knows it; the caller compares.
-    pub order_id: String,
+    pub order_id: OrderId,
     /// Midtrans' number of the payment; the caller compares, since an `order_id` can own several.
     pub midtrans_tx_id: MidtransTxId,
     /// The amount charged; refunds do not lower it. The caller compares.
@@ -168,10 +62,11 @@ pub struct RefundView {
     pub amount: Sen,
     /// When Midtrans took it on.
     pub created_at: Option<Timestamp>,
-    /// Whether the provider has confirmed it (`bank_confirmed_at` is present).
-    pub confirmed: bool,
-    /// Midtrans' number of the refund; beyond what a JSON reader with floats can hold.
-    pub chargeback_id: Option<u64>,
+    /// When the provider confirmed that the money is back; absent until then.
+    pub bank_confirmed_at: Option<Timestamp>,
+    /// Midtrans' number of the refund, `refund_chargeback_id`. Often above 2^53, where a reader of
+    /// floats would round.
+    pub chargeback_id: Option<i64>,
 }
 
 impl StatusView {
@@ -197,7 +92,7 @@ impl StatusView {
         came_in && matches!(self.fraud, None | Some(FraudStatus::Accept))
     }
 
-    /// The refund with this key, the way to learn what became of an unclear one.
+    /// The refund with this key, which tells what became of one with an unknown outcome.
     #[must_use]
     pub fn refund(&self, key: &str) -> Option<&RefundView> {
         self.refunds.iter().find(|refund| refund.key.as_deref() == Some(key))
@@ -211,41 +106,53 @@ impl StatusView {
             status: wire.status().ok_or(ReplyError::Missing("transaction_status"))?,
             status_code: wire.code(),
             fraud: wire.fraud(),
-            settlement_time: time(&wire.settlement_time),
-            expiry_time: time(&wire.expiry_time),
-            provider_code: wire.provider_code().map(word),
+            settlement_time: wire.settlement_time.time(),
+            expiry_time: wire.expiry_time.time(),
+            provider_code: wire.channel_response_code.word(),
             provider_message: wire.provider_message(),
-            refunds: refunds(&wire.refunds)?,
+            refunds: refunds(wire.refunds)?,
             refund_total: wire.refund_total()?,
             deeplink: wire.deeplink(),
-            currency: wire.currency.get().map(word),
-            payment_type: wire.payment_type.get().map(word),
-            payment_option_type: wire.payment_option_type.get().map(word),
+            currency: wire.currency.word(),
+            payment_type: wire.payment_type.word(),
+            payment_option_type: wire.payment_option_type.word(),
         })
     }
 }
 
-/// A refund that cannot be read makes the answer unreadable: money was given back, and guessing
-/// how much would be worse than asking again.
-fn refunds(list: &Value) -> Result<Vec<RefundView>, ReplyError> {
-    let unreadable = ReplyError::Malformed("refunds");
-    match list {
-        Value::Null => Ok(Vec::new()),
-        Value::Array(entries) => {
-            entries.iter().map(|entry| refund(entry).ok_or(unreadable)).collect()
-        }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Err(unreadable),
-    }
+/// An entry of `refunds[]`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireRefund<'a> {
+    #[serde(borrow)]
+    refund_key: Text<'a>,
+    refund_amount: Text<'a>,
+    refund_chargeback_id: Text<'a>,
+    created_at: Text<'a>,
+    bank_confirmed_at: Text<'a>,
 }
 
-fn refund(entry: &Value) -> Option<RefundView> {
-    let text = |name: &str| Text::of(entry.get(name));
+/// A refund that cannot be read makes the answer unreadable: money was given back, and guessing
+/// how much would be worse than asking again.
+fn refunds(list: Option<&RawValue>) -> Result<Vec<RefundView>, ReplyError> {
+    const UNREADABLE: ReplyError = ReplyError::Malformed("refunds");
+    if list.is_none() {
+        return Ok(Vec::new());
+    }
+    let entries = entries(list).ok_or(UNREADABLE)?;
+    entries.into_iter().map(|entry| refund(entry).ok_or(UNREADABLE)).collect()
+}
+
+fn refund(entry: &RawValue) -> Option<RefundView> {
+    // The derived reader would also take an array, as a list of fields by position.
+    let object = entry.get().starts_with('{');
+    let wire: WireRefund<'_> = serde_json::from_str(entry.get()).ok().filter(|_| object)?;
     Some(RefundView {
-        amount: sen_from_decimal_text(text("refund_amount").get()?).ok()?,
-        key: text("refund_key").get().map(word),
-        created_at: time(&text("created_at")),
-        confirmed: text("bank_confirmed_at").get().is_some_and(|at| !at.is_empty()),
-        chargeback_id: text("refund_chargeback_id").get().and_then(|id| id.parse().ok()),
+        key: wire.refund_key.word(),
+        amount: wire.refund_amount.sen()?.ok()?,
+        created_at: wire.created_at.time(),
+        bank_confirmed_at: wire.bank_confirmed_at.time(),
+        chargeback_id: wire.refund_chargeback_id.id(),
     })
 }
 
@@ -254,11 +161,11 @@ fn refund(entry: &Value) -> Option<RefundView> {
 pub enum StatusReply {
     /// The payment, as it stands. Large, and the common case.
     Found(Box<StatusView>),
-    /// Midtrans looked and has no such transaction.
+    /// Midtrans says that it has no such transaction.
     NotFound,
     /// Still being made.
     InProgress,
-    /// We were not let in; the operator must act.
+    /// Midtrans refused our credentials or set-up; the operator must act.
     Misconfigured(Refusal),
     /// No conclusion; ask again later.
     Unclear,
@@ -299,11 +206,11 @@ pub enum CloseReply {
     Closed(Box<StatusView>),
     /// The payment is no longer pending; it may be paid: ask for its status.
     WrongState,
-    /// Midtrans looked and has no such transaction.
+    /// Midtrans says that it has no such transaction.
     NotFound,
     /// The first request with this idempotency key still runs.
     InProgress,
-    /// We were not let in; the operator must act.
+    /// Midtrans refused our credentials or set-up; the operator must act.
     Misconfigured(Refusal),
     /// The payment may or may not be closed: ask for its status.
     Unclear,
@@ -364,36 +271,6 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_read_and_written_alike() {
-        for text in [
-            "pending",
-            "settlement",
-            "capture",
-            "authorize",
-            "deny",
-            "cancel",
-            "expire",
-            "failure",
-            "refund",
-            "partial_refund",
-            "chargeback",
-            "partial_chargeback",
-        ] {
-            let status = TransactionStatus::from_wire(text);
-            assert!(!matches!(status, TransactionStatus::Unknown(_)), "{text}");
-            assert_eq!(status.as_str(), text);
-        }
-        for text in ["accept", "deny", "challenge"] {
-            let fraud = FraudStatus::from_wire(text);
-            assert!(!matches!(fraud, FraudStatus::Unknown(_)), "{text}");
-            assert_eq!(fraud.as_str(), text);
-        }
-        assert_eq!(TransactionStatus::from_wire("Pending").as_str(), "Pending");
-        assert_eq!(FraudStatus::from_wire("new"), FraudStatus::Unknown("new".into()));
-        assert_eq!(TransactionStatus::from_wire(&"x".repeat(99)).as_str().len(), 64);
-    }
-
-    #[test]
     fn a_refunded_payment_shows_all_that_we_use() {
         let view = view(&answer(
             "200",
@@ -407,13 +284,13 @@ mod tests {
                 "refund_chargeback_uuid":"u","refund_amount":"10000.00",
                 "created_at":"2025-02-07 09:43:23","reason":"","refund_key":"71",
                 "refund_method":"online","bank_confirmed_at":"2025-02-07 09:43:24"},
-               {"refund_chargeback_id":"18446744073709551615","refund_amount":20000}]"#,
+               {"refund_chargeback_id":"9223372036854775807","refund_amount":20000.00}]"#,
         ));
         let at = |text| Timestamp::from_wib_seconds(text).ok();
         assert_eq!(
             view,
             StatusView {
-                order_id: "7".into(),
+                order_id: OrderId::from_wire("7"),
                 midtrans_tx_id: MidtransTxId::new("A1").unwrap(),
                 gross: Rupiah::new(125_000).unwrap(),
                 currency: Some("IDR".into()),
@@ -431,15 +308,15 @@ mod tests {
                         key: Some("71".into()),
                         amount: Sen::new(1_000_000),
                         created_at: at("2025-02-07 09:43:23"),
-                        confirmed: true,
+                        bank_confirmed_at: at("2025-02-07 09:43:24"),
                         chargeback_id: Some(202_502_070_943_231_234),
                     },
                     RefundView {
                         key: None,
                         amount: Sen::new(2_000_000),
                         created_at: None,
-                        confirmed: false,
-                        chargeback_id: Some(u64::MAX),
+                        bank_confirmed_at: None,
+                        chargeback_id: Some(i64::MAX),
                     },
                 ],
                 refund_total: Some(Sen::new(3_000_000)),
@@ -451,6 +328,83 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_text_in_an_optional_field_counts_as_absent() {
+        let bare = view(&answer("200", "settlement", ""));
+        assert!(bare.is_paid());
+        for field in [
+            "fraud_status",
+            "currency",
+            "payment_type",
+            "payment_option_type",
+            "settlement_time",
+            "expiry_time",
+            "channel_response_code",
+            "channel_response_message",
+            "refund_amount",
+        ] {
+            let empty = answer("200", "settlement", &format!(r#","{field}":"""#));
+            assert_eq!(view(&empty), bare, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_refund_is_read_exactly_or_the_answer_not_at_all() {
+        let at = Timestamp::from_wib_seconds("2025-02-07 09:43:24").ok();
+        for (entry, expected) in [
+            (r#"{"refund_amount":"10000.00"}"#, Some((1_000_000, None, None, None))),
+            (r#"{"refund_amount":10000}"#, Some((1_000_000, None, None, None))),
+            (r#"{"refund_amount":1e4}"#, Some((1_000_000, None, None, None))),
+            (
+                r#"{"refund_amount":"1.00","refund_chargeback_id":202502070943231234,
+                    "created_at":"2025-02-07 09:43:24","bank_confirmed_at":"2025-02-07 09:43:24"}"#,
+                Some((100, Some(202_502_070_943_231_234), at, at)),
+            ),
+            (
+                r#"{"refund_amount":"1.00","refund_chargeback_id":"202502070943231234",
+                    "created_at":"yesterday","bank_confirmed_at":"soon"}"#,
+                Some((100, Some(202_502_070_943_231_234), None, None)),
+            ),
+            (
+                r#"{"refund_amount":"1.00","refund_chargeback_id":"","created_at":"",
+                    "bank_confirmed_at":"","refund_key":""}"#,
+                Some((100, None, None, None)),
+            ),
+            (
+                r#"{"refund_amount":"1.00","refund_chargeback_id":9223372036854775808}"#,
+                Some((100, None, None, None)),
+            ),
+            (
+                r#"{"refund_amount":"1.00","refund_chargeback_id":1.5e17}"#,
+                Some((100, None, None, None)),
+            ),
+            (r#"{"refund_amount":10000.005}"#, None),
+            (r#"{"refund_amount":1e999}"#, None),
+            (r#"{"refund_amount":""}"#, None),
+            (r#"{"refund_amount":"1.00","refund_amount":"2.00"}"#, None),
+            ("{}", None),
+            (r#"["","1.00"]"#, None),
+            ("7", None),
+        ] {
+            let body = answer("200", "refund", &format!(r#","refunds":[{entry}]"#));
+            let read = match StatusReply::parse(200, body.as_bytes()) {
+                Ok(StatusReply::Found(view)) => {
+                    let [refund] = view.refunds.as_slice() else { panic!("one refund: {entry}") };
+                    assert_eq!(refund.key, None);
+                    Some((
+                        refund.amount.get(),
+                        refund.chargeback_id,
+                        refund.created_at,
+                        refund.bank_confirmed_at,
+                    ))
+                }
+                Err(ReplyError::Malformed("refunds")) => None,
+                other => panic!("{entry}: {other:?}"),
+            };
+            assert_eq!(read, expected, "{entry}");
+        }
+    }
+
+    #[test]
     fn paid_needs_the_state_the_code_and_no_word_of_fraud() {
         let accept = r#","fraud_status":"accept""#;
         for (code, status, fields, paid) in [
@@ -458,6 +412,7 @@ mod tests {
             ("200", "settlement", "", true),
             ("201", "settlement", accept, false),
             ("202", "settlement", accept, false),
+            ("200", "settlement", r#","fraud_status":"""#, true),
             ("200", "settlement", r#","fraud_status":"deny""#, false),
             ("200", "settlement", r#","fraud_status":"challenge""#, false),
             ("200", "settlement", r#","fraud_status":"new""#, false),

@@ -23,8 +23,8 @@ pub struct MidtransTxId(String);
 pub struct MidtransTxIdError;
 
 impl MidtransTxId {
-    /// Well above the 36 characters of a UUID and the 50 of an `order_id`, and still a short
-    /// column and URL.
+    /// The longest id: above the 36 characters of a UUID and the 50 of an `order_id`, and short enough
+    /// for a column and a URL.
     pub const CHARS_MAX: usize = 64;
 
     /// Checks and takes `text`.
@@ -42,7 +42,7 @@ impl MidtransTxId {
     #[must_use]
     pub fn is_safe(text: &str) -> bool {
         (1..=Self::CHARS_MAX).contains(&text.len())
-            // Looks at all bytes without a branch, so that it is done by blocks.
+            // Reads all bytes without a branch, so that it is done by blocks.
             && text.bytes().fold(true, |good, byte| {
                 let mark = (byte == b'-') | (byte == b'_') | (byte == b'~') | (byte == b'.');
                 good & (byte.is_ascii_alphanumeric() | mark)

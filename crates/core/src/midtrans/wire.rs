@@ -1,27 +1,26 @@
-//! The one lenient shape under every answer and notification.
+//! All fields of Midtrans that we read, in every answer and notification.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer as _, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::de::{Read, SliceRead, StrRead};
 use serde_json::value::RawValue;
 
 use super::ReplyError;
 use super::actions::Actions;
 use super::code::{StatusCode, speaks_alone};
-use super::refusal::{Refusal, RefusalCause, bounded};
-use super::status::{FraudStatus, TransactionStatus};
+use super::lenient::{PlainText, Text, bounded, strings};
+use super::order_id::OrderId;
+use super::refusal::{Refusal, RefusalCause};
 use super::tx_id::MidtransTxId;
-use crate::money::{Rupiah, Sen, sen_from_decimal_text};
-use crate::time::Timestamp;
+use super::words::{FraudStatus, TransactionStatus};
+use crate::money::{Rupiah, Sen};
 
-/// The fields of Midtrans that we read, whatever the endpoint. All optional here; each reply
-/// decides which of them it cannot do without.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// The fields of an answer or notification, whatever the endpoint. All are optional here; each reply
+/// decides which of them it needs.
+#[derive(Default)]
 pub(super) struct Wire<'a> {
     pub(super) status_code: Text<'a>,
     pub(super) status_message: Text<'a>,
@@ -41,119 +40,95 @@ pub(super) struct Wire<'a> {
     pub(super) refund_amount: Text<'a>,
     pub(super) refund_key: Text<'a>,
     pub(super) refund_chargeback_id: Text<'a>,
-    #[serde(borrow)]
     pub(super) actions: Actions<'a>,
-    pub(super) validation_messages: Value,
-    pub(super) refunds: Value,
+    /// As it stands in the body, read only by the replies that need it.
+    pub(super) validation_messages: Option<&'a RawValue>,
+    pub(super) refunds: Option<&'a RawValue>,
 }
 
-/// The actions as they were sent, which must be UTF-8 as a whole.
+/// The name of a field.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    StatusCode,
+    StatusMessage,
+    TransactionId,
+    OrderId,
+    GrossAmount,
+    Currency,
+    PaymentType,
+    PaymentOptionType,
+    TransactionStatus,
+    FraudStatus,
+    SettlementTime,
+    ExpiryTime,
+    ChannelResponseCode,
+    ChannelResponseMessage,
+    SignatureKey,
+    RefundAmount,
+    RefundKey,
+    RefundChargebackId,
+    Actions,
+    ValidationMessages,
+    Refunds,
+    #[serde(other)]
+    Other,
+}
+
+impl Field {
+    #[expect(clippy::as_conversions, reason = "a fieldless enum has no other conversion")]
+    const fn bit(self) -> u32 {
+        1 << (self as u32)
+    }
+}
+
+/// Reads an object of which no known field occurs twice. Texts are read by [`PlainText`], or
+/// `EXACT` by [`Text`].
+struct WireVisitor<const EXACT: bool>;
+
+impl<'de, const EXACT: bool> Visitor<'de> for WireVisitor<EXACT> {
+    type Value = Wire<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut wire = Wire::default();
+        let mut seen = 0;
+        while let Some(field) = members.next_key::<Field>()? {
+            if seen & field.bit() & !Field::Other.bit() != 0 {
+                return Err(A::Error::custom("a field occurs twice"));
+            }
+            seen |= field.bit();
+            match (wire.text_mut(field), field) {
+                (Some(text), _) if EXACT => *text = members.next_value()?,
+                (Some(text), _) => *text = members.next_value::<PlainText<'de>>()?.0,
+                (None, Field::Actions) => wire.actions = members.next_value()?,
+                (None, Field::ValidationMessages) => {
+                    wire.validation_messages = members.next_value()?;
+                }
+                (None, Field::Refunds) => wire.refunds = members.next_value()?,
+                (None, _) => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(wire)
+    }
+}
+
+/// The whole body as one object.
+fn read<'a, const EXACT: bool>(body: impl Read<'a>) -> Option<Wire<'a>> {
+    let mut reader = Deserializer::new(body);
+    let wire = reader.deserialize_map(WireVisitor::<EXACT>).ok()?;
+    reader.end().is_ok().then_some(wire)
+}
+
+/// Finds out whether the actions are UTF-8 as a whole.
 #[derive(Deserialize)]
 struct Links<'a> {
     #[serde(borrow, rename = "actions")]
     _actions: Option<&'a RawValue>,
 }
-
-/// A string, or a number or boolean in its place. Anything else counts as absent.
-#[derive(Default)]
-pub(super) struct Text<'a>(Option<Cow<'a, str>>);
-
-impl Text<'_> {
-    pub(super) fn get(&self) -> Option<&str> {
-        self.0.as_deref()
-    }
-
-    pub(super) fn take(self) -> Option<String> {
-        self.0.map(Cow::into_owned)
-    }
-
-    pub(super) fn of(value: Option<&Value>) -> Self {
-        value.map_or_else(Self::default, |value| Self::from(value.clone()))
-    }
-}
-
-impl From<Value> for Text<'_> {
-    fn from(value: Value) -> Self {
-        Self(match value {
-            Value::String(text) => Some(text.into()),
-            Value::Number(number) => Some(number_text(&number).into()),
-            Value::Bool(truth) => Some(truth.to_string().into()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        })
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(TextVisitor).map(Self)
-    }
-}
-
-/// Takes strings as they stand in the body, and everything else by way of [`Value`], since a
-/// number may come in whatever form the JSON reader keeps it.
-struct TextVisitor;
-
-impl TextVisitor {
-    fn other<'a>(value: impl Into<Value>) -> Option<Cow<'a, str>> {
-        Text::from(value.into()).0
-    }
-}
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_bool<E: Error>(self, truth: bool) -> Result<Self::Value, E> {
-        Ok(Self::other(truth))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Self::other(number))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Self::other(number))
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Self::other(number))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(list)).map(Self::other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-        Value::deserialize(MapAccessDeserializer::new(members)).map(Self::other)
-    }
-}
-
-/// A number as Midtrans would have written it in a string: whole ones in digits, others with the
-/// two decimals of an amount.
-fn number_text(number: &serde_json::Number) -> String {
-    match number.as_f64() {
-        Some(amount) if !number.is_i64() && !number.is_u64() => format!("{amount:.2}"),
-        _ => number.to_string(),
-    }
-}
-
-/// The characters kept of an outside code or word. All known ones are shorter than 40.
-const WORD_CHARS_MAX: usize = 64;
 
 impl<'a> Wire<'a> {
     /// Reads an answer. Without a readable body the HTTP status must speak for itself.
@@ -166,22 +141,53 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// `None` unless the body is a JSON object. The derived reader would also take an array, as
-    /// a list of fields by position.
+    /// `None` unless the body is a JSON object.
     #[inline]
     pub(super) fn read_object(body: &'a [u8]) -> Option<Self> {
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            return None;
-        }
         match std::str::from_utf8(body) {
-            // Once for all is faster than once for each string.
-            Ok(text) => serde_json::from_str(text).ok(),
-            // What is wrong may be in a field that nobody reads, but not within the actions.
+            // One check of the whole body is faster than one for each string.
+            Ok(text) => read::<false>(StrRead::new(text)).or_else(|| Self::read_exactly(text)),
+            // The bytes that are not UTF-8 may be in a field that we do not read, but not in the
+            // actions.
             Err(_) => {
                 serde_json::from_slice::<Links<'_>>(body).ok()?;
-                serde_json::from_slice(body).ok()
+                read::<true>(SliceRead::new(body))
             }
         }
+    }
+
+    /// Slow path: keeps the digits of every number.
+    #[cold]
+    fn read_exactly(body: &'a str) -> Option<Self> {
+        read::<true>(StrRead::new(body))
+    }
+
+    /// The place of a field that is a text; `None` for the others.
+    #[inline]
+    const fn text_mut(&mut self, field: Field) -> Option<&mut Text<'a>> {
+        Some(match field {
+            Field::StatusCode => &mut self.status_code,
+            Field::StatusMessage => &mut self.status_message,
+            Field::TransactionId => &mut self.transaction_id,
+            Field::OrderId => &mut self.order_id,
+            Field::GrossAmount => &mut self.gross_amount,
+            Field::Currency => &mut self.currency,
+            Field::PaymentType => &mut self.payment_type,
+            Field::PaymentOptionType => &mut self.payment_option_type,
+            Field::TransactionStatus => &mut self.transaction_status,
+            Field::FraudStatus => &mut self.fraud_status,
+            Field::SettlementTime => &mut self.settlement_time,
+            Field::ExpiryTime => &mut self.expiry_time,
+            Field::ChannelResponseCode => &mut self.channel_response_code,
+            Field::ChannelResponseMessage => &mut self.channel_response_message,
+            Field::SignatureKey => &mut self.signature_key,
+            Field::RefundAmount => &mut self.refund_amount,
+            Field::RefundKey => &mut self.refund_key,
+            Field::RefundChargebackId => &mut self.refund_chargeback_id,
+            Field::Actions | Field::ValidationMessages | Field::Refunds | Field::Other => {
+                return None;
+            }
+        })
     }
 
     pub(super) fn code(&self) -> Option<StatusCode> {
@@ -193,7 +199,7 @@ impl<'a> Wire<'a> {
     }
 
     pub(super) fn fraud(&self) -> Option<FraudStatus> {
-        self.fraud_status.get().map(FraudStatus::from_wire)
+        self.fraud_status.filled().map(FraudStatus::from_wire)
     }
 
     pub(super) fn tx_id(&self) -> Result<MidtransTxId, ReplyError> {
@@ -201,28 +207,25 @@ impl<'a> Wire<'a> {
         MidtransTxId::new(text).map_err(|_| ReplyError::Malformed("transaction_id"))
     }
 
-    pub(super) fn order_id(&self) -> Result<String, ReplyError> {
-        match self.order_id.get() {
-            Some(text) if !text.is_empty() => Ok(word(text)),
-            _ => Err(ReplyError::Missing("order_id")),
-        }
+    pub(super) fn order_id(&self) -> Result<OrderId, ReplyError> {
+        let text = self.order_id.filled().ok_or(ReplyError::Missing("order_id"))?;
+        Ok(OrderId::from_wire(text))
     }
 
     pub(super) fn gross(&self) -> Result<Rupiah, ReplyError> {
-        let text = self.gross_amount.get().ok_or(ReplyError::Missing("gross_amount"))?;
-        Rupiah::from_decimal_text(text).map_err(|_| ReplyError::Malformed("gross_amount"))
+        let sen = self.gross_amount.sen().ok_or(ReplyError::Missing("gross_amount"))?;
+        sen.and_then(Rupiah::from_sen).map_err(|_| ReplyError::Malformed("gross_amount"))
     }
 
     pub(super) fn refund_total(&self) -> Result<Option<Sen>, ReplyError> {
-        self.refund_amount
-            .get()
-            .map(sen_from_decimal_text)
-            .transpose()
-            .map_err(|_| ReplyError::Malformed("refund_amount"))
+        if self.refund_amount.filled().is_none() {
+            return Ok(None);
+        }
+        self.refund_amount.sen().transpose().map_err(|_| ReplyError::Malformed("refund_amount"))
     }
 
     pub(super) fn provider_code(&self) -> Option<&str> {
-        self.channel_response_code.get()
+        self.channel_response_code.filled()
     }
 
     pub(super) fn refusal(&self, status_code: StatusCode) -> Refusal {
@@ -230,23 +233,18 @@ impl<'a> Wire<'a> {
         Refusal {
             status_code,
             message: self.status_message.get().map(line).unwrap_or_default(),
-            provider_code: self.provider_code().map(word),
+            provider_code: self.channel_response_code.word(),
             provider_message: self.provider_message(),
-            validation: self
-                .validation_messages
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
+            validation: strings(self.validation_messages)
                 .take(Refusal::VALIDATION_LINES_MAX)
-                .map(line)
+                .map(|text| line(&text))
                 .collect(),
             cause: RefusalCause::of(status_code, self.provider_code()),
         }
     }
 
     pub(super) fn provider_message(&self) -> Option<String> {
-        self.channel_response_message.get().map(|text| bounded(text, Refusal::TEXT_CHARS_MAX))
+        self.channel_response_message.filled().map(|text| bounded(text, Refusal::TEXT_CHARS_MAX))
     }
 
     /// The URL that leads the shopper to GoPay.
@@ -255,18 +253,8 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// One line of at most [`WORD_CHARS_MAX`] characters.
-pub(super) fn word(text: &str) -> String {
-    bounded(text, WORD_CHARS_MAX)
-}
-
-/// A time of Midtrans. One that cannot be read is as good as none: nothing is decided by it.
-pub(super) fn time(text: &Text<'_>) -> Option<Timestamp> {
-    Timestamp::from_wib_seconds(text.get()?).ok()
-}
-
-/// A deeplink carries the callback URL, of which every byte may be percent-encoded: three times
-/// the 4,000 bytes that one may have, and room for the rest. Still short enough for a header.
+/// The longest deeplink. It carries the callback URL, of at most 4,000 bytes, of which every one may
+/// be percent-encoded as three; the rest is space for everything else. Short enough for a header.
 const LINK_BYTES_MAX: usize = 16_384;
 
 /// A link that may stand in a `Location` header and in an `href`. Hosts and app schemes change
@@ -282,20 +270,56 @@ fn is_safe_link(link: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::TxId;
 
     #[test]
     fn numbers_stand_in_for_strings() {
         let wire = Wire::read_object(
             br#" {"status_code":201,"order_id":9223372036854775807,"gross_amount":44000.00,
-                "transaction_id":true,"currency":null,"fraud_status":{"a":[1]}}"#,
+                "transaction_id":true,"currency":null,"fraud_status":{"a":[1]},
+                "payment_type":1e999}"#,
         )
         .unwrap();
         assert_eq!(wire.code().map(StatusCode::get), Some(201));
-        assert_eq!(wire.order_id.get(), Some("9223372036854775807"));
+        assert_eq!(wire.order_id().unwrap().tx_id().map(TxId::get), Some(i64::MAX));
         assert_eq!(wire.gross_amount.get(), Some("44000.00"));
         assert_eq!(wire.transaction_id.get(), Some("true"));
         assert_eq!(wire.currency.get(), None);
         assert_eq!(wire.fraud_status.get(), None);
+        assert_eq!(wire.payment_type.get(), Some("1e999"));
+    }
+
+    #[test]
+    fn an_amount_is_a_whole_number_of_rupiah_or_makes_the_answer_unreadable() {
+        const MALFORMED: Result<u64, ReplyError> = Err(ReplyError::Malformed("gross_amount"));
+        for (json, expected) in [
+            (r#""44000.00""#, Ok(44_000)),
+            (r#""44000""#, Ok(44_000)),
+            ("44000.00", Ok(44_000)),
+            ("44000", Ok(44_000)),
+            ("1e4", Ok(10_000)),
+            ("20000000.000", Ok(20_000_000)),
+            ("44000.005", MALFORMED),
+            ("44000.001", MALFORMED),
+            ("44000.50", MALFORMED),
+            ("9999999.9999999999", MALFORMED),
+            ("20000000.0000000001", MALFORMED),
+            ("20000001", MALFORMED),
+            ("18446744073709551616", MALFORMED),
+            ("1e999", MALFORMED),
+            ("1e-999", MALFORMED),
+            ("0", MALFORMED),
+            ("-44000", MALFORMED),
+            ("true", MALFORMED),
+            (r#""1e4""#, MALFORMED),
+            (r#""""#, MALFORMED),
+            ("null", Err(ReplyError::Missing("gross_amount"))),
+            ("[44000]", Err(ReplyError::Missing("gross_amount"))),
+        ] {
+            let body = format!(r#"{{"gross_amount":{json}}}"#);
+            let wire = Wire::read_object(body.as_bytes()).unwrap();
+            assert_eq!(wire.gross().map(Rupiah::get), expected, "{json}");
+        }
     }
 
     #[test]

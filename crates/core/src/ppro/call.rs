@@ -83,7 +83,7 @@ pub fn tx_type(form: &Form<'_>) -> Option<TxType> {
 /// # Errors
 /// The first fault, in the order `returnmode`, `txtype`, `login`, `password`, `contractid`.
 pub fn open<'f>(form: &Form<'f>) -> Result<Envelope<'f>, Rejection> {
-    // What was not read may be what looks missing.
+    // With too many parameters, one that looks missing may not have been read.
     let absent = |field: Field, rule: Rule| form.body_fault().unwrap_or(Rejection::of(field, rule));
     let known = |field: Field, rule: Rule| match form.fault(field) {
         Some(rejection) => Err(rejection),
@@ -117,7 +117,7 @@ pub fn required<'f>(form: &Form<'f>, field: Field) -> Result<&'f str, Rejection>
     }
 }
 
-/// Reads `txid`. Text that is no id of ours is the id of nothing: `Ok(None)`.
+/// Reads `txid`. `Ok(None)`: not a number that we could have issued, so no payment has it.
 ///
 /// # Errors
 /// As [`required`].
@@ -133,7 +133,7 @@ pub fn refund_id(form: &Form<'_>) -> Result<Option<RefundId>, Rejection> {
     required(form, Field::Refundid).map(|text| text.parse().ok())
 }
 
-/// A REFUND call that is well-formed; whether it is admitted is the payment's business.
+/// A well-formed REFUND call. Whether it is admitted depends on the payment.
 #[derive(Clone, Copy, Debug)]
 pub struct RefundCall<'f> {
     /// The PSP's reference.
@@ -181,8 +181,8 @@ fn read_refund<'f>(
     }))
 }
 
-/// What is kept of a call: its parameters as a JSON object of strings, in a fixed order, without
-/// `password`, without `transientin.*` (PPRO: never stored), without what has a fault.
+/// The record of a call: its parameters as a JSON object of strings, in a fixed order, without
+/// `password`, `transientin.*` (PPRO: never stored) and parameters with an encoding fault.
 #[must_use]
 pub fn record(form: &Form<'_>) -> String {
     let mut out = Vec::with_capacity(512);
@@ -206,8 +206,8 @@ pub fn record(form: &Form<'_>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// A digest of a call's content, in which a repeat under the same nonce must agree: every
-/// parameter but `password`, transient ones included.
+/// The fingerprint of a call's content: a digest of every parameter but `password`, transient ones
+/// included. A repeat under the same nonce must have the same.
 #[must_use]
 pub fn fingerprint(form: &Form<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -215,7 +215,7 @@ pub fn fingerprint(form: &Form<'_>) -> [u8; 32] {
         .iter()
         .filter(|field| !matches!(field, Field::Password))
         .filter_map(|field| form.get(*field).map(|value| (field.name(), value)));
-    // The order of parameters means nothing.
+    // Two calls that differ only in the order of parameters are the same.
     let mut others: Vec<(&str, &str)> = form.other_specin().collect();
     others.sort_unstable();
     for (name, value) in known.chain(others) {

@@ -1,25 +1,25 @@
-//! The form of single values. Each check has a byte loop for the plain case, which nearly all
-//! values are, and leaves the rest to the authority: `validator`, `url`, or a compiled regex.
-//! Property tests hold the two against each other.
+//! The form of single values. Each check has a fast path, a byte loop for the plain case, which
+//! nearly all values are, and leaves the rest to an authority: `validator`, `url`, or a compiled
+//! regex. Property tests hold the two against each other.
 //!
 //! Source: `docs/psp-guide.md`, "TRANSACTION".
 
 use std::sync::LazyLock;
 
+use gopay_scan::{Kinds, STOPS, kinds};
 use regex::Regex;
 use validator::{ValidateEmail as _, ValidateUrl as _};
 
 use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
 use crate::link::{plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
-use crate::scan::{Kinds, STOPS, kinds};
 use crate::text::chars;
 
-/// Length in characters, of one to four bytes each.
+/// The length in characters. A character has one to four bytes.
 #[inline]
 pub fn length(value: &str, min: u32, max: u32) -> Result<(), Rule> {
     let bytes = u32::try_from(value.len()).unwrap_or(u32::MAX);
-    // Long enough by the least that the bytes can be, and not too long by the most.
+    // So many bytes are at least a quarter as many characters, and at most as many.
     if bytes <= max && (min <= 1 && bytes >= min || bytes / 4 >= min) {
         return Ok(());
     }
@@ -97,8 +97,8 @@ pub fn email(value: &str) -> Result<(), Rule> {
     email_within(value, value.as_bytes())
 }
 
-/// The same for a value behind which more may be read, which means nothing: `padded` begins with
-/// the value.
+/// As [`email`]. `padded` is the value followed by readable filler bytes, so that whole blocks can
+/// be loaded.
 #[inline]
 pub(crate) fn email_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     length(value, 1, 255)?;
@@ -116,8 +116,8 @@ fn plain_email(value: &[u8], padded: &[u8]) -> bool {
     (1..=64).contains(&local.len()) && plain_host(domain, padded) == Some(domain.len())
 }
 
-/// How long the plain name is that the window begins with, if it ends there. It may reach over the
-/// end of the value; then there is no `@` behind it.
+/// The length of the plain local part at the start of the window; `None` if it does not end within
+/// it. It may run into the filler bytes; then no `@` follows in the value.
 #[inline]
 fn short_local(window: &[u8; STOPS]) -> Option<usize> {
     let Kinds { letters, digits, hyphens, dots, marks } = kinds(window);
@@ -134,7 +134,7 @@ pub fn web_url(value: &str) -> Result<(), Rule> {
     web_url_within(value, value.as_bytes())
 }
 
-/// The same within a larger text, as [`email_within`].
+/// As [`web_url`], with `padded` as in [`email_within`].
 pub(crate) fn web_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     length(value, 1, 255)?;
     if plain_url(value.as_bytes(), padded) || strict_web_url(value) {
@@ -167,17 +167,17 @@ pub fn app_url(value: &str) -> Result<(), Rule> {
     app_url_within(value, value.as_bytes())
 }
 
-/// The same within a larger text, as [`email_within`].
+/// As [`app_url`], with `padded` as in [`email_within`].
 pub(crate) fn app_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     const CHARS_MAX: u32 = 2_000;
-    // No length is published; this one leaves room in the charge for all the rest.
+    // No limit is published; this one leaves space in the charge for everything else.
     const BYTES_MAX: usize = 4_000;
     length(value, 1, CHARS_MAX)?;
     if value.len() > BYTES_MAX {
         return Err(Rule::TooLong { max: CHARS_MAX / 2, got: chars(value) });
     }
     if plain_url(value.as_bytes(), padded) || plain_app_url(value.as_bytes()) {
-        // Only its query is left to look at.
+        // Only its query is left to check.
         return no_result(value);
     }
     let scheme = scheme(value).unwrap_or_default();
@@ -192,7 +192,7 @@ pub(crate) fn app_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     no_result(value)
 }
 
-/// What stands before `://` at the very start, in lower case, if it has the form of a scheme.
+/// The scheme, in lower case: what is before the first `://`, if it has the form of one.
 fn scheme(value: &str) -> Option<String> {
     let (scheme, _) = value.split_once("://")?;
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -203,8 +203,8 @@ fn scheme(value: &str) -> Option<String> {
 
 fn no_result(value: &str) -> Result<(), Rule> {
     let bytes = value.as_bytes();
-    // Nearly all have nothing that could be, or could hide, such a parameter. Looks at all of
-    // them without a branch, so that it is done by blocks.
+    // Nearly no URL has a byte that such a parameter needs or could hide behind. Reads all bytes
+    // without a branch, so that it is done by blocks.
     let followers = bytes.get(1..).unwrap_or_default();
     let begins = bytes.iter().zip(followers).fold(false, |found, (byte, next)| {
         found | ((*byte == b'?') | (*byte == b'&')) & (*next == b'r')
@@ -232,8 +232,8 @@ pub fn country(value: &str) -> Result<(), Rule> {
     crate::country::alpha3(value).map(|_| ()).ok_or(Rule::CountryForm)
 }
 
-/// Digits without sign or leading zero, as sen. Its size is another rule's business: what does
-/// not fit 64 bits is far above every limit.
+/// Digits without sign or leading zero, as sen. Another rule checks its limits; an amount beyond 64
+/// bits is far above all of them.
 pub fn amount(value: &str) -> Result<u64, Rule> {
     let digits = !value.is_empty() && all(value.as_bytes(), DIGIT);
     if !digits || (value.len() > 1 && value.starts_with('0')) {
@@ -381,7 +381,7 @@ mod tests {
         assert!(country("IDN").is_err());
     }
 
-    /// What [`plain_phone`] need not know.
+    /// Numbers that [`plain_phone`] leaves to the regex.
     fn is_phone(value: &str) -> bool {
         Regex::new(r"^\+[1-9](?:[ ().-]{0,3}[0-9]){4,14}$").unwrap().is_match(value)
     }

@@ -28,7 +28,7 @@ macro_rules! fields {
                 Self::from_window(&window, name.len())
             }
 
-            /// Whether values must not be shown to anybody: personal data and credentials.
+            /// Whether nobody may see its values: personal data and credentials.
             #[must_use]
             pub const fn is_personal(self) -> bool {
                 match self { $(Self::$variant => fields!(@personal $($personal)?),)+ }
@@ -66,7 +66,7 @@ fields! {
     Merchantredirecturl = "merchantredirecturl";
     /// The shopper's name.
     Accountholdername = "accountholdername", personal;
-    /// Where the PSP is told.
+    /// Where notifications to the PSP go.
     Notificationurl = "notificationurl";
     /// Reporting mark.
     Sellingpoint = "sellingpoint";
@@ -123,7 +123,7 @@ fields! {
 }
 
 impl Field {
-    /// The place in [`Field::ALL`].
+    /// The position in [`Field::ALL`].
     #[must_use]
     #[expect(clippy::as_conversions, reason = "a fieldless repr(u8) enum has no other conversion")]
     pub const fn index(self) -> usize {
@@ -142,7 +142,7 @@ impl Field {
         let name = Name::of(window, length)?;
         let place = usize::from(*TABLE.get(name.hash(FACTOR))?);
         let (known, bytes) = (NAMES.get(place)?, LENGTHS.get(place)?);
-        // A name may be longer by U+0000, which the words do not show.
+        // The words do not show whether U+0000 is part of the name; its length does.
         let same = known.is(name) & (usize::from(*bytes) == length);
         if same { Self::ALL.get(place).copied() } else { None }
     }
@@ -154,10 +154,10 @@ impl Field {
     }
 }
 
-/// No name that we know is longer.
+/// The length of the longest name, in bytes.
 pub(crate) const NAME_MAX: usize = 32;
 
-/// A name as four words, zero behind its end, so that names are compared without a loop.
+/// A name as four words, padded with zeros, so that names are compared without a loop.
 #[derive(Clone, Copy)]
 struct Name([u64; 4]);
 
@@ -176,7 +176,7 @@ impl Name {
         (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0
     }
 
-    /// A place in the table; different for every name that we know.
+    /// The slot in the hash table; a different one for every name that we know.
     #[inline]
     const fn hash(self, factor: u64) -> usize {
         let [word_0, word_1, word_2, word_3] = self.0;
@@ -237,7 +237,7 @@ const NAMES: [Name; Field::COUNT] = {
     names
 };
 
-/// The first factor under which no two names share a place.
+/// The first factor under which no two names share a slot.
 const FACTOR: u64 = {
     let mut factor = 0x9e37_79b9_7f4a_7c15;
     while table(factor).is_none() {
@@ -248,7 +248,7 @@ const FACTOR: u64 = {
 
 const TABLE: [u8; 1 << TABLE_BITS] = table(FACTOR).expect("the factor was chosen for that");
 
-/// Which field is at which place, unless two are at the same.
+/// The field in each slot; `None` if two fields share one.
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
 const fn table(factor: u64) -> Option<[u8; 1 << TABLE_BITS]> {
     let mut table = [FREE; 1 << TABLE_BITS];

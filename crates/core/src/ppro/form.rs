@@ -1,34 +1,47 @@
 //! Decoding of `application/x-www-form-urlencoded` bodies into reused buffers.
 //!
-//! The whole body is decoded in blocks ([`crate::scan`]), which also say where the separators and
-//! the faults are; then each parameter is looked up by its name.
+//! [`gopay_scan`] decodes the whole body in blocks and marks separators and faults; then each
+//! parameter is looked up by its name.
+//!
+//! ```text
+//! body    tag=go%20pay&login=a&x=%zz
+//! text    tag=go pay&login=a&x=%zz.......   decoded; behind it SLACK filler bytes or more
+//! marks      ^      ^     ^ ^ ^^            3 10 16 18 20 21: each `&` and `=` that was sent
+//!                                           unescaped, each `%` of no escape, each U+0000
+//! slots   Tag 4..10, Login 17..18           where in the text the value of each known field is
+//! sent    a bit each for Tag and Login      slots of other fields mean nothing
+//! faulty  no bit                            fields with an encoding fault
+//! others  name 19..20, value 21..24, BadEscape
+//! ```
 //!
 //! Source: `docs/psp-guide.md`, "Encoding": `+` and `%20` are spaces, names are case-sensitive, a
 //! repeated name is refused, unknown names are ignored, values are UTF-8 without U+0000.
 
 use std::ops::Range;
 
+pub use gopay_scan::Backend;
+use gopay_scan::{Cursor, MARKS, SLACK, utf8};
+
 use crate::ppro::field::{Field, NAME_MAX};
 use crate::ppro::items::Item;
 use crate::rejection::{Rejection, Rule, Subject};
-use crate::scan::{Cursor, MARKS, Path, SLACK, utf8};
 use crate::text::behind;
 
-/// The most parameters in one call: 40 that we know, 29 `specin.*`, and room for a PSP's own.
+/// The most parameters in one call: 40 that we know, 29 `specin.*`, and space for a PSP's own.
 const PARAMETERS_MAX: usize = 200;
 
-/// Places are kept in 32 bits; every listener refuses far shorter bodies.
+/// Positions are kept in 32 bits; every listener refuses far shorter bodies.
 const BODY_BYTES_MAX: u32 = 1 << 30;
 
-/// Buffers that calls reuse, so that decoding allocates nothing once they have grown. They keep
-/// what the last call held until the next one overwrites it.
+/// Buffers that calls reuse, so that decoding allocates nothing once they have grown. They hold the
+/// last call until the next one overwrites it.
 #[derive(Debug)]
 pub struct Scratch {
-    path: Path,
-    /// The decoded body, separators included, and [`SLACK`] bytes or more without meaning.
+    backend: Backend,
+    /// The decoded body, separators included, and [`SLACK`] filler bytes or more.
     text: Vec<u8>,
     marks: Box<[u32; MARKS]>,
-    /// Where the values of known parameters are in the text; only of those that were sent.
+    /// Where in the text the value of each known parameter is, if it was sent.
     slots: [Slot; Field::COUNT],
     /// Parameters that we do not know.
     others: Others,
@@ -38,22 +51,22 @@ pub struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self::with_path(Path::best())
+        Self::with_backend(Backend::best())
     }
 }
 
 impl Scratch {
-    /// Empty buffers; bodies are read in the fastest way that the processor can.
+    /// Empty buffers; bodies are decoded by the fastest backend of this processor.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Empty buffers; bodies are read in the given way, to compare the ways.
+    /// Empty buffers; bodies are decoded by the given backend, to compare backends.
     #[must_use]
-    pub fn with_path(path: Path) -> Self {
+    pub fn with_backend(backend: Backend) -> Self {
         Self {
-            path,
+            backend,
             text: Vec::new(),
             marks: Box::new([0; MARKS]),
             slots: [Slot::default(); Field::COUNT],
@@ -64,17 +77,17 @@ impl Scratch {
 }
 
 impl Scratch {
-    /// Gives back what calls longer than `bytes` have needed.
+    /// Frees the buffers if a body longer than `bytes` made them grow.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         if self.text.len() > bytes.saturating_add(SLACK) {
-            *self = Self::with_path(self.path);
+            *self = Self::with_backend(self.backend);
         }
     }
 }
 
-/// What is wrong with one parameter's encoding. The first is what is reported.
+/// What is wrong with one parameter's encoding. Of several, the one declared first is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
+enum EncodingFault {
     Repeated,
     BadEscape,
     HasNul,
@@ -82,7 +95,7 @@ enum Fault {
     NotUtf8,
 }
 
-impl Fault {
+impl EncodingFault {
     const fn rule(self) -> Rule {
         match self {
             Self::Repeated => Rule::Repeated,
@@ -106,7 +119,7 @@ impl Span {
     }
 }
 
-/// Of a 32-bit place; nothing is lost on the machines that this is for.
+/// A position as an index; nothing is lost on 32-bit machines and larger ones.
 fn index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
@@ -114,22 +127,22 @@ fn index(place: u32) -> usize {
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     value: Span,
-    /// Only if the parameter's bit says that there is one.
-    fault: Fault,
+    /// Meaningless unless the parameter's bit in `faulty` is set.
+    fault: EncodingFault,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Other {
     name: Span,
     value: Span,
-    fault: Option<Fault>,
+    fault: Option<EncodingFault>,
 }
 
-/// Parameters that we do not know, in order, and a table that finds them by name.
+/// Parameters that we do not know, in order, and a hash table that finds them by name.
 #[derive(Debug, Default)]
 struct Others {
     list: Vec<Other>,
-    /// Places in the list, counted from 1, by hash; 0 is free. Never more than half full.
+    /// By hash, a parameter's position in the list, counted from 1; 0 is free. At most half full.
     places: Vec<u8>,
 }
 
@@ -143,7 +156,7 @@ impl Others {
         }
     }
 
-    /// Adds one, unless there is one of this name: then its place is given.
+    /// Adds one; returns an earlier one of the same name.
     fn add(&mut self, other: Other, text: &[u8]) -> Option<&mut Other> {
         self.places.resize(Self::PLACES, 0);
         let name = text.get(other.name.range()).unwrap_or_default();
@@ -176,7 +189,7 @@ fn hash(name: &[u8]) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'s> {
     text: &'s str,
-    /// The text, and behind it what may be read but means nothing.
+    /// The text, followed by readable filler bytes.
     padded: &'s [u8],
     slots: &'s [Slot; Field::COUNT],
     /// A bit for each field that was sent, and for each that has a fault.
@@ -191,7 +204,7 @@ impl<'s> Form<'s> {
     /// Decodes a body. Faults are kept with their parameters and reported when those are read,
     /// so that a call with a broken e-mail can still be authenticated and recorded.
     pub fn decode(body: &[u8], scratch: &'s mut Scratch) -> (Self, &'s mut Vec<Item>) {
-        let Scratch { path, text, marks, slots, others, items } = scratch;
+        let Scratch { backend, text, marks, slots, others, items } = scratch;
         items.clear();
         others.clear();
         let mut splitter = Splitter {
@@ -219,11 +232,11 @@ impl<'s> Form<'s> {
         let mut cursor = Cursor::default();
         let mut more = true;
         while more && !cursor.is_done(body) {
-            let count = cursor.turn(*path, body, text, marks);
+            let count = cursor.turn(*backend, body, text, marks);
             more = splitter.turn(text, marks.get(..count).unwrap_or_default());
         }
         if more {
-            splitter.pair(text, place(cursor.len()));
+            splitter.pair(text, place(cursor.text_bytes()));
         }
         let Splitter { slots, others, sent, mut faulty, mut fault, .. } = splitter;
         let (text, padded) = utf8(&cursor, text, |text| {
@@ -271,7 +284,7 @@ impl<'s> Form<'s> {
         self.fault
     }
 
-    /// That there were too many parameters to read all.
+    /// The fault of the body as a whole: too long, or too many parameters to read all.
     #[must_use]
     pub fn body_fault(&self) -> Option<Rejection> {
         self.fault.filter(|fault| fault.subject == Subject::Body)
@@ -293,7 +306,7 @@ impl<'s> Form<'s> {
         Field::ALL.iter().find_map(|field| self.fault(*field)).or(self.fault)
     }
 
-    /// The `specin.*` parameters that we do not know, but for those with a fault; they are stored.
+    /// The `specin.*` parameters that we do not know and that have no fault; they are stored.
     pub fn other_specin(&self) -> impl Iterator<Item = (&'s str, &'s str)> {
         self.others.iter().filter(|other| other.fault.is_none()).filter_map(|other| {
             let name = self.text.get(other.name.range())?;
@@ -313,12 +326,12 @@ impl<'s> Form<'s> {
         self.faulty & bit(field) != 0
     }
 
-    /// The whole text and [`SLACK`] bytes or more, which may be read but mean nothing.
+    /// The whole text, followed by [`SLACK`] readable filler bytes or more.
     pub(crate) const fn padded(&self) -> &'s [u8] {
         self.padded
     }
 
-    /// The same from where a value begins.
+    /// [`Self::padded`] from where a value begins.
     #[inline]
     pub(crate) fn behind(&self, value: &'s str) -> &'s [u8] {
         behind(value, self.padded).unwrap_or(value.as_bytes())
@@ -360,21 +373,21 @@ const fn bit(field: Field) -> u64 {
     1 << (field as u8)
 }
 
-/// Bodies are bounded, so that it fits.
+/// A position in 32 bits; bodies are bounded, so it fits.
 fn place(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Makes parameters of the decoded text and its marks.
+/// Splits the decoded text into parameters, by its marks.
 struct Splitter<'s> {
     slots: &'s mut [Slot; Field::COUNT],
     others: &'s mut Others,
     /// Where the parameter begins.
     start: u32,
-    /// Where its name ends, if that was seen.
+    /// Where its name ends, once that was seen.
     equals: Option<u32>,
-    /// The faults of its name and of its value.
-    found: [Option<Fault>; 2],
+    /// The encoding faults of its name and of its value.
+    found: [Option<EncodingFault>; 2],
     parameters: usize,
     sent: u64,
     faulty: u64,
@@ -382,7 +395,7 @@ struct Splitter<'s> {
 }
 
 impl Splitter<'_> {
-    /// Takes the marks of one turn; whether to go on.
+    /// Takes the marks of one turn; returns whether to go on.
     #[inline]
     fn turn(&mut self, text: &[u8], marks: &[u32]) -> bool {
         let mut marks = marks;
@@ -404,15 +417,16 @@ impl Splitter<'_> {
                 Some(b'=') => {
                     self.equals.get_or_insert(*mark);
                 }
-                Some(0) => self.found(Fault::HasNul),
-                _ => self.found(Fault::BadEscape),
+                Some(0) => self.found(EncodingFault::HasNul),
+                _ => self.found(EncodingFault::BadEscape),
             }
         }
         true
     }
 
-    /// Takes parameters as nearly all are sent: known, once, without fault, one `=` and then `&`;
-    /// gives the marks of the rest if there was one at least. What is counted stays in registers.
+    /// Fast path for parameters as nearly all are sent: known, once, without fault, one `=` and then
+    /// `&`. Returns the marks of the rest, `None` if there was no such parameter. Counters are
+    /// locals, so that they stay in registers.
     #[inline]
     fn plain_pairs<'m>(&mut self, text: &[u8], marks: &'m [u32]) -> Option<&'m [u32]> {
         if self.equals.is_some() || self.found != [None; 2] {
@@ -442,10 +456,10 @@ impl Splitter<'_> {
     }
 
     #[cold]
-    fn found(&mut self, fault: Fault) {
+    fn found(&mut self, fault: EncodingFault) {
         let [name, value] = &mut self.found;
         let found = if self.equals.is_none() { name } else { value };
-        // Of two faults the one that is declared first counts.
+        // Of two faults, the one declared first counts.
         *found = Some(found.map_or(fault, |earlier| earlier.min(fault)));
     }
 
@@ -478,7 +492,7 @@ impl Splitter<'_> {
         let [_, fault] = std::mem::take(&mut self.found);
         let Some(slot) = self.slots.get_mut(field.index()) else { return };
         if self.sent & bit(field) != 0 {
-            slot.fault = Fault::Repeated;
+            slot.fault = EncodingFault::Repeated;
             self.faulty |= bit(field);
             return;
         }
@@ -497,8 +511,8 @@ impl Splitter<'_> {
         let own = name_fault.or(value_fault);
         let repeated = match self.others.add(Other { name, value, fault: own }, text) {
             Some(earlier) => {
-                earlier.fault.get_or_insert(Fault::Repeated);
-                Some(Fault::Repeated)
+                earlier.fault.get_or_insert(EncodingFault::Repeated);
+                Some(EncodingFault::Repeated)
             }
             None => None,
         };
@@ -512,8 +526,7 @@ impl Splitter<'_> {
     }
 }
 
-/// The slow path: finds the parameters that are not UTF-8 and overwrites their bad bytes; gives
-/// their bits.
+/// Slow path: overwrites the values of parameters that are not UTF-8; returns the bits of these.
 #[cold]
 fn blame_slots(text: &mut [u8], slots: &mut [Slot; Field::COUNT], sent: u64, faulty: u64) -> u64 {
     let mut blamed = 0;
@@ -522,7 +535,7 @@ fn blame_slots(text: &mut [u8], slots: &mut [Slot; Field::COUNT], sent: u64, fau
         if blank_if_not_utf8(text, slot.value) {
             blamed |= bit(*field);
             if faulty & bit(*field) == 0 {
-                slot.fault = Fault::NotUtf8;
+                slot.fault = EncodingFault::NotUtf8;
             }
         }
     }
@@ -535,14 +548,14 @@ fn blame_others(text: &mut [u8], others: &mut [Other], fault: &mut Option<Reject
         let name = blank_if_not_utf8(text, other.name);
         let value = blank_if_not_utf8(text, other.value);
         if name || value {
-            other.fault.get_or_insert(Fault::NotUtf8);
+            other.fault.get_or_insert(EncodingFault::NotUtf8);
             fault.get_or_insert(Rejection { subject: Subject::Other(place), rule: Rule::NotUtf8 });
         }
     }
 }
 
-/// What is still not UTF-8 belongs to the second of two equal names, or to what comes after too
-/// many, which nobody reads.
+/// Overwrites what is still not UTF-8. It belongs to the second of two equal names, or stands after
+/// too many parameters; nobody reads it.
 #[cold]
 fn blank_rest(text: &mut [u8]) {
     let mut rest = text;

@@ -62,7 +62,7 @@ pub enum Page {
 
 /// The code that protects one of our own addresses: HMAC-SHA-256, 64 lower-case hex digits.
 ///
-/// Keyed with the client's shared secret; it differs from every hash that the client sees.
+/// Keyed with the PSP's shared secret; it differs from every hash that the PSP sees.
 #[must_use]
 pub fn page_code(page: Page, tx_id: TxId, redirect_secret: &str, shared_secret: &str) -> String {
     let label = match page {

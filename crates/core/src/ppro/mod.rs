@@ -6,6 +6,5 @@ pub mod field;
 pub mod form;
 pub mod hash;
 pub mod items;
-mod quick;
 pub mod reply;
 pub mod transaction;

@@ -43,11 +43,11 @@ impl RequestFailReason {
     }
 }
 
-/// The meaningless pair that each answer holds: `RAND<10 digits>=<40 hex>`, at any place but the
-/// first, so that `REQUESTSTATUS` or `STATUS` is what a reader meets first.
+/// The random pair in each answer, `RAND<10 digits>=<40 hex>`, which means nothing. At any position
+/// but the first, so that `REQUESTSTATUS` or `STATUS` comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rand {
-    /// Seeds the digits and the place.
+    /// Seeds the digits and the position.
     pub seed: u64,
     /// The value.
     pub bytes: [u8; 20],
@@ -63,7 +63,7 @@ impl Reply {
     /// An answer without pairs.
     #[must_use]
     pub fn new() -> Self {
-        /// Of the longest answer: `GETTXSTATUS` of a pending payment.
+        /// The most pairs of an answer: `GETTXSTATUS` of a pending payment.
         const PAIRS_MAX: usize = 10;
         Self { pairs: Vec::with_capacity(PAIRS_MAX) }
     }
@@ -87,7 +87,7 @@ impl Reply {
     pub fn render(&self, rand: Option<Rand>) -> String {
         let bytes =
             self.pairs.iter().map(|(key, value)| key.len() + value.len() + 2).sum::<usize>();
-        // Room for escapes and for the pair that means nothing.
+        // Space for escapes and for the random pair.
         let mut out = String::with_capacity(bytes.saturating_mul(5) / 4 + 64);
         let places = u64::try_from(self.pairs.len()).unwrap_or(1).max(1);
         let place = rand.map(|rand| rand.seed.rotate_left(32) % places);
@@ -148,9 +148,9 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// What is echoed, as it was sent, of a call that was refused at once: `CHANNEL` and `TAG`.
+/// `CHANNEL` and `TAG` as they were sent: echoed in the answer to a call that was refused at once.
 ///
-/// Other calls have nothing of the kind; theirs is the default.
+/// Answers to other calls echo nothing; theirs is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     channel: Option<String>,
@@ -158,7 +158,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Takes it, at most 64 characters each, from the record of a call ([`super::call::record`]).
+    /// Reads both from the record of a call ([`super::call::record`]), at most 64 characters each.
     #[must_use]
     pub fn of(record: &str) -> Self {
         const SHOWN_MAX: usize = 64;
@@ -173,7 +173,8 @@ impl Sent {
 
 /// The answer to a TRANSACTION call.
 ///
-/// `redirect_url` makes ours; it is asked only while the payment is pending, which alone has one.
+/// `redirect_url` builds the `REDIRECTURL`; it is called only for a pending payment, which alone has
+/// one.
 #[must_use]
 pub fn transaction(payment: &Payment, sent: &Sent, redirect_url: impl FnOnce() -> String) -> Reply {
     transaction_pairs(Reply::new(), payment, sent, redirect_url)
@@ -205,29 +206,12 @@ fn transaction_pairs(
     redirect_url: impl FnOnce() -> String,
 ) -> Reply {
     let (status, funds) = match payment.state {
-        // Not answered yet, so nobody can pay it yet; to the PSP it is pending.
+        // The charge has no answer yet, so nobody can pay; to the PSP it is pending.
         PaymentState::Initialized | PaymentState::Pending => ("PENDING", "WAITING"),
         PaymentState::Succeeded => ("SUCCEEDED", "WAITING"),
-        PaymentState::Failed => ("FAILED", "NOT_EXPECTED"),
+        PaymentState::Failed(_) => ("FAILED", "NOT_EXPECTED"),
     };
-    let message = payment.failure.as_ref().map(|failure| failure.message.clone());
-    // Of a refused call these may be the reason.
-    let channel = payment.channel.map(|channel| Cow::Borrowed(channel.as_str()));
-    let channel = channel.or_else(|| sent.channel.clone().map(Cow::Owned));
-    let tag = if payment.refused_at_once() {
-        sent.tag.clone().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed("gopay"))
-    };
-    let reply = reply
-        .with("STATUS", status)
-        .with("TXID", payment.tx_id.to_string())
-        .with_some("MERCHANTTXID", payment.merchant_tx_id.clone())
-        .with("FUNDSSTATUS", funds)
-        .with("ERRMSG", message.unwrap_or_default())
-        .with_some("FAILREASON", payment.failure.as_ref().map(|failure| failure.reason.as_str()))
-        .with_some("CHANNEL", channel)
-        .with_some("TAG", tag);
+    let reply = outcome_pairs(reply, payment, sent, (status, funds, payment.state.failure()));
     if payment.state == PaymentState::Pending {
         reply
             .with("REDIRECTURL", redirect_url())
@@ -237,7 +221,41 @@ fn transaction_pairs(
     }
 }
 
-/// The answer to a TRANSACTION call that no transaction was made for: a severe error.
+/// STATUS, FUNDSSTATUS and why, with what names the payment.
+fn outcome_pairs(
+    reply: Reply,
+    payment: &Payment,
+    sent: &Sent,
+    (status, funds, failure): (&'static str, &'static str, Option<&Failure>),
+) -> Reply {
+    // In a refused call, these may be what is wrong.
+    let channel = payment.channel.map(|channel| Cow::Borrowed(channel.as_str()));
+    let channel = channel.or_else(|| sent.channel.clone().map(Cow::Owned));
+    let tag = if payment.refused_at_once() {
+        sent.tag.clone().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed("gopay"))
+    };
+    reply
+        .with("STATUS", status)
+        .with("TXID", payment.tx_id.to_string())
+        .with_some("MERCHANTTXID", payment.merchant_tx_id.clone())
+        .with("FUNDSSTATUS", funds)
+        .with("ERRMSG", failure.map(|failure| failure.message.clone()).unwrap_or_default())
+        .with_some("FAILREASON", failure.map(|failure| failure.reason.as_str()))
+        .with_some("CHANNEL", channel)
+        .with_some("TAG", tag)
+}
+
+/// The answer to a TRANSACTION call whose payment may be in any state, because a fault of ours
+/// kept its outcome from the store: the call failed, and GETTXSTATUS knows the rest.
+#[must_use]
+pub fn transaction_fault(payment: &Payment, failure: &Failure) -> Reply {
+    let outcome = ("FAILED", "NOT_EXPECTED", Some(failure));
+    outcome_pairs(Reply::new(), payment, &Sent::default(), outcome)
+}
+
+/// The answer to a TRANSACTION call for which no transaction was stored: a severe error.
 #[must_use]
 pub fn transaction_refused(failure: &Failure) -> Reply {
     Reply::new()
@@ -265,7 +283,7 @@ pub fn refund_status_failed(reason: RequestFailReason, message: &str) -> Reply {
         .with("ERRMSG", message.to_owned())
 }
 
-/// The answer to `REQUESTDATA`, or to another call that failed and is about nothing.
+/// The answer to `REQUESTDATA`, or to another failed call that names no transaction.
 #[must_use]
 pub fn request_failed(reason: RequestFailReason, message: &str) -> Reply {
     request_failed_pairs(reason).with("ERRMSG", message.to_owned())
@@ -288,7 +306,7 @@ pub fn refund_status(refund: &Refund) -> Reply {
     refund_pairs(Reply::new().with("REQUESTSTATUS", "SUCCEEDED"), refund)
 }
 
-/// What a refund is called while its outcome is open.
+/// The message of a refund whose outcome is unknown.
 pub const REFUND_OPEN: &str =
     "Outcome not known yet, do not repeat the refund; ask GETREFUNDSTATUS";
 
@@ -310,7 +328,7 @@ fn refund_pairs(reply: Reply, refund: &Refund) -> Reply {
         .with_some("FAILREASON", reason.map(FailReason::as_str))
 }
 
-/// The answer to a REFUND call of which nobody knows whether it was stored: as for an open one.
+/// The answer to a REFUND call that may or may not have been stored: as if its outcome is unknown.
 #[must_use]
 pub fn refund_open(refund_id: crate::ids::RefundId, merchant_refund_id: Option<&str>) -> Reply {
     Reply::new()
@@ -321,7 +339,7 @@ pub fn refund_open(refund_id: crate::ids::RefundId, merchant_refund_id: Option<&
         .with("FAILREASON", FailReason::RemoteError.as_str())
 }
 
-/// The answer to a REFUND call that no refund was recorded for.
+/// The answer to a REFUND call for which no refund was stored.
 #[must_use]
 pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Reply {
     Reply::new()
@@ -336,7 +354,8 @@ pub fn refund_refused(failure: &Failure, merchant_refund_id: Option<&str>) -> Re
 mod tests {
     use super::*;
     use crate::payment::Event;
-    use crate::payment::tests::initialized;
+    use crate::payment::NewPayment;
+    use crate::payment::tests::{created, initialized, new_payment, paid};
 
     #[test]
     fn values_are_percent_encoded() {
@@ -376,8 +395,7 @@ mod tests {
         let at = start.created_at;
         let created = Event::ChargeCreated { midtrans_tx_id: "m".into(), deeplink: "g://x".into() };
         let pending = start.on(&created, at).payment;
-        let paid = Event::Paid { midtrans_tx_id: "m".into(), paid_at: None };
-        let succeeded = pending.on(&paid, at).payment;
+        let succeeded = pending.on(&paid(), at).payment;
         let failed = pending.on(&Event::Closed(crate::payment::Closure::Expired), at).payment;
         let url = || "https://pay.example/ti/gopay".to_owned();
         assert_eq!(
@@ -404,15 +422,29 @@ mod tests {
 
     #[test]
     fn a_refused_call_is_echoed_as_it_was_sent() {
-        let refused = Payment { amount: None, channel: None, ..initialized() };
+        let new = NewPayment { channel: None, ..new_payment() };
+        let refused = Payment::refused(new, Failure::new(FailReason::InputData, "tag: wrong"));
         let echoed = |record: &str| {
             let line = status(&refused, &Sent::of(record), String::new).render(None);
-            line.split_once("&ERRMSG=").map(|(_, rest)| rest.to_owned())
+            line.split_once("&FAILREASON=INPUT_DATA").map(|(_, rest)| rest.to_owned())
         };
         let long = "x".repeat(65);
         let record = format!(r#"{{"channel":"my channel","tag":"{long}"}}"#);
         assert_eq!(echoed(&record).unwrap(), format!("&CHANNEL=my%20channel&TAG={}", &long[..64]));
         assert_eq!(echoed(r#"{"tag":"shopee"}"#).unwrap(), "&TAG=shopee");
         assert_eq!(echoed("{}").unwrap(), "");
+    }
+
+    #[test]
+    fn a_fault_of_ours_fails_the_call_whatever_the_state_of_its_payment() {
+        let start = initialized();
+        let pending = start.on(&created(), start.created_at).payment;
+        let fault = Failure::new(FailReason::LocalError, "could not be stored");
+        for payment in [start, pending] {
+            assert_eq!(
+                transaction_fault(&payment, &fault).render(None),
+                "STATUS=FAILED&TXID=123887123&FUNDSSTATUS=NOT_EXPECTED&ERRMSG=could%20not%20be%20stored&FAILREASON=LOCAL_ERROR&CHANNEL=testchannel&TAG=gopay"
+            );
+        }
     }
 }

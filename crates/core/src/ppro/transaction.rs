@@ -83,7 +83,7 @@ pub struct Order<'f> {
     pub merchant_redirect_url: Option<&'f str>,
     /// The shopper's name, 3 to 100 characters.
     pub account_holder: &'f str,
-    /// Where the PSP is told, if the call says so.
+    /// Where notifications to the PSP go, if the call says so.
     pub notification_url: Option<&'f str>,
     /// Makes the call repeatable.
     pub nonce: Option<&'f str>,
@@ -103,10 +103,10 @@ pub struct Order<'f> {
     pub items_text: &'f str,
     /// The cart.
     pub items: &'f [Item],
-    /// All of the above texts, and behind them what may be read but means nothing, so that they
-    /// can be copied in whole blocks.
+    /// All of the above texts, followed by readable filler bytes, so that they can be copied in
+    /// whole blocks.
     pub(crate) padded: &'f [u8],
-    /// Where in that the cart begins.
+    /// Where in `padded` the cart begins.
     pub(crate) items_start: usize,
 }
 
@@ -124,7 +124,7 @@ pub fn check<'f>(
     checker.good.then_some(order)
 }
 
-/// The sink wants no more.
+/// The sink wants no more faults.
 pub(crate) struct Stopped;
 
 /// Reads parameters and reports their faults.
@@ -148,7 +148,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         }
     }
 
-    /// Reports a fault that is not a parameter's value, but its encoding, or that it is not there.
+    /// Reports a fault of encoding or presence, as opposed to a fault of the value.
     #[cold]
     fn absent(&mut self, field: Field, needed: bool) -> Result<(), Stopped> {
         match self.form.fault(field) {
@@ -205,7 +205,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         self.required(field, check).map(|_| ())
     }
 
-    /// An address part of PPRO's form `.{0,255}`; an empty one is as good as none.
+    /// An address part of PPRO's form `.{0,255}`; an empty one counts as absent.
     #[inline]
     fn part(&mut self, field: Field) -> Result<Option<&'f str>, Stopped> {
         let form = self.form;
@@ -224,7 +224,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         terms: Terms,
     ) -> Result<Option<Order<'f>>, Stopped> {
         if let Some(rejection) = self.form.body_fault() {
-            // What was not read may be what would be called missing below.
+            // A parameter that looks missing below may not have been read.
             self.report(rejection)?;
         }
         let channel = self.channel(terms)?;
@@ -307,7 +307,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         })
     }
 
-    /// The amount by itself: positive and whole. Its limits come last.
+    /// The amount alone: positive and whole. Its limits are checked last.
     fn amount(&mut self, amount: Option<u64>) -> Result<Option<Sen>, Stopped> {
         let rule = match amount {
             None => return Ok(None),
@@ -318,7 +318,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         self.report(Rejection::of(Field::Amount, rule)).map(|()| None)
     }
 
-    /// A web address that the contract may stand in for.
+    /// A web address that the contract may supply instead.
     fn web_url(&mut self, field: Field, configured: bool) -> Result<Option<&'f str>, Stopped> {
         let form = self.form;
         let check =
@@ -382,14 +382,14 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         })
     }
 
-    /// What is wrong with the parameters as a set.
+    /// Faults of the parameters as a set.
     fn parameters(&mut self) -> Result<(), Stopped> {
         let got = self.form.specin_count();
         if got > SPECIN_MAX {
             self.report(Rejection { subject: Subject::Body, rule: Rule::TooManySpecin { got } })?;
         }
         for field in [Field::Txid, Field::Refundid, Field::Merchantrefundid] {
-            // They belong to other calls, but a broken one means a broken body.
+            // These parameters belong to other calls, but a broken one means a broken body.
             self.optional(field, |_| Ok(()))?;
         }
         match self.form.other_fault().filter(|fault| fault.subject != Subject::Body) {
@@ -398,7 +398,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         }
     }
 
-    /// Items are in rupiah, the amount is in sen; both as sen must be equal.
+    /// The items (rupiah) must add up to the amount (sen).
     fn sum(&mut self, rupiah: i128, amount: Sen) -> Result<(), Stopped> {
         let sum = rupiah.saturating_mul(100);
         let sen = i128::from(amount.get());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gopay_store_postgres::cluster::{Cluster, Durability};
 
 use super::{Bench, Row, Side, cpu, jsons, median, rate, ratio};
-use crate::body::{Size, Template};
+use crate::body::{Size, Stem, Template};
 use crate::process::family;
 use crate::source::{Calls, Same};
 use crate::stage::Server;
@@ -146,7 +146,7 @@ pub(super) async fn status(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let source = calls(bench, "status")?;
     source.know(made);
     let ours = Side::closed("product", &adapter, source);
-    let body = crate::body::call("GETTXSTATUS", &[("txid", "1234567890123456789")]);
+    let body = Stem::new("GETTXSTATUS", &[], "txid").with("1234567890123456789");
     let same =
         Same::new(move || Outgoing { path: "/read".to_owned(), ..Outgoing::form(body.clone()) });
     let theirs = Side::closed("plain axum route", &bare, Arc::new(same));

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Bench, charge_body, request};
+use super::{Bench, KEY, charge_body, request};
+use crate::wire::signature;
 use crate::{Delivery, Payer};
 
 #[test]
@@ -104,17 +105,17 @@ fn provider_errors_show_as_documented() {
         let (status, body) = bench.json(&call);
         assert_eq!((status, body["status_code"].as_str()), (http, Some(body_code)), "{code}");
         assert_eq!(bench.engine.totals().transactions, u64::from(stored), "{code}");
-        let news = bench.headlines();
+        let notified = bench.notified_statuses();
         if stored {
             assert_eq!(body["transaction_status"], "deny");
             assert_eq!(body["channel_response_code"], code.to_string());
             assert_eq!(body["fraud_status"], if code == 4060 { "deny" } else { "accept" });
             assert!(body.get("actions").is_none());
-            assert_eq!(news, [("deny".to_owned(), "202".to_owned())]);
+            assert_eq!(notified, [("deny".to_owned(), "202".to_owned())]);
             assert_eq!(bench.status("A-1")["status_code"], "202");
             assert_eq!(bench.engine.totals().statuses["deny"], 1);
         } else {
-            assert!(news.is_empty(), "a refused charge is no news: {code}");
+            assert!(notified.is_empty(), "nothing is notified of a refused charge: {code}");
         }
     }
     let mut bench = Bench::new();
@@ -153,7 +154,7 @@ fn refunds_can_be_refused_and_tried_again_with_the_same_key() {
     for code in [202, 412, 414] {
         let mut bench = Bench::new();
         bench.paid("A-1", 1_000);
-        bench.news();
+        bench.notifications();
         bench.fault(json!({"on": "refund", "action": {"refund_refused": {"status_code": code}}}));
         let wanted = json!({"refund_key": "R", "amount": 400});
         let refused = bench.post("/v2/A-1/refund/online/direct", &wanted);
@@ -162,7 +163,7 @@ fn refunds_can_be_refused_and_tried_again_with_the_same_key() {
             assert_eq!(refused["transaction_status"], "settlement");
             assert_eq!(refused["refund_amount"], "0.00");
         }
-        assert!(bench.news().is_empty());
+        assert!(bench.notifications().is_empty());
         assert_eq!(bench.engine.totals().refunded, 0);
         assert!(bench.status("A-1").get("refunds").is_none());
         let again = bench.post("/v2/A-1/refund/online/direct", &wanted);
@@ -211,4 +212,58 @@ fn latency_is_drawn_from_its_range_and_keeps_a_key_busy() {
     let delays: std::collections::BTreeSet<_> =
         (0..50).map(|_| bench.send(&request("GET", "/v2/A-1/status", "")).delay).collect();
     assert!(delays.len() > 5, "{delays:?}");
+}
+
+#[test]
+fn status_and_notification_vary_as_midtrans_varies_them() {
+    let fee = json!({"gross_amount_info": {
+        "original_amount": "1000", "gross_amount": 1_071, "customer_imposed_payment_fee": "71",
+    }});
+    for (action, field, expected, amount) in [
+        (json!({"customer_fee": {"rupiah": 71}}), "extra_info", fee, "1071.00"),
+        (json!("wrong_amount"), "extra_info", Value::Null, "1001.00"),
+        (json!("empty_fraud_status"), "fraud_status", json!(""), "1000.00"),
+        (json!("as_qris"), "payment_type", json!("qris"), "1000.00"),
+        (
+            json!({"payment_option": {"option": "GOPAY_COINS"}}),
+            "payment_option_type",
+            json!("GOPAY_COINS"),
+            "1000.00",
+        ),
+        (json!("unknown_fields"), "new_object", json!({"deep": {"er": []}}), "1000.00"),
+    ] {
+        let mut bench = Bench::new();
+        bench.charge("A-1", 1_000);
+        bench.notifications();
+        bench.fault(json!({"on": "status", "action": action, "skip": 1}));
+        bench.fault(json!({"on": "notification", "action": action}));
+        bench.engine.pay(bench.now, "A-1", &Payer::default()).unwrap();
+        let notified = bench.notifications().remove(0);
+        let plain = bench.status("A-1");
+        assert_eq!(plain["gross_amount"], "1000.00");
+        let varied = bench.status("A-1");
+        assert_ne!(plain, varied, "{action}");
+        for body in [&notified, &varied] {
+            assert_eq!(body[field], expected, "{action}: {body}");
+            assert_eq!(body["gross_amount"], amount, "{action}");
+            let signed = signature("A-1", "200", amount, KEY);
+            assert_eq!(body["signature_key"], signed, "{action}");
+        }
+    }
+}
+
+#[test]
+fn the_bank_confirms_a_refund_when_it_is_scripted_to() {
+    let mut bench = Bench::new();
+    bench.paid("A-1", 1_000);
+    bench.notifications();
+    bench.fault(json!({"on": "refund", "action": {"bank_confirms": {"after_ms": 86_400_000}}}));
+    bench.post("/v2/A-1/refund", &json!({"refund_key": "R", "amount": 400}));
+    assert_eq!(bench.notifications().len(), 1);
+    bench.pass(86_399);
+    assert!(bench.notifications().is_empty());
+    assert!(bench.status("A-1")["refunds"][0].get("bank_confirmed_at").is_none());
+    bench.pass(1);
+    let confirmed = bench.notifications().remove(0);
+    assert_eq!(confirmed["refunds"][0]["bank_confirmed_at"], "2026-01-16 10:00:00");
 }

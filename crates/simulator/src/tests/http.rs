@@ -174,7 +174,7 @@ async fn from_charge_to_full_refund() {
 }
 
 #[tokio::test]
-async fn connections_break_as_told() {
+async fn connections_break_as_scripted() {
     let live = Live::start().await;
     let fault = |action: &str| json!({"on": "charge", "action": action});
     for (order, action) in [("A-1", "lost_before"), ("A-2", "lost_after"), ("A-3", "truncate")] {

@@ -1,11 +1,15 @@
 //! The simulator as a whole: at the engine, and over loopback HTTP.
 
+mod control;
+mod docs;
 mod engine;
 mod faults;
 mod http;
+mod limits;
 mod notifications;
 mod pages;
 mod refunds;
+mod state;
 
 use std::time::Duration;
 
@@ -80,7 +84,7 @@ impl Bench {
     }
 
     /// Takes all due notifications, acknowledges them, and gives their bodies.
-    fn news(&mut self) -> Vec<Value> {
+    fn notifications(&mut self) -> Vec<Value> {
         let due = self.engine.due_notifications(self.now);
         due.into_iter()
             .map(|notification| {
@@ -92,9 +96,9 @@ impl Bench {
     }
 
     /// `transaction_status` and `status_code` of all due notifications.
-    fn headlines(&mut self) -> Vec<(String, String)> {
+    fn notified_statuses(&mut self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        self.news()
+        self.notifications()
             .iter()
             .map(|body| (text(&body["transaction_status"]), text(&body["status_code"])))
             .collect()

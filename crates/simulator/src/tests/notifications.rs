@@ -21,7 +21,7 @@ fn each_state_has_its_payload() {
     ] {
         let mut bench = Bench::new();
         bench.charge("A-1", 1_000);
-        let pending = bench.news();
+        let pending = bench.notifications();
         assert_eq!(pending.len(), 1);
         assert_eq!(pending[0]["transaction_status"], "pending");
         assert_eq!(pending[0]["status_code"], "201");
@@ -34,13 +34,13 @@ fn each_state_has_its_payload() {
             _ => bench.engine.pay(now, "A-1", &Payer::default()).unwrap(),
         }
         if matches!(how, "part" | "refund") {
-            bench.news();
+            bench.notifications();
             let amount = if how == "part" { 1 } else { 1_000 };
             bench.post("/v2/A-1/refund", &json!({"amount": amount}));
         }
-        let news = bench.news();
-        assert_eq!(news.len(), 1, "{how}");
-        let body = &news[0];
+        let notified = bench.notifications();
+        assert_eq!(notified.len(), 1, "{how}");
+        let body = &notified[0];
         assert_eq!(body["transaction_status"], status);
         assert_eq!(body["status_code"], code, "{status}");
         assert_eq!(body["signature_key"], signature("A-1", code, "1000.00", KEY));
@@ -118,9 +118,9 @@ fn without_a_receiver_or_a_wish_for_pending_nothing_is_sent() {
     let silent = EngineConfig { notify_pending: false, ..EngineConfig::default() };
     let mut bench = Bench::with(silent);
     bench.charge("A-1", 1_000);
-    assert!(bench.news().is_empty());
+    assert!(bench.notifications().is_empty());
     bench.engine.pay(bench.now, "A-1", &Payer::default()).unwrap();
-    assert_eq!(bench.headlines(), [("settlement".to_owned(), "200".to_owned())]);
+    assert_eq!(bench.notified_statuses(), [("settlement".to_owned(), "200".to_owned())]);
 
     let mut nobody = crate::Engine::new(EngineConfig::default());
     nobody.handle(bench.now, &request("POST", "/v2/charge", &charge_body("A-1", 1).to_string()));
@@ -153,7 +153,8 @@ fn delays_are_kept_per_state() {
         (1, vec!["expire"]),
     ] {
         bench.pass(seconds);
-        let seen: Vec<String> = bench.headlines().into_iter().map(|(status, _)| status).collect();
+        let seen: Vec<String> =
+            bench.notified_statuses().into_iter().map(|(status, _)| status).collect();
         assert_eq!(seen, expected, "after {seconds}");
     }
 }
@@ -229,7 +230,8 @@ fn a_notification_is_a_snapshot_of_its_moment() {
     let mut bench = Bench::new();
     bench.charge("A-1", 1_000);
     bench.engine.pay(bench.now, "A-1", &Payer::default()).unwrap();
-    let seen: Vec<String> = bench.headlines().into_iter().map(|(status, _)| status).collect();
+    let seen: Vec<String> =
+        bench.notified_statuses().into_iter().map(|(status, _)| status).collect();
     assert_eq!(seen, ["pending", "settlement"]);
 }
 
@@ -238,47 +240,69 @@ fn faults_of_notifications() {
     let run = |action: Value| {
         let mut bench = Bench::new();
         bench.charge("A-1", 1_000);
-        bench.news();
+        bench.notifications();
         bench.fault(json!({"on": "notification", "action": action}));
         bench.engine.pay(bench.now, "A-1", &Payer::default()).unwrap();
-        let news = bench.news();
-        (bench, news)
+        let notified = bench.notifications();
+        (bench, notified)
     };
     let good = signature("A-1", "200", "1000.00", KEY);
 
-    let (bench, news) = run(json!("drop"));
-    assert!(news.is_empty());
+    let (bench, notified) = run(json!("drop"));
+    assert!(notified.is_empty());
     assert_eq!(bench.engine.transaction("A-1").unwrap().notifications.dropped, 1);
 
-    let (_, news) = run(json!({"duplicate": {"n": 2}}));
-    assert_eq!(news.len(), 3);
-    assert!(news.iter().all(|body| *body == news[0] && body["signature_key"] == good));
+    let (_, notified) = run(json!({"duplicate": {"n": 2}}));
+    assert_eq!(notified.len(), 3);
+    assert!(notified.iter().all(|body| *body == notified[0] && body["signature_key"] == good));
 
-    let (mut bench, news) = run(json!({"delay": {"ms": 30_000}}));
-    assert!(news.is_empty());
+    let (mut bench, notified) = run(json!({"delay": {"ms": 30_000}}));
+    assert!(notified.is_empty());
     bench.pass(30);
-    assert_eq!(bench.news().len(), 1);
+    assert_eq!(bench.notifications().len(), 1);
 
-    let (_, news) = run(json!("forge_signature"));
-    assert_eq!(news[0]["transaction_status"], "settlement");
-    assert_ne!(news[0]["signature_key"], good);
+    let (_, notified) = run(json!("forge_signature"));
+    assert_eq!(notified[0]["transaction_status"], "settlement");
+    assert_ne!(notified[0]["signature_key"], good);
 
-    let (_, news) = run(json!("wrong_amount"));
-    assert_eq!(news[0]["gross_amount"], "1001.00");
-    assert_eq!(news[0]["signature_key"], signature("A-1", "200", "1001.00", KEY));
+    let (_, notified) = run(json!("wrong_amount"));
+    assert_eq!(notified[0]["gross_amount"], "1001.00");
+    assert_eq!(notified[0]["signature_key"], signature("A-1", "200", "1001.00", KEY));
 
-    let (mut bench, news) = run(json!("as_qris"));
-    assert_eq!(news[0]["payment_type"], "qris");
+    let (mut bench, notified) = run(json!("as_qris"));
+    assert_eq!(notified[0]["payment_type"], "qris");
     assert_eq!(bench.status("A-1")["payment_type"], "gopay");
 
-    let (mut bench, news) = run(json!("reorder"));
-    assert!(news.is_empty());
+    let (mut bench, notified) = run(json!("reorder"));
+    assert!(notified.is_empty());
     bench.post("/v2/A-1/refund", &json!({"amount": 1}));
     bench.now = bench.now.after(Duration::from_millis(1));
-    let order: Vec<String> = bench.headlines().into_iter().map(|(status, _)| status).collect();
+    let order: Vec<String> =
+        bench.notified_statuses().into_iter().map(|(status, _)| status).collect();
     assert_eq!(order, ["partial_refund", "settlement"]);
 
     let (mut bench, _) = run(json!("reorder"));
     bench.pass(60);
-    assert_eq!(bench.news().len(), 1, "held for a minute at most");
+    assert_eq!(bench.notifications().len(), 1, "held for a minute at most");
+}
+
+#[test]
+fn a_notification_may_lack_what_the_signature_does_not_cover() {
+    let mut bench = Bench::new();
+    bench.paid("A-1", 1_000);
+    bench.notifications();
+    bench.fault(json!({"on": "notification", "action": "without_refund_key"}));
+    bench.post("/v2/A-1/refund", &json!({"refund_key": "R", "amount": 400}));
+    let first = bench.notifications().remove(0);
+    assert!(first["refunds"][0].get("refund_key").is_none(), "{first}");
+    assert_eq!(first["refunds"][0]["refund_amount"], "400.00");
+    bench.fault(json!({"on": "notification", "action": "without_transaction_id"}));
+    bench.pass(2);
+    let second = bench.notifications().remove(0);
+    assert!(second.get("transaction_id").is_none(), "{second}");
+    assert_eq!(second["refunds"][0]["refund_key"], "R");
+    for body in [first, second] {
+        assert_eq!(body["signature_key"], signature("A-1", "200", "1000.00", KEY));
+    }
+    assert_eq!(bench.status("A-1")["refunds"][0]["refund_key"], "R");
 }

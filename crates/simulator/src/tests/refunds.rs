@@ -188,20 +188,20 @@ fn refunds_need_funds_when_the_merchant_has_a_balance() {
 fn a_refund_sends_two_notifications_the_second_with_the_confirmation() {
     let mut bench = Bench::new();
     bench.paid("A-1", 1_000);
-    bench.news();
+    bench.notifications();
     bench.post("/v2/A-1/refund", &json!({"refund_key": "R", "amount": 400}));
-    let first = bench.news();
+    let first = bench.notifications();
     assert_eq!(first.len(), 1);
     assert_eq!(first[0]["transaction_status"], "partial_refund");
     assert_eq!(first[0]["refund_amount"], "400.00");
     assert!(first[0]["refunds"][0].get("bank_confirmed_at").is_none());
     bench.pass(1);
-    assert!(bench.news().is_empty());
+    assert!(bench.notifications().is_empty());
     bench.pass(1);
-    let second = bench.news();
+    let second = bench.notifications();
     assert_eq!(second.len(), 1);
     assert_eq!(second[0]["refunds"][0]["bank_confirmed_at"], "2026-01-15 10:00:02");
     assert_eq!(second[0]["signature_key"], first[0]["signature_key"]);
     bench.pass(3_600);
-    assert!(bench.news().is_empty());
+    assert!(bench.notifications().is_empty());
 }

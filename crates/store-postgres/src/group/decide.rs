@@ -73,7 +73,7 @@ impl LockedRows {
                 let Some(payment) = self.payments.get_mut(&tx_id.get()) else {
                     return Err(Step::Answer(tx_id, answer, reply));
                 };
-                if engine::keep_answer(payment, &answer) {
+                if payment.store_answer_once(&answer) {
                     self.writes.payments.insert(tx_id.get());
                 }
                 Ok(Promise::new(reply, payment.clone()))

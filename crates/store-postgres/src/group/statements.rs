@@ -55,7 +55,7 @@ impl<'a> Wanted<'a> {
         }
         wanted.creations.sort_by_key(|creation| {
             let payment = &creation.payment;
-            (&payment.contract, &payment.nonce, payment.tx_id)
+            (&payment.contract, payment.nonce.as_ref().map(|nonce| &nonce.value), payment.tx_id)
         });
         wanted
     }

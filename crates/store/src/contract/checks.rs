@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gopay_core::payment::{Payment, PaymentState, Verdict};
+use gopay_core::payment::{PaymentRecord, PaymentState, Verdict};
 
 use super::UnderTest;
 use super::samples::{
-    MINUTE, SECOND, apply, claim_deliveries, create, kinds, only_delivery, paid, payment, start,
-    stored, tx,
+    MINUTE, SECOND, apply, claim_deliveries, create, kinds, only_delivery, paid, payment, restored,
+    start, stored, tx,
 };
 use crate::DeliveryState;
 
@@ -18,7 +18,8 @@ pub async fn due_payments_are_claimed_oldest_first(store: UnderTest) {
     let due_after = [(1, Some(30)), (2, Some(10)), (3, Some(20)), (4, None), (5, Some(41))];
     for (number, seconds) in due_after {
         let next_check_at = seconds.map(|seconds| start().after(Duration::from_secs(seconds)));
-        create(&store, &Payment { next_check_at, ..payment(number) }).await;
+        create(&store, &restored(PaymentRecord { next_check_at, ..payment(number).into_record() }))
+            .await;
     }
     let claim = async |seconds: u64, limit: usize| {
         let now = start().after(Duration::from_secs(seconds));
@@ -35,7 +36,10 @@ pub async fn due_payments_are_claimed_oldest_first(store: UnderTest) {
     assert_eq!(claim(40, 10).await, [1]);
     assert_eq!(claim(40, 10).await, [0; 0]);
     assert_eq!(claim(41, usize::MAX).await, [5]);
-    let first = Payment { next_check_at: Some(start().after(10 * SECOND)), ..payment(2) };
+    let first = restored(PaymentRecord {
+        next_check_at: Some(start().after(10 * SECOND)),
+        ..payment(2).into_record()
+    });
     assert_eq!(stored(&store, tx(2)).await, first.checked(start().after(40 * SECOND)));
     // The next round comes by the plan of the rules: equal times are taken by id.
     assert_eq!(claim(41 + 24 * 3600, 10).await, [1, 2, 3, 5]);
@@ -77,8 +81,13 @@ pub async fn claims_that_race_share_no_row(store: UnderTest) {
 /// Somebody may ask for an earlier look, never put one off or plan one for what is over.
 pub async fn a_check_is_only_ever_moved_forward(store: UnderTest) {
     let planned = start().after(MINUTE);
-    create(&store, &Payment { next_check_at: Some(planned), ..payment(1) }).await;
-    create(&store, &Payment { next_check_at: None, ..payment(2) }).await;
+    create(
+        &store,
+        &restored(PaymentRecord { next_check_at: Some(planned), ..payment(1).into_record() }),
+    )
+    .await;
+    create(&store, &restored(PaymentRecord { next_check_at: None, ..payment(2).into_record() }))
+        .await;
     for (number, at, expected) in [
         (1, planned.after(SECOND), Some(planned)),
         (1, planned, Some(planned)),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use gopay_core::payment::{Event, Payment};
+use gopay_core::payment::{Event, PaymentRecord};
 use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
     DAY, MINUTE, SECOND, apply, charge_created, claim_deliveries, create, create_paid, expired,
-    failure, kinds, only_delivery, paid, payment, start, trail, tx,
+    failure, kinds, only_delivery, paid, payment, restored, start, trail, tx,
 };
 use crate::{AttemptOutcome, Delivery, DeliveryState, EventRecord};
 
@@ -24,7 +24,11 @@ pub async fn final_states_owe_deliveries(store: UnderTest) {
         (5, false, paid(), false),
     ] {
         let url = url.then(|| "https://psp.example/notify".to_owned());
-        create(&store, &Payment { notification_url: url, ..payment(number) }).await;
+        create(
+            &store,
+            &restored(PaymentRecord { notification_url: url, ..payment(number).into_record() }),
+        )
+        .await;
         let applied = apply(&store, tx(number), &event, at).await;
         let count = store.deliveries_of(tx(number)).await.unwrap().len();
         assert_eq!((count, applied.delivery_owed), (usize::from(owed), owed), "payment {number}");

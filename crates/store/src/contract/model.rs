@@ -83,6 +83,10 @@ impl Rows {
     }
 }
 
+fn nonce_of(payment: &Payment) -> Option<&str> {
+    payment.nonce.as_ref().map(|nonce| nonce.value.as_str())
+}
+
 fn same_reference(stored: Option<&String>, wanted: &str) -> bool {
     stored.is_some_and(|stored| case_key(stored) == case_key(wanted))
 }
@@ -106,7 +110,7 @@ impl Store for Model {
         let mut rows = self.rows();
         let same_nonce = |other: &&Payment| {
             payment.nonce.is_some()
-                && other.nonce == payment.nonce
+                && nonce_of(other) == nonce_of(payment)
                 && other.contract == payment.contract
         };
         if let Some(earlier) = rows.payments.values().find(same_nonce) {
@@ -156,7 +160,7 @@ impl Store for Model {
     async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError> {
         let mut rows = self.rows();
         let payment = rows.payment(tx_id)?;
-        engine::keep_answer(payment, answer);
+        payment.store_answer_once(answer);
         Ok(payment.clone())
     }
 
@@ -188,9 +192,8 @@ impl Store for Model {
         nonce: &str,
     ) -> Result<Option<Payment>, StoreError> {
         let rows = self.rows();
-        let wanted = |payment: &&Payment| {
-            payment.contract == contract && payment.nonce.as_deref() == Some(nonce)
-        };
+        let wanted =
+            |payment: &&Payment| payment.contract == contract && nonce_of(payment) == Some(nonce);
         Ok(rows.payments.values().find(wanted).cloned())
     }
 

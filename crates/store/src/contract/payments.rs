@@ -4,28 +4,27 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Nonce, PaymentRecord, PaymentState, Upstream};
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
     CONTRACT, DAY, REQUEST, SECOND, apply, charge_created, create, failure, is_conflict, line,
-    note, payment, start, stored, trail, tx,
+    nonce, note, payment, restored, start, stored, trail, tx,
 };
 use crate::{Created, Found, Note};
 
 /// Every field comes back as it went in.
 pub async fn a_payment_is_stored_whole(store: UnderTest) {
     let plain = payment(1);
-    let full = Payment {
-        state: PaymentState::Failed,
-        failure: Some(failure("GoPay said no: ß")),
+    let full = restored(PaymentRecord {
+        state: PaymentState::Failed(failure("GoPay said no: ß")),
         upstream: Upstream::Closed,
         midtrans_tx_id: Some("1a9c1a6d-0000-4000-8000-c0ffee000000".into()),
         deeplink: Some("gojek://gopay/merchanttransfer?tref=1".into()),
         channel: Some(Channel::Live),
-        nonce: Some("n-1".into()),
+        nonce: Some(nonce("n-1")),
         answer: Some(vec![0, 255, 10, 0]),
         final_at: Some(start().after(SECOND)),
         paid_at: Some(start().before(SECOND)),
@@ -33,20 +32,20 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
         refund_reserved: Sen::new(100),
         next_check_at: Some(start().after(DAY)),
         checks: 3,
-        ..payment(2)
-    };
-    let bare = Payment {
+        ..payment(2).into_record()
+    });
+    let bare = restored(PaymentRecord {
         channel: None,
         merchant_tx_id: None,
         amount: None,
-        state: PaymentState::Failed,
-        failure: Some(failure("")),
+        state: PaymentState::Failed(failure("")),
+        final_at: Some(start()),
         upstream: Upstream::Absent,
         merchant_redirect_url: None,
         notification_url: None,
         next_check_at: None,
-        ..payment(3)
-    };
+        ..payment(3).into_record()
+    });
     for payment in [plain, full, bare] {
         let notes = [note("received"), note("charge_sent")];
         let request = format!(r#"{{"contractid":"{}"}}"#, payment.tx_id);
@@ -63,7 +62,7 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
 /// The ends of every range, and texts in every script.
 pub async fn extreme_values_are_stored(store: UnderTest) {
     let long = "Ünïcødé 🙂 漢字 \u{202e} \"quoted\" \\ % _ ' ; -- \r\n\t".repeat(4000);
-    let last = Payment {
+    let last = restored(PaymentRecord {
         amount: Some(Rupiah::new(Rupiah::MAX).unwrap()),
         refund_reserved: Rupiah::new(Rupiah::MAX).unwrap().sen(),
         created_at: Timestamp::from_micros(i64::MAX),
@@ -75,14 +74,17 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
         deeplink: Some(long.clone()),
         answer: Some(vec![0; 300_000]),
         merchant_tx_id: Some(String::new()),
-        fingerprint: std::array::from_fn(|at| u8::try_from(at).unwrap() * 8),
-        ..payment(i64::MAX)
-    };
-    let first = Payment {
+        nonce: Some(Nonce {
+            value: long.chars().take(255).collect(),
+            fingerprint: std::array::from_fn(|at| u8::try_from(at).unwrap() * 8),
+        }),
+        ..payment(i64::MAX).into_record()
+    });
+    let first = restored(PaymentRecord {
         amount: Some(Rupiah::new(1).unwrap()),
         created_at: Timestamp::from_micros(i64::MIN),
-        ..payment(1)
-    };
+        ..payment(1).into_record()
+    });
     for payment in [last, first] {
         let notes = [Note { kind: "long", detail: json!({ "text": long, "max": u64::MAX }) }];
         assert_eq!(store.payment_create(&payment, &long, &notes).await.unwrap(), Created::New);
@@ -101,7 +103,11 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
 pub async fn a_taken_id_is_a_conflict_and_changes_nothing(store: UnderTest) {
     let first = payment(1);
     store.payment_create(&first, REQUEST, &[note("first")]).await.unwrap();
-    let second = Payment { contract: "OTHER".into(), nonce: Some("n".into()), ..payment(1) };
+    let second = restored(PaymentRecord {
+        contract: "OTHER".into(),
+        nonce: Some(nonce("n")),
+        ..payment(1).into_record()
+    });
     assert!(is_conflict(&store.payment_create(&second, "{}", &[note("second")]).await));
     assert_eq!(stored(&store, tx(1)).await, first);
     assert_eq!(store.payment_request(tx(1)).await.unwrap(), REQUEST);
@@ -112,10 +118,12 @@ pub async fn a_taken_id_is_a_conflict_and_changes_nothing(store: UnderTest) {
 
 /// A second call under a nonce gets the first payment, also if its id is taken.
 pub async fn a_nonce_is_used_once_per_contract(store: UnderTest) {
-    let with = |number, contract: &str, nonce: Option<&str>| Payment {
-        contract: contract.into(),
-        nonce: nonce.map(str::to_owned),
-        ..payment(number)
+    let with = |number, contract: &str, value: Option<&str>| {
+        restored(PaymentRecord {
+            contract: contract.into(),
+            nonce: value.map(nonce),
+            ..payment(number).into_record()
+        })
     };
     let first = with(1, CONTRACT, Some("N-1"));
     create(&store, &first).await;
@@ -156,7 +164,8 @@ pub async fn a_nonce_is_used_once_per_contract(store: UnderTest) {
 pub async fn nonces_that_race_make_one_payment(store: UnderTest) {
     let calls = (1..=16).map(|number| {
         let store = Arc::clone(&store);
-        let payment = Payment { nonce: Some("n".into()), ..payment(number) };
+        let payment =
+            restored(PaymentRecord { nonce: Some(nonce("n")), ..payment(number).into_record() });
         tokio::spawn(async move {
             (number, store.payment_create(&payment, REQUEST, &[]).await.unwrap())
         })
@@ -189,8 +198,15 @@ pub async fn references_are_found_without_case_within_a_contract(store: UnderTes
         (9, CONTRACT, Some("%")),
     ] {
         let merchant_tx_id = reference.map(str::to_owned);
-        create(&store, &Payment { contract: contract.into(), merchant_tx_id, ..payment(number) })
-            .await;
+        create(
+            &store,
+            &restored(PaymentRecord {
+                contract: contract.into(),
+                merchant_tx_id,
+                ..payment(number).into_record()
+            }),
+        )
+        .await;
     }
     for (contract, reference, expected) in [
         (CONTRACT, "order-1", Found::One(1)),

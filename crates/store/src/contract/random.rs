@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use gopay_core::payment::{Closure, Event, Payment};
+use gopay_core::payment::{Closure, Event, Payment, PaymentRecord};
 use gopay_core::refund::{RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use proptest::prelude::{Just, Strategy, any};
@@ -13,8 +13,8 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use super::samples::{
-    CONTRACT, charge_created, failed_refund, failure, note, paid, payment, refund_request, refused,
-    rf, start, tx,
+    CONTRACT, charge_created, failed_refund, failure, nonce, note, paid, payment, refund_request,
+    refused, restored, rf, start, tx,
 };
 use super::{Model, UnderTest};
 use crate::{
@@ -108,16 +108,22 @@ fn reference(pick: u8) -> String {
     if pick.is_multiple_of(2) { text } else { text.to_uppercase() }
 }
 
-fn new_payment(number: i64, nonce: Option<u8>, pick: u8, foreign: bool, now: Timestamp) -> Payment {
-    Payment {
+fn new_payment(
+    number: i64,
+    pick_nonce: Option<u8>,
+    pick: u8,
+    foreign: bool,
+    now: Timestamp,
+) -> Payment {
+    restored(PaymentRecord {
         contract: contract(foreign).into(),
-        nonce: nonce.map(|nonce| format!("n-{nonce}")),
+        nonce: pick_nonce.map(|pick| nonce(&format!("n-{pick}"))),
         merchant_tx_id: Some(reference(pick)),
         created_at: now,
         deadline_at: now.after(Duration::from_secs(3600)),
         next_check_at: Some(now.after(Duration::from_secs(60))),
-        ..payment(number)
-    }
+        ..payment(number).into_record()
+    })
 }
 
 /// Compares every result of random steps, and now and then every row, with those of [`Model`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::Payment;
+use gopay_core::payment::PaymentRecord;
 use gopay_core::refund::{
     Refund, RefundOutcome, RefundRejection, RefundRequest, RefundState, RefundTerms,
 };
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::UnderTest;
 use super::samples::{
     CONTRACT, DAY, MINUTE, TERMS, admitted, create, create_paid, failed_refund, is_conflict, kinds,
-    note, payment, refund_request, refused, rf, start, stored, trail, tx,
+    note, payment, refund_request, refused, restored, rf, start, stored, trail, tx,
 };
 use crate::{Found, Reserved, StoreError};
 
@@ -69,7 +69,8 @@ pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
         checks: 0,
     };
     assert!(expected.next_check_at > Some(now));
-    let reserving = Payment { refund_reserved: Sen::new(400_000), ..before };
+    let reserving =
+        restored(PaymentRecord { refund_reserved: Sen::new(400_000), ..before.into_record() });
     let admitted = Reserved::Admitted(Box::new(expected.clone()), Box::new(reserving.clone()));
     assert_eq!(reserved, admitted);
     assert_eq!(store.refund_get(rf(7)).await.unwrap(), Some(expected));
@@ -228,7 +229,11 @@ pub async fn refunds_that_race_never_exceed_the_payment(store: UnderTest) {
 /// As for payments.
 pub async fn refunds_are_found_without_case_within_a_contract(store: UnderTest) {
     for (number, contract) in [(1, CONTRACT), (2, "OTHER")] {
-        create_paid(&store, &Payment { contract: contract.into(), ..payment(number) }).await;
+        create_paid(
+            &store,
+            &restored(PaymentRecord { contract: contract.into(), ..payment(number).into_record() }),
+        )
+        .await;
     }
     let now = start().after(MINUTE);
     for (number, of, contract, reference) in [

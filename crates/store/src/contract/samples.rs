@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{
-    Channel, Closure, Event, FailReason, Failure, Payment, PaymentState, Upstream,
-};
+use gopay_core::money::Sen;
+use gopay_core::payment::{Closure, Event, FailReason, Failure, Nonce, Payment, PaymentRecord};
 use gopay_core::refund::{
     REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRequest, RefundState, RefundTerms,
 };
 use gopay_core::time::Timestamp;
+use gopay_testkit::sample;
 use serde_json::json;
 
 use super::UnderTest;
 use crate::{Applied, Created, Delivery, EventRecord, Note, Reserved, StoreError};
 
-pub(super) const CONTRACT: &str = "TESTCONTRACT";
+pub(super) const CONTRACT: &str = sample::CONTRACT;
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -35,35 +34,19 @@ pub(super) fn rf(number: i64) -> RefundId {
     RefundId::new(number).unwrap()
 }
 
+pub(super) fn restored(record: PaymentRecord) -> Payment {
+    Payment::restore(record).expect("a record that the rules could have made")
+}
+
+/// Another fingerprint for each nonce.
+pub(super) fn nonce(value: &str) -> Nonce {
+    let mut fingerprint = [7; 32];
+    fingerprint.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
+    Nonce { value: value.to_owned(), fingerprint }
+}
+
 pub(super) fn payment(number: i64) -> Payment {
-    let start = start();
-    Payment {
-        tx_id: tx(number),
-        client: "testclient".into(),
-        contract: CONTRACT.into(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("order-{number}")),
-        amount: Some(Rupiah::new(10_000).unwrap()),
-        state: PaymentState::Initialized,
-        failure: None,
-        upstream: Upstream::Unclear,
-        midtrans_tx_id: None,
-        deeplink: None,
-        redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
-        merchant_redirect_url: Some("https://shop.example/back?a=b".into()),
-        notification_url: Some("https://psp.example/notify".into()),
-        nonce: None,
-        fingerprint: [7; 32],
-        answer: None,
-        created_at: start,
-        deadline_at: start.after(Duration::from_secs(3600)),
-        final_at: None,
-        paid_at: None,
-        cancel_requested: false,
-        refund_reserved: Sen::ZERO,
-        next_check_at: Some(start.after(MINUTE)),
-        checks: 0,
-    }
+    sample::payment(number, start())
 }
 
 pub(super) fn note(kind: &'static str) -> Note {
@@ -161,18 +144,13 @@ pub(super) async fn admitted(store: &UnderTest, request: &RefundRequest, now: Ti
 
 pub(super) fn failed_refund(number: i64, tx_id: TxId, contract: &str) -> Refund {
     Refund {
-        refund_id: rf(number),
-        tx_id,
-        client: "testclient".into(),
         contract: contract.into(),
         merchant_refund_id: Some("Back-ß-1".into()),
         amount: None,
-        descriptor: None,
         state: RefundState::Failed(failure("amount: not a number")),
-        created_at: start(),
         resolved_at: Some(start()),
         next_check_at: None,
-        checks: 0,
+        ..sample::refund(number, tx_id, start())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Channel, Payment, PaymentState};
+use gopay_core::payment::{Channel, PaymentRecord};
 use gopay_core::refund::RefundOutcome;
 use gopay_core::time::Timestamp;
 use serde_json::json;
@@ -11,11 +11,11 @@ use serde_json::json;
 use super::UnderTest;
 use super::samples::{
     CONTRACT, MINUTE, SECOND, admitted, apply, charge_created, claim_deliveries, create,
-    create_paid, expired, paid, payment, refund_request, rf, start, tx,
+    create_paid, expired, paid, payment, refund_request, restored, rf, start, tx,
 };
 use crate::{
-    AttemptOutcome, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, RefundFilter,
-    RefundStateWord, Times,
+    AttemptOutcome, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord,
+    RefundFilter, RefundStateWord, Times,
 };
 
 const ALL: Page = Page::first(Order::OldestFirst, 100);
@@ -37,15 +37,15 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
         (120, "OTHER", "other", Channel::Test, "ORDER-ä"),
         (180, "OTHER", "other", Channel::Live, "order-1"),
     ] {
-        let payment = Payment {
+        let payment = restored(PaymentRecord {
             tx_id: issued(seconds),
             contract: contract.into(),
             client: client.into(),
             channel: Some(channel),
             merchant_tx_id: Some(reference.into()),
             created_at: at(seconds),
-            ..payment(1)
-        };
+            ..payment(1).into_record()
+        });
         create(&store, &payment).await;
     }
     for (seconds, event) in [(60, charge_created()), (120, expired()), (180, paid())] {
@@ -56,8 +56,8 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
     let none = PaymentFilter::default;
     for (filter, expected) in [
         (none(), vec![0, 60, 120, 180]),
-        (PaymentFilter { state: Some(PaymentState::Initialized), ..none() }, vec![0]),
-        (PaymentFilter { state: Some(PaymentState::Failed), ..none() }, vec![120]),
+        (PaymentFilter { state: Some(PaymentStateWord::Initialized), ..none() }, vec![0]),
+        (PaymentFilter { state: Some(PaymentStateWord::Failed), ..none() }, vec![120]),
         (PaymentFilter { client: text("other"), ..none() }, vec![120, 180]),
         (PaymentFilter { contract: text(CONTRACT), ..none() }, vec![0, 60]),
         (PaymentFilter { channel: Some(Channel::Live), ..none() }, vec![60, 180]),
@@ -71,7 +71,7 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
         (PaymentFilter { called: times(Some(at(60)), Some(at(180))), ..none() }, vec![60, 120]),
         (
             PaymentFilter {
-                state: Some(PaymentState::Succeeded),
+                state: Some(PaymentStateWord::Succeeded),
                 client: text("other"),
                 contract: text("OTHER"),
                 channel: Some(Channel::Live),
@@ -149,7 +149,8 @@ pub async fn a_list_looks_at_so_many_rows_and_goes_on(store: UnderTest) {
             apply(&store, tx(number), &paid(), start().after(SECOND)).await;
         }
     }
-    let filter = PaymentFilter { state: Some(PaymentState::Succeeded), ..PaymentFilter::default() };
+    let filter =
+        PaymentFilter { state: Some(PaymentStateWord::Succeeded), ..PaymentFilter::default() };
     let page = Page { scan: 3, ..ALL };
     for (after, expected, next) in [
         (None, vec![], Some(3)),

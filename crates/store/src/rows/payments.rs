@@ -1,6 +1,6 @@
 //! The rows of payments and of the calls that made them.
 
-use gopay_core::payment::{Channel, Payment, PaymentState, Upstream};
+use gopay_core::payment::{Channel, Nonce, Payment, PaymentRecord, PaymentState, Upstream};
 
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
@@ -51,16 +51,18 @@ table! {
     written {}
 }
 
+/// The column `fingerprint` of a payment without a nonce.
+const NO_FINGERPRINT: &[u8; 32] = &[0; 32];
+
 /// A row of [`PAYMENTS`] as a payment.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
 pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
     let mut row = RowReader::new(row, PAYMENTS.name);
-    Ok(Payment {
+    let record = PaymentRecord {
         tx_id: row.tx_id()?,
-        state: row.parse("state", PaymentState::from_word)?,
-        failure: row.failure()?,
+        state: state(&mut row)?,
         upstream: row.parse("upstream", Upstream::from_word)?,
         midtrans_tx_id: row.text_opt("midtrans_tx_id")?,
         deeplink: row.text_opt("deeplink")?,
@@ -79,11 +81,25 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
         redirect_secret: row.text("redirect_secret")?,
         merchant_redirect_url: row.text_opt("merchant_redirect_url")?,
         notification_url: row.text_opt("notification_url")?,
-        nonce: row.text_opt("nonce")?,
-        fingerprint: row.digest("fingerprint")?,
+        nonce: nonce(&mut row)?,
         created_at: row.time("created_at")?,
         deadline_at: row.time("deadline_at")?,
-    })
+    };
+    Payment::restore(record).map_err(|broken| row.corrupt(broken.0))
+}
+
+/// The columns `state`, `fail_reason` and `fail_message`.
+fn state(row: &mut RowReader<'_>) -> Result<PaymentState, StoreError> {
+    let word = row.text("state")?;
+    let failure = row.failure()?;
+    PaymentState::from_word(&word, failure).ok_or_else(|| row.corrupt("state"))
+}
+
+/// The columns `nonce` and `fingerprint`.
+fn nonce(row: &mut RowReader<'_>) -> Result<Option<Nonce>, StoreError> {
+    let value = row.text_opt("nonce")?;
+    let fingerprint = row.digest("fingerprint")?;
+    Ok(value.map(|value| Nonce { value, fingerprint }))
 }
 
 /// The key of a payment and what an update writes, in the order of [`PAYMENTS`].
@@ -91,7 +107,7 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
 /// # Errors
 /// [`StoreError::Invalid`] if an amount is too large for a database.
 pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 14], StoreError> {
-    let [fail_reason, fail_message] = failure(payment.failure.as_ref());
+    let [fail_reason, fail_message] = failure(payment.state.failure());
     Ok([
         payment.tx_id.get().into(),
         payment.state.as_str().into(),
@@ -127,8 +143,8 @@ pub fn payment_cells(payment: &Payment) -> Result<Vec<Cell<'_>>, StoreError> {
         payment.redirect_secret.as_str().into(),
         (&payment.merchant_redirect_url).into(),
         (&payment.notification_url).into(),
-        (&payment.nonce).into(),
-        payment.fingerprint.as_slice().into(),
+        payment.nonce.as_ref().map(|nonce| nonce.value.as_str()).into(),
+        payment.nonce.as_ref().map_or(NO_FINGERPRINT, |nonce| &nonce.fingerprint).as_slice().into(),
         payment.created_at.into(),
         payment.deadline_at.into(),
         payment.merchant_tx_id.as_deref().map(case_key).into(),

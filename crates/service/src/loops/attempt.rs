@@ -1,0 +1,76 @@
+//! One delivery attempt: a notification is sent to a PSP, and how that ended is stored.
+
+use bytes::Bytes;
+use gopay_core::ppro::hash::notification_body;
+use gopay_core::translate::outcome::delivery_confirmed;
+use gopay_outbound::{Incoming, Method, Outgoing, TransportError};
+use gopay_store::{AttemptOutcome, Delivery, StoreError};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use crate::Service;
+use crate::describe::chain;
+
+/// Answers are read to see `OK`; some receivers send a whole page with it.
+const REPLY_BYTES_MAX: usize = 256 * 1024;
+
+impl Service {
+    /// Sends one delivery and stores how that ended; true if it was confirmed.
+    pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<bool, StoreError> {
+        let (good, detail) = self.attempt(&delivery).await;
+        let now = self.now();
+        let retry = usize::try_from(delivery.attempts).ok();
+        let wait = retry.and_then(|retry| self.settings().delivery_schedule.get(retry));
+        let outcome = match (good, wait) {
+            (true, _) => AttemptOutcome::Delivered,
+            (false, Some(wait)) => AttemptOutcome::Retry(now.after(*wait)),
+            (false, None) => {
+                tracing::error!(
+                    payment.tx_id = %delivery.tx_id,
+                    attempts = delivery.attempts,
+                    "a notification is given up"
+                );
+                AttemptOutcome::GiveUp
+            }
+        };
+        let record =
+            || self.0.store.delivery_record(&delivery, &outcome, detail.clone(), self.now());
+        self.retry_while_busy(record).await?;
+        Ok(good)
+    }
+
+    async fn attempt(&self, delivery: &Delivery) -> (bool, Value) {
+        let Some(client) = self.0.directory.client(&delivery.client) else {
+            return (
+                false,
+                json!({"error": "the client is no longer configured", "delivered": false}),
+            );
+        };
+        let Some(secret) = client.notification_secrets.first() else {
+            return (
+                false,
+                json!({"error": "the client has no notification secret", "delivered": false}),
+            );
+        };
+        let body = notification_body(delivery.tx_id, delivery.final_at, secret.expose_secret());
+        let request = Outgoing {
+            method: Method::Post,
+            url: delivery.url.clone(),
+            headers: vec![("content-type", "application/x-www-form-urlencoded".to_owned())],
+            body: Bytes::from(body),
+            timeout: self.settings().delivery_timeout,
+            reply_bytes_max: REPLY_BYTES_MAX,
+        };
+        outcome(self.0.receivers.send(request).await, client.require_ok_body)
+    }
+}
+
+fn outcome(reply: Result<Incoming, TransportError>, require_ok_body: bool) -> (bool, Value) {
+    match reply {
+        Ok(reply) => {
+            let good = delivery_confirmed(reply.status, &reply.body, require_ok_body);
+            (good, json!({"status": reply.status, "delivered": good}))
+        }
+        Err(error) => (false, json!({"error": chain(&error), "delivered": false})),
+    }
+}

@@ -1,0 +1,219 @@
+//! The delivery loop: sends the notifications that PSPs are owed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use gopay_store::{AttemptOutcome, Delivery, StoreError, receiver_of};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::IDLE;
+use crate::Service;
+use crate::describe::log_store_error;
+
+impl Service {
+    /// Sends the deliveries that are due now, once each. For tests and simulations.
+    ///
+    /// # Errors
+    /// If the store cannot say what is due.
+    pub async fn deliver_due(&self) -> Result<usize, StoreError> {
+        let mut round = Deliveries::new(self.clone());
+        let count = round.begin().await?;
+        round.finish().await;
+        Ok(count)
+    }
+}
+
+pub(super) async fn delivery_loop(service: Service, mut stop: watch::Receiver<bool>) {
+    let mut round = Deliveries::new(service.clone());
+    while !*stop.borrow() {
+        // Registered before the look, so that no wake-up falls between.
+        let woken = service.0.wake.notified();
+        let begun = round.begin().await.unwrap_or_else(|error| {
+            log_store_error(&error);
+            0
+        });
+        if begun > 0 && round.has_room() {
+            round.reap();
+            continue;
+        }
+        let rest = round.rest().unwrap_or(IDLE);
+        // In one order, not by chance, so that a simulation can be repeated.
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = woken, if round.has_room() => {}
+            () = round.next(), if !round.running.is_empty() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+    round.put_back().await;
+    round.finish().await;
+}
+
+/// Deliveries under way, bounded in all and per receiver, so that a slow or dead receiver costs
+/// the others nothing: while some wait for it here, no more are claimed for it.
+struct Deliveries {
+    service: Service,
+    running: JoinSet<(String, bool)>,
+    receivers: BTreeMap<String, Receiver>,
+    /// While receivers are busy, the store reads past all that waits for them to find others':
+    /// before this it is not asked again.
+    claim_from: Instant,
+}
+
+/// While receivers are busy, claims take at most one part in so many of the time.
+const CLAIM_SHARE: u32 = 5;
+
+/// One receiver, while it has deliveries here.
+#[derive(Default)]
+struct Receiver {
+    running: usize,
+    /// Claimed, waiting for their turn.
+    waiting: VecDeque<Delivery>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+/// After so many failures in a row a receiver gets one try at a time, until one succeeds.
+const FAILURES_MAX: u32 = 5;
+
+impl Receiver {
+    fn may_run(&self, most: usize) -> bool {
+        let most = if self.failures >= FAILURES_MAX { 1 } else { most };
+        self.running < most
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.waiting.is_empty() && self.failures == 0
+    }
+}
+
+impl Deliveries {
+    fn new(service: Service) -> Self {
+        let claim_from = Instant::now();
+        Self { service, running: JoinSet::new(), receivers: BTreeMap::new(), claim_from }
+    }
+
+    fn has_room(&self) -> bool {
+        self.running.len() < self.service.settings().delivery_concurrency
+    }
+
+    /// How long claims have to wait, if they have to.
+    fn rest(&self) -> Option<Duration> {
+        let rest = self.claim_from.saturating_duration_since(Instant::now());
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// Claims what is due and begins what may begin. Returns how many were claimed.
+    async fn begin(&mut self) -> Result<usize, StoreError> {
+        const LOT: usize = 64;
+        let settings = self.service.settings();
+        let room = settings.delivery_concurrency.saturating_sub(self.running.len()).min(LOT);
+        if room == 0 {
+            return Ok(0);
+        }
+        let queued = self.receivers.iter().filter(|(_, receiver)| !receiver.waiting.is_empty());
+        let busy: Vec<String> = queued.map(|(name, _)| name.clone()).collect();
+        if !busy.is_empty() && self.rest().is_some() {
+            return Ok(0);
+        }
+        let began = Instant::now();
+        let now = self.service.now();
+        let lease = now.after(lease_of(settings));
+        let claimed = self.service.0.store.delivery_claim_due(now, lease, room, &busy).await?;
+        if !busy.is_empty() {
+            self.claim_from = Instant::now() + began.elapsed() * (CLAIM_SHARE - 1);
+        }
+        let count = claimed.len();
+        for delivery in claimed {
+            let receiver = self.receivers.entry(receiver_of(&delivery.url)).or_default();
+            receiver.waiting.push_back(delivery);
+        }
+        self.start();
+        Ok(count)
+    }
+
+    /// Begins those whose turn it is.
+    fn start(&mut self) {
+        let settings = self.service.settings();
+        let now = self.service.now();
+        for (name, receiver) in &mut self.receivers {
+            while receiver.may_run(settings.delivery_concurrency_per_receiver)
+                && self.running.len() < settings.delivery_concurrency
+            {
+                let Some(delivery) = receiver.waiting.pop_front() else { break };
+                if delivery.next_attempt_at < now.after(settings.delivery_timeout) {
+                    // The lease would run out during the try; it is due again by itself then.
+                    continue;
+                }
+                receiver.running += 1;
+                let (service, name) = (self.service.clone(), name.clone());
+                self.running.spawn(async move {
+                    let good = service.deliver(delivery).await.unwrap_or_else(|error| {
+                        // The lease runs out, and it is tried again.
+                        log_store_error(&error);
+                        false
+                    });
+                    (name, good)
+                });
+            }
+        }
+    }
+
+    /// Waits for one to end, and begins the next.
+    async fn next(&mut self) {
+        if let Some(ended) = self.running.join_next().await {
+            self.release(ended);
+        }
+        self.start();
+    }
+
+    /// Takes note of those that have ended, and begins the next.
+    fn reap(&mut self) {
+        while let Some(ended) = self.running.try_join_next() {
+            self.release(ended);
+        }
+        self.start();
+    }
+
+    fn release(&mut self, ended: Result<(String, bool), JoinError>) {
+        let (name, good) = match ended {
+            Ok(ended) => ended,
+            Err(error) => return tracing::error!(error = %error, "a delivery ended in a bug"),
+        };
+        let Some(receiver) = self.receivers.get_mut(&name) else { return };
+        receiver.running = receiver.running.saturating_sub(1);
+        receiver.failures = if good { 0 } else { receiver.failures.saturating_add(1) };
+        if receiver.is_idle() {
+            self.receivers.remove(&name);
+        }
+    }
+
+    /// Gives up the leases of those that wait, for another instance or the next start.
+    async fn put_back(&mut self) {
+        let now = self.service.now();
+        let waiting: Vec<Delivery> =
+            self.receivers.values_mut().flat_map(|receiver| receiver.waiting.drain(..)).collect();
+        for delivery in waiting {
+            let store = &self.service.0.store;
+            let again = AttemptOutcome::Postpone(now);
+            let nothing = serde_json::Value::Null;
+            if let Err(error) = store.delivery_record(&delivery, &again, nothing, now).await {
+                log_store_error(&error);
+            }
+        }
+    }
+
+    async fn finish(&mut self) {
+        while !self.running.is_empty() {
+            self.next().await;
+        }
+    }
+}
+
+/// Twice as long as a try can take: one may wait for another here.
+fn lease_of(settings: &crate::Settings) -> Duration {
+    settings.delivery_timeout * 2 + Duration::from_secs(30)
+}

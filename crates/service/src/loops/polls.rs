@@ -1,0 +1,201 @@
+//! The poll loop: asks Midtrans about payments and refunds whose next look is due.
+
+use std::time::Duration;
+
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::Refund;
+use gopay_core::translate::outcome::{NextStep, may_give_up, next_step};
+use gopay_store::StoreError;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::IDLE;
+use crate::Service;
+use crate::describe::log_store_error;
+
+pub(super) async fn poll_loop(service: Service, mut stop: watch::Receiver<bool>) {
+    let mut running = JoinSet::new();
+    let (lot, pause) = lots(service.settings().checks_per_second);
+    while !*stop.borrow() {
+        let began = Instant::now();
+        let begun = service.begin_checks(lot, &mut running).await.unwrap_or_else(|error| {
+            log_store_error(&error);
+            Begun::default()
+        });
+        while let Some(ended) = running.try_join_next() {
+            report(ended);
+        }
+        let rest = if begun.more { pause } else { IDLE };
+        wait(&mut stop, rest.saturating_sub(began.elapsed())).await;
+    }
+    while let Some(ended) = running.join_next().await {
+        report(ended);
+    }
+}
+
+/// How many checks to begin at once, and how long to rest after so many, so that they are as many
+/// a second as may be: that is the bound on calls to Midtrans.
+///
+/// Those of a whole second at once would hold up the calls of PSPs: the claim writes a page for
+/// each, and all their answers come together.
+fn lots(a_second: usize) -> (usize, Duration) {
+    /// One for refunds, one for payments.
+    const LOT_MIN: usize = 2;
+    const LOTS_A_SECOND: usize = 10;
+    let a_second = a_second.max(1);
+    let lot = a_second.div_ceil(LOTS_A_SECOND).max(LOT_MIN);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    (lot, Duration::from_secs(1).saturating_mul(count(lot)) / count(a_second))
+}
+
+/// What [`Service::begin_checks`] found.
+#[derive(Debug, Default)]
+struct Begun {
+    count: usize,
+    /// More may be due.
+    more: bool,
+}
+
+fn report(ended: Result<Result<(), StoreError>, JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log_store_error(&error),
+        Err(error) => tracing::error!(error = %error, "a check ended in a bug"),
+    }
+}
+
+async fn wait(stop: &mut watch::Receiver<bool>, rest: Duration) {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = tokio::time::sleep(rest) => {}
+    }
+}
+
+impl Service {
+    /// Takes payments and refunds that are due, at most a lot of them, and begins to look after
+    /// them. Those of before may still be running: a Midtrans that is slow about one must not hold
+    /// up the others.
+    async fn begin_checks(
+        &self,
+        lot: usize,
+        running: &mut JoinSet<Result<(), StoreError>>,
+    ) -> Result<Begun, StoreError> {
+        /// Each holds a connection to Midtrans.
+        const RUNNING_MAX: usize = 256;
+        let lot = lot.min(RUNNING_MAX.saturating_sub(running.len()));
+        if lot == 0 {
+            return Ok(Begun { count: 0, more: true });
+        }
+        let store = &self.0.store;
+        let half = lot.div_ceil(2);
+        let refunds = store.refund_claim_due(self.now(), half).await?;
+        let left = lot.saturating_sub(refunds.len());
+        let payments = store.payment_claim_due(self.now(), left).await?;
+        let begun = Begun {
+            count: refunds.len() + payments.len(),
+            more: refunds.len() == half || payments.len() == left,
+        };
+        for refund in refunds {
+            let service = self.clone();
+            running.spawn(async move { service.check_refund(refund).await });
+        }
+        for payment in payments {
+            let service = self.clone();
+            running.spawn(async move { service.check(payment).await });
+        }
+        Ok(begun)
+    }
+
+    /// Looks after what is due, at most as many as may be checked in a second, once, and waits for
+    /// it. For tests and simulations.
+    ///
+    /// # Errors
+    /// If the store cannot say what is due.
+    pub async fn check_due(&self) -> Result<usize, StoreError> {
+        let mut running = JoinSet::new();
+        let begun = self.begin_checks(self.settings().checks_per_second, &mut running).await?;
+        while let Some(ended) = running.join_next().await {
+            report(ended);
+        }
+        Ok(begun.count)
+    }
+
+    /// Looks after a payment whose check is due: asks, closes what must not stay open, gives up
+    /// what Midtrans keeps silent about.
+    pub(crate) async fn check(&self, payment: Payment) -> Result<(), StoreError> {
+        let (event, notes) = self.ask(&payment, vec![]).await;
+        let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+        let now = self.now();
+        match next_step(&applied.payment, &event, now) {
+            NextStep::Nothing => Ok(()),
+            NextStep::Close(how) => {
+                let (event, notes) = self.close(&applied.payment, how).await;
+                let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+                if may_give_up(&applied.payment, now) {
+                    // It can be neither closed nor paid any more: it has an expiry of its own.
+                    self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
+                }
+                Ok(())
+            }
+            NextStep::GiveUp => self.give_up(&applied.payment, event).await,
+        }
+    }
+
+    /// Says FAILED without Midtrans, but not because of one bad moment: we may have been away
+    /// ourselves while it answered well.
+    async fn give_up(&self, payment: &Payment, mut event: Event) -> Result<(), StoreError> {
+        const PAUSES: [Duration; 3] =
+            [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
+        for pause in PAUSES {
+            if event != Event::NoNews {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            let (told, notes) = self.ask(payment, vec![]).await;
+            self.apply(payment.tx_id, &told, None, &notes).await?;
+            event = told;
+        }
+        if matches!(event, Event::NoNews | Event::NotFound) {
+            self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks after a refund whose outcome is open: asks first, then sends it again under its key.
+    pub(crate) async fn check_refund(&self, refund: Refund) -> Result<(), StoreError> {
+        let (Some(payment), Some(amount)) =
+            (self.0.store.payment_get(refund.tx_id).await?, refund.amount)
+        else {
+            return Ok(());
+        };
+        let mut notes = Vec::new();
+        if self.refund_exists(&refund, &payment, amount, &mut notes).await == Some(true) {
+            return self.resolve(&refund, Ok(()), notes).await.map(|_| ());
+        }
+        self.retry_while_busy(|| self.0.store.payment_note(refund.tx_id, &notes, self.now()))
+            .await?;
+        self.send_refund(refund, &payment, true).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lots_and_rests_add_up_to_the_bound() {
+        let millis = Duration::from_millis;
+        for (a_second, lot, rest) in [
+            (0, 2, millis(2_000)),
+            (1, 2, millis(2_000)),
+            (20, 2, millis(100)),
+            (25, 3, millis(120)),
+            (200, 20, millis(100)),
+            (10_000, 1_000, millis(100)),
+        ] {
+            assert_eq!(lots(a_second), (lot, rest), "{a_second} a second");
+        }
+    }
+}

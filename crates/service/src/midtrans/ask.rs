@@ -1,0 +1,91 @@
+//! GET status, cancel and expire: asked, read, and noted in the trail.
+
+use std::time::Duration;
+
+use gopay_core::ids::TxId;
+use gopay_core::midtrans::{CloseReply, StatusReply};
+use gopay_core::payment::{Event, Payment};
+use gopay_core::translate::outcome::{Close, close_event, status_event};
+use gopay_store::{Note, StoreError};
+use serde_json::json;
+
+use crate::describe::{chain, describe};
+use crate::{Service, note};
+
+impl Service {
+    pub(crate) async fn poll_soon(&self, tx_id: TxId) -> Result<(), StoreError> {
+        const SOON: Duration = Duration::from_secs(10);
+        let at = self.now().after(SOON);
+        self.retry_while_busy(|| self.0.store.payment_check_at(tx_id, at)).await
+    }
+
+    /// Asks Midtrans for the status; never fails, `NoNews` says that it told nothing.
+    pub(crate) async fn ask(&self, payment: &Payment, mut notes: Vec<Note>) -> (Event, Vec<Note>) {
+        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+            return (Event::NoNews, notes);
+        };
+        let (found, said) = match upstream.client.status(&payment.upstream_id()).await {
+            Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
+                Ok(event) => (event, view.status.as_str().to_owned()),
+                Err(mismatch) => {
+                    let why = mismatch.as_str();
+                    tracing::error!(payment.tx_id = %payment.tx_id, why, "a status that does not fit the payment");
+                    (Event::NoNews, why.to_owned())
+                }
+            },
+            Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),
+            Ok(StatusReply::InProgress) => (Event::NoNews, "in progress".to_owned()),
+            Ok(StatusReply::Misconfigured(refusal)) => {
+                let said = describe(&refusal);
+                tracing::error!(payment.tx_id = %payment.tx_id, said, "Midtrans did not let us in");
+                (Event::NoNews, said)
+            }
+            Ok(StatusReply::Unclear) => (Event::NoNews, "unclear".to_owned()),
+            Err(error) => (Event::NoNews, chain(&error)),
+        };
+        notes.push(note("asked", json!({"about": "status", "answer": said})));
+        (found, notes)
+    }
+
+    /// Ends a charge at Midtrans and says what it is now.
+    pub(crate) async fn close(&self, payment: &Payment, how: Close) -> (Event, Vec<Note>) {
+        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+            return (Event::NoNews, vec![]);
+        };
+        let id = payment.upstream_id();
+        // A key of its own for every try: an answer from before must not come back.
+        let salt = hex_word(self.0.ids.bytes::<4>());
+        let key = format!("x{}-{salt}", payment.tx_id);
+        let client = &upstream.client;
+        let reply = match how {
+            Close::Expire => client.expire(&id, &key).await,
+            Close::Cancel => client.cancel(&id, &key).await,
+        };
+        let (found, said) = match reply {
+            Ok(reply) => (close_event(payment, &reply), closed(&reply)),
+            Err(error) => (Event::NoNews, chain(&error)),
+        };
+        let notes = vec![note("close_sent", json!({"how": how.as_str(), "answer": said}))];
+        if found == Event::NoNews {
+            // Not pending any more, or the answer was lost: the status knows.
+            return self.ask(payment, notes).await;
+        }
+        (found, notes)
+    }
+}
+
+/// The answer to a cancel or expire, for the trail.
+fn closed(reply: &CloseReply) -> String {
+    match reply {
+        CloseReply::Closed(view) => view.status.as_str().to_owned(),
+        CloseReply::WrongState => "wrong state".to_owned(),
+        CloseReply::NotFound => "not found".to_owned(),
+        CloseReply::InProgress => "in progress".to_owned(),
+        CloseReply::Misconfigured(refusal) => describe(refusal),
+        CloseReply::Unclear => "unclear".to_owned(),
+    }
+}
+
+fn hex_word(bytes: [u8; 4]) -> String {
+    format!("{:08x}", u32::from_le_bytes(bytes))
+}

@@ -1,0 +1,14 @@
+//! Midtrans: charges, status, closing, refunds, and the notifications it sends.
+
+use std::time::Duration;
+
+mod ask;
+mod charge;
+mod notification;
+mod refund;
+
+pub use notification::NotificationAnswer;
+
+/// How long a call of a PSP may take in all, so that it has its answer within 30 s
+/// (`docs/psp-guide.md`, "Transport").
+pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(25);

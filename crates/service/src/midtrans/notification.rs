@@ -1,0 +1,124 @@
+//! Notifications of Midtrans.
+//!
+//! A notification is unconfirmed: its signature does not cover the status, so every change waits
+//! for GET status (`docs/midtrans.md`, "Signature").
+
+use gopay_core::midtrans::{Notification, NotificationError, UnverifiedNotification};
+use gopay_core::payment::{Payment, PaymentState};
+use gopay_core::translate::outcome::{after_notification, notification_needs_status};
+use gopay_store::StoreError;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use crate::describe::log_store_error;
+use crate::{Service, note};
+
+/// How to answer a notification, so that Midtrans does the right thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationAnswer {
+    /// No retry needed: 200.
+    Done,
+    /// The signature is wrong: 403.
+    Forged,
+    /// Not a notification: 400.
+    Malformed,
+    /// Our own fault, try again: 503.
+    Unavailable,
+}
+
+impl Service {
+    /// Handles a notification from Midtrans.
+    pub async fn notification(&self, body: &[u8]) -> NotificationAnswer {
+        let unverified = match Notification::parse(body) {
+            Ok(unverified) => unverified,
+            // The dashboard's test button sends such; there is nothing to do about it.
+            Err(NotificationError::DoubleEncoded) => return NotificationAnswer::Done,
+            Err(error) => {
+                tracing::warn!(error = %error, "a body that is no notification");
+                return NotificationAnswer::Malformed;
+            }
+        };
+        let Some(permit) = self.0.admission.notification() else {
+            tracing::warn!("too many notifications at once; Midtrans sends this one again");
+            return NotificationAnswer::Unavailable;
+        };
+        let service = self.clone();
+        // Applied to its end even if Midtrans hangs up.
+        let task = tokio::spawn(async move {
+            let answer = service.apply_notification(unverified).await;
+            drop(permit);
+            answer
+        });
+        match task.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                log_store_error(&error);
+                NotificationAnswer::Unavailable
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "a notification ended in a bug");
+                NotificationAnswer::Unavailable
+            }
+        }
+    }
+
+    async fn apply_notification(
+        &self,
+        unverified: UnverifiedNotification,
+    ) -> Result<NotificationAnswer, StoreError> {
+        let payment = match unverified.order_id().tx_id() {
+            Some(tx_id) => self.0.store.payment_get(tx_id).await?,
+            None => None,
+        };
+        let Some(payment) = payment else {
+            // Somebody else's order under one of our keys needs no retry.
+            return Ok(self.verify_with_any(unverified));
+        };
+        let key = self.0.upstreams.of(payment.channel).map(|upstream| &upstream.server_key);
+        let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
+        let Some(notification) = verified else {
+            tracing::warn!(payment.tx_id = %payment.tx_id, "a notification with a wrong signature");
+            return Ok(NotificationAnswer::Forged);
+        };
+        self.handle_notification(&payment, &notification).await
+    }
+
+    fn verify_with_any(&self, unverified: UnverifiedNotification) -> NotificationAnswer {
+        let upstreams = &self.0.upstreams;
+        let good =
+            upstreams.test.iter().chain(&upstreams.live).any(|upstream| {
+                unverified.clone().verify(upstream.server_key.expose_secret()).is_ok()
+            });
+        if good { NotificationAnswer::Done } else { NotificationAnswer::Forged }
+    }
+
+    /// Acts on a verified notification: asks whether what it claims is so.
+    async fn handle_notification(
+        &self,
+        payment: &Payment,
+        notification: &Notification,
+    ) -> Result<NotificationAnswer, StoreError> {
+        let claimed = notification.claimed_status();
+        let detail = json!({"claimed": claimed.as_str(), "code": notification.status_code().map(|code| code.get())});
+        let notes = [note("notification", detail)];
+        if !notification_needs_status(&payment.state, claimed) {
+            let store = &self.0.store;
+            self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
+            if payment.state == PaymentState::Succeeded {
+                self.resolve_open_refunds(payment).await?;
+            }
+            return Ok(NotificationAnswer::Done);
+        }
+        let (event, notes) = self.ask(payment, notes.to_vec()).await;
+        self.apply(payment.tx_id, &event, None, &notes).await?;
+        let after = after_notification(&payment.state, claimed, &event);
+        if after.poll_soon {
+            self.poll_soon(payment.tx_id).await?;
+        }
+        Ok(if after.send_again {
+            NotificationAnswer::Unavailable
+        } else {
+            NotificationAnswer::Done
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! Refunds at Midtrans: sent under one key until their outcome is clear, and looked for in GET
+//! status. Never called failed while the money may go back.
+
+use std::time::Duration;
+
+use gopay_core::midtrans::StatusReply;
+use gopay_core::money::Rupiah;
+use gopay_core::payment::{Failure, Payment};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState};
+use gopay_core::translate::outcome::{
+    Listed, RefundAnswer, refund_answer, refund_listed, refund_not_sent,
+};
+use gopay_midtrans_client::CallError;
+use gopay_store::{Note, StoreError};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::CALL_DEADLINE;
+use crate::describe::{chain, describe_refund};
+use crate::{Service, note};
+
+/// A refusal that follows an unclear try may be about the repeat, and the status may lag: only
+/// after this long is its word taken.
+const REFUSAL_FINAL_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// What one try told.
+enum Tried {
+    Answered(RefundAnswer),
+    /// Nothing reached Midtrans.
+    NotSent,
+}
+
+impl Service {
+    /// Sends a reserved refund until its outcome is clear or the budget is used up; what is still
+    /// open then is a worker's to finish. `sent_before`: an earlier try may have taken effect.
+    pub(crate) async fn send_refund(
+        &self,
+        refund: Refund,
+        payment: &Payment,
+        sent_before: bool,
+    ) -> Result<Refund, StoreError> {
+        const TRIES_MAX: u32 = 3;
+        const PAUSE: Duration = Duration::from_millis(300);
+        let Some(amount) = refund.amount else { return Ok(refund) };
+        let started = Instant::now();
+        let mut may_exist = sent_before;
+        let mut notes = Vec::new();
+        for attempt in 0..TRIES_MAX {
+            if attempt > 0 {
+                if started.elapsed() > CALL_DEADLINE / 3 {
+                    break;
+                }
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            let (tried, said) = self.refund_once(&refund, payment, amount).await;
+            notes.push(note(
+                "refund_sent",
+                json!({"refund": refund.refund_id.to_string(), "attempt": attempt, "answer": said}),
+            ));
+            match tried {
+                Tried::Answered(RefundAnswer::Accepted) => {
+                    return self.resolve(&refund, Ok(()), notes).await;
+                }
+                Tried::Answered(RefundAnswer::Refused(failure)) if !may_exist => {
+                    return self.resolve(&refund, Err(failure), notes).await;
+                }
+                Tried::Answered(RefundAnswer::Refused(failure)) => {
+                    let Some(outcome) =
+                        self.after_refusal(&refund, payment, failure, &mut notes).await
+                    else {
+                        break;
+                    };
+                    return self.resolve(&refund, outcome, notes).await;
+                }
+                Tried::NotSent => {}
+                Tried::Answered(RefundAnswer::Unknown(_)) => {
+                    may_exist = true;
+                    if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true)
+                    {
+                        return self.resolve(&refund, Ok(()), notes).await;
+                    }
+                }
+            }
+        }
+        if !may_exist {
+            return self.resolve(&refund, Err(refund_not_sent()), notes).await;
+        }
+        self.retry_while_busy(|| self.0.store.payment_note(refund.tx_id, &notes, self.now()))
+            .await?;
+        Ok(refund)
+    }
+
+    /// The outcome of a refund that is refused after a try that may have taken effect; none if it
+    /// is still open.
+    async fn after_refusal(
+        &self,
+        refund: &Refund,
+        payment: &Payment,
+        failure: Failure,
+        notes: &mut Vec<Note>,
+    ) -> Option<Result<(), Failure>> {
+        let amount = refund.amount?;
+        let mut listed = self.refund_exists(refund, payment, amount, notes).await;
+        let is_final = self.now().since(refund.created_at) >= REFUSAL_FINAL_AFTER;
+        if listed == Some(false) && is_final {
+            // The clock may have jumped, so that the first try is still under way.
+            tokio::time::sleep(self.settings().under_way_max).await;
+            listed = self.refund_exists(refund, payment, amount, notes).await;
+        }
+        match listed {
+            Some(true) => Some(Ok(())),
+            Some(false) if is_final => Some(Err(failure)),
+            Some(false) | None => None,
+        }
+    }
+
+    async fn refund_once(
+        &self,
+        refund: &Refund,
+        payment: &Payment,
+        amount: Rupiah,
+    ) -> (Tried, String) {
+        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+            return (Tried::NotSent, "channel not connected".to_owned());
+        };
+        let id = payment.upstream_id();
+        // The same key for every try of one refund: Midtrans repeats what it answered before.
+        let key = format!("r{}", refund.refund_id);
+        let reason = refund.descriptor.as_deref();
+        match upstream.client.refund(&id, refund.refund_id, amount, reason, &key).await {
+            Ok(reply) => (Tried::Answered(refund_answer(&reply)), describe_refund(&reply)),
+            Err(error @ CallError::NotSent(_)) => (Tried::NotSent, chain(&error)),
+            Err(error @ CallError::OutcomeUnknown(_)) => {
+                (Tried::Answered(RefundAnswer::Unknown("no answer")), chain(&error))
+            }
+        }
+    }
+
+    /// Whether Midtrans lists the refund; none if it could not be asked.
+    pub(crate) async fn refund_exists(
+        &self,
+        refund: &Refund,
+        payment: &Payment,
+        amount: Rupiah,
+        notes: &mut Vec<Note>,
+    ) -> Option<bool> {
+        let upstream = self.0.upstreams.of(payment.channel)?;
+        let found = match upstream.client.status(&payment.upstream_id()).await {
+            Ok(StatusReply::Found(view)) => match refund_listed(&view, refund, amount) {
+                Listed::Yes => Some(true),
+                Listed::No => Some(false),
+                Listed::OtherAmount => {
+                    tracing::error!(refund.id = %refund.refund_id, "a refund is listed with another amount");
+                    Some(false)
+                }
+            },
+            _ => None,
+        };
+        let detail =
+            json!({"about": "refund", "refund": refund.refund_id.to_string(), "listed": found});
+        notes.push(note("asked", detail));
+        found
+    }
+
+    pub(crate) async fn resolve(
+        &self,
+        refund: &Refund,
+        outcome: Result<(), Failure>,
+        notes: Vec<Note>,
+    ) -> Result<Refund, StoreError> {
+        let id = refund.refund_id;
+        let outcome = match outcome {
+            Ok(()) => RefundOutcome::Made,
+            Err(failure) => RefundOutcome::Refused { failure, checks: refund.checks },
+        };
+        let resolved = self
+            .retry_while_busy(|| {
+                self.0.store.refund_resolve(id, outcome.clone(), &notes, self.now())
+            })
+            .await?;
+        tracing::info!(
+            payment.tx_id = %refund.tx_id,
+            refund.id = %id,
+            state = resolved.state.as_str(),
+            "refund resolved"
+        );
+        Ok(resolved)
+    }
+
+    /// Resolves the open refunds that Midtrans lists, after it notified us of one.
+    pub(crate) async fn resolve_open_refunds(&self, payment: &Payment) -> Result<(), StoreError> {
+        let refunds = self.0.store.refunds_of(payment.tx_id).await?;
+        for refund in refunds.into_iter().filter(|refund| refund.state == RefundState::Unresolved) {
+            let Some(amount) = refund.amount else { continue };
+            let mut notes = Vec::new();
+            if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true) {
+                self.resolve(&refund, Ok(()), notes).await?;
+            }
+        }
+        Ok(())
+    }
+}

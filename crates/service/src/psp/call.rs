@@ -1,0 +1,214 @@
+//! One entry for all calls of a PSP: bytes in, answer out.
+
+use bytes::Bytes;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::ppro::call::{self, Envelope, TxType};
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::Form;
+use gopay_core::ppro::items::Item;
+use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
+use gopay_core::rejection::{Rejection, Rule, Subject};
+use gopay_store::StoreError;
+use secrecy::SecretString;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::form::with_form;
+use super::refund::RefundDraft;
+use super::transaction::Draft;
+use crate::Service;
+use crate::admission::CallPermit;
+use crate::answer::{Answer, crashed, credentials, overload, refused, transaction_unavailable};
+
+/// What a decoded call wants; owns what it needs, since the form is gone by then.
+enum Plan {
+    /// Too many calls are running.
+    Overload(Reply),
+    Verify {
+        login: String,
+        password: SecretString,
+        tx_type: TxType,
+        permit: OwnedSemaphorePermit,
+    },
+    Transaction(Box<Draft>),
+    Other(Other),
+}
+
+/// How far a call has been let in.
+#[derive(Default)]
+struct Admission {
+    /// Its password has just been verified.
+    verified: bool,
+    permit: Option<CallPermit>,
+}
+
+/// A call that makes no payment.
+enum Other {
+    Answer(Reply),
+    Status { contract: String, tx_id: Option<TxId> },
+    StatusByReference { contract: String, reference: String },
+    Refund(Box<RefundDraft>),
+    RefundStatus { contract: String, refund_id: Option<RefundId> },
+    RefundStatusByReference { contract: String, reference: String },
+    Cancel { contract: String, tx_id: Option<TxId>, body: Bytes },
+}
+
+impl Service {
+    /// Handles a call from its body to its answer.
+    ///
+    /// The use case runs to its end even if the caller goes away: a charge that was sent must be
+    /// booked.
+    pub async fn call(&self, body: Bytes) -> Answer {
+        let service = self.clone();
+        let copy = body.clone();
+        // Boxed, because a task is copied several times on its way, and this one is large.
+        let task = tokio::spawn(Box::pin(async move { service.run(copy).await }));
+        match task.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(error = %error, "a call ended in a bug");
+                self.answer(&crashed(&body))
+            }
+        }
+    }
+
+    /// The answer to a body that is larger than allowed.
+    #[must_use]
+    pub fn body_too_long(&self, max: u32) -> Answer {
+        let rejection = Rejection { subject: Subject::Body, rule: Rule::BodyTooLong { max } };
+        self.answer(&reply::transaction_refused(&rejection.failure()))
+    }
+
+    pub(crate) fn answer(&self, reply: &Reply) -> Answer {
+        Answer { body: reply.render(self.0.ids.rand()).into_bytes(), overloaded: false }
+    }
+
+    async fn run(&self, body: Bytes) -> Answer {
+        let mut admission = Admission::default();
+        // Twice for the password, and again for an id that was taken, which one clock can cause
+        // only by going back.
+        for _ in 0..5 {
+            let plan =
+                with_form(&body, |form, items| self.plan(form, items, &body, &mut admission));
+            match plan {
+                Plan::Overload(reply) => {
+                    return Answer { overloaded: true, ..self.answer(&reply) };
+                }
+                Plan::Verify { login, password, tx_type, permit: _held } => {
+                    if !self.0.directory.verify(login, password).await {
+                        return self.answer(&refused(Some(tx_type), &credentials()));
+                    }
+                    admission.verified = true;
+                }
+                Plan::Transaction(draft) => match self.transact(*draft).await {
+                    Ok(answer) => return answer,
+                    // The id was taken: plan anew with the next.
+                    Err(StoreError::Conflict) => {}
+                    Err(error) => return self.answer(&transaction_unavailable(&error)),
+                },
+                Plan::Other(other) => return self.answer(&self.answer_call(other).await),
+            }
+        }
+        self.answer(&transaction_unavailable(&StoreError::Conflict))
+    }
+
+    async fn answer_call(&self, other: Other) -> Reply {
+        match other {
+            Other::Answer(reply) => reply,
+            Other::Status { contract, tx_id } => self.status(&contract, tx_id).await,
+            Other::StatusByReference { contract, reference } => {
+                self.status_by_reference(&contract, &reference).await
+            }
+            Other::Refund(draft) => self.refund(*draft).await,
+            Other::RefundStatus { contract, refund_id } => {
+                self.refund_status(&contract, refund_id).await
+            }
+            Other::RefundStatusByReference { contract, reference } => {
+                self.refund_status_by_reference(&contract, &reference).await
+            }
+            Other::Cancel { contract, tx_id, body } => self.cancel(&contract, tx_id, &body).await,
+        }
+    }
+
+    /// Decides what a call wants, checking in the documented order.
+    fn plan<'f>(
+        &self,
+        form: &Form<'f>,
+        items: &'f mut Vec<Item>,
+        body: &Bytes,
+        admission: &mut Admission,
+    ) -> Plan {
+        let envelope = match call::open(form) {
+            Ok(envelope) => envelope,
+            Err(rejection) => {
+                return Plan::Other(Other::Answer(refused(call::tx_type(form), &rejection)));
+            }
+        };
+        let Envelope { tx_type, login, password, contract } = envelope;
+        let limits = &self.0.admission;
+        if !admission.verified && !self.0.directory.is_cached(login, password) {
+            let Some(permit) = limits.unauthenticated() else {
+                return Plan::Overload(overload(tx_type));
+            };
+            let password = SecretString::from(password.to_owned());
+            return Plan::Verify { login: login.to_owned(), password, tx_type, permit };
+        }
+        if admission.permit.is_none() {
+            admission.permit = limits.psp_call(tx_type, login);
+            if admission.permit.is_none() {
+                return Plan::Overload(overload(tx_type));
+            }
+        }
+        let Some(terms) = self.0.directory.contract(login, contract) else {
+            return Plan::Other(Other::Answer(refused(Some(tx_type), &credentials())));
+        };
+        if !terms.enabled && tx_type != TxType::Transaction {
+            let rejection = Rejection::of(Field::Contractid, Rule::ContractDisabled);
+            return Plan::Other(Other::Answer(refused(Some(tx_type), &rejection)));
+        }
+        // TRANSACTION and REFUND report faults in their own order, and record them.
+        if !matches!(tx_type, TxType::Transaction | TxType::Refund)
+            && let Some(rejection) = form.any_fault()
+        {
+            return Plan::Other(Other::Answer(refused(Some(tx_type), &rejection)));
+        }
+        let contract = contract.to_owned();
+        let wrong = |rejection: Rejection| Other::Answer(refused(Some(tx_type), &rejection));
+        let other = match tx_type {
+            TxType::Transaction => {
+                return Plan::Transaction(Box::new(self.draft(form, items, login, terms)));
+            }
+            TxType::GetTxStatus => match call::tx_id(form) {
+                Ok(tx_id) => Other::Status { contract, tx_id },
+                Err(rejection) => wrong(rejection),
+            },
+            TxType::GetTxStatusByMerchantTxId => match call::required(form, Field::Merchanttxid) {
+                Ok(reference) => {
+                    Other::StatusByReference { contract, reference: reference.to_owned() }
+                }
+                Err(rejection) => wrong(rejection),
+            },
+            TxType::Refund => Other::Refund(Box::new(self.refund_draft(form, login, terms))),
+            TxType::GetRefundStatus => match call::refund_id(form) {
+                Ok(refund_id) => Other::RefundStatus { contract, refund_id },
+                Err(rejection) => wrong(rejection),
+            },
+            TxType::GetRefundStatusByMerchantRefundId => {
+                match call::required(form, Field::Merchantrefundid) {
+                    Ok(reference) => {
+                        Other::RefundStatusByReference { contract, reference: reference.to_owned() }
+                    }
+                    Err(rejection) => wrong(rejection),
+                }
+            }
+            TxType::CancelTx => match call::tx_id(form) {
+                Ok(tx_id) => Other::Cancel { contract, tx_id, body: body.clone() },
+                Err(rejection) => wrong(rejection),
+            },
+            TxType::RequestData => Other::Answer(reply::request_failed(
+                RequestFailReason::Unknown,
+                "No data available",
+            )),
+        };
+        Plan::Other(other)
+    }
+}

@@ -1,0 +1,8 @@
+//! Calls of PSPs: one entry, then a file a use case.
+
+mod call;
+mod cancel;
+mod form;
+mod refund;
+mod status;
+mod transaction;

@@ -1,0 +1,172 @@
+//! REFUND: check, reserve, make durable, send, resolve. Never twice, never too much.
+
+use gopay_core::ids::TxId;
+use gopay_core::payment::{FailReason, Failure, Payment};
+use gopay_core::ppro::call;
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::Form;
+use gopay_core::ppro::reply::{self, Reply};
+use gopay_core::refund::{Refund, RefundRequest, RefundState};
+use gopay_core::translate::printable_descriptor;
+use gopay_store::{Reserved, StoreError};
+
+use crate::Service;
+use crate::describe::log_store_error;
+use crate::directory::Contract;
+
+/// A decoded REFUND call; owns what it needs.
+pub(crate) struct RefundDraft {
+    merchant_refund_id: Option<String>,
+    call: RefundCall,
+}
+
+/// How far a REFUND call could be read.
+enum RefundCall {
+    Request(RefundRequest),
+    /// It names a payment, but is not well-formed.
+    Malformed {
+        contract: String,
+        tx_id: TxId,
+        failure: Failure,
+    },
+    /// Its `txid` is no id of ours.
+    UnknownPayment,
+    /// Its `txid` is missing or has a fault.
+    NoPayment(Failure),
+}
+
+impl Service {
+    pub(crate) fn refund_draft(
+        &self,
+        form: &Form<'_>,
+        login: &str,
+        contract: &Contract,
+    ) -> RefundDraft {
+        let reference = form.get(Field::Merchantrefundid);
+        let good = reference.filter(|value| gopay_core::ppro::check::reference(value).is_ok());
+        let merchant_refund_id = good.map(str::to_owned);
+        let call = match (call::tx_id(form), call::refund(form)) {
+            (Err(rejection), _) => RefundCall::NoPayment(rejection.failure()),
+            (Ok(None), _) => RefundCall::UnknownPayment,
+            (Ok(Some(tx_id)), Err(rejection)) => {
+                let (contract, failure) = (contract.id.clone(), rejection.failure());
+                RefundCall::Malformed { contract, tx_id, failure }
+            }
+            (Ok(Some(tx_id)), Ok(call)) => RefundCall::Request(RefundRequest {
+                refund_id: self.0.ids.refund_id(self.now()),
+                tx_id,
+                client: login.to_owned(),
+                contract: contract.id.clone(),
+                merchant_refund_id: merchant_refund_id.clone(),
+                currency: call.currency.to_owned(),
+                amount: call.amount,
+                descriptor: call.descriptor.and_then(printable_descriptor),
+                terms: contract.refund_terms(self.settings().refund_window),
+            }),
+        };
+        RefundDraft { merchant_refund_id, call }
+    }
+
+    pub(crate) async fn refund(&self, draft: RefundDraft) -> Reply {
+        let reference = draft.merchant_refund_id.clone();
+        match self.try_refund(draft).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                log_store_error(&error);
+                let failure = Failure::new(
+                    FailReason::LocalError,
+                    "Temporary fault; ask GETREFUNDSTATUSBYMERCHANTREFUNDID before trying again",
+                );
+                reply::refund_refused(&failure, reference.as_deref())
+            }
+        }
+    }
+
+    async fn try_refund(&self, draft: RefundDraft) -> Result<Reply, StoreError> {
+        let RefundDraft { merchant_refund_id, call } = draft;
+        let reference = merchant_refund_id.as_deref();
+        match call {
+            RefundCall::NoPayment(failure) => Ok(reply::refund_refused(&failure, reference)),
+            RefundCall::UnknownPayment => Ok(not_found(reference)),
+            RefundCall::Malformed { contract, tx_id, failure } => {
+                match self.payment_of(&contract, Some(tx_id)).await? {
+                    Some(payment) => {
+                        self.record_refused(&payment, failure, merchant_refund_id).await
+                    }
+                    None => Ok(not_found(reference)),
+                }
+            }
+            RefundCall::Request(request) => self.reserve_and_send(request).await,
+        }
+    }
+
+    async fn reserve_and_send(&self, mut request: RefundRequest) -> Result<Reply, StoreError> {
+        for _ in 0..3 {
+            let reserve = || self.0.store.refund_reserve(&request, self.now());
+            match self.retry_while_busy(reserve).await {
+                Ok(Reserved::NoPayment) => {
+                    return Ok(not_found(request.merchant_refund_id.as_deref()));
+                }
+                Ok(Reserved::Refused(refund)) => return Ok(reply::refund(&refund)),
+                Ok(Reserved::Admitted(refund, payment)) => {
+                    return Ok(self.answer_refund(*refund, &payment).await);
+                }
+                Err(StoreError::Conflict) => {
+                    request.refund_id = self.0.ids.refund_id(self.now());
+                }
+                Err(error @ StoreError::Down(_)) => {
+                    // The reservation may have survived; then a worker sends the refund.
+                    log_store_error(&error);
+                    let reference = request.merchant_refund_id.as_deref();
+                    return Ok(reply::refund_open(request.refund_id, reference));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Sends an admitted refund. From here on money may move, so whatever happens, the answer
+    /// names the refund and never invites a repeat.
+    async fn answer_refund(&self, refund: Refund, payment: &Payment) -> Reply {
+        let open = reply::refund(&refund);
+        match self.send_refund(refund, payment, false).await {
+            Ok(sent) => reply::refund(&sent),
+            Err(error) => {
+                log_store_error(&error);
+                open
+            }
+        }
+    }
+
+    /// Records a call that is not well-formed, so that its REFUNDID can be asked for.
+    async fn record_refused(
+        &self,
+        payment: &Payment,
+        failure: Failure,
+        merchant_refund_id: Option<String>,
+    ) -> Result<Reply, StoreError> {
+        let now = self.now();
+        let refund = Refund {
+            refund_id: self.0.ids.refund_id(now),
+            tx_id: payment.tx_id,
+            client: payment.client.clone(),
+            contract: payment.contract.clone(),
+            merchant_refund_id,
+            amount: None,
+            descriptor: None,
+            state: RefundState::Failed(failure),
+            created_at: now,
+            resolved_at: Some(now),
+            next_check_at: None,
+            checks: 0,
+        };
+        self.retry_while_busy(|| self.0.store.refund_record_refused(&refund, now)).await?;
+        Ok(reply::refund(&refund))
+    }
+}
+
+fn not_found(reference: Option<&str>) -> Reply {
+    let failure = Failure::new(FailReason::InputData, "Transaction not found");
+    reply::refund_refused(&failure, reference)
+}

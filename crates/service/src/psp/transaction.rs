@@ -1,0 +1,291 @@
+//! TRANSACTION: check, make durable, open the charge, make that durable, answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gopay_core::ids::TxId;
+use gopay_core::payment::{
+    Channel, Event, FailReason, Failure, NewPayment, Nonce, Payment, PaymentState, Verdict,
+};
+use gopay_core::ppro::call;
+use gopay_core::ppro::check;
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::Form;
+use gopay_core::ppro::items::Item;
+use gopay_core::ppro::reply::{self, Reply, Sent};
+use gopay_core::ppro::transaction::{self, Order};
+use gopay_core::rejection::{First, Rejection, Rule};
+use gopay_core::translate::outcome::Close;
+use gopay_core::translate::{ChargeTerms, charge};
+use gopay_store::{Applied, Created, Note, StoreError};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::describe::log_store_error;
+use crate::directory::Contract;
+use crate::midtrans::CALL_DEADLINE;
+use crate::{Service, note};
+
+/// A checked call that is ready to be stored.
+pub(crate) struct Draft {
+    payment: Payment,
+    /// The call, to be kept.
+    request: String,
+    /// The charge to send; none if the call was refused.
+    charge: Option<Bytes>,
+    notes: Vec<Note>,
+}
+
+impl Service {
+    /// Checks a call and translates it. A refused call is recorded too, under an id of its own.
+    pub(crate) fn draft<'f>(
+        &self,
+        form: &Form<'f>,
+        items: &'f mut Vec<Item>,
+        login: &str,
+        contract: &Contract,
+    ) -> Draft {
+        let new = self.new_payment(form, login, contract);
+        let request = call::record(form);
+        let mut first = First::default();
+        let order = if contract.enabled {
+            transaction::check(form, items, contract.terms(), &mut first)
+        } else {
+            first.0 = Some(Rejection::of(Field::Contractid, Rule::ContractDisabled));
+            None
+        };
+        match (order, first.0) {
+            (Some(order), None) => self.accepted(new, request, &order),
+            (_, rejection) => {
+                let rejection =
+                    rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
+                let payment = Payment::refused(new, rejection.failure());
+                let detail = json!({
+                    "code": rejection.code(),
+                    "field": rejection.subject.to_string(),
+                    "wanted": rejection.wanted(),
+                    "source": rejection.source(),
+                });
+                Draft { payment, request, charge: None, notes: vec![note("refused", detail)] }
+            }
+        }
+    }
+
+    /// What is known of the payment before the checks.
+    fn new_payment(&self, form: &Form<'_>, login: &str, contract: &Contract) -> NewPayment {
+        let now = self.now();
+        let good = |field: Field, check: fn(&str) -> Result<(), Rule>| {
+            form.get(field).filter(|value| check(value).is_ok()).map(str::to_owned)
+        };
+        let nonce = good(Field::Nonce, |value| check::ascii(value, 255));
+        NewPayment {
+            tx_id: self.0.ids.tx_id(now),
+            client: login.to_owned(),
+            contract: contract.id.clone(),
+            channel: form.get(Field::Channel).and_then(Channel::from_word),
+            merchant_tx_id: good(Field::Merchanttxid, check::reference),
+            redirect_secret: self.0.ids.redirect_secret(),
+            merchant_redirect_url: contract.redirect_url.clone(),
+            notification_url: contract.notification_url.clone(),
+            nonce: nonce.map(|value| Nonce { value, fingerprint: call::fingerprint(form) }),
+            created_at: now,
+            session: self.settings().session,
+        }
+    }
+
+    fn accepted(&self, mut new: NewPayment, request: String, order: &Order<'_>) -> Draft {
+        let own = |url: Option<&str>, other: Option<String>| url.map(str::to_owned).or(other);
+        new.merchant_redirect_url = own(order.merchant_redirect_url, new.merchant_redirect_url);
+        new.notification_url = own(order.notification_url, new.notification_url);
+        let payment = Payment::open(new, order.amount);
+        let return_url = self.return_url(&payment);
+        let terms = ChargeTerms {
+            order_id: payment.tx_id,
+            order_time: payment.created_at,
+            session: self.settings().session,
+            return_url: &return_url,
+        };
+        let mut body = Vec::with_capacity(1024);
+        charge(order, &terms, &mut body);
+        let detail = json!({"items": order.items.len(), "bytes": body.len()});
+        Draft { payment, request, charge: Some(body.into()), notes: vec![note("accepted", detail)] }
+    }
+
+    /// Runs a drafted call. `Conflict` asks the caller to draft again: the id was taken.
+    pub(crate) async fn transact(&self, draft: Draft) -> Result<Answer, StoreError> {
+        let Draft { mut payment, request, charge, notes } = draft;
+        let refusal = charge.is_none().then(|| self.render_refused(&payment, &request));
+        if let Some(refusal) = &refusal {
+            payment.store_answer_once(refusal);
+        }
+        let store = &self.0.store;
+        let created =
+            self.retry_while_busy(|| store.payment_create(&payment, &request, &notes)).await?;
+        if let Created::NonceTaken(earlier) = created {
+            return self.repeat(*earlier, payment, &request).await;
+        }
+        let Some(body) = charge else {
+            return Ok(Answer { body: refusal.unwrap_or_default(), overloaded: false });
+        };
+        let (event, notes) = self.open_charge(&payment, body).await;
+        let body = self.book(payment, &event, &notes).await;
+        Ok(Answer { body, overloaded: false })
+    }
+
+    /// Makes the charge's outcome durable, then answers.
+    async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
+        let expected = payment.on(event, self.now()).payment;
+        let body = self.render(&expected);
+        let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
+        match self.apply_with_retry(payment.tx_id, event, repeatable, notes).await {
+            Ok(applied) if applied.verdict == Verdict::Moved => {
+                self.store_answer(applied.payment, body).await
+            }
+            // A notification was faster, or a worker, because this call took too long: what is
+            // stored is the truth.
+            Ok(applied) => {
+                let body = self.render(&applied.payment);
+                self.store_answer(applied.payment, body).await
+            }
+            Err(error) => {
+                log_store_error(&error);
+                // What the store holds is not known: initialized, and a worker will close what may
+                // exist at Midtrans; or pending after all, so it is closed from here too.
+                self.cancel_in_background(expected);
+                let text =
+                    "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
+                self.render_fault(&payment, text)
+            }
+        }
+    }
+
+    /// The answer about a payment whose call is over: the stored one, which `body` becomes if
+    /// there was none, so that every repeat gets the same bytes.
+    async fn store_answer(&self, payment: Payment, body: Vec<u8>) -> Vec<u8> {
+        if payment.nonce.is_none() {
+            return body;
+        }
+        if let Some(answer) = &payment.answer {
+            return answer.clone();
+        }
+        let store = &self.0.store;
+        match self.retry_while_busy(|| store.payment_answer(payment.tx_id, &body)).await {
+            Ok(stored) => stored.into_record().answer.unwrap_or(body),
+            Err(error) => {
+                log_store_error(&error);
+                let text = "The answer could not be stored; repeat the call or ask GETTXSTATUS";
+                self.render_fault(&payment, text)
+            }
+        }
+    }
+
+    /// Stores the outcome of a charge; goes on trying for a while when the store is down, because
+    /// money may hang on it. Applying twice is harmless.
+    async fn apply_with_retry(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+    ) -> Result<Applied, StoreError> {
+        const PAUSES_MS: [u64; 4] = [100, 400, 1_000, 2_500];
+        for pause in PAUSES_MS {
+            match self.apply(tx_id, event, answer, notes).await {
+                Err(error @ StoreError::Down(_)) => {
+                    log_store_error(&error);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                done => return done,
+            }
+        }
+        self.apply(tx_id, event, answer, notes).await
+    }
+
+    /// Cancels a charge that was answered as failed.
+    fn cancel_in_background(&self, payment: Payment) {
+        let service = self.clone();
+        tokio::spawn(async move {
+            let (event, notes) = service.close(&payment, Close::Cancel).await;
+            if let Err(error) = service.apply(payment.tx_id, &event, None, &notes).await {
+                log_store_error(&error);
+            }
+        });
+    }
+
+    /// The answer about a payment whose call was accepted.
+    fn render(&self, payment: &Payment) -> Vec<u8> {
+        self.render_with(payment, &Sent::default())
+    }
+
+    /// The answer about a payment whose call was refused at once.
+    fn render_refused(&self, payment: &Payment, request: &str) -> Vec<u8> {
+        self.render_with(payment, &Sent::of(request))
+    }
+
+    fn render_with(&self, payment: &Payment, sent: &Sent) -> Vec<u8> {
+        self.bytes(&reply::transaction(payment, sent, || self.redirect_url(payment)))
+    }
+
+    /// The answer to a call whose outcome a fault of ours kept from the store.
+    fn render_fault(&self, payment: &Payment, text: &str) -> Vec<u8> {
+        let fault = Failure::new(FailReason::LocalError, text);
+        self.bytes(&reply::transaction_fault(payment, &fault))
+    }
+
+    fn bytes(&self, reply: &Reply) -> Vec<u8> {
+        reply.render(self.0.ids.rand()).into_bytes()
+    }
+
+    /// Answers a call whose nonce was used before: the stored answer if the content is the same.
+    async fn repeat(
+        &self,
+        earlier: Payment,
+        repeat: Payment,
+        request: &str,
+    ) -> Result<Answer, StoreError> {
+        let fingerprint = |payment: &Payment| payment.nonce.as_ref().map(|nonce| nonce.fingerprint);
+        if fingerprint(&earlier) != fingerprint(&repeat) {
+            return self.refuse_reused_nonce(&earlier, repeat, request).await;
+        }
+        let first = self.wait_for_first(earlier).await;
+        // A call that was refused at once has had its answer stored with it.
+        let body = self.render(&first);
+        let body = match first.state {
+            // Still being opened: it is pending, has no address to go to yet, and its answer is
+            // its own call's to give.
+            PaymentState::Initialized => body,
+            PaymentState::Pending | PaymentState::Succeeded | PaymentState::Failed(_) => {
+                self.store_answer(first, body).await
+            }
+        };
+        Ok(Answer { body, overloaded: false })
+    }
+
+    async fn refuse_reused_nonce(
+        &self,
+        earlier: &Payment,
+        repeat: Payment,
+        request: &str,
+    ) -> Result<Answer, StoreError> {
+        let failure = Rejection::of(Field::Nonce, Rule::NonceReused).failure();
+        let refused = repeat.refused_for_nonce(failure, earlier.channel);
+        let notes = [note("refused", json!({"code": "nonce_reused", "field": "nonce"}))];
+        let store = &self.0.store;
+        self.retry_while_busy(|| store.payment_create(&refused, request, &notes)).await?;
+        Ok(Answer { body: self.render_refused(&refused, request), overloaded: false })
+    }
+
+    /// Waits while the first call with a nonce runs, at most as long as a call may run.
+    async fn wait_for_first(&self, mut first: Payment) -> Payment {
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = CALL_DEADLINE.as_millis() / STEP.as_millis();
+        while first.state == PaymentState::Initialized && left > 0 {
+            tokio::time::sleep(STEP).await;
+            left -= 1;
+            // Without an answer of the store we go on with what we know: it is pending.
+            let read = self.0.store.payment_get(first.tx_id).await;
+            first = read.ok().flatten().unwrap_or(first);
+        }
+        first
+    }
+}

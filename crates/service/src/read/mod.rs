@@ -1,0 +1,5 @@
+//! What only people read.
+
+mod explain;
+
+pub use explain::story;

@@ -1,0 +1,124 @@
+//! The store as one process of the adapter sees it: sometimes busy, slow or away, and the process
+//! may die at any step, before it took effect or after.
+//!
+//! Behind it is the store in memory with which every engine is compared; what it took is durable.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::time::Timestamp;
+use gopay_store::{
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals,
+};
+
+use crate::process::Life;
+use crate::world::World;
+
+/// See the module.
+pub(crate) struct FaultyStore {
+    pub(crate) world: Arc<World>,
+    pub(crate) life: Arc<Life>,
+}
+
+fn down(why: &'static str) -> StoreError {
+    StoreError::Down(why.into())
+}
+
+impl FaultyStore {
+    async fn step<T>(
+        &self,
+        name: &'static str,
+        effect: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.world.step(&self.life, name, "before").await;
+        self.pause().await;
+        if self.world.store_is_away() {
+            self.world.count("store away");
+            return Err(down("away"));
+        }
+        let rates = self.world.rates();
+        if self.world.chance(|chance| chance.of_10_000(rates.busy)) {
+            self.world.count("store busy");
+            return Err(StoreError::Busy);
+        }
+        if self.world.chance(|chance| chance.of_10_000(rates.down)) {
+            self.world.count("store failed, not done");
+            return Err(down("failed before"));
+        }
+        self.life.or_hang().await;
+        let result = effect.await;
+        self.world.count("store steps");
+        self.world.trace(format_args!("{} {name}", self.life));
+        self.world.step(&self.life, name, "after").await;
+        self.pause().await;
+        if self.world.chance(|chance| chance.of_10_000(rates.down_after)) {
+            self.world.count("store failed, done");
+            return Err(down("failed after"));
+        }
+        self.life.or_hang().await;
+        result
+    }
+
+    /// Lets others act in between.
+    async fn pause(&self) {
+        let rates = self.world.rates();
+        let span = self.world.chance(|chance| {
+            if chance.of_10_000(rates.slow_step) {
+                Some(chance.millis(1, 2_000))
+            } else {
+                chance.percent(30).then(|| chance.millis(1, 5))
+            }
+        });
+        if let Some(span) = span {
+            tokio::time::sleep(span).await;
+        }
+    }
+}
+
+macro_rules! forward {
+    ($trait:ident { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+ }) => {
+        #[async_trait]
+        impl $trait for FaultyStore {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
+                self.step(stringify!($name), self.world.durable.$name($($arg),*)).await
+            })+
+        }
+    };
+}
+
+forward! { Store {
+    payment_create(payment: &Payment, request: &str, notes: &[Note]) -> Created;
+    payment_apply(tx_id: TxId, event: &Event, answer: Option<&[u8]>, notes: &[Note], now: Timestamp) -> Applied;
+    payment_answer(tx_id: TxId, answer: &[u8]) -> Payment;
+    payment_get(tx_id: TxId) -> Option<Payment>;
+    payment_request(tx_id: TxId) -> String;
+    payment_find(contract: &str, merchant_tx_id: &str) -> Found<Payment>;
+    payment_find_nonce(contract: &str, nonce: &str) -> Option<Payment>;
+    payment_claim_due(now: Timestamp, limit: usize) -> Vec<Payment>;
+    payment_check_at(tx_id: TxId, at: Timestamp) -> ();
+    payment_note(tx_id: TxId, notes: &[Note], now: Timestamp) -> ();
+    refund_reserve(request: &RefundRequest, now: Timestamp) -> Reserved;
+    refund_resolve(refund_id: RefundId, outcome: RefundOutcome, notes: &[Note], now: Timestamp) -> Refund;
+    refund_record_refused(refund: &Refund, now: Timestamp) -> ();
+    refund_get(refund_id: RefundId) -> Option<Refund>;
+    refund_find(contract: &str, merchant_refund_id: &str) -> Found<Refund>;
+    refunds_of(tx_id: TxId) -> Vec<Refund>;
+    refund_claim_due(now: Timestamp, limit: usize) -> Vec<Refund>;
+    delivery_claim_due(now: Timestamp, lease_until: Timestamp, limit: usize, busy: &[String]) -> Vec<Delivery>;
+    delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
+    delivery_again(tx_id: TxId, now: Timestamp) -> bool;
+    ping(now: Timestamp) -> ();
+} }
+
+forward! { Search {
+    payment_trail(tx_id: TxId) -> Vec<EventRecord>;
+    deliveries_of(tx_id: TxId) -> Vec<Delivery>;
+    payments_list(filter: &PaymentFilter, page: &Page) -> Listed<Payment>;
+    refunds_list(filter: &RefundFilter, page: &Page) -> Listed<Refund>;
+    deliveries_list(filter: &DeliveryFilter, page: &Page) -> Listed<Delivery>;
+    totals() -> Totals;
+} }
