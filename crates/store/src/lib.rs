@@ -26,6 +26,8 @@ mod search;
 
 #[cfg(feature = "contract")]
 pub mod contract;
+#[cfg(feature = "contract")]
+pub mod upgrade;
 
 /// Why the store did not do what it was asked. Nothing of the step has happened, except after
 /// [`StoreError::Down`], where the commit may have survived.
