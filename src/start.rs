@@ -9,7 +9,7 @@ use gopay_http::App;
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
 use gopay_service::{Clock, Directory, Parts, Service, Settings, Upstream, Upstreams};
-use gopay_store::Store;
+use gopay_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -199,7 +199,7 @@ pub(crate) async fn build(
     Ok(Adapter { service, store, app })
 }
 
-fn service(prepared: Prepared, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
+fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) -> Service {
     let Prepared { config, directory, upstreams, receivers } = prepared;
     Service::new(Parts {
         settings: Settings {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 #[cfg(feature = "postgres")]
 use anyhow::anyhow;
-use gopay_store::Store;
+use gopay_store::Database;
 #[cfg(feature = "postgres")]
 use gopay_store_postgres::{InstanceLock, PgStore};
 use gopay_store_sqlite::SqliteStore;
@@ -128,7 +128,7 @@ impl Engine {
         explained(opened, place)
     }
 
-    pub(crate) fn handle(&self) -> Arc<dyn Store> {
+    pub(crate) fn handle(&self) -> Arc<dyn Database> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]

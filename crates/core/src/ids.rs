@@ -77,6 +77,28 @@ id!(
     RefundId
 );
 
+/// The parts of an id that [`IdGenerator`] has issued.
+impl TxId {
+    /// The number of the instance that issued it: payments of an instance belong together, and so
+    /// do their refunds, records and journal (`docs/ARCHITECTURE.md`, "The store").
+    #[must_use]
+    pub const fn shard(self) -> u16 {
+        let shard = (self.0 >> SEQUENCE_BITS) & INSTANCE_MASK;
+        // The mask leaves ten bits.
+        #[expect(clippy::as_conversions, reason = "ten bits fit; `try_from` is not const")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ten bits")]
+        let shard = shard as u16;
+        shard
+    }
+
+    /// The least number of an id that was issued at `at`, or 0 before there were any.
+    #[must_use]
+    pub const fn floor_of(at: Timestamp) -> i64 {
+        let ms = at.as_millis().saturating_sub(EPOCH_MS);
+        if ms <= 0 { 0 } else { ms.saturating_mul(1 << (SEQUENCE_BITS + INSTANCE_BITS)) }
+    }
+}
+
 fn parse_id(text: &str) -> Result<i64, IdError> {
     let canonical = (1..=19).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -99,6 +121,7 @@ pub struct IdGenerator {
 const EPOCH_MS: i64 = 1_704_067_200_000;
 const SEQUENCE_BITS: u32 = 12;
 const INSTANCE_BITS: u32 = 10;
+const INSTANCE_MASK: i64 = (1 << INSTANCE_BITS) - 1;
 
 impl IdGenerator {
     /// The largest instance number.
@@ -150,6 +173,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<TxId>().is_ok(), good, "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_id_tells_its_instance_and_its_time() {
+        let now = Timestamp::from_rfc3339("2026-01-01T00:00:00.123Z").unwrap();
+        let millisecond = std::time::Duration::from_millis(1);
+        for instance in [0, 1, 512, IdGenerator::INSTANCE_MAX] {
+            let id = IdGenerator::new(instance).next_tx(now);
+            assert_eq!(id.shard(), instance);
+            assert!(TxId::floor_of(now) <= id.get());
+            assert!(id.get() < TxId::floor_of(now.after(millisecond)));
+        }
+        assert_eq!(TxId::new(1).unwrap().shard(), 0);
+        assert_eq!(TxId::new(i64::MAX).unwrap().shard(), IdGenerator::INSTANCE_MAX);
+        for (time, floor) in [("1970-01-01T00:00:00Z", 0), ("2024-01-01T00:00:00Z", 0)] {
+            assert_eq!(TxId::floor_of(Timestamp::from_rfc3339(time).unwrap()), floor);
+        }
+        assert_eq!(TxId::floor_of(Timestamp::from_micros(i64::MAX)), i64::MAX);
     }
 
     #[test]

@@ -917,6 +917,25 @@ pub(crate) mod tests {
         assert_eq!(start.on(&refused(), start.created_at).payment.next_check_at, None);
     }
 
+    #[test]
+    fn a_check_is_only_ever_moved_forward() {
+        let planned = initialized().created_at.after(Duration::from_secs(60));
+        let (before, after) =
+            (planned.before(Duration::from_secs(1)), planned.after(Duration::from_secs(1)));
+        for (next_check_at, at, moved) in [
+            (Some(planned), before, Some(before)),
+            (Some(planned), planned, None),
+            (Some(planned), after, None),
+            (None, before, None),
+        ] {
+            let planned = |next_check_at| {
+                Payment(PaymentRecord { next_check_at, ..initialized().into_record() })
+            };
+            let expected = moved.map(|at| planned(Some(at)));
+            assert_eq!(planned(next_check_at).check_at(at), expected, "{next_check_at:?} at {at}");
+        }
+    }
+
     proptest::proptest! {
         /// No order of events ever takes money back, or finds money that nobody paid.
         #[test]

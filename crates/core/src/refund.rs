@@ -64,15 +64,62 @@ pub struct Refund {
     pub checks: u32,
 }
 
-/// What a call asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct RefundOrder<'a> {
+/// A REFUND call that is well-formed, with what its contract allows: to be admitted or refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The id under which it is stored, admitted or not.
+    pub refund_id: RefundId,
+    /// The payment that the call names.
+    pub tx_id: TxId,
+    /// The login of the PSP that called.
+    pub client: String,
     /// The contract of the call.
-    pub contract: &'a str,
+    pub contract: String,
+    /// The PSP's reference as sent; repeats allowed.
+    pub merchant_refund_id: Option<String>,
     /// `currency` of the call.
-    pub currency: &'a str,
+    pub currency: String,
     /// `amount` of the call, in sen.
     pub amount: Sen,
+    /// Text for the shopper's GoPay history (`specin.dynamicdescriptor`).
+    pub descriptor: Option<String>,
+    /// What the contract allows.
+    pub terms: RefundTerms,
+}
+
+impl RefundRequest {
+    /// The refund after it was admitted. Its first check is planned as if a worker had just
+    /// looked, but no look is counted.
+    #[must_use]
+    pub fn admitted(&self, amount: Rupiah, now: Timestamp) -> Refund {
+        let refund = self.refund(Some(amount), RefundState::Unresolved, now);
+        Refund { checks: 0, ..refund.checked(now) }
+    }
+
+    /// The refund after it was refused.
+    #[must_use]
+    pub fn refused(&self, rejection: RefundRejection, now: Timestamp) -> Refund {
+        let amount = Rupiah::from_sen(self.amount).ok();
+        let refund = self.refund(amount, RefundState::Failed(rejection.failure()), now);
+        Refund { resolved_at: Some(now), ..refund }
+    }
+
+    fn refund(&self, amount: Option<Rupiah>, state: RefundState, now: Timestamp) -> Refund {
+        Refund {
+            refund_id: self.refund_id,
+            tx_id: self.tx_id,
+            client: self.client.clone(),
+            contract: self.contract.clone(),
+            merchant_refund_id: self.merchant_refund_id.clone(),
+            amount,
+            descriptor: self.descriptor.clone(),
+            state,
+            created_at: now,
+            resolved_at: None,
+            next_check_at: None,
+            checks: 0,
+        }
+    }
 }
 
 /// What a contract allows.
@@ -152,36 +199,36 @@ impl Payment {
     /// The first [`RefundRejection`] in order of declaration.
     pub fn reserve_refund(
         &self,
-        order: RefundOrder<'_>,
-        terms: RefundTerms,
+        request: &RefundRequest,
         now: Timestamp,
     ) -> Result<(Self, Rupiah), RefundRejection> {
-        if order.contract != self.contract {
+        if request.contract != self.contract {
             return Err(RefundRejection::ForeignContract);
         }
-        if !terms.allowed {
+        if !request.terms.allowed {
             return Err(RefundRejection::NotAllowed);
         }
         let (PaymentState::Succeeded, Some(succeeded_at)) = (&self.state, self.final_at) else {
             return Err(RefundRejection::NotSucceeded);
         };
-        if order.currency != "IDR" {
+        if request.currency != "IDR" {
             return Err(RefundRejection::WrongCurrency);
         }
-        let whole = order.amount.get().is_multiple_of(100) && order.amount > Sen::ZERO;
+        let whole = request.amount.get().is_multiple_of(100) && request.amount > Sen::ZERO;
         if !whole {
             return Err(RefundRejection::NotWhole);
         }
         let too_much = RefundRejection::TooMuch(self.refundable());
-        if order.amount > self.refundable() {
+        if request.amount > self.refundable() {
             return Err(too_much);
         }
-        let last_second = succeeded_at.whole_seconds().after(terms.window.min(REFUND_WINDOW_MAX));
+        let last_second =
+            succeeded_at.whole_seconds().after(request.terms.window.min(REFUND_WINDOW_MAX));
         if now.whole_seconds() > last_second {
             return Err(RefundRejection::TooLate);
         }
-        let amount = Rupiah::from_sen(order.amount).map_err(|_| too_much)?;
-        let reserved = self.refund_reserved.checked_add(order.amount).ok_or(too_much)?;
+        let amount = Rupiah::from_sen(request.amount).map_err(|_| too_much)?;
+        let reserved = self.refund_reserved.checked_add(request.amount).ok_or(too_much)?;
         Ok((self.with_refund_reserved(reserved), amount))
     }
 
@@ -257,6 +304,20 @@ mod tests {
         start.on(&paid(), start.created_at).payment
     }
 
+    fn request(contract: &str, currency: &str, sen: u64) -> RefundRequest {
+        RefundRequest {
+            refund_id: RefundId::new(7).unwrap(),
+            tx_id: initialized().tx_id,
+            client: "testclient".into(),
+            contract: contract.into(),
+            merchant_refund_id: Some("r-7".into()),
+            currency: currency.into(),
+            amount: Sen::new(sen),
+            descriptor: None,
+            terms: TERMS,
+        }
+    }
+
     #[test]
     fn refunds_are_admitted_in_order_of_precedence() {
         use RefundRejection as R;
@@ -278,21 +339,23 @@ mod tests {
             ("TESTCONTRACT", "IDR", u64::MAX, day, Err(R::NotWhole)),
         ];
         for (contract, currency, sen, later, expected) in rows {
-            let order = RefundOrder { contract, currency, amount: Sen::new(sen) };
-            let got = paid.reserve_refund(order, TERMS, paid.created_at.after(later));
-            assert_eq!(got.map(|(_, amount)| amount.get()), expected, "{order:?} after {later:?}");
+            let request = request(contract, currency, sen);
+            let got = paid.reserve_refund(&request, paid.created_at.after(later));
+            assert_eq!(
+                got.map(|(_, amount)| amount.get()),
+                expected,
+                "{request:?} after {later:?}"
+            );
         }
-        let order =
-            RefundOrder { contract: "TESTCONTRACT", currency: "IDR", amount: Sen::new(100) };
+        let small = request("TESTCONTRACT", "IDR", 100);
         let start = initialized();
-        assert_eq!(start.reserve_refund(order, TERMS, start.created_at), Err(R::NotSucceeded));
+        assert_eq!(start.reserve_refund(&small, start.created_at), Err(R::NotSucceeded));
         let none = RefundTerms { allowed: false, ..TERMS };
-        assert_eq!(paid.reserve_refund(order, none, start.created_at), Err(R::NotAllowed));
-        let day = RefundTerms { window: day, ..TERMS };
-        assert_eq!(
-            paid.reserve_refund(order, day, start.created_at.after(day.window + second)),
-            Err(R::TooLate)
-        );
+        let unwanted = RefundRequest { terms: none, ..small.clone() };
+        assert_eq!(paid.reserve_refund(&unwanted, start.created_at), Err(R::NotAllowed));
+        let late = start.created_at.after(day + second);
+        let small = RefundRequest { terms: RefundTerms { window: day, ..TERMS }, ..small };
+        assert_eq!(paid.reserve_refund(&small, late), Err(R::TooLate));
     }
 
     #[test]
@@ -340,8 +403,8 @@ mod tests {
             let now = payment.created_at;
             let mut open = Vec::new();
             for (sen, give_back) in asks {
-                let order = RefundOrder { contract: "TESTCONTRACT", currency: "IDR", amount: Sen::new(sen / 100 * 100) };
-                if let Ok((next, amount)) = payment.reserve_refund(order, TERMS, now) {
+                let request = request("TESTCONTRACT", "IDR", sen / 100 * 100);
+                if let Ok((next, amount)) = payment.reserve_refund(&request, now) {
                     payment = next;
                     open.push(amount);
                 }

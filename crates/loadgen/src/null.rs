@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, EventRecord, Found, NewRefund, Note, Reserved,
-    Store, StoreError, Totals, engine,
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, engine,
 };
 
 /// See the module.
@@ -101,13 +101,9 @@ impl Store for NullStore {
         Ok(())
     }
 
-    async fn payment_trail(&self, _tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-        Ok(Vec::new())
-    }
-
     async fn refund_reserve(
         &self,
-        _refund: &NewRefund<'_>,
+        _request: &RefundRequest,
         _now: Timestamp,
     ) -> Result<Reserved, StoreError> {
         Ok(Reserved::NoPayment)
@@ -175,19 +171,50 @@ impl Store for NullStore {
         Ok(())
     }
 
-    async fn deliveries_of(&self, _tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
-        Ok(Vec::new())
-    }
-
     async fn delivery_again(&self, _tx_id: TxId, _now: Timestamp) -> Result<bool, StoreError> {
         Ok(false)
     }
 
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        Ok(Totals::default())
-    }
-
     async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Search for NullStore {
+    async fn payment_trail(&self, _tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn deliveries_of(&self, _tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn payments_list(
+        &self,
+        _filter: &PaymentFilter,
+        _page: &Page,
+    ) -> Result<Listed<Payment>, StoreError> {
+        Ok(Listed { rows: Vec::new(), next: None })
+    }
+
+    async fn refunds_list(
+        &self,
+        _filter: &RefundFilter,
+        _page: &Page,
+    ) -> Result<Listed<Refund>, StoreError> {
+        Ok(Listed { rows: Vec::new(), next: None })
+    }
+
+    async fn deliveries_list(
+        &self,
+        _filter: &DeliveryFilter,
+        _page: &Page,
+    ) -> Result<Listed<Delivery>, StoreError> {
+        Ok(Listed { rows: Vec::new(), next: None })
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        Ok(Totals::default())
     }
 }

@@ -70,6 +70,7 @@ const fn reason(error: &StoreError) -> &'static str {
         StoreError::Missing { .. } => "missing",
         StoreError::Corrupt { .. } => "corrupt",
         StoreError::Schema { .. } => "schema",
+        StoreError::Invalid { .. } => "invalid",
         StoreError::Down(_) => "down",
     }
 }

@@ -30,7 +30,7 @@ use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Event, Payment};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, Note, Store, StoreError, Totals};
+use gopay_store::{Applied, Database, Note, StoreError, Totals};
 use tokio::sync::Notify;
 
 pub use answer::Answer;
@@ -119,7 +119,7 @@ pub struct Parts {
     /// Who may call; services may share it, and with it what is known of passwords.
     pub directory: Arc<Directory>,
     /// Where everything is kept.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Database>,
     /// Midtrans.
     pub upstreams: Upstreams,
     /// Carries notifications to PSPs.
@@ -137,7 +137,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     settings: Settings,
     directory: Arc<Directory>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Database>,
     upstreams: Upstreams,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
@@ -223,7 +223,8 @@ impl Service {
         client.map(|client| client.shared_secret.expose_secret().to_owned()).unwrap_or_default()
     }
 
-    /// Stores an event; tries again while the store is busy. Wakes the delivery worker.
+    /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a
+    /// delivery is owed.
     async fn apply(
         &self,
         tx_id: TxId,
@@ -243,6 +244,8 @@ impl Service {
                 seen.moved = Some((applied.before.as_str(), applied.payment.state.as_str()));
                 seen.event = event.word();
             });
+        }
+        if applied.delivery_owed {
             self.0.wake.notify_waiters();
         }
         Ok(applied)

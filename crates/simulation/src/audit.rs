@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gopay_core::payment::{Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundState};
 use gopay_simulator::{Status, TransactionView};
-use gopay_store::{Delivery, DeliveryState, Store as _};
+use gopay_store::{Delivery, DeliveryState, Search as _};
 
 use crate::psp::{Answer, Sighting, decode, field};
 use crate::purchase::Purchase;

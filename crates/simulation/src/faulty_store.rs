@@ -8,11 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, EventRecord, Found, NewRefund, Note, Reserved,
-    Store, StoreError, Totals,
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals,
 };
 
 use crate::process::Life;
@@ -80,9 +80,9 @@ impl FaultyStore {
 }
 
 macro_rules! forward {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+) => {
+    ($trait:ident { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+ }) => {
         #[async_trait]
-        impl Store for FaultyStore {
+        impl $trait for FaultyStore {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
                 self.step(stringify!($name), self.world.durable.$name($($arg),*)).await
             })+
@@ -90,7 +90,7 @@ macro_rules! forward {
     };
 }
 
-forward! {
+forward! { Store {
     payment_create(payment: &Payment, request: &str, notes: &[Note]) -> Created;
     payment_apply(tx_id: TxId, event: &Event, answer: Option<&[u8]>, notes: &[Note], now: Timestamp) -> Applied;
     payment_answer(tx_id: TxId, answer: &[u8]) -> Payment;
@@ -101,8 +101,7 @@ forward! {
     payment_claim_due(now: Timestamp, limit: usize) -> Vec<Payment>;
     payment_check_at(tx_id: TxId, at: Timestamp) -> ();
     payment_note(tx_id: TxId, notes: &[Note], now: Timestamp) -> ();
-    payment_trail(tx_id: TxId) -> Vec<EventRecord>;
-    refund_reserve(refund: &NewRefund<'_>, now: Timestamp) -> Reserved;
+    refund_reserve(request: &RefundRequest, now: Timestamp) -> Reserved;
     refund_resolve(refund_id: RefundId, outcome: RefundOutcome, notes: &[Note], now: Timestamp) -> Refund;
     refund_record_refused(refund: &Refund, now: Timestamp) -> ();
     refund_get(refund_id: RefundId) -> Option<Refund>;
@@ -111,8 +110,15 @@ forward! {
     refund_claim_due(now: Timestamp, limit: usize) -> Vec<Refund>;
     delivery_claim_due(now: Timestamp, lease_until: Timestamp, limit: usize, busy: &[String]) -> Vec<Delivery>;
     delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
-    deliveries_of(tx_id: TxId) -> Vec<Delivery>;
     delivery_again(tx_id: TxId, now: Timestamp) -> bool;
-    totals() -> Totals;
     ping(now: Timestamp) -> ();
-}
+} }
+
+forward! { Search {
+    payment_trail(tx_id: TxId) -> Vec<EventRecord>;
+    deliveries_of(tx_id: TxId) -> Vec<Delivery>;
+    payments_list(filter: &PaymentFilter, page: &Page) -> Listed<Payment>;
+    refunds_list(filter: &RefundFilter, page: &Page) -> Listed<Refund>;
+    deliveries_list(filter: &DeliveryFilter, page: &Page) -> Listed<Delivery>;
+    totals() -> Totals;
+} }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use gopay_store::StoreError;
 
-use crate::fault::{down, trouble};
-use crate::{PgStore, Place};
+use crate::connect::Place;
+use crate::error::{down, store_error};
+use crate::schema;
 
 /// A running cluster. A shell beside it stops it and removes its folder when this is dropped, and
 /// also when this process ends in any other way.
@@ -175,7 +176,7 @@ impl Cluster {
     pub async fn empty(&self) -> Result<String, StoreError> {
         let name = format!("t{}", self.next.fetch_add(1, Ordering::Relaxed));
         let client = Place::parse(&self.url("postgres"))?.client(Some("cluster")).await?;
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await.map_err(trouble)?;
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.map_err(store_error)?;
         Ok(self.url(&name))
     }
 
@@ -185,7 +186,7 @@ impl Cluster {
     /// If the server does not.
     pub async fn migrated(&self) -> Result<String, StoreError> {
         let url = self.empty().await?;
-        PgStore::migrate(&Place::parse(&url)?).await?;
+        schema::migrate(&Place::parse(&url)?).await?;
         Ok(url)
     }
 
@@ -195,7 +196,7 @@ impl Cluster {
     /// If the server refuses it.
     pub async fn run(&self, url: &str, sql: &str) -> Result<(), StoreError> {
         let client = Place::parse(url)?.client(Some("cluster")).await?;
-        client.batch_execute(sql).await.map_err(trouble)
+        client.batch_execute(sql).await.map_err(store_error)
     }
 
     /// The first cell of the first row, as text.
@@ -204,7 +205,7 @@ impl Cluster {
     /// If the server refuses it, or there is none.
     pub async fn ask(&self, url: &str, sql: &str) -> Result<String, StoreError> {
         let client = Place::parse(url)?.client(Some("cluster")).await?;
-        for message in client.simple_query(sql).await.map_err(trouble)? {
+        for message in client.simple_query(sql).await.map_err(store_error)? {
             if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
                 return row.get(0).map(str::to_owned).ok_or_else(|| down("the cell is empty"));
             }

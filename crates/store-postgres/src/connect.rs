@@ -10,8 +10,12 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::Options;
-use crate::fault::{down, trouble};
+use crate::error::{down, store_error};
+use crate::options::Options;
+
+/// The first half of the keys of our advisory locks: the letters "gopa". The second half is the
+/// number of an instance, or below zero.
+pub(crate) const LOCKS: i32 = 0x676f_7061;
 
 /// Where the database is. Its `Debug` shows no password.
 #[derive(Clone, Debug)]
@@ -109,8 +113,9 @@ impl Place {
         }
         let tls = self.tls()?;
         let connected = tokio::time::timeout(CONNECT, config.connect(tls)).await;
-        let (client, connection) =
-            connected.map_err(|_| down("the database did not answer in time"))?.map_err(trouble)?;
+        let (client, connection) = connected
+            .map_err(|_| down("the database did not answer in time"))?
+            .map_err(store_error)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the database ended");

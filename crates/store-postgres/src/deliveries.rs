@@ -1,45 +1,25 @@
 //! Deliveries: the notifications owed to PSPs.
 
+use std::sync::LazyLock;
+
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
-use gopay_store::{AttemptOutcome, Delivery, DeliveryState, StoreError};
-use tokio_postgres::Row;
+use gopay_store::engine::CORRUPT_PUT_OFF;
+use gopay_store::rows::{self, DELIVERIES};
+use gopay_store::{AttemptOutcome, Delivery, StoreError, delivery_columns};
 
-use crate::cells::{Cells, key, limit_cell};
-use crate::events::Lines;
-use crate::fault::Fault;
-use crate::payments::CORRUPT_PUT_OFF;
-use crate::session::Session;
+use crate::error::DbError;
+use crate::events::NewRecords;
+use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
+use crate::session::{Session, Value};
 
-const TABLE: &str = "deliveries";
+const TABLE: &str = DELIVERIES.name;
 
-/// The columns in the order in which [`read`] takes them.
+/// A statement that [`rows::delivery`] reads.
 macro_rules! select {
     ($name:literal, $rest:literal) => {
-        concat!(
-            "-- ",
-            $name,
-            "
-            SELECT d.delivery_id, d.tx_id, d.client, d.url, d.final_at, d.attempts,
-                d.next_attempt_at, d.state
-            FROM deliveries d ",
-            $rest
-        )
+        concat!("-- ", $name, "\nSELECT ", delivery_columns!(), " FROM deliveries d ", $rest)
     };
-}
-
-pub(crate) fn read(row: &Row) -> Result<Delivery, StoreError> {
-    let mut cells = Cells::new(row, TABLE);
-    Ok(Delivery {
-        delivery_id: cells.take("delivery_id")?,
-        tx_id: cells.tx_id()?,
-        client: cells.take("client")?,
-        url: cells.take("url")?,
-        final_at: cells.time("final_at")?,
-        attempts: cells.count("attempts")?,
-        next_attempt_at: cells.time("next_attempt_at")?,
-        state: cells.parse("state", DeliveryState::from_word)?,
-    })
 }
 
 /// Locks the deliveries of a list that nobody else holds.
@@ -59,7 +39,7 @@ pub(crate) async fn delivery_claim_due(
     lease_until: Timestamp,
     limit: usize,
     busy: &[String],
-) -> Result<Vec<Delivery>, Fault> {
+) -> Result<Vec<Delivery>, DbError> {
     let sql = select!(
         "delivery_claim_due",
         "WHERE d.state = 'waiting' AND d.next_attempt_at <= $1
@@ -75,7 +55,7 @@ pub(crate) async fn delivery_claim_due(
     let (mut keys, mut times) = (Vec::new(), Vec::new());
     for row in &rows {
         keys.push(key(row));
-        match read(row) {
+        match rows::delivery(&PgRow(row)) {
             Ok(delivery) => {
                 times.push(lease_until.as_micros());
                 claimed.push(Delivery { next_attempt_at: lease_until, ..delivery });
@@ -102,44 +82,42 @@ pub(crate) async fn delivery_record(
     session: &Session,
     claimed: &Delivery,
     outcome: &AttemptOutcome,
-    attempt: &Lines,
+    attempt: &NewRecords,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let sql = select!("delivery_record", "WHERE d.delivery_id = $1 FOR NO KEY UPDATE");
     let row = session.begin_row(sql, &[&claimed.delivery_id]).await?;
-    let stored = read(&row.ok_or(StoreError::Missing { table: TABLE })?)?;
-    let next = stored.after(claimed, outcome);
-    let nothing = Lines::default();
-    let lines = if outcome.counts() { attempt } else { &nothing };
-    let sql = "-- delivery_record: write
-        WITH changed AS (
-            UPDATE deliveries SET attempts = $2, next_attempt_at = $3, state = $4
-            WHERE delivery_id = $1)
-        INSERT INTO events (tx_id, at, kind, detail)
-        SELECT $5, $6, line.kind, line.detail FROM unnest($7::text[], $8::text[])
-            AS line (kind, detail)";
-    let (attempts, at) = (i64::from(next.attempts), next.next_attempt_at.as_micros());
-    session
-        .run_and_commit(
-            sql,
-            &[
-                &next.delivery_id,
-                &attempts,
-                &at,
-                &next.state.as_str(),
-                &next.tx_id.get(),
-                &now.as_micros(),
-                &lines.kinds,
-                &lines.details,
-            ],
-        )
-        .await
+    let stored = read_opt(row.as_ref(), rows::delivery)?;
+    let next = stored.ok_or(StoreError::Missing { table: TABLE })?.after(claimed, outcome);
+    let nothing = NewRecords::default();
+    let records = if outcome.counts() { attempt } else { &nothing };
+    let changes = Cells::of(rows::delivery_changes(&next));
+    let (tx_id, at) = (next.tx_id.get(), now.as_micros());
+    let mut values = changes.values();
+    let rest: [Value<'_>; 4] = [&tx_id, &at, &records.kinds, &records.details];
+    values.extend(rest);
+    session.run_and_commit(&RECORD, &values).await
 }
 
-pub(crate) async fn deliveries_of(session: &Session, tx_id: TxId) -> Result<Vec<Delivery>, Fault> {
+static RECORD: LazyLock<String> = LazyLock::new(|| {
+    let (sets, last) = (DELIVERIES.sets('$'), DELIVERIES.changes().len());
+    let [tx_id, at, kinds, details] = [1, 2, 3, 4].map(|place| place + last);
+    format!(
+        "-- delivery_record: write
+        WITH changed AS (UPDATE deliveries SET {sets} WHERE delivery_id = $1)
+        INSERT INTO events (tx_id, at, kind, detail)
+        SELECT ${tx_id}, ${at}, record.kind, record.detail
+        FROM unnest(${kinds}::text[], ${details}::text[]) AS record (kind, detail)"
+    )
+});
+
+pub(crate) async fn deliveries_of(
+    session: &Session,
+    tx_id: TxId,
+) -> Result<Vec<Delivery>, DbError> {
     let sql = select!("deliveries_of", "WHERE d.tx_id = $1 ORDER BY d.delivery_id");
     let rows = session.rows(sql, &[&tx_id.get()]).await?;
-    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    Ok(read_all(&rows, rows::delivery)?)
 }
 
 /// Under the payment's lock, so that the last delivery is still the last when it is due.
@@ -147,7 +125,7 @@ pub(crate) async fn delivery_again(
     session: &Session,
     tx_id: TxId,
     now: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool, DbError> {
     let sql = "-- delivery_again: lock
         SELECT tx_id FROM payments WHERE tx_id = $1 FOR NO KEY UPDATE";
     session.begin_row(sql, &[&tx_id.get()]).await?;

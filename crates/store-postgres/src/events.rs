@@ -2,24 +2,25 @@
 
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
-use gopay_store::{EventRecord, Note, StoreError};
+use gopay_store::rows;
+use gopay_store::{EventRecord, Note, event_columns};
 
-use crate::cells::Cells;
-use crate::fault::Fault;
+use crate::error::DbError;
+use crate::row::read_all;
 use crate::session::Session;
 
-/// Lines to be added to a trail, as two lists that travel as two values.
+/// Records to be added to a trail, as two lists that travel as two values.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lines {
+pub(crate) struct NewRecords {
     pub(crate) kinds: Vec<&'static str>,
     pub(crate) details: Vec<String>,
 }
 
-impl Lines {
+impl NewRecords {
     pub(crate) fn of(notes: &[Note]) -> Self {
-        let mut lines = Self::default();
-        lines.extend(notes);
-        lines
+        let mut records = Self::default();
+        records.extend(notes);
+        records
     }
 
     pub(crate) fn push(&mut self, kind: &'static str, detail: &serde_json::Value) {
@@ -38,37 +39,31 @@ impl Lines {
     }
 }
 
-/// Ends the transaction with lines in their order. The payment exists.
+/// Ends the transaction with records in their order. The payment exists.
 pub(crate) async fn append_and_commit(
     session: &Session,
     tx_id: TxId,
-    lines: &Lines,
+    records: &NewRecords,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let sql = "-- events: append
         INSERT INTO events (tx_id, at, kind, detail)
-        SELECT $1, $2, line.kind, line.detail
-        FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS line (kind, detail, place)
-        ORDER BY line.place";
+        SELECT $1, $2, record.kind, record.detail
+        FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
+        ORDER BY record.place";
     let (tx_id, at) = (tx_id.get(), now.as_micros());
-    session.run_and_commit(sql, &[&tx_id, &at, &lines.kinds, &lines.details]).await
+    session.run_and_commit(sql, &[&tx_id, &at, &records.kinds, &records.details]).await
 }
 
 pub(crate) async fn payment_trail(
     session: &Session,
     tx_id: TxId,
-) -> Result<Vec<EventRecord>, Fault> {
-    let sql = "-- payment_trail
-        SELECT tx_id, at, kind, detail FROM events WHERE tx_id = $1 ORDER BY seq";
+) -> Result<Vec<EventRecord>, DbError> {
+    let sql = concat!(
+        "-- payment_trail\nSELECT ",
+        event_columns!(),
+        " FROM events WHERE tx_id = $1 ORDER BY seq"
+    );
     let rows = session.rows(sql, &[&tx_id.get()]).await?;
-    let read = |row| {
-        let mut cells = Cells::new(row, "events");
-        cells.tx_id()?;
-        Ok::<_, StoreError>(EventRecord {
-            at: cells.time("at")?,
-            kind: cells.take("kind")?,
-            detail: cells.parse("detail", |text: &str| serde_json::from_str(text).ok())?,
-        })
-    };
-    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    Ok(read_all(&rows, rows::event)?)
 }

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
-use crate::fault::{down, trouble};
-use crate::{LOCKS, Place};
+use crate::connect::{LOCKS, Place};
+use crate::error::{down, store_error};
 
 /// How often the lock's connection is looked at.
 const WATCH: Duration = Duration::from_secs(2);
@@ -98,7 +98,7 @@ impl Seeker {
         match sought.map_err(|_| down("the database did not answer in time"))? {
             Ok(None) => Ok(Sought::Taken(client)),
             Ok(Some(holder)) => Ok(Sought::HeldBy(holder)),
-            Err(error) => Err(trouble(error)),
+            Err(error) => Err(store_error(error)),
         }
     }
 

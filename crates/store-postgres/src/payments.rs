@@ -1,83 +1,41 @@
 //! Payments.
 
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Channel, Event, Failure, Payment, PaymentRecord, Upstream};
+use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
-use gopay_store::engine::{self, KIND_STATE, case_key};
-use gopay_store::{Applied, Created, Found, StoreError};
+use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_STATE, OwedDelivery, case_key, found};
+use gopay_store::rows::{self, PAYMENTS};
+use gopay_store::{
+    Applied, Created, Found, Note, StoreError, payment_columns, payment_request_columns,
+};
 use tokio_postgres::Row;
 
-use crate::cells::{Cells, key, limit_cell, sen_cell};
-use crate::events::{self, Lines};
-use crate::fault::Fault;
+use crate::error::DbError;
+use crate::events::{self, NewRecords};
+use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::{Session, Value};
 
-/// How long a row that does not parse is put off: it is looked at again after a person had the
-/// time to mend it, and the log says it once an hour until then.
-pub(crate) const CORRUPT_PUT_OFF: Duration = Duration::from_secs(3600);
+const TABLE: &str = PAYMENTS.name;
 
-const TABLE: &str = "payments";
-
-/// The columns in the order in which [`read`] takes them.
+/// A statement that [`rows::payment`] reads.
 macro_rules! select {
     ($name:literal, $rest:literal) => {
-        concat!(
-            "-- ",
-            $name,
-            "
-            SELECT p.tx_id, p.client, p.contract, p.channel, p.merchant_tx_id, p.amount_sen,
-                p.state, p.fail_reason, p.fail_message, p.upstream, p.midtrans_tx_id, p.deeplink,
-                p.redirect_secret, p.merchant_redirect_url, p.notification_url, p.nonce,
-                p.fingerprint, p.answer, p.created_at, p.deadline_at, p.final_at, p.paid_at,
-                p.cancel_requested, p.refund_reserved_sen, p.next_check_at, p.checks
-            FROM payments p ",
-            $rest
-        )
+        concat!("-- ", $name, "\nSELECT ", payment_columns!(), " FROM payments ", $rest)
     };
 }
 
-pub(crate) fn read(row: &Row) -> Result<Payment, StoreError> {
-    let mut cells = Cells::new(row, TABLE);
-    let record = PaymentRecord {
-        tx_id: cells.tx_id()?,
-        client: cells.take("client")?,
-        contract: cells.take("contract")?,
-        channel: cells.parse_opt("channel", Channel::from_word)?,
-        merchant_tx_id: cells.take("merchant_tx_id")?,
-        amount: cells.rupiah_opt("amount_sen")?,
-        state: cells.payment_state()?,
-        upstream: cells.parse("upstream", Upstream::from_word)?,
-        midtrans_tx_id: cells.take("midtrans_tx_id")?,
-        deeplink: cells.take("deeplink")?,
-        redirect_secret: cells.take("redirect_secret")?,
-        merchant_redirect_url: cells.take("merchant_redirect_url")?,
-        notification_url: cells.take("notification_url")?,
-        nonce: cells.nonce()?,
-        answer: cells.take("answer")?,
-        created_at: cells.time("created_at")?,
-        deadline_at: cells.time("deadline_at")?,
-        final_at: cells.time_opt("final_at")?,
-        paid_at: cells.time_opt("paid_at")?,
-        cancel_requested: cells.take("cancel_requested")?,
-        refund_reserved: cells.sen("refund_reserved_sen")?,
-        next_check_at: cells.time_opt("next_check_at")?,
-        checks: cells.count("checks")?,
-    };
-    Payment::restore(record).map_err(|broken| cells.corrupt(broken.0))
-}
-
-/// One statement writes the payment, its request and its first lines. It waits for an uncommitted
+/// One statement writes the payment, its request and its first records. It waits for an uncommitted
 /// payment of the same id or nonce, and writes nothing if there is one; what there is, is looked
 /// up afterwards.
 pub(crate) async fn payment_create(
     session: &Session,
     payment: &Payment,
     request: &str,
-    lines: &Lines,
-) -> Result<Created, Fault> {
-    if insert(session, payment, request, lines).await? {
+    records: &NewRecords,
+) -> Result<Created, DbError> {
+    if insert(session, payment, request, records).await? {
         return Ok(Created::New);
     }
     let Some(nonce) = &payment.nonce else { return Err(StoreError::Conflict.into()) };
@@ -92,137 +50,130 @@ async fn insert(
     session: &Session,
     payment: &Payment,
     request: &str,
-    lines: &Lines,
-) -> Result<bool, Fault> {
-    let reserved = sen_cell(payment.refund_reserved)?;
-    let amount = payment.amount.map(|amount| sen_cell(amount.sen())).transpose()?;
-    let sql = "-- payment_create
+    records: &NewRecords,
+) -> Result<bool, DbError> {
+    let cells = Cells::of(rows::payment_cells(payment)?);
+    let mut values = cells.values();
+    let rest: [Value<'_>; 3] = [&request, &records.kinds, &records.details];
+    values.extend(rest);
+    Ok(session.row(&CREATE, &values).await?.is_some())
+}
+
+static CREATE: LazyLock<String> = LazyLock::new(|| {
+    let (names, places, last) = (PAYMENTS.names(), PAYMENTS.places('$'), PAYMENTS.columns.len());
+    let (request, kinds, details) = (last + 1, last + 2, last + 3);
+    format!(
+        "-- payment_create
         WITH created AS (
-            INSERT INTO payments (tx_id, client, contract, channel, merchant_tx_id,
-                merchant_tx_key, amount_sen, state, fail_reason, fail_message, upstream,
-                midtrans_tx_id, deeplink, redirect_secret, merchant_redirect_url,
-                notification_url, nonce, fingerprint, answer, created_at, deadline_at, final_at,
-                paid_at, cancel_requested, refund_reserved_sen, next_check_at, checks)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
+            INSERT INTO payments ({names}) VALUES ({places})
             ON CONFLICT DO NOTHING RETURNING tx_id, created_at),
         requested AS (
-            INSERT INTO payment_requests (tx_id, request) SELECT tx_id, $28 FROM created),
+            INSERT INTO payment_requests (tx_id, request) SELECT tx_id, ${request} FROM created),
         noted AS (
             INSERT INTO events (tx_id, at, kind, detail)
-            SELECT created.tx_id, created.created_at, line.kind, line.detail
-            FROM created,
-                unnest($29::text[], $30::text[]) WITH ORDINALITY AS line (kind, detail, place)
-            ORDER BY line.place)
-        SELECT tx_id FROM created";
-    let row = session
-        .row(
-            sql,
-            &[
-                &payment.tx_id.get(),
-                &payment.client,
-                &payment.contract,
-                &payment.channel.map(Channel::as_str),
-                &payment.merchant_tx_id,
-                &payment.merchant_tx_id.as_deref().map(case_key),
-                &amount,
-                &payment.state.as_str(),
-                &fail_reason(payment.state.failure()),
-                &fail_message(payment.state.failure()),
-                &payment.upstream.as_str(),
-                &payment.midtrans_tx_id,
-                &payment.deeplink,
-                &payment.redirect_secret,
-                &payment.merchant_redirect_url,
-                &payment.notification_url,
-                &payment.nonce.as_ref().map(|nonce| nonce.value.as_str()),
-                &fingerprint(payment),
-                &payment.answer,
-                &payment.created_at.as_micros(),
-                &payment.deadline_at.as_micros(),
-                &payment.final_at.map(Timestamp::as_micros),
-                &payment.paid_at.map(Timestamp::as_micros),
-                &payment.cancel_requested,
-                &reserved,
-                &payment.next_check_at.map(Timestamp::as_micros),
-                &i64::from(payment.checks),
-                &request,
-                &lines.kinds,
-                &lines.details,
-            ],
-        )
-        .await?;
-    Ok(row.is_some())
-}
-
-/// That of the nonce; zeros without one.
-pub(crate) fn fingerprint(payment: &Payment) -> &[u8] {
-    payment.nonce.as_ref().map_or(&[0; 32], |nonce| nonce.fingerprint.as_slice())
-}
-
-pub(crate) fn fail_reason(failure: Option<&Failure>) -> Option<&'static str> {
-    failure.map(|failure| failure.reason.as_str())
-}
-
-pub(crate) fn fail_message(failure: Option<&Failure>) -> Option<&str> {
-    failure.map(|failure| failure.message.as_str())
-}
+            SELECT created.tx_id, created.created_at, record.kind, record.detail
+            FROM created, unnest(${kinds}::text[], ${details}::text[])
+                WITH ORDINALITY AS record (kind, detail, place)
+            ORDER BY record.place)
+        SELECT tx_id FROM created"
+    )
+});
 
 pub(crate) async fn payment_apply(
     session: &Session,
     tx_id: TxId,
     event: &Event,
     answer: Option<&[u8]>,
-    notes: &[gopay_store::Note],
+    notes: &[Note],
     now: Timestamp,
-) -> Result<Applied, Fault> {
+) -> Result<Applied, DbError> {
     let stored = begin_locked(session, tx_id).await?;
     let step = engine::payment_apply(stored, event, answer, now);
-    let mut lines = Lines::default();
+    let mut records = NewRecords::default();
     if let Some(detail) = &step.record {
-        lines.push(KIND_STATE, detail);
+        records.push(KIND_STATE, detail);
     }
-    lines.extend(notes);
-    let payment = &step.applied.payment;
-    match (&step.record, &step.delivery) {
-        (None, _) if lines.is_empty() => session.commit().await?,
-        (None, _) => {
-            events::append_and_commit(session, tx_id, &lines, now).await?;
-        }
-        (Some(_), owed) => {
-            let owed = owed.as_ref();
-            let changes = Changes::of(payment)?;
-            let mut values = changes.values();
-            let (at, url) = (now.as_micros(), owed.map(|owed| owed.url.as_str()));
-            let final_at = owed.map(|owed| owed.final_at.as_micros());
-            let receiver = url.map(gopay_store::receiver_of);
-            let rest: [Value<'_>; 7] =
-                [&at, &lines.kinds, &lines.details, &payment.client, &url, &final_at, &receiver];
-            values.extend(rest);
-            session.run_and_commit(APPLY, &values).await?;
-        }
+    records.extend(notes);
+    if step.record.is_some() {
+        let owed = step.delivery.as_ref();
+        write_and_commit(session, &step.applied.payment, &records, owed, now).await?;
+    } else if records.is_empty() {
+        session.commit().await?;
+    } else {
+        events::append_and_commit(session, tx_id, &records, now).await?;
     }
     Ok(step.applied)
 }
 
+/// Ends the transaction with what changed about a payment, its records, and the delivery if one
+/// is owed.
+async fn write_and_commit(
+    session: &Session,
+    payment: &Payment,
+    records: &NewRecords,
+    owed: Option<&OwedDelivery>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let changes = Cells::of(rows::payment_changes(payment)?);
+    let (at, url) = (now.as_micros(), owed.map(|owed| owed.url.as_str()));
+    let final_at = owed.map(|owed| owed.final_at.as_micros());
+    let receiver = url.map(gopay_store::receiver_of);
+    let mut values = changes.values();
+    let rest: [Value<'_>; 7] =
+        [&at, &records.kinds, &records.details, &payment.client, &url, &final_at, &receiver];
+    values.extend(rest);
+    session.run_and_commit(&APPLY, &values).await
+}
+
+static APPLY: LazyLock<String> = LazyLock::new(|| {
+    let (sets, last) = (PAYMENTS.sets('$'), PAYMENTS.changes().len());
+    let [at, kinds, details, client, url, final_at, receiver] =
+        [1, 2, 3, 4, 5, 6, 7].map(|place| place + last);
+    format!(
+        "-- payment_apply
+        WITH changed AS (UPDATE payments SET {sets} WHERE tx_id = $1),
+        owed AS (
+            INSERT INTO deliveries
+                (tx_id, client, url, final_at, attempts, next_attempt_at, state, receiver)
+            SELECT $1, ${client}, ${url}::text, ${final_at}::bigint, 0, ${at}, 'waiting',
+                ${receiver}::text
+            WHERE ${url}::text IS NOT NULL)
+        INSERT INTO events (tx_id, at, kind, detail)
+        SELECT $1, ${at}, record.kind, record.detail
+        FROM unnest(${kinds}::text[], ${details}::text[])
+            WITH ORDINALITY AS record (kind, detail, place)
+        ORDER BY record.place"
+    )
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    format!("-- payments: update\nUPDATE payments SET {} WHERE tx_id = $1", PAYMENTS.sets('$'))
+});
+
+/// Writes what can change about a payment, inside a transaction.
+pub(crate) async fn update(session: &Session, payment: &Payment) -> Result<(), DbError> {
+    let changes = Cells::of(rows::payment_changes(payment)?);
+    session.run(&UPDATE, &changes.values()).await.map(|_| ())
+}
+
 /// Begins a transaction that holds the payment's row until its end.
-async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Payment, Fault> {
-    let sql = select!("payments: lock", "WHERE p.tx_id = $1 FOR NO KEY UPDATE OF p");
+async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Payment, DbError> {
+    let sql = select!("payments: lock", "WHERE tx_id = $1 FOR NO KEY UPDATE");
     let row = session.begin_row(sql, &[&tx_id.get()]).await?;
-    Ok(read(&row.ok_or(StoreError::Missing { table: TABLE })?)?)
+    there(read_opt(row.as_ref(), rows::payment)?)
 }
 
 /// Locks the payments of a list that nobody else holds.
 pub(crate) const LOCK_MANY: &str = select!(
     "payments: lock many",
-    "WHERE p.tx_id = ANY ($1::bigint[]) FOR NO KEY UPDATE OF p SKIP LOCKED"
+    "WHERE tx_id = ANY ($1::bigint[]) FOR NO KEY UPDATE SKIP LOCKED"
 );
 
 /// The same, inside a transaction.
-pub(crate) async fn lock(session: &Session, tx_id: TxId) -> Result<Payment, Fault> {
-    let sql = select!("payments: lock", "WHERE p.tx_id = $1 FOR NO KEY UPDATE OF p");
+pub(crate) async fn lock(session: &Session, tx_id: TxId) -> Result<Payment, DbError> {
+    let sql = select!("payments: lock", "WHERE tx_id = $1 FOR NO KEY UPDATE");
     let row = session.row(sql, &[&tx_id.get()]).await?;
-    Ok(read(&row.ok_or(StoreError::Missing { table: TABLE })?)?)
+    there(read_opt(row.as_ref(), rows::payment)?)
 }
 
 /// Begins a transaction with the payment, if the contract has it.
@@ -230,103 +181,20 @@ pub(crate) async fn begin_locked_of(
     session: &Session,
     tx_id: TxId,
     contract: &str,
-) -> Result<Option<Payment>, Fault> {
+) -> Result<Option<Payment>, DbError> {
     let sql = select!(
         "payments: lock of contract",
-        "WHERE p.tx_id = $1 AND p.contract = $2 FOR NO KEY UPDATE OF p"
+        "WHERE tx_id = $1 AND contract = $2 FOR NO KEY UPDATE"
     );
     let row = session.begin_row(sql, &[&tx_id.get(), &contract]).await?;
-    Ok(row.map(|row| read(&row)).transpose()?)
+    Ok(read_opt(row.as_ref(), rows::payment)?)
 }
-
-/// What can change about a payment, as the database keeps it.
-pub(crate) struct Changes<'a> {
-    payment: &'a Payment,
-    tx_id: i64,
-    state: &'static str,
-    fail_reason: Option<&'static str>,
-    fail_message: Option<&'a str>,
-    upstream: &'static str,
-    final_at: Option<i64>,
-    paid_at: Option<i64>,
-    refund_reserved: i64,
-    next_check_at: Option<i64>,
-    checks: i64,
-}
-
-impl<'a> Changes<'a> {
-    pub(crate) fn of(payment: &'a Payment) -> Result<Self, StoreError> {
-        Ok(Self {
-            payment,
-            tx_id: payment.tx_id.get(),
-            state: payment.state.as_str(),
-            fail_reason: fail_reason(payment.state.failure()),
-            fail_message: fail_message(payment.state.failure()),
-            upstream: payment.upstream.as_str(),
-            final_at: payment.final_at.map(Timestamp::as_micros),
-            paid_at: payment.paid_at.map(Timestamp::as_micros),
-            refund_reserved: sen_cell(payment.refund_reserved)?,
-            next_check_at: payment.next_check_at.map(Timestamp::as_micros),
-            checks: i64::from(payment.checks),
-        })
-    }
-
-    /// In the order of [`UPDATE`].
-    pub(crate) fn values(&self) -> Vec<Value<'_>> {
-        vec![
-            &self.tx_id,
-            &self.state,
-            &self.fail_reason,
-            &self.fail_message,
-            &self.upstream,
-            &self.payment.midtrans_tx_id,
-            &self.payment.deeplink,
-            &self.payment.answer,
-            &self.final_at,
-            &self.paid_at,
-            &self.payment.cancel_requested,
-            &self.refund_reserved,
-            &self.next_check_at,
-            &self.checks,
-        ]
-    }
-}
-
-/// Writes [`Changes`].
-macro_rules! update {
-    () => {
-        "UPDATE payments SET state = $2, fail_reason = $3, fail_message = $4, upstream = $5,
-            midtrans_tx_id = $6, deeplink = $7, answer = $8, final_at = $9, paid_at = $10,
-            cancel_requested = $11, refund_reserved_sen = $12, next_check_at = $13, checks = $14
-        WHERE tx_id = $1"
-    };
-}
-
-/// Writes [`Changes`] alone.
-pub(crate) const UPDATE: &str = concat!("-- payments: update\n", update!());
-
-/// Writes [`Changes`], lines, and a delivery if there is a URL.
-const APPLY: &str = concat!(
-    "-- payment_apply
-    WITH changed AS (",
-    update!(),
-    "),
-    owed AS (
-        INSERT INTO deliveries
-            (tx_id, client, url, final_at, attempts, next_attempt_at, state, receiver)
-        SELECT $1, $18, $19::text, $20::bigint, 0, $15, 'waiting', $21::text
-        WHERE $19::text IS NOT NULL)
-    INSERT INTO events (tx_id, at, kind, detail)
-    SELECT $1, $15, line.kind, line.detail
-    FROM unnest($16::text[], $17::text[]) WITH ORDINALITY AS line (kind, detail, place)
-    ORDER BY line.place"
-);
 
 pub(crate) async fn payment_answer(
     session: &Session,
     tx_id: TxId,
     answer: &[u8],
-) -> Result<Payment, Fault> {
+) -> Result<Payment, DbError> {
     let mut payment = begin_locked(session, tx_id).await?;
     if payment.store_answer_once(answer) {
         let sql = "-- payment_answer
@@ -338,50 +206,44 @@ pub(crate) async fn payment_answer(
     Ok(payment)
 }
 
-pub(crate) async fn payment_get(session: &Session, tx_id: TxId) -> Result<Option<Payment>, Fault> {
-    let sql = select!("payment_get", "WHERE p.tx_id = $1");
+pub(crate) async fn payment_get(
+    session: &Session,
+    tx_id: TxId,
+) -> Result<Option<Payment>, DbError> {
+    let sql = select!("payment_get", "WHERE tx_id = $1");
     let row = session.row(sql, &[&tx_id.get()]).await?;
-    Ok(row.map(|row| read(&row)).transpose()?)
+    Ok(read_opt(row.as_ref(), rows::payment)?)
 }
 
-pub(crate) async fn payment_request(session: &Session, tx_id: TxId) -> Result<String, Fault> {
-    const TABLE: &str = "payment_requests";
-    let sql = "-- payment_request
-        SELECT tx_id, request FROM payment_requests WHERE tx_id = $1";
+pub(crate) async fn payment_request(session: &Session, tx_id: TxId) -> Result<String, DbError> {
+    let sql = concat!(
+        "-- payment_request\nSELECT ",
+        payment_request_columns!(),
+        " FROM payment_requests WHERE tx_id = $1"
+    );
     let row = session.row(sql, &[&tx_id.get()]).await?;
-    let row = row.ok_or(StoreError::Missing { table: TABLE })?;
-    let mut cells = Cells::new(&row, TABLE);
-    cells.tx_id()?;
-    Ok(cells.take("request")?)
+    let request = read_opt(row.as_ref(), rows::payment_request)?;
+    Ok(request.ok_or(StoreError::Missing { table: rows::PAYMENT_REQUESTS.name })?)
 }
 
 pub(crate) async fn payment_find(
     session: &Session,
     contract: &str,
     merchant_tx_id: &str,
-) -> Result<Found<Payment>, Fault> {
-    let sql = select!("payment_find", "WHERE p.contract = $1 AND p.merchant_tx_key = $2 LIMIT 2");
+) -> Result<Found<Payment>, DbError> {
+    let sql = select!("payment_find", "WHERE contract = $1 AND merchant_tx_key = $2 LIMIT 2");
     let rows = session.rows(sql, &[&contract, &case_key(merchant_tx_id)]).await?;
-    Ok(found(rows.iter().map(read).collect::<Result<_, _>>()?))
-}
-
-/// What a look-up of at most two rows found.
-pub(crate) fn found<T>(mut rows: Vec<T>) -> Found<T> {
-    match (rows.pop(), rows.pop()) {
-        (None, _) => Found::None,
-        (Some(one), None) => Found::One(one),
-        (Some(_), Some(_)) => Found::Many,
-    }
+    Ok(found(read_all(&rows, rows::payment)?))
 }
 
 pub(crate) async fn payment_find_nonce(
     session: &Session,
     contract: &str,
     nonce: &str,
-) -> Result<Option<Payment>, Fault> {
-    let sql = select!("payment_find_nonce", "WHERE p.contract = $1 AND p.nonce = $2");
+) -> Result<Option<Payment>, DbError> {
+    let sql = select!("payment_find_nonce", "WHERE contract = $1 AND nonce = $2");
     let row = session.row(sql, &[&contract, &nonce]).await?;
-    Ok(row.map(|row| read(&row)).transpose()?)
+    Ok(read_opt(row.as_ref(), rows::payment)?)
 }
 
 /// Locked rows are left to those who hold them; a row that changed since the statement began is
@@ -390,18 +252,18 @@ pub(crate) async fn payment_claim_due(
     session: &Session,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<Payment>, Fault> {
+) -> Result<Vec<Payment>, DbError> {
     let sql = select!(
         "payment_claim_due",
-        "WHERE p.next_check_at <= $1 ORDER BY p.next_check_at, p.tx_id LIMIT $2
-        FOR NO KEY UPDATE OF p SKIP LOCKED"
+        "WHERE next_check_at <= $1 ORDER BY next_check_at, tx_id LIMIT $2
+        FOR NO KEY UPDATE SKIP LOCKED"
     );
     let rows = session.begin_rows(sql, &[&now.as_micros(), &limit_cell(limit)]).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     let (mut keys, mut times, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
         keys.push(key(row));
-        match read(row) {
+        match rows::payment(&PgRow(row)) {
             Ok(payment) => {
                 let payment = payment.checked(now);
                 times.push(payment.next_check_at.map(Timestamp::as_micros));
@@ -431,7 +293,7 @@ pub(crate) async fn payment_check_at(
     session: &Session,
     tx_id: TxId,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let sql = "-- payment_check_at
         WITH moved AS (
             UPDATE payments SET next_check_at = $2 WHERE tx_id = $1 AND next_check_at > $2)
@@ -442,22 +304,26 @@ pub(crate) async fn payment_check_at(
 pub(crate) async fn payment_note(
     session: &Session,
     tx_id: TxId,
-    lines: &Lines,
+    records: &NewRecords,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let sql = "-- payment_note
         WITH noted AS (
             INSERT INTO events (tx_id, at, kind, detail)
-            SELECT p.tx_id, $2, line.kind, line.detail
+            SELECT p.tx_id, $2, record.kind, record.detail
             FROM payments p,
-                unnest($3::text[], $4::text[]) WITH ORDINALITY AS line (kind, detail, place)
+                unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
             WHERE p.tx_id = $1
-            ORDER BY line.place)
+            ORDER BY record.place)
         SELECT tx_id FROM payments WHERE tx_id = $1";
     let values = (tx_id.get(), now.as_micros());
-    must_exist(session.row(sql, &[&values.0, &values.1, &lines.kinds, &lines.details]).await?)
+    must_exist(session.row(sql, &[&values.0, &values.1, &records.kinds, &records.details]).await?)
 }
 
-fn must_exist(row: Option<Row>) -> Result<(), Fault> {
+fn there(payment: Option<Payment>) -> Result<Payment, DbError> {
+    payment.ok_or_else(|| StoreError::Missing { table: TABLE }.into())
+}
+
+fn must_exist(row: Option<Row>) -> Result<(), DbError> {
     row.map(|_| ()).ok_or_else(|| StoreError::Missing { table: TABLE }.into())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use gopay_store::StoreError;
 use tokio_postgres::Client;
 
-use crate::fault::{at, down, trouble};
-use crate::{LOCKS, Place};
+use crate::connect::{LOCKS, Place};
+use crate::error::{at, down, store_error};
 
 /// In order; the first makes version 1. Never edited once released.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_store.sql")];
@@ -27,13 +27,13 @@ pub(crate) async fn version(client: &Client) -> Result<i64, StoreError> {
         .query_one("SELECT to_regclass('gopay_schema') IS NOT NULL", &[])
         .await
         .and_then(|row| row.try_get::<_, bool>(0))
-        .map_err(trouble)?;
+        .map_err(store_error)?;
     if !there {
         return Ok(0);
     }
     let sql = "SELECT coalesce(max(version), 0) FROM gopay_schema";
-    let row = client.query_one(sql, &[]).await.map_err(trouble)?;
-    row.try_get(0).map_err(trouble)
+    let row = client.query_one(sql, &[]).await.map_err(store_error)?;
+    row.try_get(0).map_err(store_error)
 }
 
 /// Whether this program fits the database, found out without writing.
@@ -47,20 +47,20 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), StoreError> {
     let sql = "SELECT current_setting('server_version_num')::int, \
                current_setting('server_encoding'), current_setting('fsync'), \
                current_setting('full_page_writes'), pg_is_in_recovery()";
-    let row = client.query_one(sql, &[]).await.map_err(trouble)?;
-    let version: i32 = row.try_get(0).map_err(trouble)?;
+    let row = client.query_one(sql, &[]).await.map_err(store_error)?;
+    let version: i32 = row.try_get(0).map_err(store_error)?;
     if version < 120_000 {
         return Err(down("the database is older than PostgreSQL 12"));
     }
-    let encoding: String = row.try_get(1).map_err(trouble)?;
+    let encoding: String = row.try_get(1).map_err(store_error)?;
     if encoding != "UTF8" {
         return Err(down(format!("the database's encoding is {encoding}, not UTF8")));
     }
-    if row.try_get(4).map_err(trouble)? {
+    if row.try_get(4).map_err(store_error)? {
         return Err(down("the server is a standby, which takes no writes"));
     }
     for (column, name) in [(2, "fsync"), (3, "full_page_writes")] {
-        let value: String = row.try_get(column).map_err(trouble)?;
+        let value: String = row.try_get(column).map_err(store_error)?;
         if value != "on" {
             tracing::warn!("the database has {name} off: a power cut may lose payments");
         }
@@ -78,18 +78,18 @@ pub(crate) async fn migrate(place: &Place) -> Result<i64, StoreError> {
          {MIGRATING})",
         WAIT.as_millis()
     );
-    client.batch_execute(&lock).await.map_err(trouble).map_err(at("lock the schema"))?;
+    client.batch_execute(&lock).await.map_err(store_error).map_err(at("lock the schema"))?;
     let migrated = migrate_locked(&client).await;
     // The connection may live a little longer than this call.
     let unlock = format!("SELECT pg_advisory_unlock({LOCKS}, {MIGRATING})");
-    let unlocked = client.batch_execute(&unlock).await.map_err(trouble);
+    let unlocked = client.batch_execute(&unlock).await.map_err(store_error);
     migrated.and_then(|version| unlocked.map(|()| version))
 }
 
 async fn migrate_locked(client: &Client) -> Result<i64, StoreError> {
     // A table that is in use is waited for, but not for long: behind the wait all others would
     // queue up.
-    client.batch_execute("SET lock_timeout = '5s'").await.map_err(trouble)?;
+    client.batch_execute("SET lock_timeout = '5s'").await.map_err(store_error)?;
     let found = version(client).await?;
     if found > known() {
         return Err(StoreError::Schema { found, known: known() });
@@ -104,7 +104,7 @@ async fn migrate_locked(client: &Client) -> Result<i64, StoreError> {
             INSERT INTO gopay_schema (version, at) VALUES ({version}, now());
             COMMIT"
         );
-        client.batch_execute(&step).await.map_err(trouble).map_err(at("migrate the schema"))?;
+        client.batch_execute(&step).await.map_err(store_error).map_err(at("migrate the schema"))?;
     }
     version(client).await
 }

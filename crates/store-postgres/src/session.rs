@@ -14,7 +14,7 @@ use gopay_store::StoreError;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
-use crate::fault::{Fault, down, trouble};
+use crate::error::{DbError, down, store_error};
 
 /// A value of a statement.
 pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -50,23 +50,23 @@ impl Session {
         self.client.as_ref().ok_or_else(|| down("the connection is gone"))
     }
 
-    async fn prepare(&self, sql: &str) -> Result<Statement, Fault> {
+    async fn prepare(&self, sql: &str) -> Result<Statement, DbError> {
         Ok(self.client()?.prepare_cached(sql).await?)
     }
 
     /// The rows of one statement, inside or outside of a transaction.
-    pub(crate) async fn rows(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, Fault> {
+    pub(crate) async fn rows(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, DbError> {
         let statement = self.prepare(sql).await?;
         Ok(self.client()?.query(&statement, values).await?)
     }
 
     /// The first row of one statement.
-    pub(crate) async fn row(&self, sql: &str, values: &Values<'_>) -> Result<Option<Row>, Fault> {
+    pub(crate) async fn row(&self, sql: &str, values: &Values<'_>) -> Result<Option<Row>, DbError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
     /// Runs one statement; the number of rows that it wrote.
-    pub(crate) async fn run(&self, sql: &str, values: &Values<'_>) -> Result<u64, Fault> {
+    pub(crate) async fn run(&self, sql: &str, values: &Values<'_>) -> Result<u64, DbError> {
         let statement = self.prepare(sql).await?;
         Ok(self.client()?.execute(&statement, values).await?)
     }
@@ -76,7 +76,7 @@ impl Session {
         &self,
         sql: &str,
         values: &Values<'_>,
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, DbError> {
         let statement = self.prepare(sql).await?;
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
@@ -91,25 +91,32 @@ impl Session {
         &self,
         sql: &str,
         values: &Values<'_>,
-    ) -> Result<Option<Row>, Fault> {
+    ) -> Result<Option<Row>, DbError> {
         Ok(self.begin_rows(sql, values).await?.into_iter().next())
     }
 
     /// Ends the transaction with a statement that writes.
-    pub(crate) async fn run_and_commit(&self, sql: &str, values: &Values<'_>) -> Result<(), Fault> {
+    pub(crate) async fn run_and_commit(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+    ) -> Result<(), DbError> {
         let statement = self.prepare(sql).await?;
         let client = self.client()?;
         self.committed(async { client.execute(&statement, values).await.map(|_| ()) }).await
     }
 
     /// Ends the transaction with what it has done so far.
-    pub(crate) async fn commit(&self) -> Result<(), Fault> {
+    pub(crate) async fn commit(&self) -> Result<(), DbError> {
         self.committed(std::future::ready(Ok(()))).await
     }
 
     /// After a failed statement the database takes `COMMIT` for `ROLLBACK`, so sending both at
     /// once commits nothing by halves.
-    async fn committed(&self, last: impl Future<Output = Result<(), Error>>) -> Result<(), Fault> {
+    async fn committed(
+        &self,
+        last: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), DbError> {
         let (written, committed) = join(last, self.client()?.batch_execute("COMMIT")).await;
         committed?;
         self.open.store(false, Ordering::Relaxed);
@@ -121,7 +128,7 @@ impl Session {
     pub(crate) async fn begin_all<const N: usize>(
         &self,
         statements: [Option<(&str, Vec<Value<'_>>)>; N],
-    ) -> Result<[Vec<Row>; N], Fault> {
+    ) -> Result<[Vec<Row>; N], DbError> {
         let prepared = self.prepare_all(statements).await?;
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
@@ -145,7 +152,7 @@ impl Session {
         let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
         let (written, committed) = join(join_all(writes), client.batch_execute("COMMIT")).await;
         if let Err(error) = committed {
-            return Ended::Failed(trouble(error));
+            return Ended::Failed(store_error(error));
         }
         self.open.store(false, Ordering::Relaxed);
         // After a failed statement the database takes `COMMIT` for `ROLLBACK`.
@@ -156,7 +163,7 @@ impl Session {
     async fn prepare_all<'v, const N: usize>(
         &self,
         statements: [Option<(&str, Vec<Value<'v>>)>; N],
-    ) -> Result<Vec<Option<(Statement, Vec<Value<'v>>)>>, Fault> {
+    ) -> Result<Vec<Option<(Statement, Vec<Value<'v>>)>>, DbError> {
         let mut prepared = Vec::with_capacity(N);
         for statement in statements {
             prepared.push(match statement {
@@ -169,7 +176,7 @@ impl Session {
 
     /// Begins a read of several statements that see the same state: of whole tables, which may
     /// take long.
-    pub(crate) async fn begin_snapshot(&self) -> Result<(), Fault> {
+    pub(crate) async fn begin_snapshot(&self) -> Result<(), DbError> {
         self.open.store(true, Ordering::Relaxed);
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL statement_timeout = '10min'; SET LOCAL enable_seqscan = on; \

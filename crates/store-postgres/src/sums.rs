@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use gopay_core::time::Timestamp;
+use gopay_store::rows::{RowReader, SqlRow};
 use gopay_store::{StoreError, Totals};
 
-use crate::cells::Cells;
-use crate::fault::Fault;
+use crate::error::DbError;
+use crate::row::{PgRow, read_opt};
 use crate::session::Session;
 
 /// All in one snapshot, so that the sums belong together.
-pub(crate) async fn totals(session: &Session) -> Result<Totals, Fault> {
+pub(crate) async fn totals(session: &Session) -> Result<Totals, DbError> {
     session.begin_snapshot().await?;
     let totals = Totals {
         payments: per_state(
@@ -55,31 +56,32 @@ async fn per_state(
     session: &Session,
     table: &'static str,
     sql: &str,
-) -> Result<BTreeMap<String, u64>, Fault> {
+) -> Result<BTreeMap<String, u64>, DbError> {
     let rows = session.rows(sql, &[]).await?;
     let read = |row| {
-        let mut cells = Cells::new(row, table);
-        let state: String = cells.take("state")?;
-        let count = cells.parse("state", |count: i64| u64::try_from(count).ok())?;
-        Ok::<_, StoreError>((state, count))
+        let row = PgRow(row);
+        let mut row = RowReader::new(&row, table);
+        Ok::<_, StoreError>((row.text("state")?, row.count("state")?))
     };
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
-async fn sum(session: &Session, sql: &str) -> Result<u64, Fault> {
+async fn sum(session: &Session, sql: &str) -> Result<u64, DbError> {
     let row = session.row(sql, &[]).await?;
-    let sum = row.map(|row| Cells::new(&row, "payments").sen("amount_sen")).transpose()?;
+    let sum = read_opt(row.as_ref(), |row| RowReader::new(row, "payments").sen("amount_sen"))?;
     Ok(sum.map_or(0, gopay_core::money::Sen::get))
 }
 
-pub(crate) async fn ping(session: &Session, now: Timestamp) -> Result<(), Fault> {
+pub(crate) async fn ping(session: &Session, now: Timestamp) -> Result<(), DbError> {
     let sql = "-- ping
         INSERT INTO pings (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1
         RETURNING id, at";
     let row = session.row(sql, &[&now.as_micros()]).await?;
-    let Some(row) = row else { return Err(StoreError::Missing { table: "pings" }.into()) };
-    let mut cells = Cells::new(&row, "pings");
-    cells.take::<i64>("id")?;
-    cells.time("at")?;
-    Ok(())
+    let read = |row: &dyn SqlRow| {
+        let mut row = RowReader::new(row, "pings");
+        row.int("id")?;
+        row.time("at")
+    };
+    let there = read_opt(row.as_ref(), read)?;
+    there.map(|_| ()).ok_or_else(|| StoreError::Missing { table: "pings" }.into())
 }

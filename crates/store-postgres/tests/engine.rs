@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_store::copy::TABLES;
-use gopay_store::{Store as _, StoreError};
+use gopay_store::{Search as _, Store as _, StoreError};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{InstanceLock, Options, PgStore, Place};
 use tokio::sync::OnceCell;

@@ -7,7 +7,9 @@ use futures::future::{join, join_all};
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Event, Nonce, Payment, PaymentRecord, PaymentState, Verdict};
 use gopay_core::time::Timestamp;
-use gopay_store::{AttemptOutcome, Created, Delivery, DeliveryState, Note, Store as _, StoreError};
+use gopay_store::{
+    AttemptOutcome, Created, Delivery, DeliveryState, Note, Search as _, Store as _, StoreError,
+};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
 use gopay_testkit::sample;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use gopay_store::StoreError;
 use rusqlite::Connection;
 
-use crate::file::{at, sync_folder};
-use crate::job::down;
+use crate::error::{at, down};
+use crate::file::sync_folder;
 
 /// Writes the copy beside `to` and moves it there when it is whole and durable, so that a copy
 /// that was cut short is never taken for a good one.

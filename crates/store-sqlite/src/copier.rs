@@ -8,8 +8,8 @@ use std::thread::{Builder, JoinHandle};
 
 use gopay_store::StoreError;
 
-use crate::file::{self, Place};
-use crate::job::down;
+use crate::error::down;
+use crate::file::{self, DbFile};
 
 /// What came during a pass is copied by the next, until it is no more than this, in pages.
 const LITTLE: i64 = 64;
@@ -21,11 +21,11 @@ const PASSES: usize = 4;
 pub(crate) struct Copier(JoinHandle<Result<(), StoreError>>);
 
 impl Copier {
-    pub(crate) fn start(place: &Place) -> Result<Self, StoreError> {
-        let place = place.clone();
+    pub(crate) fn start(file: &DbFile) -> Result<Self, StoreError> {
+        let file = file.clone();
         Builder::new()
             .name("store-copy".to_owned())
-            .spawn(move || copy(&place))
+            .spawn(move || copy(&file))
             .map(Self)
             .map_err(|error| StoreError::Down(Box::new(error)))
     }
@@ -40,8 +40,8 @@ impl Copier {
     }
 }
 
-fn copy(place: &Place) -> Result<(), StoreError> {
-    let db = place.open_copier()?;
+fn copy(file: &DbFile) -> Result<(), StoreError> {
+    let db = file.open_copier()?;
     let mut before = 0;
     for _ in 0..PASSES {
         let log = file::checkpoint(&db)?;

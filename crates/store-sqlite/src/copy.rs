@@ -5,14 +5,15 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use gopay_store::StoreError;
-use gopay_store::copy::{Cell, Kind, Row, Source, TABLES, Table, Target};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, ToSql, params_from_iter};
+use gopay_store::copy::{Row, Source, TABLES, Target, cells};
+use gopay_store::rows::Table;
+use rusqlite::{Connection, params_from_iter};
 
-use crate::Options;
-use crate::cells::failed;
-use crate::file::{self, Place};
-use crate::job::down;
+use crate::error::{down, failed};
+use crate::options::Options;
+
+use crate::file::{self, DbFile};
+use crate::query::{self, Bound};
 use crate::schema;
 
 /// A store to copy from. Its lock keeps every adapter out.
@@ -38,7 +39,7 @@ impl SqliteSource {
         if found != schema::known() {
             return Err(StoreError::Schema { found, known: schema::known() });
         }
-        let place = Place::prepare(path)?;
+        let place = DbFile::prepare(path)?;
         let lock = place.lock()?;
         Ok(Self { db: place.open_reader()?, _lock: lock })
     }
@@ -50,7 +51,7 @@ impl SqliteTarget {
     /// # Errors
     /// As [`SqliteSource::open`], and [`StoreError::Down`] if it holds anything.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let place = Place::prepare(path)?;
+        let place = DbFile::prepare(path)?;
         let lock = place.lock()?;
         let db = place.open_writer(&Options::default(), true)?;
         for table in TABLES {
@@ -107,8 +108,8 @@ impl Source for SqliteTarget {
 #[async_trait]
 impl Target for SqliteTarget {
     async fn insert(&mut self, table: &Table, rows: Vec<Row>) -> Result<(), StoreError> {
-        let marks = vec!["?"; table.columns.len()].join(", ");
-        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", table.name, table.names());
+        let (name, names, places) = (table.name, table.names(), table.places('?'));
+        let sql = format!("INSERT INTO {name} ({names}) VALUES ({places})");
         let mut statement = self.db()?.prepare_cached(&sql).map_err(failed)?;
         for row in rows {
             statement.execute(params_from_iter(row.iter().map(Bound))).map_err(failed)?;
@@ -118,20 +119,6 @@ impl Target for SqliteTarget {
 
     async fn commit(&mut self) -> Result<(), StoreError> {
         self.db()?.execute_batch("COMMIT").map_err(failed)
-    }
-}
-
-/// A cell as a parameter.
-struct Bound<'a>(&'a Cell);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.0 {
-            Cell::Null => ToSqlOutput::Owned(Value::Null),
-            Cell::Int(number) => ToSqlOutput::Owned(Value::Integer(*number)),
-            Cell::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-        })
     }
 }
 
@@ -152,26 +139,7 @@ fn rows(
     let mut found = statement.query(params_from_iter(after)).map_err(failed)?;
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(failed)? {
-        let cell = |(place, (column, kind)): (usize, &(&'static str, Kind))| {
-            let value = row.get_ref(place).map_err(failed)?;
-            match (kind, value) {
-                (_, ValueRef::Null) => Ok(Cell::Null),
-                (Kind::Int | Kind::Flag, ValueRef::Integer(number)) => Ok(Cell::Int(number)),
-                (Kind::Text, ValueRef::Text(text)) => {
-                    let text = std::str::from_utf8(text);
-                    text.map(|text| Cell::Text(text.to_owned())).map_err(|_| {
-                        let row = format!("after {after:?}");
-                        StoreError::Corrupt { table: table.name, column, row }
-                    })
-                }
-                (Kind::Bytes, ValueRef::Blob(bytes)) => Ok(Cell::Bytes(bytes.to_vec())),
-                (_, _) => {
-                    let row = format!("after {after:?}");
-                    Err(StoreError::Corrupt { table: table.name, column, row })
-                }
-            }
-        };
-        rows.push(table.columns.iter().enumerate().map(cell).collect::<Result<_, _>>()?);
+        rows.push(cells(table, &query::Row(row), after)?);
     }
     Ok(rows)
 }

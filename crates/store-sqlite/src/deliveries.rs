@@ -1,66 +1,38 @@
 //! Deliveries: the notifications owed to PSPs.
 
+use std::sync::LazyLock;
+
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
-use gopay_store::engine::OwedDelivery;
-use gopay_store::{AttemptOutcome, Delivery, DeliveryState, StoreError};
+use gopay_store::engine::{CORRUPT_PUT_OFF, OwedDelivery};
+use gopay_store::rows::{self, DELIVERIES};
+use gopay_store::{AttemptOutcome, Delivery, StoreError, delivery_columns};
 use rusqlite::{Connection, params};
 
-use crate::cells::{Cells, all, each, first, limit_cell, write};
-use crate::events::{self, Line};
-use crate::payments::CORRUPT_PUT_OFF;
+use crate::events::{self, NewRecord};
+use crate::query::{all, each, first, limit_cell, write, write_cells};
 
-const TABLE: &str = "deliveries";
+const TABLE: &str = DELIVERIES.name;
 
-/// The columns in the order in which [`read`] takes them.
+/// A statement that [`rows::delivery`] reads.
 macro_rules! select {
     ($name:literal, $rest:literal) => {
-        concat!(
-            "-- ",
-            $name,
-            "
-            SELECT d.delivery_id, d.tx_id, d.client, d.url, d.final_at, d.attempts,
-                d.next_attempt_at, d.state
-            FROM deliveries d ",
-            $rest
-        )
+        concat!("-- ", $name, "\nSELECT ", delivery_columns!(), " FROM deliveries d ", $rest)
     };
 }
 
-fn read(cells: &mut Cells<'_>) -> Result<Delivery, StoreError> {
-    Ok(Delivery {
-        delivery_id: cells.take("delivery_id")?,
-        tx_id: cells.tx_id()?,
-        client: cells.take("client")?,
-        url: cells.take("url")?,
-        final_at: cells.time("final_at")?,
-        attempts: cells.take("attempts")?,
-        next_attempt_at: cells.time("next_attempt_at")?,
-        state: cells.parse("state", |word: String| DeliveryState::from_word(&word))?,
-    })
-}
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let owed = DELIVERIES.without_key();
+    let (names, places) = (owed.names(), owed.places('?'));
+    format!("-- payment_apply: delivery\nINSERT INTO deliveries ({names}) VALUES ({places})")
+});
 
 pub(crate) fn insert(
     db: &Connection,
     owed: &OwedDelivery,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    write(
-        db,
-        "-- payment_apply: delivery
-        INSERT INTO deliveries
-            (tx_id, client, url, final_at, attempts, next_attempt_at, state, receiver)
-        VALUES (?1, ?2, ?3, ?4, 0, ?5, 'waiting', ?6)",
-        params![
-            owed.tx_id.get(),
-            owed.client,
-            owed.url,
-            owed.final_at.as_micros(),
-            now.as_micros(),
-            gopay_store::receiver_of(&owed.url),
-        ],
-    )?;
-    Ok(())
+    write_cells(db, &INSERT, &rows::owed_cells(owed, now)).map(|_| ())
 }
 
 pub(crate) fn delivery_claim_due(
@@ -78,7 +50,7 @@ pub(crate) fn delivery_claim_due(
                 AND e.delivery_id < d.delivery_id AND e.state = 'waiting')
         ORDER BY d.next_attempt_at, d.delivery_id LIMIT ?2"
     );
-    let rows = each(db, TABLE, sql, params![now.as_micros(), limit_cell(limit), busy], read)?;
+    let rows = each(db, sql, params![now.as_micros(), limit_cell(limit), busy], rows::delivery)?;
     let mut claimed = Vec::with_capacity(rows.len());
     for (key, row) in rows {
         match row {
@@ -108,39 +80,32 @@ pub(crate) fn delivery_record(
     db: &Connection,
     claimed: &Delivery,
     outcome: &AttemptOutcome,
-    line: &Line,
+    record: &NewRecord,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = select!("delivery_record", "WHERE d.delivery_id = ?1");
-    let stored = first(db, TABLE, sql, params![claimed.delivery_id], read)?
+    let stored = first(db, sql, params![claimed.delivery_id], rows::delivery)?
         .ok_or(StoreError::Missing { table: TABLE })?;
     update(db, &stored.after(claimed, outcome))?;
     if outcome.counts() {
-        events::append(db, stored.tx_id, now, [line])?;
+        events::append(db, stored.tx_id, now, [record])?;
     }
     Ok(())
 }
 
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let sets = DELIVERIES.sets('?');
+    format!("-- deliveries: update\nUPDATE deliveries SET {sets} WHERE delivery_id = ?1")
+});
+
 /// Writes what can change about a delivery.
 fn update(db: &Connection, delivery: &Delivery) -> Result<(), StoreError> {
-    write(
-        db,
-        "-- deliveries: update
-        UPDATE deliveries SET attempts = ?2, next_attempt_at = ?3, state = ?4
-        WHERE delivery_id = ?1",
-        params![
-            delivery.delivery_id,
-            delivery.attempts,
-            delivery.next_attempt_at.as_micros(),
-            delivery.state.as_str(),
-        ],
-    )?;
-    Ok(())
+    write_cells(db, &UPDATE, &rows::delivery_changes(delivery)).map(|_| ())
 }
 
 pub(crate) fn deliveries_of(db: &Connection, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
     let sql = select!("deliveries_of", "WHERE d.tx_id = ?1 ORDER BY d.delivery_id");
-    all(db, TABLE, sql, params![tx_id.get()], read)
+    all(db, sql, params![tx_id.get()], rows::delivery)
 }
 
 pub(crate) fn delivery_again(

@@ -2,19 +2,20 @@
 
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
-use gopay_store::{EventRecord, Note, StoreError};
+use gopay_store::rows::{self, EVENTS, RowReader, SqlRow};
+use gopay_store::{EventRecord, Note, StoreError, event_columns};
 use rusqlite::{Connection, params};
 
-use crate::cells::{all, first, write};
+use crate::query::{all, first, write};
 
-/// One line to be added; the JSON is written by the caller, whose thread has the time.
+/// A record to be added to a trail; the JSON is written by the caller, whose thread has the time.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct NewRecord {
     kind: &'static str,
     detail: String,
 }
 
-impl Line {
+impl NewRecord {
     pub(crate) fn new(kind: &'static str, detail: &serde_json::Value) -> Self {
         Self { kind, detail: detail.to_string() }
     }
@@ -24,21 +25,22 @@ impl Line {
     }
 }
 
-/// Adds lines in their order. The payment must exist.
+/// Adds records in their order. The payment must exist.
 pub(crate) fn append<'a>(
     db: &Connection,
     tx_id: TxId,
     at: Timestamp,
-    lines: impl IntoIterator<Item = &'a Line>,
+    records: impl IntoIterator<Item = &'a NewRecord>,
 ) -> Result<(), StoreError> {
-    let mut lines = lines.into_iter().peekable();
-    if lines.peek().is_none() {
+    let mut records = records.into_iter().peekable();
+    if records.peek().is_none() {
         return Ok(());
     }
     let sql = "-- events: last of a payment
         SELECT coalesce(max(seq), 0) FROM events WHERE tx_id = ?1";
-    let last = first(db, "events", sql, params![tx_id.get()], |cells| cells.take::<i64>("seq"))?;
-    insert(db, tx_id, at, last.unwrap_or(0).saturating_add(1), lines)
+    let read = |row: &dyn SqlRow| RowReader::new(row, EVENTS.name).int("seq");
+    let last = first(db, sql, params![tx_id.get()], read)?;
+    insert(db, tx_id, at, last.unwrap_or(0).saturating_add(1), records)
 }
 
 /// Begins the trail of a payment that was just stored.
@@ -46,9 +48,9 @@ pub(crate) fn begin(
     db: &Connection,
     tx_id: TxId,
     at: Timestamp,
-    lines: &[Line],
+    records: &[NewRecord],
 ) -> Result<(), StoreError> {
-    insert(db, tx_id, at, 1, lines)
+    insert(db, tx_id, at, 1, records)
 }
 
 fn insert<'a>(
@@ -56,28 +58,24 @@ fn insert<'a>(
     tx_id: TxId,
     at: Timestamp,
     first: i64,
-    lines: impl IntoIterator<Item = &'a Line>,
+    records: impl IntoIterator<Item = &'a NewRecord>,
 ) -> Result<(), StoreError> {
-    for (seq, line) in (first..).zip(lines) {
+    for (seq, record) in (first..).zip(records) {
         write(
             db,
             "-- events: append
             INSERT INTO events (tx_id, seq, at, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![tx_id.get(), seq, at.as_micros(), line.kind, line.detail],
+            params![tx_id.get(), seq, at.as_micros(), record.kind, record.detail],
         )?;
     }
     Ok(())
 }
 
 pub(crate) fn payment_trail(db: &Connection, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-    let sql = "-- payment_trail
-        SELECT tx_id, at, kind, detail FROM events WHERE tx_id = ?1 ORDER BY seq";
-    all(db, "events", sql, params![tx_id.get()], |cells| {
-        cells.tx_id()?;
-        Ok(EventRecord {
-            at: cells.time("at")?,
-            kind: cells.take("kind")?,
-            detail: cells.parse("detail", |text: String| serde_json::from_str(&text).ok())?,
-        })
-    })
+    let sql = concat!(
+        "-- payment_trail\nSELECT ",
+        event_columns!(),
+        " FROM events WHERE tx_id = ?1 ORDER BY seq"
+    );
+    all(db, sql, params![tx_id.get()], rows::event)
 }

@@ -1,4 +1,4 @@
-//! The database file: its place, its lock, how it is opened, and how it is made durable.
+//! The database file: its path, its lock, how it is opened, and how it is made durable.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -10,39 +10,20 @@ use gopay_store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::Options;
-use crate::cells::failed;
-use crate::job::down;
+use crate::error::{at, down, failed};
+use crate::options::Options;
 use crate::schema;
 
 /// Distinct statements of the writer, with room.
 const STATEMENTS: usize = 128;
 
-/// Where the database is, as one absolute path however it was written.
+/// The file of the database, as one absolute path however it was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct DbFile {
     path: PathBuf,
 }
 
-/// An error of a file, with what was tried.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {what} {path}", path = path.display())]
-pub(crate) struct FileError<E: std::error::Error + 'static> {
-    what: &'static str,
-    path: PathBuf,
-    source: E,
-}
-
-/// Turns an error into [`StoreError::Down`] that says what was tried with which file.
-pub(crate) fn at<E: std::error::Error + Send + Sync + 'static>(
-    what: &'static str,
-    path: &Path,
-) -> impl FnOnce(E) -> StoreError {
-    let path = path.to_path_buf();
-    move |source| StoreError::Down(Box::new(FileError { what, path, source }))
-}
-
-impl Place {
+impl DbFile {
     /// Creates the folder if it is missing.
     pub(crate) fn prepare(path: &Path) -> Result<Self, StoreError> {
         let name = path.file_name().ok_or_else(|| down("the path of the store names no file"))?;
@@ -109,7 +90,7 @@ impl Place {
         tune_writer(&db, options).map_err(at("set up", &self.path))?;
         self.use_log(&db)?;
         schema::migrate(&mut db)?;
-        self.settle(&db)?;
+        self.make_durable(&db)?;
         Ok(db)
     }
 
@@ -122,6 +103,7 @@ impl Place {
             | StoreError::Conflict
             | StoreError::Missing { .. }
             | StoreError::Corrupt { .. }
+            | StoreError::Invalid { .. }
             | StoreError::Schema { .. } => error,
         }
     }
@@ -163,7 +145,7 @@ impl Place {
     /// the pages for clean and never write them; a later commit would rest on them and be lost
     /// with them at a power cut. So the log is written again, byte for byte, while no one else
     /// may write to it, and then moved into the main file.
-    fn settle(&self, db: &Connection) -> Result<(), StoreError> {
+    fn make_durable(&self, db: &Connection) -> Result<(), StoreError> {
         let log = self.beside("-wal");
         db.execute_batch("BEGIN IMMEDIATE").map_err(at("lock for writing", &self.path))?;
         rewrite(&log).map_err(at("write again", &log))?;

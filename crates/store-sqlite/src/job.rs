@@ -9,34 +9,30 @@ use gopay_store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::file::Place;
-
-/// [`StoreError::Down`] for a reason that is a sentence.
-pub(crate) fn down(why: impl Into<String>) -> StoreError {
-    StoreError::Down(why.into().into())
-}
+use crate::error::down;
+use crate::file::DbFile;
 
 /// What all threads of a store share.
 pub(crate) struct Shared {
-    pub(crate) place: Place,
+    pub(crate) file: DbFile,
     pub(crate) closed: AtomicBool,
     /// Odd while the store is down. Grows at every change, so that a reader sees that its
     /// connection is from before one.
     generation: AtomicU64,
     /// Why it is down, in words; of use only while it is.
-    trouble: RwLock<String>,
+    down_because: RwLock<String>,
     pub(crate) commits: AtomicU64,
     pub(crate) jobs: AtomicU64,
     pub(crate) largest_group: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) const fn new(place: Place) -> Self {
+    pub(crate) const fn new(file: DbFile) -> Self {
         Self {
-            place,
+            file,
             closed: AtomicBool::new(false),
             generation: AtomicU64::new(0),
-            trouble: RwLock::new(String::new()),
+            down_because: RwLock::new(String::new()),
             commits: AtomicU64::new(0),
             jobs: AtomicU64::new(0),
             largest_group: AtomicU64::new(0),
@@ -61,13 +57,13 @@ impl Shared {
             text.push_str(&error.to_string());
             source = error.source();
         }
-        *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = text;
+        *self.down_because.write().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
     /// The answer to everything that comes while the store is down.
     pub(crate) fn recovering(&self) -> StoreError {
-        let trouble = self.trouble.read().unwrap_or_else(PoisonError::into_inner);
-        down(format!("the database has not been read again since a commit failed; {trouble}"))
+        let down_because = self.down_because.read().unwrap_or_else(PoisonError::into_inner);
+        down(format!("the database has not been read again since a commit failed; {down_because}"))
     }
 
     /// Goes down or comes up again. Only the writer calls it, so the two alternate.

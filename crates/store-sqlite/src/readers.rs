@@ -7,8 +7,8 @@ use crossbeam_channel::Receiver;
 use gopay_store::StoreError;
 use rusqlite::Connection;
 
-use crate::Options;
 use crate::job::{Job, Shared};
+use crate::options::Options;
 
 pub(crate) fn start(
     shared: &Arc<Shared>,
@@ -64,7 +64,7 @@ impl Reader {
         let kept = self.connection.take().filter(|(opened, _)| *opened == generation);
         let connection = match kept {
             Some(kept) => kept,
-            None => (generation, self.shared.place.open_reader()?),
+            None => (generation, self.shared.file.open_reader()?),
         };
         Ok(&self.connection.insert(connection).1)
     }

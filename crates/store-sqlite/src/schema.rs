@@ -3,8 +3,7 @@
 use gopay_store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::cells::failed;
-use crate::job::down;
+use crate::error::{down, failed};
 
 /// In order; the first makes version 1. Never edited once released.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_store.sql")];

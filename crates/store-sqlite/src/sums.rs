@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use gopay_core::time::Timestamp;
+use gopay_store::rows::RowReader;
 use gopay_store::{StoreError, Totals};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::cells::{all, failed, first, write};
+use crate::error::failed;
+use crate::query::{all, first, write};
 
 /// All in one read transaction, so that the sums belong together.
 pub(crate) fn totals(db: &mut Connection) -> Result<Totals, StoreError> {
@@ -48,16 +50,15 @@ fn per_state(
     table: &'static str,
     sql: &str,
 ) -> Result<BTreeMap<String, u64>, StoreError> {
-    let rows = all(db, table, sql, [], |cells| {
-        let state: String = cells.take("state")?;
-        let count = cells.parse("state", |count: i64| u64::try_from(count).ok())?;
-        Ok((state, count))
+    let rows = all(db, sql, [], |row| {
+        let mut row = RowReader::new(row, table);
+        Ok((row.text("state")?, row.count("state")?))
     })?;
     Ok(rows.into_iter().collect())
 }
 
 fn sum(db: &Connection, sql: &str) -> Result<u64, StoreError> {
-    let sum = first(db, "payments", sql, [], |cells| cells.sen("amount_sen"))?;
+    let sum = first(db, sql, [], |row| RowReader::new(row, "payments").sen("amount_sen"))?;
     Ok(sum.map_or(0, gopay_core::money::Sen::get))
 }
 
@@ -74,9 +75,10 @@ pub(crate) fn ping_write(db: &Connection, now: Timestamp) -> Result<(), StoreErr
 pub(crate) fn ping_read(db: &Connection) -> Result<(), StoreError> {
     let sql = "-- ping: read
         SELECT id, at FROM pings";
-    let at = first(db, "pings", sql, [], |cells| {
-        cells.take::<i64>("id")?;
-        cells.time("at")
+    let at = first(db, sql, [], |row| {
+        let mut row = RowReader::new(row, "pings");
+        row.int("id")?;
+        row.time("at")
     })?;
     at.map(|_| ()).ok_or(StoreError::Missing { table: "pings" })
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Sen;
 use gopay_core::payment::{Event, Nonce, Payment, PaymentState};
-use gopay_core::refund::{REFUND_WINDOW_MAX, RefundTerms};
+use gopay_core::refund::{REFUND_WINDOW_MAX, RefundRequest, RefundTerms};
 use gopay_core::time::Timestamp;
-use gopay_store::{Created, NewRefund, Note, Store as _, StoreError};
+use gopay_store::{Created, Note, Search as _, Store as _, StoreError};
 use gopay_testkit::sample;
 use rusqlite::Connection;
 use serde_json::json;
@@ -119,7 +119,7 @@ async fn fail_commit(store: &SqliteStore) -> Result<(), StoreError> {
                 "PRAGMA defer_foreign_keys = ON;
                 INSERT INTO events VALUES (404, 1, 0, 'x', '{}')",
             )
-            .map_err(crate::cells::failed)
+            .map_err(crate::error::failed)
         })
         .await
 }
@@ -387,7 +387,7 @@ async fn a_full_disk_is_said_and_survived() {
     let store = open(&path);
     create(&store, 1).await;
     let limited = store
-        .write(|db| db.execute_batch("PRAGMA max_page_count = 1").map_err(crate::cells::failed));
+        .write(|db| db.execute_batch("PRAGMA max_page_count = 1").map_err(crate::error::failed));
     limited.await.unwrap();
     let large = "x".repeat(1_000_000);
     let error = store.payment_create(&payment(2), &large, &[]).await.unwrap_err();
@@ -589,13 +589,13 @@ async fn a_value_that_does_not_parse_is_named() {
         let store = open(&path);
         create(&store, 7).await;
         pay(&store, 7).await;
-        let order = NewRefund {
+        let order = RefundRequest {
             refund_id: refund,
             tx_id: tx(7),
-            client: "testclient",
-            contract: "TESTCONTRACT",
+            client: "testclient".into(),
+            contract: "TESTCONTRACT".into(),
             merchant_refund_id: None,
-            currency: "IDR",
+            currency: "IDR".into(),
             amount: Sen::new(100),
             descriptor: None,
             terms: RefundTerms { allowed: true, window: REFUND_WINDOW_MAX },
@@ -681,6 +681,6 @@ fn a_handle_may_be_shared_between_threads() {
     fn shared<T: Send + Sync + Clone + 'static>() {}
     shared::<SqliteStore>();
     let (_folder, path) = place();
-    let store: Arc<dyn gopay_store::Store> = Arc::new(open(&path));
+    let store: Arc<dyn gopay_store::Database> = Arc::new(open(&path));
     drop(store);
 }

@@ -9,10 +9,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use gopay_store::StoreError;
 use rusqlite::Connection;
 
-use crate::Options;
 use crate::copier::Copier;
 use crate::file;
 use crate::job::{Job, Shared};
+use crate::options::Options;
 
 /// How long to wait between attempts to open the file again. What comes meanwhile is answered.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
@@ -127,7 +127,7 @@ impl Writer {
         }
         let longest = self.checkpoint_at.saturating_add(step.saturating_mul(LONGEST));
         match self.copier.take() {
-            None => self.copier = Some(Copier::start(&self.shared.place)?),
+            None => self.copier = Some(Copier::start(&self.shared.file)?),
             Some(copier) if !copier.is_finished() && pages < longest => self.copier = Some(copier),
             Some(copier) => {
                 copier.join()?;
@@ -155,7 +155,7 @@ impl Writer {
                 continue;
             }
             self.copier = None;
-            match self.shared.place.open_writer(&self.options, false) {
+            match self.shared.file.open_writer(&self.options, false) {
                 Ok(db) => {
                     tracing::info!("the store was read again and is up");
                     self.checkpoint_at = self.options.checkpoint_pages;

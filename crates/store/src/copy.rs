@@ -8,145 +8,18 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
+use crate::rows::{
+    Cell, DELIVERIES, EVENTS, Kind, PAYMENT_REQUESTS, PAYMENTS, REFUNDS, SqlRow, Table, Unreadable,
+};
 
 /// Rows in one batch. A call may have 256 KiB, so a batch of requests has at most 50 MiB.
 pub const BATCH: usize = 200;
 
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A whole number.
-    Int,
-    /// Yes or no; a number 0 or 1 on its way.
-    Flag,
-    /// Text.
-    Text,
-    /// Bytes.
-    Bytes,
-}
-
-/// A table that every engine has, with the same columns.
-#[derive(Clone, Copy, Debug)]
-pub struct Table {
-    /// Its name.
-    pub name: &'static str,
-    /// Its columns. The key comes first.
-    pub columns: &'static [(&'static str, Kind)],
-    /// How many columns the key has; all are numbers.
-    pub key: usize,
-}
-
-impl Table {
-    /// The names of the columns, with commas between.
-    #[must_use]
-    pub fn names(&self) -> String {
-        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The names of the key's columns, with commas between.
-    #[must_use]
-    pub fn key_names(&self) -> String {
-        let names = self.columns.iter().take(self.key).map(|(name, _)| *name);
-        names.collect::<Vec<_>>().join(", ")
-    }
-}
-
-use Kind::{Bytes, Flag, Int, Text};
-
 /// Every table, those first that others refer to. `pings` holds nothing worth keeping.
-pub const TABLES: &[Table] = &[
-    Table {
-        name: "payments",
-        key: 1,
-        columns: &[
-            ("tx_id", Int),
-            ("client", Text),
-            ("contract", Text),
-            ("channel", Text),
-            ("merchant_tx_id", Text),
-            ("merchant_tx_key", Text),
-            ("amount_sen", Int),
-            ("state", Text),
-            ("fail_reason", Text),
-            ("fail_message", Text),
-            ("upstream", Text),
-            ("midtrans_tx_id", Text),
-            ("deeplink", Text),
-            ("redirect_secret", Text),
-            ("merchant_redirect_url", Text),
-            ("notification_url", Text),
-            ("nonce", Text),
-            ("fingerprint", Bytes),
-            ("answer", Bytes),
-            ("created_at", Int),
-            ("deadline_at", Int),
-            ("final_at", Int),
-            ("paid_at", Int),
-            ("cancel_requested", Flag),
-            ("refund_reserved_sen", Int),
-            ("next_check_at", Int),
-            ("checks", Int),
-        ],
-    },
-    Table { name: "payment_requests", key: 1, columns: &[("tx_id", Int), ("request", Text)] },
-    Table {
-        name: "events",
-        key: 2,
-        columns: &[("tx_id", Int), ("seq", Int), ("at", Int), ("kind", Text), ("detail", Text)],
-    },
-    Table {
-        name: "refunds",
-        key: 1,
-        columns: &[
-            ("refund_id", Int),
-            ("tx_id", Int),
-            ("client", Text),
-            ("contract", Text),
-            ("merchant_refund_id", Text),
-            ("merchant_refund_key", Text),
-            ("amount_sen", Int),
-            ("descriptor", Text),
-            ("state", Text),
-            ("fail_reason", Text),
-            ("fail_message", Text),
-            ("created_at", Int),
-            ("resolved_at", Int),
-            ("next_check_at", Int),
-            ("checks", Int),
-        ],
-    },
-    Table {
-        name: "deliveries",
-        key: 1,
-        columns: &[
-            ("delivery_id", Int),
-            ("tx_id", Int),
-            ("client", Text),
-            ("url", Text),
-            ("receiver", Text),
-            ("final_at", Int),
-            ("attempts", Int),
-            ("next_attempt_at", Int),
-            ("state", Text),
-        ],
-    },
-];
-
-/// A stored value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// None.
-    Null,
-    /// A number or a flag.
-    Int(i64),
-    /// Text.
-    Text(String),
-    /// Bytes.
-    Bytes(Vec<u8>),
-}
+pub const TABLES: &[Table] = &[PAYMENTS, PAYMENT_REQUESTS, EVENTS, REFUNDS, DELIVERIES];
 
 /// The cells of a row, in the order of the table's columns.
-pub type Row = Vec<Cell>;
+pub type Row = Vec<Cell<'static>>;
 
 /// A store that is read as a whole and does not change meanwhile.
 #[async_trait]
@@ -158,6 +31,26 @@ pub trait Source: Send {
         after: &[i64],
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
+}
+
+/// A row of a database as cells; `after` names it in an error.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if a value is not of its column's kind.
+pub fn cells(table: &Table, row: &dyn SqlRow, after: &[i64]) -> Result<Row, StoreError> {
+    let cell = |(at, (column, kind)): (usize, &(&'static str, Kind))| {
+        let cell = match kind {
+            Kind::Int => row.int(at).map(|number| number.map_or(Cell::Null, Cell::Int)),
+            Kind::Flag => row.flag(at).map(|flag| flag.map_or(Cell::Null, Cell::from)),
+            Kind::Text => row.text(at).map(|text| text.map(str::to_owned).into()),
+            Kind::Bytes => row.bytes(at).map(|bytes| bytes.map(<[u8]>::to_vec).into()),
+        };
+        cell.map_err(|Unreadable| {
+            let row = format!("after {after:?}");
+            StoreError::Corrupt { table: table.name, column, row }
+        })
+    };
+    table.columns.iter().enumerate().map(cell).collect()
 }
 
 /// An empty store that is filled in one transaction: until [`Target::commit`] it stays empty, and
@@ -229,7 +122,7 @@ struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     fn new(table: &'a Table) -> Self {
-        // Keys are positive.
+        // Parts of keys are never below zero, and one is above.
         Self { table, after: vec![0; table.key] }
     }
 

@@ -2,14 +2,16 @@
 //!
 //! Pure, like the rules that they call. An engine reads, asks here, and writes what it is told.
 
+use std::time::Duration;
+
 use gopay_core::ids::TxId;
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
-use gopay_core::refund::{Refund, RefundOrder, RefundRejection, RefundState};
+use gopay_core::refund::{Refund, RefundState};
 use gopay_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, NewRefund};
+use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, Found, StoreError};
 
 /// The kind of the record of a payment's change of state.
 pub const KIND_STATE: &str = "state";
@@ -17,6 +19,20 @@ pub const KIND_STATE: &str = "state";
 pub const KIND_REFUND: &str = "refund";
 /// The kind of the record of one try of a delivery.
 pub const KIND_ATTEMPT: &str = "delivery_attempt";
+
+/// How long a due row that does not parse is put off: it is claimed again after a person had the
+/// time to mend it, and the log says it once an hour until then.
+pub const CORRUPT_PUT_OFF: Duration = Duration::from_secs(3600);
+
+/// What a look-up of at most two rows found.
+#[must_use]
+pub fn found<T>(mut rows: Vec<T>) -> Found<T> {
+    match (rows.pop(), rows.pop()) {
+        (None, _) => Found::None,
+        (Some(one), None) => Found::One(one),
+        (Some(_), Some(_)) => Found::Many,
+    }
+}
 
 /// The form in which a PSP's references are compared: lower case, without regard to context.
 ///
@@ -71,7 +87,7 @@ pub fn payment_apply(
     let step = stored.on(event, now);
     let verdict = step.verdict;
     if matches!(verdict, Verdict::Same | Verdict::Refused) {
-        let applied = Applied { payment: stored, before, verdict };
+        let applied = Applied { payment: stored, before, verdict, delivery_owed: false };
         return Application { applied, record: None, delivery: None };
     }
     let mut payment = step.payment;
@@ -86,7 +102,9 @@ pub fn payment_apply(
         final_at: payment.final_at.unwrap_or(now),
     });
     let record = Some(state_detail(&before, event, verdict, &payment));
-    Application { applied: Applied { payment, before, verdict }, record, delivery }
+    let delivery_owed = delivery.is_some();
+    let applied = Applied { payment, before, verdict, delivery_owed };
+    Application { applied, record, delivery }
 }
 
 fn state_detail(before: &PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {
@@ -127,45 +145,29 @@ pub fn refund_detail(refund: &Refund) -> Value {
     detail
 }
 
-impl<'a> NewRefund<'a> {
-    /// What the payment's rules look at.
-    #[must_use]
-    pub const fn order(&self) -> RefundOrder<'a> {
-        RefundOrder { contract: self.contract, currency: self.currency, amount: self.amount }
+/// What [`crate::Store::refund_record_refused`] stores of a refund.
+///
+/// # Errors
+/// [`StoreError::Invalid`] if the refund has not failed: nothing would be reserved for it.
+pub fn refund_refused_early(refund: &Refund, now: Timestamp) -> Result<Refund, StoreError> {
+    if !matches!(refund.state, RefundState::Failed(_)) {
+        let why = "only a failed refund can be stored without a reservation";
+        return Err(StoreError::Invalid { table: "refunds", column: "state", why });
     }
+    let resolved_at = Some(refund.resolved_at.unwrap_or(now));
+    Ok(Refund { resolved_at, next_check_at: None, ..refund.clone() })
+}
 
-    /// The refund after it was admitted. Its first check is planned as if a worker had just
-    /// looked, but no look is counted.
-    #[must_use]
-    pub fn admitted(&self, amount: Rupiah, now: Timestamp) -> Refund {
-        let refund = self.refund(Some(amount), RefundState::Unresolved, now);
-        Refund { checks: 0, ..refund.checked(now) }
-    }
-
-    /// The refund after it was refused.
-    #[must_use]
-    pub fn refused(&self, rejection: RefundRejection, now: Timestamp) -> Refund {
-        let amount = Rupiah::from_sen(self.amount).ok();
-        let refund = self.refund(amount, RefundState::Failed(rejection.failure()), now);
-        Refund { resolved_at: Some(now), ..refund }
-    }
-
-    fn refund(&self, amount: Option<Rupiah>, state: RefundState, now: Timestamp) -> Refund {
-        Refund {
-            refund_id: self.refund_id,
-            tx_id: self.tx_id,
-            client: self.client.to_owned(),
-            contract: self.contract.to_owned(),
-            merchant_refund_id: self.merchant_refund_id.map(str::to_owned),
-            amount,
-            descriptor: self.descriptor.map(str::to_owned),
-            state,
-            created_at: now,
-            resolved_at: None,
-            next_check_at: None,
-            checks: 0,
-        }
-    }
+/// The amount that a failed refund gives back.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if it has none, which only a call that was refused early may.
+pub fn refund_given_back(refund: &Refund) -> Result<Rupiah, StoreError> {
+    refund.amount.ok_or_else(|| StoreError::Corrupt {
+        table: "refunds",
+        column: "amount_sen",
+        row: refund.refund_id.to_string(),
+    })
 }
 
 impl DeliveryState {

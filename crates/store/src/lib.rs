@@ -1,4 +1,4 @@
-//! The store of payments: its trait, its records and errors, and (feature `contract`) the suite
+//! The store of payments: its traits, its records and errors, and (feature `contract`) the suite
 //! that every engine must pass.
 //!
 //! A method is one database transaction and one step of a use case: the new state, its event
@@ -9,17 +9,25 @@
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::money::Sen;
 use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRejection, RefundTerms};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use search::{
+    DeliveryFilter, ListQuery, Listed, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
+    RefundStateWord, Search, Times,
+};
+
 pub mod copy;
 pub mod engine;
+pub mod rows;
+mod search;
 
 #[cfg(feature = "contract")]
 pub mod contract;
+#[cfg(feature = "contract")]
+pub mod upgrade;
 
 /// Why the store did not do what it was asked. Nothing of the step has happened, except after
 /// [`StoreError::Down`], where the commit may have survived.
@@ -46,6 +54,16 @@ pub enum StoreError {
         column: &'static str,
         /// The key of the row.
         row: String,
+    },
+    /// The caller gave what no store can keep: a bug of the caller's.
+    #[error("{table}.{column} cannot be stored: {why}")]
+    Invalid {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with the value.
+        why: &'static str,
     },
     /// The schema is not the one that this program knows.
     #[error("the schema is version {found}, this program knows version {known}")]
@@ -98,6 +116,8 @@ pub struct Applied {
     pub before: PaymentState,
     /// What the event did.
     pub verdict: Verdict,
+    /// A delivery was written, which is due at once.
+    pub delivery_owed: bool,
 }
 
 /// What a look-up by the PSP's own reference found.
@@ -181,36 +201,13 @@ pub enum AttemptOutcome {
     Postpone(Timestamp),
 }
 
-/// A refund to be admitted and reserved.
-#[derive(Clone, Debug)]
-pub struct NewRefund<'a> {
-    /// The id under which it is stored, admitted or not.
-    pub refund_id: RefundId,
-    /// The payment.
-    pub tx_id: TxId,
-    /// The login of the call.
-    pub client: &'a str,
-    /// The contract of the call.
-    pub contract: &'a str,
-    /// The PSP's reference.
-    pub merchant_refund_id: Option<&'a str>,
-    /// `currency` of the call.
-    pub currency: &'a str,
-    /// `amount` of the call.
-    pub amount: Sen,
-    /// Text for the shopper.
-    pub descriptor: Option<&'a str>,
-    /// What the contract allows.
-    pub terms: RefundTerms,
-}
-
 /// What [`Store::refund_reserve`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reserved {
     /// Durable and reserved: the refund may be sent. With the payment, for its Midtrans id.
     Admitted(Box<Refund>, Box<Payment>),
-    /// Not admitted; recorded as failed under its id.
-    Refused(RefundRejection),
+    /// Not admitted; recorded as failed under its id, as it is here.
+    Refused(Box<Refund>),
     /// The contract has no such payment; nothing was recorded.
     NoPayment,
 }
@@ -230,7 +227,12 @@ pub struct Totals {
     pub deliveries: std::collections::BTreeMap<String, u64>,
 }
 
-/// The store. Every method is one transaction; see the crate's description.
+/// All that an engine does.
+pub trait Database: Store + Search {}
+
+impl<T: Store + Search> Database for T {}
+
+/// The steps of the money path. Every method is one transaction; see the crate's description.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores a new payment, with its call ([`gopay_core::ppro::call::record`]) and its first notes
@@ -309,15 +311,12 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// A payment's trail, oldest first.
-    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError>;
-
     /// Admits a refund by [`Payment::reserve_refund`] and stores it with its reservation, or
     /// stores the refusal, with a `refund` record either way. A refund whose payment is not the
     /// contract's is not stored. [`StoreError::Conflict`] if the id is taken.
     async fn refund_reserve(
         &self,
-        refund: &NewRefund<'_>,
+        request: &RefundRequest,
         now: Timestamp,
     ) -> Result<Reserved, StoreError>;
 
@@ -336,7 +335,7 @@ pub trait Store: Send + Sync {
     /// Stores a call that was refused before it reached a payment's rules, as a failed refund.
     ///
     /// Its payment need not exist, or may be another contract's; nothing is written to a trail.
-    /// [`StoreError::Conflict`] if the id is taken; [`StoreError::Corrupt`] if the refund has not
+    /// [`StoreError::Conflict`] if the id is taken; [`StoreError::Invalid`] if the refund has not
     /// failed, because nothing would be reserved for it.
     async fn refund_record_refused(
         &self,
@@ -389,16 +388,9 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// The deliveries of a payment, oldest first.
-    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError>;
-
     /// Makes a payment's last delivery due again, whatever became of it; false if it has none.
     /// Its tries go on being counted.
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
-
-    /// Sums over the whole store; a word that no row has is left out. Reads every row: for
-    /// operators and tests.
-    async fn totals(&self) -> Result<Totals, StoreError>;
 
     /// Writes and reads a little, to say whether the store works.
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError>;

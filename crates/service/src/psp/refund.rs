@@ -6,29 +6,33 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::reply::{self, Reply};
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{Refund, RefundRequest, RefundState};
 use gopay_core::translate::printable_descriptor;
-use gopay_store::{NewRefund, Reserved, StoreError};
+use gopay_store::{Reserved, StoreError};
 
 use crate::Service;
-use crate::answer::local_fault;
 use crate::describe::log_store_error;
 use crate::directory::Contract;
 
 /// A decoded REFUND call; owns what it needs.
 pub(crate) struct RefundDraft {
-    client: String,
-    contract: Contract,
-    /// None if the text is no id of ours.
-    tx_id: Result<Option<TxId>, Failure>,
-    order: Result<Order, Failure>,
     merchant_refund_id: Option<String>,
+    call: RefundCall,
 }
 
-struct Order {
-    currency: String,
-    amount: gopay_core::money::Sen,
-    descriptor: Option<String>,
+/// How far a REFUND call could be read.
+enum RefundCall {
+    Request(RefundRequest),
+    /// It names a payment, but is not well-formed.
+    Malformed {
+        contract: String,
+        tx_id: TxId,
+        failure: Failure,
+    },
+    /// Its `txid` is no id of ours.
+    UnknownPayment,
+    /// Its `txid` is missing or has a fault.
+    NoPayment(Failure),
 }
 
 impl Service {
@@ -38,21 +42,29 @@ impl Service {
         login: &str,
         contract: &Contract,
     ) -> RefundDraft {
-        let failed = |rejection: gopay_core::rejection::Rejection| rejection.failure();
-        let order = call::refund(form).map_err(failed).map(|call| Order {
-            currency: call.currency.to_owned(),
-            amount: call.amount,
-            descriptor: call.descriptor.and_then(printable_descriptor),
-        });
         let reference = form.get(Field::Merchantrefundid);
         let good = reference.filter(|value| gopay_core::ppro::check::reference(value).is_ok());
-        RefundDraft {
-            client: login.to_owned(),
-            contract: contract.clone(),
-            tx_id: call::tx_id(form).map_err(failed),
-            order,
-            merchant_refund_id: good.map(str::to_owned),
-        }
+        let merchant_refund_id = good.map(str::to_owned);
+        let call = match (call::tx_id(form), call::refund(form)) {
+            (Err(rejection), _) => RefundCall::NoPayment(rejection.failure()),
+            (Ok(None), _) => RefundCall::UnknownPayment,
+            (Ok(Some(tx_id)), Err(rejection)) => {
+                let (contract, failure) = (contract.id.clone(), rejection.failure());
+                RefundCall::Malformed { contract, tx_id, failure }
+            }
+            (Ok(Some(tx_id)), Ok(call)) => RefundCall::Request(RefundRequest {
+                refund_id: self.0.ids.refund_id(self.now()),
+                tx_id,
+                client: login.to_owned(),
+                contract: contract.id.clone(),
+                merchant_refund_id: merchant_refund_id.clone(),
+                currency: call.currency.to_owned(),
+                amount: call.amount,
+                descriptor: call.descriptor.and_then(printable_descriptor),
+                terms: contract.refund_terms(self.settings().refund_window),
+            }),
+        };
+        RefundDraft { merchant_refund_id, call }
     }
 
     pub(crate) async fn refund(&self, draft: RefundDraft) -> Reply {
@@ -71,50 +83,42 @@ impl Service {
     }
 
     async fn try_refund(&self, draft: RefundDraft) -> Result<Reply, StoreError> {
-        let RefundDraft { client, contract, tx_id, order, merchant_refund_id } = draft;
+        let RefundDraft { merchant_refund_id, call } = draft;
         let reference = merchant_refund_id.as_deref();
-        let tx_id = match tx_id {
-            Ok(tx_id) => tx_id,
-            Err(failure) => return Ok(reply::refund_refused(&failure, reference)),
-        };
-        let Some(payment) = self.payment_of(&contract.id, tx_id).await? else {
-            return Ok(not_found(reference));
-        };
-        let order = match order {
-            Ok(order) => order,
-            Err(failure) => {
-                return self.record_refused(&payment, failure, merchant_refund_id).await;
-            }
-        };
-        for _ in 0..3 {
-            let new = NewRefund {
-                refund_id: self.0.ids.refund_id(self.now()),
-                tx_id: payment.tx_id,
-                client: &client,
-                contract: &contract.id,
-                merchant_refund_id: reference,
-                currency: &order.currency,
-                amount: order.amount,
-                descriptor: order.descriptor.as_deref(),
-                terms: contract.refund_terms(self.settings().refund_window),
-            };
-            match self.retry_while_busy(|| self.0.store.refund_reserve(&new, self.now())).await {
-                Ok(Reserved::NoPayment) => return Ok(not_found(reference)),
-                Ok(Reserved::Refused(_)) => {
-                    let stored = self.0.store.refund_get(new.refund_id).await?;
-                    return Ok(stored.map_or_else(
-                        || reply::refund_refused(&local_fault(), reference),
-                        |refund| reply::refund(&refund),
-                    ));
+        match call {
+            RefundCall::NoPayment(failure) => Ok(reply::refund_refused(&failure, reference)),
+            RefundCall::UnknownPayment => Ok(not_found(reference)),
+            RefundCall::Malformed { contract, tx_id, failure } => {
+                match self.payment_of(&contract, Some(tx_id)).await? {
+                    Some(payment) => {
+                        self.record_refused(&payment, failure, merchant_refund_id).await
+                    }
+                    None => Ok(not_found(reference)),
                 }
+            }
+            RefundCall::Request(request) => self.reserve_and_send(request).await,
+        }
+    }
+
+    async fn reserve_and_send(&self, mut request: RefundRequest) -> Result<Reply, StoreError> {
+        for _ in 0..3 {
+            let reserve = || self.0.store.refund_reserve(&request, self.now());
+            match self.retry_while_busy(reserve).await {
+                Ok(Reserved::NoPayment) => {
+                    return Ok(not_found(request.merchant_refund_id.as_deref()));
+                }
+                Ok(Reserved::Refused(refund)) => return Ok(reply::refund(&refund)),
                 Ok(Reserved::Admitted(refund, payment)) => {
                     return Ok(self.answer_refund(*refund, &payment).await);
                 }
-                Err(StoreError::Conflict) => {}
+                Err(StoreError::Conflict) => {
+                    request.refund_id = self.0.ids.refund_id(self.now());
+                }
                 Err(error @ StoreError::Down(_)) => {
                     // The reservation may have survived; then a worker sends the refund.
                     log_store_error(&error);
-                    return Ok(reply::refund_open(new.refund_id, reference));
+                    let reference = request.merchant_refund_id.as_deref();
+                    return Ok(reply::refund_open(request.refund_id, reference));
                 }
                 Err(error) => return Err(error),
             }

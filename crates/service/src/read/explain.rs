@@ -13,14 +13,14 @@ use gopay_core::ppro::transaction::{self, Terms};
 use gopay_core::refund::{Refund, RefundState};
 use gopay_core::rejection::First;
 use gopay_core::translate::{ChargeTerms, charge};
-use gopay_store::{Delivery, EventRecord, Store, StoreError};
+use gopay_store::{Database, Delivery, EventRecord, StoreError};
 use serde_json::{Value, json};
 
 /// Tells the story of a transaction; none if the store does not have it.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn story(store: &dyn Store, tx_id: TxId) -> Result<Option<String>, StoreError> {
+pub async fn story(store: &dyn Database, tx_id: TxId) -> Result<Option<String>, StoreError> {
     let Some(payment) = store.payment_get(tx_id).await? else { return Ok(None) };
     let request = store.payment_request(tx_id).await?;
     let trail = store.payment_trail(tx_id).await?;

@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::{
-    Applied, AttemptOutcome, Created, Delivery, DeliveryState, EventRecord, Found, NewRefund, Note,
-    Reserved, Store, StoreError, Totals,
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, DeliveryState, EventRecord, Found,
+    Listed, Note, Order, Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError,
+    Times, Totals,
 };
 
 /// A store in memory.
@@ -79,14 +80,6 @@ impl Rows {
                 && other.delivery_id < delivery.delivery_id
                 && other.state == DeliveryState::Waiting
         })
-    }
-}
-
-fn found<T: Clone>(rows: Vec<&T>) -> Found<T> {
-    match rows.as_slice() {
-        [] => Found::None,
-        [one] => Found::One((*one).clone()),
-        _ => Found::Many,
     }
 }
 
@@ -190,7 +183,7 @@ impl Store for Model {
             payment.contract == contract
                 && same_reference(payment.merchant_tx_id.as_ref(), merchant_tx_id)
         };
-        Ok(found(rows.payments.values().filter(wanted).collect()))
+        Ok(engine::found(rows.payments.values().filter(wanted).take(2).cloned().collect()))
     }
 
     async fn payment_find_nonce(
@@ -242,33 +235,31 @@ impl Store for Model {
         Ok(())
     }
 
-    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-        Ok(self.rows().trails.get(&tx_id).cloned().unwrap_or_default())
-    }
-
     async fn refund_reserve(
         &self,
-        refund: &NewRefund<'_>,
+        request: &RefundRequest,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
         let mut rows = self.rows();
-        let payment = rows.payments.get(&refund.tx_id).cloned();
-        let Some(payment) = payment.filter(|payment| payment.contract == refund.contract) else {
+        let payment = rows.payments.get(&request.tx_id).cloned();
+        let Some(payment) = payment.filter(|payment| payment.contract == request.contract) else {
             return Ok(Reserved::NoPayment);
         };
-        let (stored, reserved) = match payment.reserve_refund(refund.order(), refund.terms, now) {
+        match payment.reserve_refund(request, now) {
             Ok((payment, amount)) => {
-                let stored = refund.admitted(amount, now);
-                (stored.clone(), Reserved::Admitted(Box::new(stored), Box::new(payment)))
+                let refund = request.admitted(amount, now);
+                rows.refund_insert(refund.clone())?;
+                rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(&refund));
+                rows.payments.insert(payment.tx_id, payment.clone());
+                Ok(Reserved::Admitted(Box::new(refund), Box::new(payment)))
             }
-            Err(rejection) => (refund.refused(rejection, now), Reserved::Refused(rejection)),
-        };
-        rows.refund_insert(stored.clone())?;
-        rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(&stored));
-        if let Reserved::Admitted(_, payment) = &reserved {
-            rows.payments.insert(payment.tx_id, (**payment).clone());
+            Err(rejection) => {
+                let refund = request.refused(rejection, now);
+                rows.refund_insert(refund.clone())?;
+                rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(&refund));
+                Ok(Reserved::Refused(Box::new(refund)))
+            }
         }
-        Ok(reserved)
     }
 
     async fn refund_resolve(
@@ -301,12 +292,7 @@ impl Store for Model {
         refund: &Refund,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if !matches!(refund.state, RefundState::Failed(_)) {
-            let row = refund.refund_id.to_string();
-            return Err(StoreError::Corrupt { table: "refunds", column: "state", row });
-        }
-        let resolved_at = Some(refund.resolved_at.unwrap_or(now));
-        self.rows().refund_insert(Refund { resolved_at, next_check_at: None, ..refund.clone() })
+        self.rows().refund_insert(engine::refund_refused_early(refund, now)?)
     }
 
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
@@ -323,7 +309,7 @@ impl Store for Model {
             refund.contract == contract
                 && same_reference(refund.merchant_refund_id.as_ref(), merchant_refund_id)
         };
-        Ok(found(rows.refunds.values().filter(wanted).collect()))
+        Ok(engine::found(rows.refunds.values().filter(wanted).take(2).cloned().collect()))
     }
 
     async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
@@ -398,10 +384,6 @@ impl Store for Model {
         Ok(())
     }
 
-    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
-        Ok(self.rows().deliveries.iter().filter(|row| row.tx_id == tx_id).cloned().collect())
-    }
-
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
         let mut rows = self.rows();
         let last = rows.deliveries.iter_mut().rfind(|row| row.tx_id == tx_id);
@@ -409,6 +391,76 @@ impl Store for Model {
         last.state = DeliveryState::Waiting;
         last.next_attempt_at = now;
         Ok(true)
+    }
+
+    async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The page of these rows; `scan` at most are looked at.
+fn listed<T: Clone>(
+    rows: impl Iterator<Item = (i64, T)>,
+    (first, last): (i64, i64),
+    page: &Page,
+    scan: usize,
+    fits: impl Fn(&T) -> bool,
+) -> Listed<T> {
+    let mut rows: Vec<(i64, T)> = rows.filter(|(key, _)| (first..=last).contains(key)).collect();
+    rows.sort_by_key(|(key, _)| *key);
+    if page.order == Order::NewestFirst {
+        rows.reverse();
+    }
+    rows.truncate(scan);
+    let end = rows.last().filter(|_| rows.len() >= scan).map(|(key, _)| *key);
+    rows.retain(|(_, row)| fits(row));
+    rows.truncate(page.rows_max());
+    let full = rows.len() >= page.rows_max();
+    let next = if full { rows.last().map(|(key, _)| *key) } else { end };
+    Listed { rows: rows.into_iter().map(|(_, row)| row).collect(), next }
+}
+
+#[async_trait]
+impl Search for Model {
+    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        Ok(self.rows().trails.get(&tx_id).cloned().unwrap_or_default())
+    }
+
+    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.rows().deliveries.iter().filter(|row| row.tx_id == tx_id).cloned().collect())
+    }
+
+    async fn payments_list(
+        &self,
+        filter: &PaymentFilter,
+        page: &Page,
+    ) -> Result<Listed<Payment>, StoreError> {
+        let rows = self.rows();
+        let keyed = rows.payments.values().map(|row| (row.tx_id.get(), row.clone()));
+        let scan = if filter.is_indexed() { usize::MAX } else { page.scan_max() };
+        Ok(listed(keyed, page.keys(&filter.called), page, scan, |row| filter.fits(row)))
+    }
+
+    async fn refunds_list(
+        &self,
+        filter: &RefundFilter,
+        page: &Page,
+    ) -> Result<Listed<Refund>, StoreError> {
+        let rows = self.rows();
+        let keyed = rows.refunds.values().map(|row| (row.refund_id.get(), row.clone()));
+        Ok(listed(keyed, page.keys(&filter.called), page, page.scan_max(), |row| filter.fits(row)))
+    }
+
+    async fn deliveries_list(
+        &self,
+        filter: &DeliveryFilter,
+        page: &Page,
+    ) -> Result<Listed<Delivery>, StoreError> {
+        let rows = self.rows();
+        let keyed = rows.deliveries.iter().map(|row| (row.delivery_id, row.clone()));
+        Ok(listed(keyed, page.keys(&Times::default()), page, page.scan_max(), |row| {
+            filter.fits(row)
+        }))
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
@@ -422,9 +474,5 @@ impl Store for Model {
             refunds: count(rows.refunds.values().map(|row| row.state.as_str())),
             deliveries: count(rows.deliveries.iter().map(|row| row.state.as_str())),
         })
-    }
-
-    async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
-        Ok(())
     }
 }

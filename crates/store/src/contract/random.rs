@@ -5,18 +5,21 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use gopay_core::payment::{Closure, Event, Payment, PaymentRecord};
-use gopay_core::refund::RefundOutcome;
+use gopay_core::refund::{RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
-use super::{
-    CONTRACT, Model, UnderTest, charge_created, failed_refund, failure, new_refund, nonce, note,
-    paid, payment, refused, restored, rf, start, tx,
+use super::samples::{
+    CONTRACT, charge_created, failed_refund, failure, nonce, note, paid, payment, refund_request,
+    refused, restored, rf, start, tx,
 };
-use crate::{AttemptOutcome, Delivery, NewRefund, Store};
+use super::{Model, UnderTest};
+use crate::{
+    AttemptOutcome, Database, Delivery, DeliveryFilter, Order, Page, PaymentFilter, RefundFilter,
+};
 
 /// Few ids, so that steps meet.
 const PAYMENTS: i64 = 12;
@@ -150,7 +153,7 @@ pub async fn random_steps_agree_with_the_model(store: UnderTest) {
 
 /// Does the step; what it returned, as text.
 async fn play(
-    store: &dyn Store,
+    store: &dyn Database,
     step: &Step,
     claimed: &mut Vec<Delivery>,
     now: Timestamp,
@@ -177,9 +180,9 @@ async fn play(
         }
         Step::ClaimPayments { limit } => shown(store.payment_claim_due(now, *limit).await),
         Step::Reserve { refund, number, sen, foreign } => {
-            let contract = contract(*foreign);
-            let order = NewRefund { contract, ..new_refund(*refund, tx(*number), *sen) };
-            shown(store.refund_reserve(&order, now).await)
+            let contract = contract(*foreign).into();
+            let request = RefundRequest { contract, ..refund_request(*refund, tx(*number), *sen) };
+            shown(store.refund_reserve(&request, now).await)
         }
         Step::Resolve { refund, good, checks } => {
             let outcome = if *good { RefundOutcome::Made } else { refused("no", *checks) };
@@ -226,8 +229,14 @@ fn shown<T: Debug>(result: T) -> String {
     format!("{result:?}")
 }
 
-async fn everything(store: &dyn Store) -> Vec<String> {
+async fn everything(store: &dyn Database) -> Vec<String> {
     let mut all = vec![shown(store.totals().await)];
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let page = Page { scan: 9, ..Page::first(order, 7) };
+        all.push(shown(store.payments_list(&PaymentFilter::default(), &page).await));
+        all.push(shown(store.refunds_list(&RefundFilter::default(), &page).await));
+        all.push(shown(store.deliveries_list(&DeliveryFilter::default(), &page).await));
+    }
     for number in 1..=PAYMENTS {
         all.push(shown(store.payment_get(tx(number)).await));
         all.push(shown(store.payment_request(tx(number)).await));

@@ -6,32 +6,32 @@ use tokio_postgres::error::SqlState;
 
 /// Why a step ended without a result.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum DbError {
     /// Another transaction was in the way; the step may be run again from its beginning.
     Again,
     /// The result of the step.
     Store(StoreError),
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for DbError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for DbError {
     fn from(error: Error) -> Self {
-        let Some(state) = error.code() else { return Self::Store(trouble(error)) };
+        let Some(state) = error.code() else { return Self::Store(store_error(error)) };
         if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(state) {
             Self::Again
         } else {
-            Self::Store(trouble(error))
+            Self::Store(store_error(error))
         }
     }
 }
 
 /// What the database says, where nothing is tried again.
-pub(crate) fn trouble(error: Error) -> StoreError {
+pub(crate) fn store_error(error: Error) -> StoreError {
     let Some(said) = error.as_db_error() else {
         return StoreError::Down(Box::new(error));
     };
@@ -65,6 +65,7 @@ pub(crate) fn at(what: &'static str) -> impl Fn(StoreError) -> StoreError {
         | StoreError::Conflict
         | StoreError::Missing { .. }
         | StoreError::Corrupt { .. }
+        | StoreError::Invalid { .. }
         | StoreError::Schema { .. } => error,
     }
 }

@@ -9,12 +9,12 @@ use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, KIND_STATE, OwedDelivery};
 use gopay_store::{Applied, Created, Delivery};
 
-use crate::batch::{Application, Attempt, Creation, Promise, Step};
-use crate::events::Lines;
+use super::step::{Application, Attempt, Creation, Promise, Step};
+use crate::events::NewRecords;
 
 /// The rows of a group, and what is to be written.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct LockedRows {
     /// The payments that were inserted.
     pub(crate) created: HashSet<i64>,
     /// The payments that are locked, as the steps so far have made them.
@@ -36,11 +36,11 @@ pub(crate) struct Writes {
     pub(crate) requests: Vec<(i64, String)>,
     /// With the time from which on it is due.
     pub(crate) owed: Vec<(OwedDelivery, Timestamp)>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) records: Vec<NewRecord>,
 }
 
-/// A line of a payment's trail.
-pub(crate) struct Line {
+/// A record to be added to a payment's trail.
+pub(crate) struct NewRecord {
     pub(crate) tx_id: TxId,
     pub(crate) at: Timestamp,
     pub(crate) kind: &'static str,
@@ -48,13 +48,13 @@ pub(crate) struct Line {
 }
 
 impl Writes {
-    fn append(&mut self, tx_id: TxId, at: Timestamp, lines: Lines) {
-        let both = lines.kinds.into_iter().zip(lines.details);
-        self.lines.extend(both.map(|(kind, detail)| Line { tx_id, at, kind, detail }));
+    fn append(&mut self, tx_id: TxId, at: Timestamp, records: NewRecords) {
+        let both = records.kinds.into_iter().zip(records.details);
+        self.records.extend(both.map(|(kind, detail)| NewRecord { tx_id, at, kind, detail }));
     }
 }
 
-impl Found {
+impl LockedRows {
     /// Decides a step, or gives it back: it must go alone.
     pub(crate) fn decide(&mut self, step: Step) -> Result<Promise, Step> {
         match step {
@@ -88,11 +88,11 @@ impl Found {
                 }
                 Ok(Promise::new(reply, ()))
             }
-            Step::Note(tx_id, at, lines, reply) => {
+            Step::Note(tx_id, at, records, reply) => {
                 if !self.known.contains(&tx_id.get()) {
-                    return Err(Step::Note(tx_id, at, lines, reply));
+                    return Err(Step::Note(tx_id, at, records, reply));
                 }
-                self.writes.append(tx_id, at, lines);
+                self.writes.append(tx_id, at, records);
                 Ok(Promise::new(reply, ()))
             }
             Step::Record(attempt, reply) => {
@@ -106,37 +106,37 @@ impl Found {
         }
     }
 
-    fn create(&mut self, Creation { payment, request, lines }: Creation) {
+    fn create(&mut self, Creation { payment, request, records }: Creation) {
         self.writes.requests.push((payment.tx_id.get(), request));
-        self.writes.append(payment.tx_id, payment.created_at, lines);
+        self.writes.append(payment.tx_id, payment.created_at, records);
     }
 
     /// None if the payment is not locked, or the rules meet a bug of theirs, which is nobody
     /// else's trouble.
     fn apply(&mut self, application: &Application) -> Option<Applied> {
-        let Application { tx_id, event, answer, notes, now } = application;
+        let Application { tx_id, event, answer, records, now } = application;
         let stored = self.payments.get(&tx_id.get())?;
         let rules = || engine::payment_apply(stored.clone(), event, answer.as_deref(), *now);
         let step = catch_unwind(AssertUnwindSafe(rules)).ok()?;
         if let Some(detail) = &step.record {
-            let mut line = Lines::default();
-            line.push(KIND_STATE, detail);
-            self.writes.append(*tx_id, *now, line);
+            let mut record = NewRecords::default();
+            record.push(KIND_STATE, detail);
+            self.writes.append(*tx_id, *now, record);
             self.payments.insert(tx_id.get(), step.applied.payment.clone());
             self.writes.payments.insert(tx_id.get());
             self.writes.owed.extend(step.delivery.map(|owed| (owed, *now)));
         }
-        self.writes.append(*tx_id, *now, notes.clone());
+        self.writes.append(*tx_id, *now, records.clone());
         Some(step.applied)
     }
 
     fn record(&mut self, attempt: Attempt) {
-        let Attempt { claimed, outcome, line, now } = attempt;
+        let Attempt { claimed, outcome, record, now } = attempt;
         let Some(stored) = self.deliveries.get_mut(&claimed.delivery_id) else { return };
         *stored = stored.after(&claimed, &outcome);
         self.writes.deliveries.insert(claimed.delivery_id);
         if outcome.counts() {
-            self.writes.append(stored.tx_id, now, line);
+            self.writes.append(stored.tx_id, now, record);
         }
     }
 }

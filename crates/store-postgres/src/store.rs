@@ -1,0 +1,355 @@
+//! The store's methods: which step runs alone, which may go in a group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::time::Timestamp;
+use gopay_store::engine::KIND_ATTEMPT;
+use gopay_store::{
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, rows,
+};
+
+use crate::connect::{Place, Setup};
+use crate::events::NewRecords;
+use crate::group::{Application, Attempt, Creation, Groups, Step};
+use crate::options::Options;
+use crate::pool::Connections;
+use crate::{deliveries, events, lists, payments, refunds, schema, sums};
+
+/// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
+#[derive(Clone)]
+pub struct PgStore {
+    connections: Arc<Connections>,
+    groups: Arc<Groups>,
+}
+
+impl PgStore {
+    /// Opens a store whose schema is that of this program.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if the schema is older or newer, or missing (version 0);
+    /// [`StoreError::Down`], whose source says why, if the database cannot be reached or would not
+    /// keep what it is told.
+    pub async fn open(place: &Place, options: Options) -> Result<Self, StoreError> {
+        Self::open_with(place, options, Setup::Write).await
+    }
+
+    /// Opens a store for operators' questions. Every method that would write answers
+    /// [`StoreError::Down`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_read_only(place: &Place) -> Result<Self, StoreError> {
+        let options = Options { connections: 2, ..Options::default() };
+        Self::open_with(place, options, Setup::ReadOnly).await
+    }
+
+    async fn open_with(place: &Place, options: Options, setup: Setup) -> Result<Self, StoreError> {
+        let pool = place.pool(&options, setup)?;
+        let connections = Arc::new(Connections::new(pool, &options));
+        let client = connections.get().await?;
+        if setup == Setup::Write {
+            schema::check_server(&client).await?;
+        }
+        schema::check(&client).await?;
+        drop(client);
+        let groups = Arc::new(Groups::new(Arc::clone(&connections), &options));
+        Ok(Self { connections, groups })
+    }
+
+    /// Creates the schema or brings it up to date; its version afterwards. Of several programs
+    /// that do this at once one does it.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if a later program made the schema; [`StoreError::Down`].
+    pub async fn migrate(place: &Place) -> Result<i64, StoreError> {
+        schema::migrate(place).await
+    }
+
+    /// The version of the schema that this program writes.
+    #[must_use]
+    pub fn schema_version_known() -> i64 {
+        schema::known()
+    }
+
+    /// Takes no more steps and closes the connections that are idle; the others follow.
+    pub fn close(&self) {
+        self.connections.close();
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn payment_create(
+        &self,
+        payment: &Payment,
+        request: &str,
+        notes: &[Note],
+    ) -> Result<Created, StoreError> {
+        let records = &NewRecords::of(notes);
+        let make = |reply| {
+            let (payment, request) = (payment.clone(), request.to_owned());
+            let creation = Creation { payment, request, records: records.clone() };
+            Step::Create(Box::new(creation), reply)
+        };
+        self.groups
+            .run(make, |db| async move {
+                payments::payment_create(&db, payment, request, records).await
+            })
+            .await
+    }
+
+    async fn payment_apply(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let make = |reply| {
+            let answer = answer.map(<[u8]>::to_vec);
+            let (event, records) = (event.clone(), NewRecords::of(notes));
+            Step::Apply(Box::new(Application { tx_id, event, answer, records, now }), reply)
+        };
+        self.groups
+            .run(make, |db| async move {
+                payments::payment_apply(&db, tx_id, event, answer, notes, now).await
+            })
+            .await
+    }
+
+    async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError> {
+        let make = |reply| Step::Answer(tx_id, answer.to_vec(), reply);
+        self.groups
+            .run(make, |db| async move { payments::payment_answer(&db, tx_id, answer).await })
+            .await
+    }
+
+    async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
+        self.connections.alone(|db| async move { payments::payment_get(&db, tx_id).await }).await
+    }
+
+    async fn payment_request(&self, tx_id: TxId) -> Result<String, StoreError> {
+        self.connections
+            .alone(|db| async move { payments::payment_request(&db, tx_id).await })
+            .await
+    }
+
+    async fn payment_find(
+        &self,
+        contract: &str,
+        merchant_tx_id: &str,
+    ) -> Result<Found<Payment>, StoreError> {
+        self.connections
+            .alone(|db| async move { payments::payment_find(&db, contract, merchant_tx_id).await })
+            .await
+    }
+
+    async fn payment_find_nonce(
+        &self,
+        contract: &str,
+        nonce: &str,
+    ) -> Result<Option<Payment>, StoreError> {
+        self.connections
+            .alone(|db| async move { payments::payment_find_nonce(&db, contract, nonce).await })
+            .await
+    }
+
+    async fn payment_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Payment>, StoreError> {
+        self.connections
+            .alone(|db| async move { payments::payment_claim_due(&db, now, limit).await })
+            .await
+    }
+
+    async fn payment_check_at(&self, tx_id: TxId, at: Timestamp) -> Result<(), StoreError> {
+        let make = |reply| Step::CheckAt(tx_id, at, reply);
+        self.groups
+            .run(make, |db| async move { payments::payment_check_at(&db, tx_id, at).await })
+            .await
+    }
+
+    async fn payment_note(
+        &self,
+        tx_id: TxId,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let records = &NewRecords::of(notes);
+        let make = |reply| Step::Note(tx_id, now, records.clone(), reply);
+        self.groups
+            .run(make, |db| async move { payments::payment_note(&db, tx_id, records, now).await })
+            .await
+    }
+
+    async fn refund_reserve(
+        &self,
+        request: &RefundRequest,
+        now: Timestamp,
+    ) -> Result<Reserved, StoreError> {
+        self.connections
+            .alone(|db| async move { refunds::refund_reserve(&db, request, now).await })
+            .await
+    }
+
+    async fn refund_resolve(
+        &self,
+        refund_id: RefundId,
+        outcome: RefundOutcome,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Refund, StoreError> {
+        self.connections
+            .alone(|db| {
+                let outcome = outcome.clone();
+                async move { refunds::refund_resolve(&db, refund_id, outcome, notes, now).await }
+            })
+            .await
+    }
+
+    async fn refund_record_refused(
+        &self,
+        refund: &Refund,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { refunds::refund_record_refused(&db, refund, now).await })
+            .await
+    }
+
+    async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
+        self.connections.alone(|db| async move { refunds::refund_get(&db, refund_id).await }).await
+    }
+
+    async fn refund_find(
+        &self,
+        contract: &str,
+        merchant_refund_id: &str,
+    ) -> Result<Found<Refund>, StoreError> {
+        self.connections
+            .alone(
+                |db| async move { refunds::refund_find(&db, contract, merchant_refund_id).await },
+            )
+            .await
+    }
+
+    async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
+        self.connections.alone(|db| async move { refunds::refunds_of(&db, tx_id).await }).await
+    }
+
+    async fn refund_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Refund>, StoreError> {
+        self.connections
+            .alone(|db| async move { refunds::refund_claim_due(&db, now, limit).await })
+            .await
+    }
+
+    async fn delivery_claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+        busy: &[String],
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy).await
+            })
+            .await
+    }
+
+    async fn delivery_record(
+        &self,
+        delivery: &Delivery,
+        outcome: &AttemptOutcome,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut attempt = NewRecords::default();
+        attempt.push(KIND_ATTEMPT, &detail);
+        let attempt = &attempt;
+        let make = |reply| {
+            let (claimed, outcome, record) = (delivery.clone(), outcome.clone(), attempt.clone());
+            Step::Record(Box::new(Attempt { claimed, outcome, record, now }), reply)
+        };
+        self.groups
+            .run(make, |db| async move {
+                deliveries::delivery_record(&db, delivery, outcome, attempt, now).await
+            })
+            .await
+    }
+
+    async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
+        self.connections
+            .alone(|db| async move { deliveries::delivery_again(&db, tx_id, now).await })
+            .await
+    }
+
+    async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.connections.alone(|db| async move { sums::ping(&db, now).await }).await
+    }
+}
+
+#[async_trait]
+impl Search for PgStore {
+    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        self.connections.alone(|db| async move { events::payment_trail(&db, tx_id).await }).await
+    }
+
+    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
+        self.connections
+            .alone(|db| async move { deliveries::deliveries_of(&db, tx_id).await })
+            .await
+    }
+
+    async fn payments_list(
+        &self,
+        filter: &PaymentFilter,
+        page: &Page,
+    ) -> Result<Listed<Payment>, StoreError> {
+        let query = &filter.query(page);
+        self.connections
+            .alone(|db| async move { lists::list(&db, query, rows::payment).await })
+            .await
+    }
+
+    async fn refunds_list(
+        &self,
+        filter: &RefundFilter,
+        page: &Page,
+    ) -> Result<Listed<Refund>, StoreError> {
+        let query = &filter.query(page);
+        self.connections
+            .alone(|db| async move { lists::list(&db, query, rows::refund).await })
+            .await
+    }
+
+    async fn deliveries_list(
+        &self,
+        filter: &DeliveryFilter,
+        page: &Page,
+    ) -> Result<Listed<Delivery>, StoreError> {
+        let query = &filter.query(page);
+        self.connections
+            .alone(|db| async move { lists::list(&db, query, rows::delivery).await })
+            .await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        /// It reads every row.
+        const LIMIT: Duration = Duration::from_secs(600);
+        self.connections.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
+    }
+}

@@ -1,0 +1,410 @@
+//! The store's methods: which step goes to the writer, which to a reader.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::payment::{Event, Payment};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::time::Timestamp;
+use gopay_store::engine::KIND_ATTEMPT;
+use gopay_store::{
+    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, rows,
+};
+use rusqlite::Connection;
+
+use crate::error::down;
+use crate::events::NewRecord;
+use crate::file::{self, DbFile};
+use crate::job::{Queue, Shared};
+use crate::options::Options;
+use crate::{backup, deliveries, events, lists, payments, readers, refunds, schema, sums, writer};
+
+/// What the writer has done since the store was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Steps that they held, those that failed by themselves included.
+    pub jobs: u64,
+    /// The most steps in one commit.
+    pub largest_group: u64,
+}
+
+/// A [`Store`] in one SQLite file. Clones are handles of the same store.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    writes: Queue,
+    reads: Queue,
+    /// Readers first, the writer last: the order in which they are joined.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl SqliteStore {
+    /// Opens or creates the store at `path` (and its folder), brings its schema up to date, and
+    /// makes sure that everything in it is durable. Blocks.
+    ///
+    /// A lock on `<path>.lock` keeps a second process out for as long as the store is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if a later program wrote the store; [`StoreError::Down`], whose
+    /// source says why, if it is locked, not ours, or not to be opened.
+    pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let file = DbFile::prepare(path)?;
+        let lock = file.lock()?;
+        let db = file.open_writer(&options, true)?;
+        let shared = Arc::new(Shared::new(file));
+        let (writes, write_jobs) = Queue::new(options.queue);
+        let (reads, read_jobs) = Queue::new(options.queue);
+        let mut threads = readers::start(&shared, read_jobs, &options)?;
+        threads.push(writer::start(&shared, write_jobs, db, lock, options)?);
+        let inner = Inner { shared, writes, reads, threads: Mutex::new(threads) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Opens an existing store for reading, even while another process runs it. Every method that
+    /// would write answers [`StoreError::Down`]. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if the store is older or newer than this program;
+    /// [`StoreError::Down`] if it cannot be read.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let found = file::schema_version(path)?;
+        if found != schema::known() {
+            return Err(StoreError::Schema { found, known: schema::known() });
+        }
+        let options = Options::default();
+        let shared = Arc::new(Shared::new(DbFile::prepare(path)?));
+        let (reads, read_jobs) = Queue::new(options.queue);
+        let (writes, write_jobs) = Queue::new(1);
+        drop(write_jobs);
+        writes.close();
+        let threads = readers::start(&shared, read_jobs, &options)
+            .map_err(|error| down(format!("cannot start reading: {error}")))?;
+        let inner = Inner { shared, writes, reads, threads: Mutex::new(threads) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The version of the schema of the store at `path`, without changing it. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Down`] if there is no such store.
+    pub fn schema_version(path: &Path) -> Result<i64, StoreError> {
+        file::schema_version(path)
+    }
+
+    /// How many steps wait for the writer.
+    #[cfg(test)]
+    pub(crate) fn queued_writes(&self) -> usize {
+        self.inner.writes.len()
+    }
+
+    /// The version of the schema that this program writes.
+    #[must_use]
+    pub fn schema_version_known() -> i64 {
+        schema::known()
+    }
+
+    /// Finishes what waits, moves the log into the main file, and gives the lock back. Afterwards
+    /// every handle of the store answers [`StoreError::Down`].
+    ///
+    /// # Errors
+    /// [`StoreError::Down`] if a thread of the store had died.
+    pub async fn close(self) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let joined = tokio::task::spawn_blocking(move || inner.stop()).await;
+        joined.map_err(|error| StoreError::Down(Box::new(error)))?
+    }
+
+    /// Writes a consistent copy of the running store to `to`, which must not exist. The copy
+    /// holds everything that was answered before the call, and is durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Down`], whose source says why; nothing is left at `to` then.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let to = to.to_path_buf();
+        self.apart(move |db| backup::write(db, &to)).await
+    }
+
+    /// What the writer has done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let shared = &self.inner.shared;
+        Counters {
+            commits: shared.commits.load(Ordering::Relaxed),
+            jobs: shared.jobs.load(Ordering::Relaxed),
+            largest_group: shared.largest_group.load(Ordering::Relaxed),
+        }
+    }
+
+    /// One step, in the writer. If the caller goes away, it is done whole or never begun.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.shared.generation()?;
+        self.inner.writes.ask(work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.shared.generation()?;
+        self.inner.reads.ask(work).await
+    }
+
+    /// A long read, on a connection of its own, so that the short ones need not wait for it.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.shared.generation()?;
+        let shared = Arc::clone(&self.inner.shared);
+        let done = tokio::task::spawn_blocking(move || work(&mut shared.file.open_reader()?));
+        done.await.map_err(|error| StoreError::Down(Box::new(error)))?
+    }
+}
+
+impl Inner {
+    fn stop(&self) -> Result<(), StoreError> {
+        self.shared.closed.store(true, Ordering::Release);
+        self.reads.close();
+        self.writes.close();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        // All are joined, even if one of them had died.
+        let results: Vec<_> = threads.drain(..).map(JoinHandle::join).collect();
+        results.into_iter().collect::<Result<(), _>>().map_err(|_| down("a thread has died"))
+    }
+}
+
+impl Drop for Inner {
+    /// Without [`SqliteStore::close`] the threads finish what waits and end by themselves.
+    fn drop(&mut self) {
+        self.reads.close();
+        self.writes.close();
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn payment_create(
+        &self,
+        payment: &Payment,
+        request: &str,
+        notes: &[Note],
+    ) -> Result<Created, StoreError> {
+        let (payment, request, records) =
+            (payment.clone(), request.to_owned(), NewRecord::of(notes));
+        self.write(move |db| payments::payment_create(db, &payment, &request, &records)).await
+    }
+
+    async fn payment_apply(
+        &self,
+        tx_id: TxId,
+        event: &Event,
+        answer: Option<&[u8]>,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let (event, records) = (event.clone(), NewRecord::of(notes));
+        let answer = answer.map(<[u8]>::to_vec);
+        self.write(move |db| {
+            payments::payment_apply(db, tx_id, &event, answer.as_deref(), &records, now)
+        })
+        .await
+    }
+
+    async fn payment_answer(&self, tx_id: TxId, answer: &[u8]) -> Result<Payment, StoreError> {
+        let answer = answer.to_vec();
+        self.write(move |db| payments::payment_answer(db, tx_id, &answer)).await
+    }
+
+    async fn payment_get(&self, tx_id: TxId) -> Result<Option<Payment>, StoreError> {
+        self.read(move |db| payments::payment_get(db, tx_id)).await
+    }
+
+    async fn payment_request(&self, tx_id: TxId) -> Result<String, StoreError> {
+        self.read(move |db| payments::payment_request(db, tx_id)).await
+    }
+
+    async fn payment_find(
+        &self,
+        contract: &str,
+        merchant_tx_id: &str,
+    ) -> Result<Found<Payment>, StoreError> {
+        let (contract, reference) = (contract.to_owned(), merchant_tx_id.to_owned());
+        self.read(move |db| payments::payment_find(db, &contract, &reference)).await
+    }
+
+    async fn payment_find_nonce(
+        &self,
+        contract: &str,
+        nonce: &str,
+    ) -> Result<Option<Payment>, StoreError> {
+        let (contract, nonce) = (contract.to_owned(), nonce.to_owned());
+        self.read(move |db| payments::payment_find_nonce(db, &contract, &nonce)).await
+    }
+
+    async fn payment_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Payment>, StoreError> {
+        self.write(move |db| payments::payment_claim_due(db, now, limit)).await
+    }
+
+    async fn payment_check_at(&self, tx_id: TxId, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |db| payments::payment_check_at(db, tx_id, at)).await
+    }
+
+    async fn payment_note(
+        &self,
+        tx_id: TxId,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let records = NewRecord::of(notes);
+        self.write(move |db| payments::payment_note(db, tx_id, &records, now)).await
+    }
+
+    async fn refund_reserve(
+        &self,
+        request: &RefundRequest,
+        now: Timestamp,
+    ) -> Result<Reserved, StoreError> {
+        let request = request.clone();
+        self.write(move |db| refunds::refund_reserve(db, &request, now)).await
+    }
+
+    async fn refund_resolve(
+        &self,
+        refund_id: RefundId,
+        outcome: RefundOutcome,
+        notes: &[Note],
+        now: Timestamp,
+    ) -> Result<Refund, StoreError> {
+        let records = NewRecord::of(notes);
+        self.write(move |db| refunds::refund_resolve(db, refund_id, outcome.clone(), &records, now))
+            .await
+    }
+
+    async fn refund_record_refused(
+        &self,
+        refund: &Refund,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let refund = refund.clone();
+        self.write(move |db| refunds::refund_record_refused(db, &refund, now)).await
+    }
+
+    async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
+        self.read(move |db| refunds::refund_get(db, refund_id)).await
+    }
+
+    async fn refund_find(
+        &self,
+        contract: &str,
+        merchant_refund_id: &str,
+    ) -> Result<Found<Refund>, StoreError> {
+        let (contract, reference) = (contract.to_owned(), merchant_refund_id.to_owned());
+        self.read(move |db| refunds::refund_find(db, &contract, &reference)).await
+    }
+
+    async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError> {
+        self.read(move |db| refunds::refunds_of(db, tx_id)).await
+    }
+
+    async fn refund_claim_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Refund>, StoreError> {
+        self.write(move |db| refunds::refund_claim_due(db, now, limit)).await
+    }
+
+    async fn delivery_claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+        busy: &[String],
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let busy = serde_json::json!(busy).to_string();
+        self.write(move |db| deliveries::delivery_claim_due(db, now, lease_until, limit, &busy))
+            .await
+    }
+
+    async fn delivery_record(
+        &self,
+        delivery: &Delivery,
+        outcome: &AttemptOutcome,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (claimed, outcome) = (delivery.clone(), outcome.clone());
+        let record = NewRecord::new(KIND_ATTEMPT, &detail);
+        self.write(move |db| deliveries::delivery_record(db, &claimed, &outcome, &record, now))
+            .await
+    }
+
+    async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |db| deliveries::delivery_again(db, tx_id, now)).await
+    }
+
+    async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |db| sums::ping_write(db, now)).await?;
+        self.read(sums::ping_read).await
+    }
+}
+
+#[async_trait]
+impl Search for SqliteStore {
+    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
+        self.read(move |db| events::payment_trail(db, tx_id)).await
+    }
+
+    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |db| deliveries::deliveries_of(db, tx_id)).await
+    }
+
+    async fn payments_list(
+        &self,
+        filter: &PaymentFilter,
+        page: &Page,
+    ) -> Result<Listed<Payment>, StoreError> {
+        let (filter, page) = (filter.clone(), *page);
+        self.read(move |db| lists::list(db, &filter.query(&page), rows::payment)).await
+    }
+
+    async fn refunds_list(
+        &self,
+        filter: &RefundFilter,
+        page: &Page,
+    ) -> Result<Listed<Refund>, StoreError> {
+        let (filter, page) = (filter.clone(), *page);
+        self.read(move |db| lists::list(db, &filter.query(&page), rows::refund)).await
+    }
+
+    async fn deliveries_list(
+        &self,
+        filter: &DeliveryFilter,
+        page: &Page,
+    ) -> Result<Listed<Delivery>, StoreError> {
+        let (filter, page) = (filter.clone(), *page);
+        self.read(move |db| lists::list(db, &filter.query(&page), rows::delivery)).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.apart(sums::totals).await
+    }
+}

@@ -1,0 +1,18 @@
+//! The literal lists of columns, as engines use them, and the tables are of one making.
+
+use gopay_store::rows::{DELIVERIES, EVENTS, PAYMENT_REQUESTS, PAYMENTS, REFUNDS};
+
+#[test]
+fn literals_name_the_columns_that_are_read() {
+    let read = [
+        (PAYMENTS, gopay_store::payment_columns!(), ", merchant_tx_key"),
+        (PAYMENT_REQUESTS, gopay_store::payment_request_columns!(), ""),
+        (EVENTS, gopay_store::event_columns!(), ""),
+        (REFUNDS, gopay_store::refund_columns!(), ", merchant_refund_key"),
+        (DELIVERIES, gopay_store::delivery_columns!(), ", receiver"),
+    ];
+    for (table, columns, written) in read {
+        assert_eq!(table.read, columns);
+        assert_eq!(table.names(), format!("{columns}{written}"), "{}", table.name);
+    }
+}
