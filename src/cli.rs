@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
+use crate::args::ConfigArgs;
 
 use crate::commands::backup::BackupArgs;
 #[cfg(feature = "postgres")]
@@ -61,13 +61,6 @@ pub(crate) enum Command {
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
-}
-
-#[derive(Args)]
-pub(crate) struct ConfigArgs {
-    /// The config file.
-    #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
-    pub(crate) config: PathBuf,
 }
 
 impl Command {

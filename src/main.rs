@@ -1,5 +1,6 @@
 //! `gopay-adapter`: reads arguments and config, wires the rooms together, runs.
 
+mod args;
 mod cli;
 mod commands;
 mod config;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::commands::serve::Role;
+use crate::args::Role;
 use crate::config::{Account, Config, Listen, Problem};
 use crate::silence::Noticed;
 use crate::store::Engine;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Outcome;
-use crate::cli::ConfigArgs;
+use crate::args::ConfigArgs;
 use crate::commands::valid_config;
 use crate::start::runtime;
 

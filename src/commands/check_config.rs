@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use crate::Outcome;
-use crate::cli::ConfigArgs;
+use crate::args::ConfigArgs;
 use crate::commands::prepared;
 
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<Outcome> {

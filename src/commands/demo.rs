@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::commands::serve::Role;
+use crate::args::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
 use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use crate::Outcome;
-use crate::cli::ConfigArgs;
+use crate::args::ConfigArgs;
 use crate::commands::valid_config;
 use crate::start::runtime;
 use crate::store::Engine;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use crate::Outcome;
-use crate::cli::ConfigArgs;
+use crate::args::ConfigArgs;
 use crate::commands::valid_config;
 use crate::start::runtime;
 

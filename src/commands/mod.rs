@@ -15,7 +15,8 @@ pub(crate) mod translate;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::cli::{Command, ConfigArgs};
+use crate::args::ConfigArgs;
+use crate::cli::Command;
 use crate::config::{Config, Problem};
 use crate::start::Prepared;
 use crate::{Outcome, start};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use gopay_service::SystemClock;
 
 use crate::Outcome;
-use crate::cli::ConfigArgs;
+use crate::args::{ConfigArgs, Role};
 use crate::commands::prepared;
 use crate::start::{Face, Listeners, build, run_adapter, runtime};
 use crate::store::Number;
@@ -20,16 +20,6 @@ pub(crate) struct ServeArgs {
     /// What this instance does.
     #[arg(long, env = "GOPAY_ADAPTER_ROLE", value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    /// Calls and workers.
-    All,
-    /// Calls only.
-    Api,
-    /// Workers only; the admin listener runs too.
-    Worker,
 }
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {

@@ -86,7 +86,6 @@ impl TxId {
         let shard = (self.0 >> SEQUENCE_BITS) & INSTANCE_MASK;
         // The mask leaves ten bits.
         #[expect(clippy::as_conversions, reason = "ten bits fit; `try_from` is not const")]
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ten bits")]
         let shard = shard as u16;
         shard
     }

@@ -132,8 +132,8 @@ impl<'a> Writes<'a> {
         let mut records = Columns::new(4);
         for record in &decided.records {
             let (kind, detail) = (record.kind.into(), record.detail.as_str().into());
-            records
-                .push([record.tx_id.get().into(), record.at.into(), kind, detail] as [Cell<'_>; 4]);
+            let cells: [Cell<'_>; 4] = [record.tx_id.get().into(), record.at.into(), kind, detail];
+            records.push(cells);
         }
         Ok(Self { requests, changes, owed, attempts, records })
     }
