@@ -7,12 +7,6 @@ use metrics::counter;
 use crate::meters;
 use crate::thin::{self, FAULT_PAUSE};
 
-/// A refusal for the trail: codes and cause; the texts may quote what the shopper sent.
-pub(crate) fn describe(refusal: &Refusal) -> String {
-    let provider = refusal.provider_code.as_deref().unwrap_or("none");
-    format!("refused {}, provider code {provider}, {}", refusal.status_code, refusal.cause.as_str())
-}
-
 /// An error with its sources, for the trail, the log and the operator.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -39,8 +33,7 @@ pub(crate) fn log_store_error(error: &StoreError) {
 pub(crate) fn describe_charge(reply: &ChargeReply) -> Option<String> {
     match reply {
         ChargeReply::Denied(refusal) | ChargeReply::Refused(refusal) => {
-            log_misconfigured("charge", refusal);
-            Some(describe(refusal))
+            Some(describe("charge", refusal))
         }
         ChargeReply::Created(_)
         | ChargeReply::InProgress
@@ -53,10 +46,7 @@ pub(crate) fn describe_charge(reply: &ChargeReply) -> Option<String> {
 pub(crate) fn describe_refund(reply: &RefundReply) -> String {
     match reply {
         RefundReply::Accepted(_) => "accepted".to_owned(),
-        RefundReply::Refused(refusal) => {
-            log_misconfigured("refund", refusal);
-            describe(refusal)
-        }
+        RefundReply::Refused(refusal) => describe("refund", refusal),
         RefundReply::Duplicate => "duplicate".to_owned(),
         RefundReply::InProgress => "in progress".to_owned(),
         RefundReply::Unclear => "unclear".to_owned(),
@@ -75,13 +65,16 @@ const fn reason(error: &StoreError) -> &'static str {
     }
 }
 
-/// Logs a refusal that only the operator can mend: keys, permissions, merchant set-up.
-pub(crate) fn log_misconfigured(call: &'static str, refusal: &Refusal) {
-    if refusal.cause != RefusalCause::Misconfigured {
-        return;
-    }
-    let said = describe(refusal);
-    if let Some(repeats) = thin::due(&format!("{call}: {said}"), FAULT_PAUSE) {
+/// Counts a refusal of Midtrans and gives it in words. One that only the operator can mend (keys,
+/// permissions, merchant set-up) is logged as an error.
+pub(crate) fn describe(call: &'static str, refusal: &Refusal) -> String {
+    let said = refusal.described();
+    counter!(meters::MIDTRANS_REFUSALS, "call" => call, "cause" => refusal.cause.as_str())
+        .increment(1);
+    if refusal.cause == RefusalCause::Misconfigured
+        && let Some(repeats) = thin::due(&format!("{call}: {said}"), FAULT_PAUSE)
+    {
         tracing::error!(call, said, repeats, "Midtrans did not let us in");
     }
+    said
 }

@@ -29,6 +29,8 @@ pub const NOTIFICATIONS: &str = "gopay_midtrans_notifications_total";
 pub const MIDTRANS_REQUESTS: &str = "gopay_midtrans_requests_total";
 /// Time of requests to Midtrans by `call`.
 pub const MIDTRANS_SECONDS: &str = "gopay_midtrans_request_duration_seconds";
+/// Refusals of Midtrans by `call` and `cause`.
+pub const MIDTRANS_REFUSALS: &str = "gopay_midtrans_refusals_total";
 /// Changes of payments by `from`, `to` and `event`.
 pub const TRANSITIONS: &str = "gopay_payment_transitions_total";
 /// Polls of payments and refunds by `about` and `outcome`.
@@ -54,6 +56,7 @@ pub fn describe() {
     count(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
     count(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
     seconds(MIDTRANS_SECONDS, "Time of requests to Midtrans by call.");
+    count(MIDTRANS_REFUSALS, "Refusals of Midtrans by call and by who can do something about it.");
     count(TRANSITIONS, "Changes of payments by state before and after, and by event.");
     count(POLLS, "Polls of payments and refunds by what came of them.");
     count(REFUNDS, "Refunds that came to their end, by state.");

@@ -4,6 +4,7 @@
 //! Source: `docs/midtrans.md`, "Refusals", "GET status", "Ordering and duplicates", and
 //! `docs/psp-guide.md`, "Reasons" and "Notifications".
 
+use super::refused_field::refused_field;
 use crate::midtrans::{
     ChargeReply, CloseReply, Created, OrderId, RefundReply, Refusal, RefusalCause, StatusReply,
     StatusView, TransactionStatus,
@@ -107,6 +108,12 @@ pub fn refusal_failure(refusal: &Refusal) -> Failure {
         || refusal.status_code.to_string(),
         |provider| format!("{}/{provider}", refusal.status_code),
     );
+    if refusal.cause == RefusalCause::InputData
+        && let Some(field) = refused_field(refusal)
+    {
+        let text = format!("{}: GoPay does not accept it (code {code})", field.name());
+        return Failure::new(FailReason::InputData, &text);
+    }
     let (reason, text) = match refusal.cause {
         RefusalCause::InputData => (FailReason::InputData, "GoPay does not accept the data sent"),
         RefusalCause::Declined => (FailReason::RemoteDecline, "Declined by GoPay"),
@@ -453,6 +460,7 @@ mod tests {
             (body("201", "pending", &[LINK, ("gross_amount", "\"10001.00\"")]), A::Unusable("created, but not our order or amount")),
             (body("202", "deny", &[("channel_response_code", "\"201\"")]), refused(FailReason::RemoteDecline, "Declined by GoPay (code 202/201)")),
             (body("400", "", &[]), refused(FailReason::InputData, "GoPay does not accept the data sent (code 400)")),
+            (body("400", "", &[("validation_messages", r#"["customer_details.email format is invalid"]"#)]), refused(FailReason::InputData, "specin.email: GoPay does not accept it (code 400)")),
             (body("401", "", &[]), refused(FailReason::LocalError, "The merchant is not set up at GoPay; contact support (code 401)")),
             (body("429", "", &[]), refused(FailReason::RemoteError, "GoPay has a temporary fault; try again later (code 429)")),
             (body("410", "", &[]), refused(FailReason::Unknown, "Refused by GoPay (code 410)")),

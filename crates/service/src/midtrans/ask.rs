@@ -9,7 +9,7 @@ use gopay_core::translate::outcome::{Close, close_event, status_event};
 use gopay_store::{Note, StoreError};
 use serde_json::json;
 
-use crate::describe::{chain, describe, log_misconfigured};
+use crate::describe::{chain, describe};
 use crate::observe;
 use crate::{Service, note};
 
@@ -38,8 +38,7 @@ impl Service {
             Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),
             Ok(StatusReply::InProgress) => (Event::NoNews, "in progress".to_owned()),
             Ok(StatusReply::Misconfigured(refusal)) => {
-                log_misconfigured("status", &refusal);
-                (Event::NoNews, describe(&refusal))
+                (Event::NoNews, describe("status", &refusal))
             }
             Ok(StatusReply::Unclear) => (Event::NoNews, "unclear".to_owned()),
             Err(error) => (Event::NoNews, chain(&error)),
@@ -82,10 +81,7 @@ fn closed(reply: &CloseReply) -> String {
         CloseReply::WrongState => "wrong state".to_owned(),
         CloseReply::NotFound => "not found".to_owned(),
         CloseReply::InProgress => "in progress".to_owned(),
-        CloseReply::Misconfigured(refusal) => {
-            log_misconfigured("close", refusal);
-            describe(refusal)
-        }
+        CloseReply::Misconfigured(refusal) => describe("close", refusal),
         CloseReply::Unclear => "unclear".to_owned(),
     }
 }

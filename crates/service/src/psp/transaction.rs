@@ -139,7 +139,10 @@ impl Service {
     async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
-        learn(|seen| seen.outcome = expected.state.as_str());
+        learn(|seen| {
+            seen.outcome = expected.state.as_str();
+            seen.code = expected.state.failure().map(|failure| failure.reason.as_str());
+        });
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
         match self.apply_with_retry(payment.tx_id, event, repeatable, notes).await {
             Ok(applied) if applied.verdict == Verdict::Moved => {
