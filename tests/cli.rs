@@ -319,14 +319,14 @@ fn check_config_reports_every_problem_with_its_key() {
 fn what_check_config_calls_valid_is_what_serve_starts_with() {
     let setup = Setup::new();
     let good = std::fs::read_to_string(&setup.config).expect("text");
-    let midtrans = "http://127.0.0.1:1";
+    let midtrans = "\"http://127.0.0.1:1\"";
     for (from, to, key) in [
         ("SB-Mid-server-demo", " SB-Mid-server-demo", "midtrans.test.server_key"),
         ("SB-Mid-server-demo", "SB-Mid-server-d\u{e9}mo", "midtrans.test.server_key"),
         ("SB-Mid-server-demo", "SB:Mid-server-demo", "midtrans.test.server_key"),
-        (midtrans, "http://127.0.0.1:1/v2", "midtrans.test.base_url"),
-        (midtrans, "http://user@127.0.0.1:1", "midtrans.test.base_url"),
-        (midtrans, "http://127.0.0.1:1?a=b", "midtrans.test.base_url"),
+        (midtrans, "\"http://127.0.0.1:1/v2\"", "midtrans.test.base_url"),
+        (midtrans, "\"http://user@127.0.0.1:1\"", "midtrans.test.base_url"),
+        (midtrans, "\"http://127.0.0.1:1?a=b\"", "midtrans.test.base_url"),
     ] {
         std::fs::write(&setup.config, good.replacen(from, to, 1)).expect("written");
         for command in ["check-config", "serve"] {
@@ -591,7 +591,7 @@ fn a_worker_listens_for_operators_only_and_a_hangup_stops_nothing() {
     wait_for(&format!("http://127.0.0.1:{}/health/ready", setup.admin));
     assert!(std::net::TcpStream::connect(("127.0.0.1", setup.psp)).is_err());
     let pid = worker.0.id().to_string();
-    let signal = |name| Command::new("kill").args([name, &pid]).status().expect("kill runs");
+    let signal = |name: &str| Command::new("kill").args([name, &pid]).status().expect("kill runs");
     assert!(signal("-HUP").success());
     wait_for(&format!("http://127.0.0.1:{}/health/ready", setup.admin));
     assert!(worker.0.try_wait().expect("a state").is_none(), "it goes on");
