@@ -311,14 +311,14 @@ fn check_config_reports_every_problem_with_its_key() {
 fn what_check_config_calls_valid_is_what_serve_starts_with() {
     let setup = Setup::new();
     let good = std::fs::read_to_string(&setup.config).expect("text");
-    let midtrans = "http://127.0.0.1:1";
+    let midtrans = "\"http://127.0.0.1:1\"";
     for (from, to, key) in [
         ("SB-Mid-server-demo", " SB-Mid-server-demo", "midtrans.test.server_key"),
         ("SB-Mid-server-demo", "SB-Mid-server-d\u{e9}mo", "midtrans.test.server_key"),
         ("SB-Mid-server-demo", "SB:Mid-server-demo", "midtrans.test.server_key"),
-        (midtrans, "http://127.0.0.1:1/v2", "midtrans.test.base_url"),
-        (midtrans, "http://user@127.0.0.1:1", "midtrans.test.base_url"),
-        (midtrans, "http://127.0.0.1:1?a=b", "midtrans.test.base_url"),
+        (midtrans, "\"http://127.0.0.1:1/v2\"", "midtrans.test.base_url"),
+        (midtrans, "\"http://user@127.0.0.1:1\"", "midtrans.test.base_url"),
+        (midtrans, "\"http://127.0.0.1:1?a=b\"", "midtrans.test.base_url"),
     ] {
         std::fs::write(&setup.config, good.replacen(from, to, 1)).expect("written");
         for command in ["check-config", "serve"] {
