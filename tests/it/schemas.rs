@@ -221,7 +221,7 @@ async fn the_simulator_answers_what_the_schemas_of_midtrans_say() {
     assert_valid("midtrans-status-response", &upstream(&demo, "GET", "o-1/status", None).await);
     for (path, body) in [
         ("charge", charge("o-1")),
-        ("charge", json!({})),
+        ("charge", json!({"payment_type": "gopay"})),
         ("nobody/cancel", json!({})),
         ("o-2/refund", json!({"amount": 1})),
     ] {
