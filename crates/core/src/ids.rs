@@ -82,12 +82,9 @@ impl TxId {
     /// The number of the instance that issued it: payments of an instance belong together, and so
     /// do their refunds, records and journal (`docs/ARCHITECTURE.md`, "The store").
     #[must_use]
-    pub const fn shard(self) -> u16 {
-        let shard = (self.0 >> SEQUENCE_BITS) & INSTANCE_MASK;
-        // The mask leaves ten bits.
-        #[expect(clippy::as_conversions, reason = "ten bits fit; `try_from` is not const")]
-        let shard = shard as u16;
-        shard
+    pub fn shard(self) -> u16 {
+        // Ten bits always fit.
+        u16::try_from((self.0 >> SEQUENCE_BITS) & INSTANCE_MASK).unwrap_or_default()
     }
 
     /// The least number of an id that was issued at `at`, or 0 before there were any.

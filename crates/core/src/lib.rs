@@ -5,13 +5,14 @@
 //! arguments. Another program can use it as a library; `benches/` and `fuzz/` do.
 //!
 //! Reading order: values ([`money`], [`time`], [`ids`], [`text`], [`country`]); rules
-//! ([`payment`], [`refund`], [`rejection`]); the wire formats, which do not know each other
+//! ([`payment`], [`refund`], [`journal`], [`rejection`]); the wire formats, which do not know each other
 //! ([`ppro`], [`midtrans`]); and [`translate`], which knows both.
 #![warn(missing_docs)]
 
 mod bytes;
 pub mod country;
 pub mod ids;
+pub mod journal;
 mod link;
 pub mod midtrans;
 pub mod money;

@@ -88,6 +88,16 @@ words!(
     }
 );
 
+words!(
+    /// Whose time the time of a payment's money is.
+    PaidAtSource {
+        /// Midtrans' `settlement_time`.
+        Midtrans = "midtrans",
+        /// Ours: when GET status told us.
+        Adapter = "adapter",
+    }
+);
+
 /// Why a payment or refund failed: the PPRO reason and a text of at most 128 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -173,6 +183,15 @@ pub struct Nonce {
     pub fingerprint: [u8; 32],
 }
 
+/// The first end of a payment without money, which stays when late money comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstFailure {
+    /// When.
+    pub at: Timestamp,
+    /// Why, as the PSP was told.
+    pub reason: FailReason,
+}
+
 /// What is known of a purchase. Inside a [`Payment`] nobody can write to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentRecord {
@@ -214,6 +233,14 @@ pub struct PaymentRecord {
     pub final_at: Option<Timestamp>,
     /// When the money came, by GoPay's clock if it said so.
     pub paid_at: Option<Timestamp>,
+    /// Whose time `paid_at` is.
+    pub paid_at_source: Option<PaidAtSource>,
+    /// Midtrans' `payment_type` of the money: `gopay`, or `qris` if the code was scanned.
+    pub payment_type: Option<String>,
+    /// Midtrans' `payment_option_type` of the money, such as `GOPAY_WALLET` or `PAY_LATER`.
+    pub payment_option: Option<String>,
+    /// The first failure, also after late money.
+    pub first_failure: Option<FirstFailure>,
     /// `CANCELTX` was accepted for sending.
     pub cancel_requested: bool,
     /// Accepted and unresolved refunds together.
@@ -350,6 +377,10 @@ impl Payment {
             deadline_at: new.created_at.after(new.session),
             final_at: None,
             paid_at: None,
+            paid_at_source: None,
+            payment_type: None,
+            payment_option: None,
+            first_failure: None,
             cancel_requested: false,
             refund_reserved: Sen::ZERO,
             next_check_at: None,
@@ -392,6 +423,10 @@ pub enum Event {
         midtrans_tx_id: String,
         /// Midtrans' `settlement_time`, if given.
         paid_at: Option<Timestamp>,
+        /// Midtrans' `payment_type`, if given.
+        payment_type: Option<String>,
+        /// Midtrans' `payment_option_type`, if given.
+        payment_option: Option<String>,
     },
     /// Midtrans says that the charge is over without money.
     Closed(Closure),
@@ -481,9 +516,13 @@ impl Payment {
                 next.fail(failure.clone(), now)
             }
             (
-                Event::Paid { midtrans_tx_id, paid_at },
+                Event::Paid { midtrans_tx_id, paid_at, payment_type, payment_option },
                 S::Initialized | S::Pending | S::Failed(_),
-            ) => next.succeed(midtrans_tx_id, *paid_at, now),
+            ) => {
+                next.payment_type.clone_from(payment_type);
+                next.payment_option.clone_from(payment_option);
+                next.succeed(midtrans_tx_id, *paid_at, now)
+            }
             (Event::Paid { .. }, S::Succeeded) => Verdict::Same,
 
             (Event::Closed(closure), S::Initialized | S::Pending) => {
@@ -679,6 +718,7 @@ impl PaymentRecord {
 
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Verdict {
         self.final_at = Some(now);
+        self.first_failure.get_or_insert(FirstFailure { at: now, reason: failure.reason });
         self.enter(PaymentState::Failed(failure))
     }
 
@@ -692,6 +732,8 @@ impl PaymentRecord {
         self.midtrans_tx_id = Some(midtrans_tx_id.to_owned());
         self.final_at = Some(now);
         self.paid_at = Some(paid_at.unwrap_or(now));
+        self.paid_at_source =
+            Some(paid_at.map_or(PaidAtSource::Adapter, |_| PaidAtSource::Midtrans));
         self.enter(PaymentState::Succeeded)
     }
 }
@@ -767,7 +809,12 @@ pub(crate) mod tests {
 
     /// The money came, as Midtrans says without a time.
     pub(crate) fn paid() -> Event {
-        Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: None }
+        Event::Paid {
+            midtrans_tx_id: "m-1".into(),
+            paid_at: None,
+            payment_type: Some("gopay".into()),
+            payment_option: Some("GOPAY_WALLET".into()),
+        }
     }
 
     fn refused() -> Event {

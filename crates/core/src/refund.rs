@@ -35,6 +35,28 @@ impl RefundState {
     }
 }
 
+/// What Midtrans says of a refund that it accepted, as far as it has said it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MidtransRefund {
+    /// Its number (`refund_chargeback_id`).
+    pub id: Option<String>,
+    /// When it took the refund on, by its clock.
+    pub at: Option<Timestamp>,
+    /// When the provider confirmed that the money is back (`bank_confirmed_at`).
+    pub funds_confirmed_at: Option<Timestamp>,
+}
+
+impl MidtransRefund {
+    /// What is known together with what is said now: what is known stays.
+    fn and(&self, said: &Self) -> Self {
+        Self {
+            id: self.id.clone().or_else(|| said.id.clone()),
+            at: self.at.or(said.at),
+            funds_confirmed_at: self.funds_confirmed_at.or(said.funds_confirmed_at),
+        }
+    }
+}
+
 /// Money on its way back to the shopper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
@@ -62,6 +84,8 @@ pub struct Refund {
     pub next_check_at: Option<Timestamp>,
     /// How often a worker has looked.
     pub checks: u32,
+    /// What Midtrans says of it.
+    pub midtrans: MidtransRefund,
 }
 
 /// A REFUND call that is well-formed, with what its contract allows: to be admitted or refused.
@@ -118,6 +142,7 @@ impl RefundRequest {
             resolved_at: None,
             next_check_at: None,
             checks: 0,
+            midtrans: MidtransRefund::default(),
         }
     }
 }
@@ -254,18 +279,28 @@ impl Refund {
     }
 
     /// The refund after a clear answer; none if that changes nothing: a refund is resolved once,
-    /// and a refusal must be about everything that was sent, see [`RefundOutcome::Refused`].
+    /// and a refusal must be about everything that was sent, see [`RefundOutcome::Refused`]. Of a
+    /// refund that was made Midtrans may say more later, such as that the money is back.
     #[must_use]
     pub fn resolve(&self, outcome: RefundOutcome, now: Timestamp) -> Option<Self> {
-        if self.state != RefundState::Unresolved {
-            return None;
-        }
         let mut next = self.clone();
-        next.state = match outcome {
-            RefundOutcome::Made => RefundState::Succeeded,
-            RefundOutcome::Refused { checks, .. } if checks != self.checks => return None,
-            RefundOutcome::Refused { failure, .. } => RefundState::Failed(failure),
-        };
+        match (&self.state, outcome) {
+            (RefundState::Unresolved, RefundOutcome::Made(said)) => {
+                next.state = RefundState::Succeeded;
+                next.midtrans = said;
+            }
+            (RefundState::Unresolved, RefundOutcome::Refused { failure, checks })
+                if checks == self.checks =>
+            {
+                next.state = RefundState::Failed(failure);
+            }
+            (RefundState::Succeeded, RefundOutcome::Made(said)) => {
+                next.midtrans = self.midtrans.and(&said);
+                return (next != *self).then_some(next);
+            }
+            (RefundState::Unresolved | RefundState::Succeeded, RefundOutcome::Refused { .. })
+            | (RefundState::Failed(_), _) => return None,
+        }
         next.resolved_at = Some(now);
         next.next_check_at = None;
         Some(next)
@@ -276,7 +311,7 @@ impl Refund {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundOutcome {
     /// The money goes back.
-    Made,
+    Made(MidtransRefund),
     /// It does not, and nothing that was sent can still change that.
     Refused {
         /// Why.
@@ -374,25 +409,50 @@ mod tests {
             resolved_at: None,
             next_check_at: None,
             checks: 0,
+            midtrans: MidtransRefund::default(),
         };
         let now = start.created_at;
+        let made = || RefundOutcome::Made(MidtransRefund::default());
         let no = |checks| {
             let failure = Failure::new(FailReason::Unknown, "no");
             RefundOutcome::Refused { failure, checks }
         };
-        let done = refund.resolve(RefundOutcome::Made, now).unwrap();
+        let done = refund.resolve(made(), now).unwrap();
         assert_eq!(done.state, RefundState::Succeeded);
         assert_eq!(done.resolve(no(0), now), None);
+        assert_eq!(done.resolve(made(), now), None);
         let failed = refund.resolve(no(0), now).unwrap();
         assert!(matches!(failed.state, RefundState::Failed(_)));
-        assert_eq!(failed.resolve(RefundOutcome::Made, now), None);
+        assert_eq!(failed.resolve(made(), now), None);
         // Somebody else has taken it over.
         let taken = refund.checked(now);
         assert_eq!(taken.resolve(no(0), now), None);
         assert!(taken.resolve(no(1), now).is_some());
-        assert!(taken.resolve(RefundOutcome::Made, now).is_some());
+        assert!(taken.resolve(made(), now).is_some());
         assert_eq!(refund.checked(now).checked(now).checks, 2);
         assert!(refund.checked(now).next_check_at > Some(now));
+    }
+
+    #[test]
+    fn what_midtrans_says_of_a_refund_is_kept_when_it_is_first_said() {
+        let now = initialized().created_at;
+        let later = now.after(Duration::from_secs(60));
+        let open = request("TESTCONTRACT", "IDR", 100).admitted(Rupiah::new(1).unwrap(), now);
+        let said = |id: Option<&str>, at, funds_confirmed_at| {
+            RefundOutcome::Made(MidtransRefund {
+                id: id.map(str::to_owned),
+                at,
+                funds_confirmed_at,
+            })
+        };
+        let made = open.resolve(said(Some("7"), None, None), now).unwrap();
+        assert_eq!(made.midtrans.id.as_deref(), Some("7"));
+        let confirmed = made.resolve(said(Some("8"), Some(now), Some(later)), later).unwrap();
+        let expected =
+            MidtransRefund { id: Some("7".into()), at: Some(now), funds_confirmed_at: Some(later) };
+        assert_eq!(confirmed.midtrans, expected);
+        assert_eq!((&confirmed.state, confirmed.resolved_at), (&made.state, Some(now)));
+        assert_eq!(confirmed.resolve(said(None, Some(later), Some(now)), later), None);
     }
 
     proptest::proptest! {

@@ -136,7 +136,12 @@ fn payment(number: u64) -> anyhow::Result<Payment> {
     let deeplink =
         format!("https://simulator.example/gopay/ui/checkout?referenceid={midtrans_tx_id}");
     let opened = Event::ChargeCreated { midtrans_tx_id: midtrans_tx_id.clone(), deeplink };
-    let settled = Event::Paid { midtrans_tx_id, paid_at: Some(paid) };
+    let settled = Event::Paid {
+        midtrans_tx_id,
+        paid_at: Some(paid),
+        payment_type: Some("gopay".into()),
+        payment_option: Some("GOPAY_WALLET".into()),
+    };
     let payment = Payment::open(new, Rupiah::from_sen(Sen::new(4_500_000))?);
     Ok(payment.on(&opened, created).payment.on(&settled, paid).payment)
 }

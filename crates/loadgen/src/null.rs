@@ -10,8 +10,9 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
-    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, engine,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
+    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    StoreError, Totals, engine,
 };
 
 /// See the module.
@@ -216,5 +217,16 @@ impl Search for NullStore {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         Ok(Totals::default())
+    }
+}
+
+#[async_trait]
+impl Journal for NullStore {
+    async fn journal_read(&self, after: &Cursor, _limit: usize) -> Result<JournalPage, StoreError> {
+        Ok(JournalPage { records: Vec::new(), next: after.clone() })
+    }
+
+    async fn journal_end(&self) -> Result<Cursor, StoreError> {
+        Ok(Cursor::default())
     }
 }

@@ -11,8 +11,9 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
-    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
+    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    StoreError, Totals,
 };
 
 use crate::process::Life;
@@ -121,4 +122,9 @@ forward! { Search {
     refunds_list(filter: &RefundFilter, page: &Page) -> Listed<Refund>;
     deliveries_list(filter: &DeliveryFilter, page: &Page) -> Listed<Delivery>;
     totals() -> Totals;
+} }
+
+forward! { Journal {
+    journal_read(after: &Cursor, limit: usize) -> JournalPage;
+    journal_end() -> Cursor;
 } }

@@ -159,6 +159,8 @@ async fn pay(store: &PgStore, number: i64) {
     let event = Event::Paid {
         midtrans_tx_id: "231c79c5-e39e-4993-86da-cadcaee56c1d".into(),
         paid_at: Some(now()),
+        payment_type: Some("gopay".into()),
+        payment_option: Some("GOPAY_WALLET".into()),
     };
     let notes = [note("news", 400), note("status", 400)];
     store.payment_apply(tx_id(number), &event, None, &notes, now()).await.unwrap();

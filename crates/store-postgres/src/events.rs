@@ -7,7 +7,7 @@ use gopay_store::{EventRecord, Note, event_columns};
 
 use crate::error::DbError;
 use crate::row::read_all;
-use crate::session::Session;
+use crate::session::{Session, Statement};
 
 /// Records to be added to a trail, as two lists that travel as two values.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +46,44 @@ pub(crate) async fn append_and_commit(
     records: &NewRecords,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let sql = "-- events: append
-        INSERT INTO events (tx_id, at, kind, detail)
-        SELECT $1, $2, record.kind, record.detail
-        FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
-        ORDER BY record.place";
-    let (tx_id, at) = (tx_id.get(), now.as_micros());
-    session.run_and_commit(sql, &[&tx_id, &at, &records.kinds, &records.details]).await
+    let appended = Appended::to(tx_id, records, now);
+    session.run_all_and_commit([Some(appended.statement())]).await
+}
+
+/// Records of a payment in their order, as a statement.
+pub(crate) struct Appended<'a> {
+    sql: &'static str,
+    tx_id: i64,
+    at: i64,
+    records: &'a NewRecords,
+}
+
+impl<'a> Appended<'a> {
+    /// The payment exists.
+    pub(crate) const fn to(tx_id: TxId, records: &'a NewRecords, now: Timestamp) -> Self {
+        let sql = "-- events: append
+            INSERT INTO events (tx_id, at, kind, detail)
+            SELECT $1, $2, record.kind, record.detail
+            FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
+            ORDER BY record.place";
+        Self { sql, tx_id: tx_id.get(), at: now.as_micros(), records }
+    }
+
+    /// Nothing is written if there is no such payment.
+    pub(crate) const fn to_payment(tx_id: TxId, records: &'a NewRecords, now: Timestamp) -> Self {
+        let sql = "-- events: append if there
+            INSERT INTO events (tx_id, at, kind, detail)
+            SELECT p.tx_id, $2, record.kind, record.detail
+            FROM payments p,
+                unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
+            WHERE p.tx_id = $1
+            ORDER BY record.place";
+        Self { sql, tx_id: tx_id.get(), at: now.as_micros(), records }
+    }
+
+    pub(crate) fn statement(&self) -> Statement<'_> {
+        (self.sql, vec![&self.tx_id, &self.at, &self.records.kinds, &self.records.details])
+    }
 }
 
 pub(crate) async fn payment_trail(

@@ -16,7 +16,7 @@
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `lists`, `sums` (SQL); `row`
+//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `row`
 //! (rows to values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
 //! may run), `group` (steps that go together); `connect`, `schema`, `instance`, `copy`; with the
 //! feature `cluster`, a PostgreSQL for tests.
@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod group;
 mod instance;
+mod journal;
 mod lists;
 mod options;
 mod payments;

@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use gopay_core::ids::TxId;
+use gopay_core::journal;
 use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
-use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_STATE, OwedDelivery, case_key, found};
+use gopay_store::engine::{self, Application, CORRUPT_PUT_OFF, KIND_STATE, case_key, found};
 use gopay_store::rows::{self, PAYMENTS};
 use gopay_store::{
     Applied, Created, Found, Note, StoreError, payment_columns, payment_request_columns,
@@ -14,6 +15,7 @@ use tokio_postgres::Row;
 
 use crate::error::DbError;
 use crate::events::{self, NewRecords};
+use crate::journal::NewEntries;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::{Session, Value};
 
@@ -35,7 +37,21 @@ pub(crate) async fn payment_create(
     request: &str,
     records: &NewRecords,
 ) -> Result<Created, DbError> {
-    if insert(session, payment, request, records).await? {
+    let cells = Cells::of(rows::payment_cells(payment)?);
+    let mut values = cells.values();
+    let rest: [Value<'_>; 3] = [&request, &records.kinds, &records.details];
+    values.extend(rest);
+    let entry = journal::payment_created(payment);
+    let entries = NewEntries::of(&entry);
+    let created = match entries.statement() {
+        None => session.row(&CREATE, &values).await?.is_some(),
+        Some(entries) => {
+            let created = session.begin_row(&CREATE, &values).await?.is_some();
+            session.run_all_and_commit([created.then_some(entries)]).await?;
+            created
+        }
+    };
+    if created {
         return Ok(Created::New);
     }
     let Some(nonce) = &payment.nonce else { return Err(StoreError::Conflict.into()) };
@@ -43,20 +59,6 @@ pub(crate) async fn payment_create(
         Some(earlier) => Ok(Created::NonceTaken(Box::new(earlier))),
         None => Err(StoreError::Conflict.into()),
     }
-}
-
-/// False if the id or the nonce is taken.
-async fn insert(
-    session: &Session,
-    payment: &Payment,
-    request: &str,
-    records: &NewRecords,
-) -> Result<bool, DbError> {
-    let cells = Cells::of(rows::payment_cells(payment)?);
-    let mut values = cells.values();
-    let rest: [Value<'_>; 3] = [&request, &records.kinds, &records.details];
-    values.extend(rest);
-    Ok(session.row(&CREATE, &values).await?.is_some())
 }
 
 static CREATE: LazyLock<String> = LazyLock::new(|| {
@@ -95,8 +97,7 @@ pub(crate) async fn payment_apply(
     }
     records.extend(notes);
     if step.record.is_some() {
-        let owed = step.delivery.as_ref();
-        write_and_commit(session, &step.applied.payment, &records, owed, now).await?;
+        write_and_commit(session, &step, &records, now).await?;
     } else if records.is_empty() {
         session.commit().await?;
     } else {
@@ -105,15 +106,15 @@ pub(crate) async fn payment_apply(
     Ok(step.applied)
 }
 
-/// Ends the transaction with what changed about a payment, its records, and the delivery if one
-/// is owed.
+/// Ends the transaction with what changed about a payment, its records, the delivery if one is
+/// owed, and its entry in the journal.
 async fn write_and_commit(
     session: &Session,
-    payment: &Payment,
+    step: &Application,
     records: &NewRecords,
-    owed: Option<&OwedDelivery>,
     now: Timestamp,
 ) -> Result<(), DbError> {
+    let (payment, owed) = (&step.applied.payment, step.delivery.as_ref());
     let changes = Cells::of(rows::payment_changes(payment)?);
     let (at, url) = (now.as_micros(), owed.map(|owed| owed.url.as_str()));
     let final_at = owed.map(|owed| owed.final_at.as_micros());
@@ -122,7 +123,8 @@ async fn write_and_commit(
     let rest: [Value<'_>; 7] =
         [&at, &records.kinds, &records.details, &payment.client, &url, &final_at, &receiver];
     values.extend(rest);
-    session.run_and_commit(&APPLY, &values).await
+    let entries = NewEntries::of(&step.entry);
+    session.run_all_and_commit([Some((APPLY.as_str(), values)), entries.statement()]).await
 }
 
 static APPLY: LazyLock<String> = LazyLock::new(|| {

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
+use gopay_core::journal::refund_created;
+use gopay_core::money::Rupiah;
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, REFUNDS};
@@ -11,6 +13,7 @@ use gopay_store::{Found, Note, Reserved, StoreError, refund_columns};
 
 use crate::error::DbError;
 use crate::events::{self, NewRecords};
+use crate::journal::NewEntries;
 use crate::payments;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
@@ -40,29 +43,30 @@ pub(crate) async fn refund_reserve(
             let refund = request.admitted(amount, now);
             insert(session, &refund).await?;
             payments::update(session, &payment).await?;
-            record_and_commit(session, &refund, &[], now).await?;
+            record_and_commit(session, &refund, now).await?;
             Ok(Reserved::Admitted(Box::new(refund), Box::new(payment)))
         }
         Err(rejection) => {
             let refund = request.refused(rejection, now);
             insert(session, &refund).await?;
-            record_and_commit(session, &refund, &[], now).await?;
+            record_and_commit(session, &refund, now).await?;
             Ok(Reserved::Refused(Box::new(refund)))
         }
     }
 }
 
-/// Ends the transaction with the refund's record and the notes in its payment's trail.
+/// Ends the transaction of a new refund with its record and its entry in the journal.
 async fn record_and_commit(
     session: &Session,
     refund: &Refund,
-    notes: &[Note],
     now: Timestamp,
 ) -> Result<(), DbError> {
     let mut records = NewRecords::default();
     records.push(KIND_REFUND, &refund_detail(refund));
-    records.extend(notes);
-    events::append_and_commit(session, refund.tx_id, &records, now).await
+    let appended = events::Appended::to(refund.tx_id, &records, now);
+    let entry = refund_created(refund, now);
+    let entries = NewEntries::of([&entry]);
+    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await
 }
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -86,34 +90,28 @@ pub(crate) async fn refund_resolve(
     let row = session.begin_row(sql, &[&refund_id.get()]).await?;
     let stored = read_opt(row.as_ref(), rows::refund)?;
     let stored = stored.ok_or(StoreError::Missing { table: TABLE })?;
-    let Some(refund) = stored.resolve(outcome, now) else {
-        note_and_commit(session, stored.tx_id, notes, now).await?;
-        return Ok(stored);
-    };
-    update(session, &refund).await?;
-    if matches!(refund.state, RefundState::Failed(_)) {
-        release(session, &refund).await?;
+    let resolution = engine::refund_resolve(stored, outcome, now)?;
+    let refund = &resolution.refund;
+    if resolution.changed {
+        update(session, refund).await?;
     }
-    record_and_commit(session, &refund, notes, now).await?;
-    Ok(refund)
+    if let Some(amount) = resolution.given_back {
+        release(session, refund.tx_id, amount).await?;
+    }
+    let mut records = NewRecords::default();
+    if let Some(detail) = &resolution.record {
+        records.push(KIND_REFUND, detail);
+    }
+    records.extend(notes);
+    // A call that was refused early may name no payment, and then has no trail either.
+    let appended = events::Appended::to_payment(refund.tx_id, &records, now);
+    let entries = NewEntries::of(&resolution.entries);
+    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await?;
+    Ok(resolution.refund)
 }
 
-/// A call that was refused early may name no payment, and then has no trail either.
-async fn note_and_commit(
-    session: &Session,
-    tx_id: TxId,
-    notes: &[Note],
-    now: Timestamp,
-) -> Result<(), DbError> {
-    match payments::payment_note(session, tx_id, &NewRecords::of(notes), now).await {
-        Ok(()) | Err(DbError::Store(StoreError::Missing { .. })) => session.commit().await,
-        Err(fault) => Err(fault),
-    }
-}
-
-async fn release(session: &Session, refund: &Refund) -> Result<(), DbError> {
-    let amount = engine::refund_given_back(refund)?;
-    let payment = payments::lock(session, refund.tx_id).await?;
+async fn release(session: &Session, tx_id: TxId, amount: Rupiah) -> Result<(), DbError> {
+    let payment = payments::lock(session, tx_id).await?;
     payments::update(session, &payment.release_refund(amount)).await
 }
 
@@ -132,7 +130,11 @@ pub(crate) async fn refund_record_refused(
     refund: &Refund,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    insert(session, &engine::refund_refused_early(refund, now)?).await
+    let refund = engine::refund_refused_early(refund, now)?;
+    let cells = Cells::of(rows::refund_cells(&refund)?);
+    session.begin_row(&INSERT, &cells.values()).await?;
+    let entry = refund_created(&refund, now);
+    session.run_all_and_commit([NewEntries::of([&entry]).statement()]).await
 }
 
 pub(crate) async fn refund_get(

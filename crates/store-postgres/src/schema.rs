@@ -9,7 +9,8 @@ use crate::connect::{LOCKS, Place};
 use crate::error::{at, down, store_error};
 
 /// In order; the first makes version 1. Never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_store.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_store.sql"), include_str!("../migrations/0002_journal.sql")];
 
 /// The second half of the key under which migrations run; the first is [`LOCKS`].
 const MIGRATING: i32 = -1;

@@ -12,7 +12,7 @@ use deadpool_postgres::Object;
 use futures::future::{join, join_all};
 use gopay_store::StoreError;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Row};
 
 use crate::error::{DbError, down, store_error};
 
@@ -20,6 +20,9 @@ use crate::error::{DbError, down, store_error};
 pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
 /// The values of a statement.
 pub(crate) type Values<'a> = [Value<'a>];
+
+/// A statement to be prepared, with its values.
+pub(crate) type Statement<'a> = (&'a str, Vec<Value<'a>>);
 
 /// How a group of steps ended.
 pub(crate) enum Ended {
@@ -50,7 +53,7 @@ impl Session {
         self.client.as_ref().ok_or_else(|| down("the connection is gone"))
     }
 
-    async fn prepare(&self, sql: &str) -> Result<Statement, DbError> {
+    async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, DbError> {
         Ok(self.client()?.prepare_cached(sql).await?)
     }
 
@@ -106,6 +109,19 @@ impl Session {
         self.committed(async { client.execute(&statement, values).await.map(|_| ()) }).await
     }
 
+    /// Ends the transaction with several statements that write, in their order; none of those that
+    /// are left out.
+    pub(crate) async fn run_all_and_commit<const N: usize>(
+        &self,
+        statements: [Option<Statement<'_>>; N],
+    ) -> Result<(), DbError> {
+        let prepared = self.prepare_all(statements).await?;
+        let client = self.client()?;
+        let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
+        let all = async { join_all(writes).await.into_iter().try_for_each(|one| one.map(|_| ())) };
+        self.committed(all).await
+    }
+
     /// Ends the transaction with what it has done so far.
     pub(crate) async fn commit(&self) -> Result<(), DbError> {
         self.committed(std::future::ready(Ok(()))).await
@@ -127,7 +143,7 @@ impl Session {
     /// are left out.
     pub(crate) async fn begin_all<const N: usize>(
         &self,
-        statements: [Option<(&str, Vec<Value<'_>>)>; N],
+        statements: [Option<Statement<'_>>; N],
     ) -> Result<[Vec<Row>; N], DbError> {
         let prepared = self.prepare_all(statements).await?;
         let client = self.client()?;
@@ -145,7 +161,7 @@ impl Session {
     /// Ends the transaction with several statements at once.
     pub(crate) async fn write_all_and_commit<const N: usize>(
         &self,
-        statements: [Option<(&str, Vec<Value<'_>>)>; N],
+        statements: [Option<Statement<'_>>; N],
     ) -> Ended {
         let Ok(prepared) = self.prepare_all(statements).await else { return Ended::Undone };
         let Ok(client) = self.client() else { return Ended::Undone };
@@ -162,8 +178,8 @@ impl Session {
     /// Prepares what this connection has not prepared before.
     async fn prepare_all<'v, const N: usize>(
         &self,
-        statements: [Option<(&str, Vec<Value<'v>>)>; N],
-    ) -> Result<Vec<Option<(Statement, Vec<Value<'v>>)>>, DbError> {
+        statements: [Option<Statement<'v>>; N],
+    ) -> Result<Vec<Option<(tokio_postgres::Statement, Vec<Value<'v>>)>>, DbError> {
         let mut prepared = Vec::with_capacity(N);
         for statement in statements {
             prepared.push(match statement {

@@ -10,8 +10,9 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
-    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, rows,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
+    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    StoreError, Totals, rows,
 };
 
 use crate::connect::{Place, Setup};
@@ -19,7 +20,7 @@ use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::{deliveries, events, lists, payments, refunds, schema, sums};
+use crate::{deliveries, events, journal, lists, payments, refunds, schema, sums};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
@@ -351,5 +352,18 @@ impl Search for PgStore {
         /// It reads every row.
         const LIMIT: Duration = Duration::from_secs(600);
         self.connections.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
+    }
+}
+
+#[async_trait]
+impl Journal for PgStore {
+    async fn journal_read(&self, after: &Cursor, limit: usize) -> Result<JournalPage, StoreError> {
+        self.connections
+            .alone(|db| async move { journal::journal_read(&db, after, limit).await })
+            .await
+    }
+
+    async fn journal_end(&self) -> Result<Cursor, StoreError> {
+        self.connections.alone(|db| async move { journal::journal_end(&db).await }).await
     }
 }

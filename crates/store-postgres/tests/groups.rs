@@ -125,7 +125,12 @@ fn opened() -> Event {
 }
 
 fn paid() -> Event {
-    Event::Paid { midtrans_tx_id: "m".into(), paid_at: Some(now()) }
+    Event::Paid {
+        midtrans_tx_id: "m".into(),
+        paid_at: Some(now()),
+        payment_type: Some("gopay".into()),
+        payment_option: Some("GOPAY_WALLET".into()),
+    }
 }
 
 fn note(kind: &'static str) -> [Note; 1] {

@@ -2,13 +2,36 @@
 //!
 //! `fixtures/store-v1.sql` has the rows of a store of version 1 of the schema: [`make_a_fixture`]
 //! ran when this was the newest. It is never made again; a later version makes a file of its own.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::process::Command;
 
-use gopay_store::upgrade;
+use gopay_store::{Journal as _, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{Options, PgStore, Place};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
+    let Some(cluster) = Cluster::start(Durability::Off).unwrap() else { return };
+    let old = cluster.empty().await.unwrap();
+    let version =
+        "CREATE TABLE gopay_schema (version BIGINT NOT NULL PRIMARY KEY, at TIMESTAMPTZ NOT NULL);
+        INSERT INTO gopay_schema VALUES (1, now())";
+    let made = [include_str!("../migrations/0001_store.sql"), version];
+    for sql in made.into_iter().chain([include_str!("fixtures/store-v1.sql")]) {
+        cluster.run(&old, sql).await.unwrap();
+    }
+    let place = Place::parse(&old).unwrap();
+    assert!(PgStore::open(&place, Options::default()).await.is_err());
+    assert_eq!(PgStore::migrate(&place).await.unwrap(), PgStore::schema_version_known());
+    let old = PgStore::open(&place, Options::default()).await.unwrap();
+    let new = Place::parse(&cluster.migrated().await.unwrap()).unwrap();
+    let new = PgStore::open(&new, Options::default()).await.unwrap();
+    upgrade::fill(&new).await;
+    assert_eq!(upgrade::told(&old).await, upgrade::told(&new).await);
+    let (ours, theirs) = (upgrade::told_by_the_journal(&old), upgrade::told_by_the_journal(&new));
+    assert_eq!(ours.await, theirs.await);
+    assert_eq!(old.journal_end().await.unwrap(), new.journal_end().await.unwrap());
+}
 
 /// Writes a fixture of the newest version, for the day before the next, by `pg_dump`.
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `lists`, `sums` (SQL); `query`
+//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `query`
 //! (statements and their rows), `error`; `store` (the methods); `job`, `writer`, `copier`, `readers` (threads);
 //! `file` (lock, pragmas, recovery), `schema`, `backup`, `copy`.
 
@@ -23,6 +23,7 @@ mod error;
 mod events;
 mod file;
 mod job;
+mod journal;
 mod lists;
 mod options;
 mod payments;

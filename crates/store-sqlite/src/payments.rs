@@ -10,10 +10,10 @@ use gopay_store::rows::{self, PAYMENTS};
 use gopay_store::{Applied, Created, Found, StoreError, payment_columns, payment_request_columns};
 use rusqlite::{Connection, params};
 
-use crate::deliveries;
 use crate::error::failed;
 use crate::events::{self, NewRecord};
 use crate::query::{all, each, first, limit_cell, write, write_cells};
+use crate::{deliveries, journal};
 
 const TABLE: &str = PAYMENTS.name;
 
@@ -42,6 +42,7 @@ pub(crate) fn payment_create(
         params![payment.tx_id.get(), request],
     )?;
     events::begin(db, payment.tx_id, payment.created_at, records)?;
+    journal::append(db, gopay_core::journal::payment_created(payment))?;
     Ok(Created::New)
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn payment_apply(
     if let Some(owed) = step.delivery {
         deliveries::insert(db, &owed, now)?;
     }
+    journal::append(db, step.entry)?;
     Ok(step.applied)
 }
 

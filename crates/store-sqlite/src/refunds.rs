@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
+use gopay_core::journal::refund_created;
+use gopay_core::money::Rupiah;
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, PAYMENTS, REFUNDS};
@@ -11,8 +13,8 @@ use gopay_store::{Found, Reserved, StoreError, refund_columns};
 use rusqlite::{Connection, params};
 
 use crate::events::{self, NewRecord};
-use crate::payments;
 use crate::query::{all, each, first, limit_cell, write, write_cells};
+use crate::{journal, payments};
 
 const TABLE: &str = REFUNDS.name;
 
@@ -38,12 +40,14 @@ pub(crate) fn refund_reserve(
             insert(db, &refund)?;
             payments::update(db, &payment)?;
             record(db, &refund, now)?;
+            journal::append(db, [refund_created(&refund, now)])?;
             Ok(Reserved::Admitted(Box::new(refund), Box::new(payment)))
         }
         Err(rejection) => {
             let refund = request.refused(rejection, now);
             insert(db, &refund)?;
             record(db, &refund, now)?;
+            journal::append(db, [refund_created(&refund, now)])?;
             Ok(Reserved::Refused(Box::new(refund)))
         }
     }
@@ -71,15 +75,18 @@ pub(crate) fn refund_resolve(
     now: Timestamp,
 ) -> Result<Refund, StoreError> {
     let stored = refund_get(db, refund_id)?.ok_or(StoreError::Missing { table: TABLE })?;
-    let resolved = stored.resolve(outcome, now);
-    if let Some(refund) = &resolved {
-        update(db, refund)?;
-        if matches!(refund.state, RefundState::Failed(_)) {
-            release(db, refund)?;
-        }
-        record(db, refund, now)?;
+    let resolution = engine::refund_resolve(stored, outcome, now)?;
+    let refund = resolution.refund;
+    if resolution.changed {
+        update(db, &refund)?;
     }
-    let refund = resolved.unwrap_or(stored);
+    if let Some(amount) = resolution.given_back {
+        release(db, refund.tx_id, amount)?;
+    }
+    if let Some(detail) = resolution.record {
+        events::append(db, refund.tx_id, now, [&NewRecord::new(KIND_REFUND, &detail)])?;
+    }
+    journal::append(db, resolution.entries)?;
     // A call that was refused early may name no payment, and then has no trail either.
     match payments::payment_note(db, refund.tx_id, records, now) {
         Ok(()) | Err(StoreError::Missing { .. }) => Ok(refund),
@@ -87,10 +94,9 @@ pub(crate) fn refund_resolve(
     }
 }
 
-fn release(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
-    let amount = engine::refund_given_back(refund)?;
-    let payment = payments::payment_get(db, refund.tx_id)?
-        .ok_or(StoreError::Missing { table: PAYMENTS.name })?;
+fn release(db: &Connection, tx_id: TxId, amount: Rupiah) -> Result<(), StoreError> {
+    let payment =
+        payments::payment_get(db, tx_id)?.ok_or(StoreError::Missing { table: PAYMENTS.name })?;
     payments::update(db, &payment.release_refund(amount))
 }
 
@@ -108,7 +114,9 @@ pub(crate) fn refund_record_refused(
     refund: &Refund,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    insert(db, &engine::refund_refused_early(refund, now)?)
+    let refund = engine::refund_refused_early(refund, now)?;
+    insert(db, &refund)?;
+    journal::append(db, [refund_created(&refund, now)])
 }
 
 pub(crate) fn refund_get(

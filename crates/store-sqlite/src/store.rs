@@ -12,8 +12,9 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, EventRecord, Found, Listed, Note,
-    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Totals, rows,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
+    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    StoreError, Totals, rows,
 };
 use rusqlite::Connection;
 
@@ -22,7 +23,9 @@ use crate::events::NewRecord;
 use crate::file::{self, DbFile};
 use crate::job::{Queue, Shared};
 use crate::options::Options;
-use crate::{backup, deliveries, events, lists, payments, readers, refunds, schema, sums, writer};
+use crate::{
+    backup, deliveries, events, journal, lists, payments, readers, refunds, schema, sums, writer,
+};
 
 /// What the writer has done since the store was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -406,5 +409,17 @@ impl Search for SqliteStore {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.apart(sums::totals).await
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn journal_read(&self, after: &Cursor, limit: usize) -> Result<JournalPage, StoreError> {
+        let after = after.clone();
+        self.read(move |db| journal::journal_read(db, &after, limit)).await
+    }
+
+    async fn journal_end(&self) -> Result<Cursor, StoreError> {
+        self.read(journal::journal_end).await
     }
 }

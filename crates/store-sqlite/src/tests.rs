@@ -70,7 +70,12 @@ fn payment(number: i64) -> Payment {
 }
 
 fn paid() -> Event {
-    Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: None }
+    Event::Paid {
+        midtrans_tx_id: "m-1".into(),
+        paid_at: None,
+        payment_type: Some("gopay".into()),
+        payment_option: Some("GOPAY_WALLET".into()),
+    }
 }
 
 async fn create(store: &SqliteStore, number: i64) {
@@ -667,6 +672,8 @@ fn every_column_of_the_migrations_is_commented() {
                 inside = true;
             } else if line.starts_with(')') {
                 inside = false;
+            } else if line.starts_with("ALTER TABLE") {
+                assert!(line.contains("-- "), "{line}");
             } else if inside {
                 let constraint =
                     ["CHECK", "PRIMARY KEY"].iter().any(|w| line.trim_start().starts_with(w));

@@ -20,6 +20,7 @@ use crate::Database;
 mod checks;
 mod deliveries;
 mod events;
+mod journal;
 mod model;
 mod payments;
 mod random;
@@ -31,6 +32,7 @@ mod whole;
 pub use checks::*;
 pub use deliveries::*;
 pub use events::*;
+pub use journal::*;
 pub use model::Model;
 pub use payments::*;
 pub use random::random_steps_agree_with_the_model;
@@ -107,6 +109,12 @@ cases! { $
     refunds_are_found_without_case_within_a_contract,
     due_refunds_are_claimed_oldest_first,
     calls_refused_early_are_recorded_as_failed_refunds,
+    money_events_are_entered_with_what_is_known_of_them,
+    nothing_else_is_entered,
+    refunds_are_entered_beside_their_payment,
+    what_a_refused_refund_names_is_not_told,
+    shards_are_read_together_in_pages,
+    a_reader_that_follows_writers_misses_nothing,
     payments_are_listed_by_what_they_are,
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,

@@ -9,14 +9,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
 use crate::rows::{
-    Cell, DELIVERIES, EVENTS, Kind, PAYMENT_REQUESTS, PAYMENTS, REFUNDS, SqlRow, Table, Unreadable,
+    Cell, DELIVERIES, EVENTS, JOURNAL, JOURNAL_HEADS, Kind, PAYMENT_REQUESTS, PAYMENTS, REFUNDS,
+    SqlRow, Table, Unreadable,
 };
 
 /// Rows in one batch. A call may have 256 KiB, so a batch of requests has at most 50 MiB.
 pub const BATCH: usize = 200;
 
 /// Every table, those first that others refer to. `pings` holds nothing worth keeping.
-pub const TABLES: &[Table] = &[PAYMENTS, PAYMENT_REQUESTS, EVENTS, REFUNDS, DELIVERIES];
+pub const TABLES: &[Table] =
+    &[PAYMENTS, PAYMENT_REQUESTS, EVENTS, REFUNDS, DELIVERIES, JOURNAL, JOURNAL_HEADS];
 
 /// The cells of a row, in the order of the table's columns.
 pub type Row = Vec<Cell<'static>>;
@@ -122,8 +124,8 @@ struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     fn new(table: &'a Table) -> Self {
-        // Parts of keys are never below zero, and one is above.
-        Self { table, after: vec![0; table.key] }
+        // Parts of keys are never below zero.
+        Self { table, after: vec![-1; table.key] }
     }
 
     async fn next(&mut self, source: &mut dyn Source) -> Result<Option<Vec<Row>>, StoreError> {

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
+use gopay_core::journal::{self, Entry};
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState};
 use gopay_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -60,6 +61,8 @@ pub struct Application {
     pub record: Option<Value>,
     /// The delivery to add, if one is owed.
     pub delivery: Option<OwedDelivery>,
+    /// What to add to the journal.
+    pub entry: Option<Entry>,
 }
 
 /// A delivery to be added, due at once.
@@ -88,7 +91,7 @@ pub fn payment_apply(
     let verdict = step.verdict;
     if matches!(verdict, Verdict::Same | Verdict::Refused) {
         let applied = Applied { payment: stored, before, verdict, delivery_owed: false };
-        return Application { applied, record: None, delivery: None };
+        return Application { applied, record: None, delivery: None, entry: None };
     }
     let mut payment = step.payment;
     if let (Verdict::Moved, Some(answer)) = (verdict, answer) {
@@ -102,9 +105,10 @@ pub fn payment_apply(
         final_at: payment.final_at.unwrap_or(now),
     });
     let record = Some(state_detail(&before, event, verdict, &payment));
+    let entry = journal::payment_moved(&before, &payment, now);
     let delivery_owed = delivery.is_some();
     let applied = Applied { payment, before, verdict, delivery_owed };
-    Application { applied, record, delivery }
+    Application { applied, record, delivery, entry }
 }
 
 fn state_detail(before: &PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {
@@ -158,16 +162,47 @@ pub fn refund_refused_early(refund: &Refund, now: Timestamp) -> Result<Refund, S
     Ok(Refund { resolved_at, next_check_at: None, ..refund.clone() })
 }
 
-/// The amount that a failed refund gives back.
+/// What [`crate::Store::refund_resolve`] has to write.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    /// What to return, and to write if `changed`.
+    pub refund: Refund,
+    /// Whether anything about it changed.
+    pub changed: bool,
+    /// The detail of the [`KIND_REFUND`] record; none if its state is the same.
+    pub record: Option<Value>,
+    /// What its payment gets back of its reservation.
+    pub given_back: Option<Rupiah>,
+    /// What to add to the journal.
+    pub entries: Vec<Entry>,
+}
+
+/// Applies an outcome to a refund as it is stored.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] if it has none, which only a call that was refused early may.
-pub fn refund_given_back(refund: &Refund) -> Result<Rupiah, StoreError> {
-    refund.amount.ok_or_else(|| StoreError::Corrupt {
+/// [`StoreError::Corrupt`] if it fails and has no amount to give back, which only a call that was
+/// refused early may.
+pub fn refund_resolve(
+    stored: Refund,
+    outcome: RefundOutcome,
+    now: Timestamp,
+) -> Result<Resolution, StoreError> {
+    let Some(refund) = stored.resolve(outcome, now) else {
+        let entries = Vec::new();
+        let (record, given_back) = (None, None);
+        return Ok(Resolution { refund: stored, changed: false, record, given_back, entries });
+    };
+    let entries = journal::refund_moved(&stored, &refund, now);
+    let moved = refund.state != stored.state;
+    let failed = matches!(refund.state, RefundState::Failed(_));
+    let amount = refund.amount.ok_or_else(|| StoreError::Corrupt {
         table: "refunds",
         column: "amount_sen",
         row: refund.refund_id.to_string(),
-    })
+    });
+    let given_back = (moved && failed).then_some(amount).transpose()?;
+    let record = moved.then(|| refund_detail(&refund));
+    Ok(Resolution { refund, changed: true, record, given_back, entries })
 }
 
 impl DeliveryState {

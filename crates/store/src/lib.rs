@@ -14,6 +14,10 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use journal::{
+    Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
+    JournalSubject,
+};
 pub use search::{
     DeliveryFilter, ListQuery, Listed, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
     RefundStateWord, Search, Times,
@@ -21,6 +25,7 @@ pub use search::{
 
 pub mod copy;
 pub mod engine;
+mod journal;
 pub mod rows;
 mod search;
 
@@ -228,15 +233,16 @@ pub struct Totals {
 }
 
 /// All that an engine does.
-pub trait Database: Store + Search {}
+pub trait Database: Store + Search + Journal {}
 
-impl<T: Store + Search> Database for T {}
+impl<T: Store + Search + Journal> Database for T {}
 
 /// The steps of the money path. Every method is one transaction; see the crate's description.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Stores a new payment, with its call ([`gopay_core::ppro::call::record`]) and its first notes
-    /// at its time, before anything is sent for it.
+    /// Stores a new payment, with its call ([`gopay_core::ppro::call::record`]), its first notes
+    /// at its time and its entry in the journal ([`gopay_core::journal::payment_created`]), before
+    /// anything is sent for it.
     ///
     /// If the payment has a nonce that its contract used before, nothing is written and the
     /// earlier payment is returned, even if the id is taken too. Otherwise
@@ -249,7 +255,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Created, StoreError>;
 
     /// Applies an event by [`Payment::on`] and stores the result, a `state` record if the verdict
-    /// is moved or noted, the notes, and the delivery if one is owed.
+    /// is moved or noted, the notes, the delivery if one is owed, and the entry in the journal
+    /// ([`gopay_core::journal::payment_moved`]).
     ///
     /// `answer` is stored with the payment if the event moved it, by [`Payment::store_answer_once`].
     /// For verdicts same and refused only the notes are written, and the payment is returned as
@@ -312,7 +319,7 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Admits a refund by [`Payment::reserve_refund`] and stores it with its reservation, or
-    /// stores the refusal, with a `refund` record either way. A refund whose payment is not the
+    /// stores the refusal, with a `refund` record and an entry in the journal either way. A refund whose payment is not the
     /// contract's is not stored. [`StoreError::Conflict`] if the id is taken.
     async fn refund_reserve(
         &self,
@@ -322,7 +329,9 @@ pub trait Store: Send + Sync {
 
     /// Stores a refund's clear outcome by [`Refund::resolve`]; a failure gives its reservation
     /// back. Returns the refund afterwards; one that was resolved before, or taken over since by
-    /// another worker that may have sent it too, stays as it was. Writes a `refund` record to the payment's trail if it was not, and the notes always.
+    /// another worker that may have sent it too, stays as it was, but for what Midtrans says of
+    /// one that was made. Writes a `refund` record to the payment's trail if its state changed,
+    /// entries in the journal ([`gopay_core::journal::refund_moved`]), and the notes always.
     /// [`StoreError::Missing`] if there is no such refund.
     async fn refund_resolve(
         &self,
@@ -334,7 +343,8 @@ pub trait Store: Send + Sync {
 
     /// Stores a call that was refused before it reached a payment's rules, as a failed refund.
     ///
-    /// Its payment need not exist, or may be another contract's; nothing is written to a trail.
+    /// Its payment need not exist, or may be another contract's; nothing is written to a trail,
+    /// but an entry to the journal.
     /// [`StoreError::Conflict`] if the id is taken; [`StoreError::Invalid`] if the refund has not
     /// failed, because nothing would be reserved for it.
     async fn refund_record_refused(

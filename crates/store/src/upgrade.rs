@@ -14,12 +14,13 @@ use gopay_core::payment::{
     Channel, Closure, Event, FailReason, Failure, NewPayment, Nonce, Payment,
 };
 use gopay_core::refund::{
-    REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRequest, RefundState, RefundTerms,
+    MidtransRefund, REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRequest, RefundState,
+    RefundTerms,
 };
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
-use crate::{AttemptOutcome, Database, Note};
+use crate::{AttemptOutcome, Cursor, Database, JOURNAL_PAGE_MAX, Note};
 
 /// The instances whose payments are in the store: two, so that what belongs to one is told apart.
 pub const INSTANCES: [u16; 2] = [3, 700];
@@ -158,16 +159,22 @@ async fn refund(store: &dyn Database) {
         resolved_at: Some(at(1_004)),
         next_check_at: None,
         checks: 0,
+        midtrans: MidtransRefund::default(),
     };
     store.refund_record_refused(&refused, at(1_004)).await.unwrap();
 }
 
 fn paid(number: usize, paid_at: Option<Timestamp>) -> Event {
-    Event::Paid { midtrans_tx_id: format!("m-{number}"), paid_at }
+    Event::Paid {
+        midtrans_tx_id: format!("m-{number}"),
+        paid_at,
+        payment_type: None,
+        payment_option: None,
+    }
 }
 
-const fn made_outcome() -> RefundOutcome {
-    RefundOutcome::Made
+fn made_outcome() -> RefundOutcome {
+    RefundOutcome::Made(MidtransRefund::default())
 }
 
 /// Everything that a store tells about what [`fill`] put into it, as text.
@@ -186,5 +193,16 @@ pub async fn told(store: &dyn Database) -> Vec<String> {
         told.push(format!("{:?}", store.refund_get(refund_id).await.unwrap()));
     }
     told.push(format!("{:?}", store.totals().await.unwrap()));
+    told
+}
+
+/// Everything that the journal tells of it, but for the numbers of entries: an upgrade enters the
+/// old ones in the order of their times, as text in no order.
+pub async fn told_by_the_journal(store: &dyn Database) -> Vec<String> {
+    let page = store.journal_read(&Cursor::default(), JOURNAL_PAGE_MAX).await.unwrap();
+    let records = page.records.iter();
+    let mut told: Vec<_> =
+        records.map(|record| format!("{:?} {:?}", record.entry, record.about)).collect();
+    told.sort_unstable();
     told
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Channel, NewPayment, Payment, PaymentRecord};
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{MidtransRefund, Refund, RefundState};
 use gopay_core::time::Timestamp;
 
 /// The contract that everything here belongs to.
@@ -69,5 +69,6 @@ pub fn refund(number: i64, tx_id: TxId, at: Timestamp) -> Refund {
         resolved_at: None,
         next_check_at: Some(at.after(Duration::from_secs(40))),
         checks: 0,
+        midtrans: MidtransRefund::default(),
     }
 }

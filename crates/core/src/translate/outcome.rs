@@ -13,7 +13,7 @@ use crate::money::Rupiah;
 use crate::payment::{
     Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState, Upstream,
 };
-use crate::refund::Refund;
+use crate::refund::{MidtransRefund, Refund};
 use crate::time::Timestamp;
 
 /// What one answer to a charge told.
@@ -175,7 +175,12 @@ pub fn status_event(payment: &Payment, view: &StatusView) -> Result<Event, Misma
     same_payment(payment, view)?;
     let midtrans_tx_id = view.midtrans_tx_id.as_str().to_owned();
     if view.is_paid() {
-        return Ok(Event::Paid { midtrans_tx_id, paid_at: view.settlement_time });
+        return Ok(Event::Paid {
+            midtrans_tx_id,
+            paid_at: view.settlement_time,
+            payment_type: view.payment_type.clone(),
+            payment_option: view.payment_option_type.clone(),
+        });
     }
     match &view.status {
         T::Pending => Ok(Event::StillOpen { midtrans_tx_id }),
@@ -342,7 +347,7 @@ const fn claims_money(claimed: &TransactionStatus) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundAnswer {
     /// The money goes back.
-    Accepted,
+    Accepted(MidtransRefund),
     /// It does not, if this was the only try.
     Refused(Failure),
     /// It may go back: `refunds[]` of GET status knows. Says what Midtrans answered.
@@ -353,7 +358,10 @@ pub enum RefundAnswer {
 #[must_use]
 pub fn refund_answer(reply: &RefundReply) -> RefundAnswer {
     match reply {
-        RefundReply::Accepted(_) => RefundAnswer::Accepted,
+        RefundReply::Accepted(accepted) => RefundAnswer::Accepted(MidtransRefund {
+            id: accepted.chargeback_id.map(|id| id.to_string()),
+            ..MidtransRefund::default()
+        }),
         RefundReply::Refused(refusal) => RefundAnswer::Refused(refusal_failure(refusal)),
         RefundReply::Duplicate => RefundAnswer::Unknown("duplicate"),
         RefundReply::InProgress => RefundAnswer::Unknown("in progress"),
@@ -371,10 +379,10 @@ pub fn refund_not_sent() -> Failure {
 }
 
 /// Whether GET status lists a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listed {
-    /// With its amount: Midtrans or GoPay has accepted it.
-    Yes,
+    /// With its amount: Midtrans or GoPay has accepted it. With what is said of it.
+    Yes(MidtransRefund),
     /// Not at all.
     No,
     /// With another amount: somebody else uses our keys, and it is not ours.
@@ -386,7 +394,11 @@ pub enum Listed {
 pub fn refund_listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Listed {
     match view.refund(&refund.refund_id.to_string()) {
         None => Listed::No,
-        Some(entry) if entry.amount == amount.sen() => Listed::Yes,
+        Some(entry) if entry.amount == amount.sen() => Listed::Yes(MidtransRefund {
+            id: entry.chargeback_id.map(|id| id.to_string()),
+            at: entry.created_at,
+            funds_confirmed_at: entry.bank_confirmed_at,
+        }),
         Some(_) => Listed::OtherAmount,
     }
 }
@@ -632,11 +644,16 @@ mod tests {
     #[test]
     fn an_answer_to_a_refund_is_clear_or_left_to_the_status() {
         let refused = |reason, text: &str| RefundAnswer::Refused(Failure::new(reason, text));
+        let accepted = |id: Option<&str>| {
+            let id = id.map(str::to_owned);
+            RefundAnswer::Accepted(MidtransRefund { id, ..MidtransRefund::default() })
+        };
         let amount = ("refund_amount", "\"100.00\"");
         #[rustfmt::skip]
         let rows = [
-            (body("200", "partial_refund", &[amount]), RefundAnswer::Accepted),
-            (body("200", "refund", &[amount]), RefundAnswer::Accepted),
+            (body("200", "partial_refund", &[amount]), accepted(None)),
+            (body("200", "refund", &[amount]), accepted(None)),
+            (body("200", "refund", &[amount, ("refund_chargeback_id", "71")]), accepted(Some("71"))),
             (body("412", "", &[]), refused(FailReason::RemoteDecline, "Declined by GoPay (code 412)")),
             (body("414", "", &[]), refused(FailReason::RemoteDecline, "Declined by GoPay (code 414)")),
             (body("401", "", &[]), refused(FailReason::LocalError, "The merchant is not set up at GoPay; contact support (code 401)")),
@@ -668,9 +685,22 @@ mod tests {
             resolved_at: None,
             next_check_at: None,
             checks: 0,
+            midtrans: MidtransRefund::default(),
         };
         for (refunds, expected) in [
-            (r#"[{"refund_key":"71","refund_amount":"100.00"}]"#, Listed::Yes),
+            (
+                r#"[{"refund_key":"71","refund_amount":"100.00"}]"#,
+                Listed::Yes(MidtransRefund::default()),
+            ),
+            (
+                r#"[{"refund_key":"71","refund_amount":"100.00","refund_chargeback_id":7,
+                    "created_at":"2025-02-07 09:43:23","bank_confirmed_at":"2025-02-07 09:43:24"}]"#,
+                Listed::Yes(MidtransRefund {
+                    id: Some("7".into()),
+                    at: Timestamp::from_wib_seconds("2025-02-07 09:43:23").ok(),
+                    funds_confirmed_at: Timestamp::from_wib_seconds("2025-02-07 09:43:24").ok(),
+                }),
+            ),
             (r#"[{"refund_key":"71","refund_amount":"99.00"}]"#, Listed::OtherAmount),
             (r#"[{"refund_key":"72","refund_amount":"100.00"}]"#, Listed::No),
             ("[]", Listed::No),

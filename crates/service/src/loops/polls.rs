@@ -192,8 +192,8 @@ impl Service {
             return Ok(());
         };
         let mut notes = Vec::new();
-        if self.refund_exists(&refund, &payment, amount, &mut notes).await == Some(true) {
-            return self.resolve(&refund, Ok(()), notes).await.map(|_| ());
+        if let Some(Some(said)) = self.refund_exists(&refund, &payment, amount, &mut notes).await {
+            return self.resolve(&refund, Ok(said), notes).await.map(|_| ());
         }
         self.retry_while_busy(|| self.0.store.payment_note(refund.tx_id, &notes, self.now()))
             .await?;

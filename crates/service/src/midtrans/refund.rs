@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use gopay_core::midtrans::StatusReply;
+use gopay_core::midtrans::{StatusReply, StatusView};
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Failure, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundState};
+use gopay_core::refund::{MidtransRefund, Refund, RefundOutcome, RefundState};
 use gopay_core::translate::outcome::{
     Listed, RefundAnswer, refund_answer, refund_listed, refund_not_sent,
 };
@@ -59,8 +59,8 @@ impl Service {
                 json!({"refund": refund.refund_id.to_string(), "attempt": attempt, "answer": said}),
             ));
             match tried {
-                Tried::Answered(RefundAnswer::Accepted) => {
-                    return self.resolve(&refund, Ok(()), notes).await;
+                Tried::Answered(RefundAnswer::Accepted(said)) => {
+                    return self.resolve(&refund, Ok(said), notes).await;
                 }
                 Tried::Answered(RefundAnswer::Refused(failure)) if !may_exist => {
                     return self.resolve(&refund, Err(failure), notes).await;
@@ -76,9 +76,10 @@ impl Service {
                 Tried::NotSent => {}
                 Tried::Answered(RefundAnswer::Unknown(_)) => {
                     may_exist = true;
-                    if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true)
+                    if let Some(Some(said)) =
+                        self.refund_exists(&refund, payment, amount, &mut notes).await
                     {
-                        return self.resolve(&refund, Ok(()), notes).await;
+                        return self.resolve(&refund, Ok(said), notes).await;
                     }
                 }
             }
@@ -99,19 +100,19 @@ impl Service {
         payment: &Payment,
         failure: Failure,
         notes: &mut Vec<Note>,
-    ) -> Option<Result<(), Failure>> {
+    ) -> Option<Result<MidtransRefund, Failure>> {
         let amount = refund.amount?;
         let mut listed = self.refund_exists(refund, payment, amount, notes).await;
         let is_final = self.now().since(refund.created_at) >= REFUSAL_FINAL_AFTER;
-        if listed == Some(false) && is_final {
+        if listed == Some(None) && is_final {
             // The clock may have jumped, so that the first try is still under way.
             tokio::time::sleep(self.settings().under_way_max).await;
             listed = self.refund_exists(refund, payment, amount, notes).await;
         }
         match listed {
-            Some(true) => Some(Ok(())),
-            Some(false) if is_final => Some(Err(failure)),
-            Some(false) | None => None,
+            Some(Some(said)) => Some(Ok(said)),
+            Some(None) if is_final => Some(Err(failure)),
+            Some(None) | None => None,
         }
     }
 
@@ -138,33 +139,23 @@ impl Service {
         }
     }
 
-    /// Whether Midtrans lists the refund; none if it could not be asked.
+    /// What Midtrans says of the refund, if it lists it; none if it could not be asked.
     pub(crate) async fn refund_exists(
         &self,
         refund: &Refund,
         payment: &Payment,
         amount: Rupiah,
         notes: &mut Vec<Note>,
-    ) -> Option<bool> {
+    ) -> Option<Option<MidtransRefund>> {
         let upstream = self.0.upstreams.of(payment.channel)?;
-        let found = match observe::upstream(
-            "status",
-            upstream.client.status(&payment.upstream_id()),
-        )
-        .await
-        {
-            Ok(StatusReply::Found(view)) => match refund_listed(&view, refund, amount) {
-                Listed::Yes => Some(true),
-                Listed::No => Some(false),
-                Listed::OtherAmount => {
-                    tracing::error!(refund.id = %refund.refund_id, "a refund is listed with another amount");
-                    Some(false)
-                }
-            },
+        let id = payment.upstream_id();
+        let found = match observe::upstream("status", upstream.client.status(&id)).await {
+            Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
             _ => None,
         };
+        let listed = found.as_ref().map(Option::is_some);
         let detail =
-            json!({"about": "refund", "refund": refund.refund_id.to_string(), "listed": found});
+            json!({"about": "refund", "refund": refund.refund_id.to_string(), "listed": listed});
         notes.push(note("asked", detail));
         found
     }
@@ -172,12 +163,12 @@ impl Service {
     pub(crate) async fn resolve(
         &self,
         refund: &Refund,
-        outcome: Result<(), Failure>,
+        outcome: Result<MidtransRefund, Failure>,
         notes: Vec<Note>,
     ) -> Result<Refund, StoreError> {
         let id = refund.refund_id;
         let outcome = match outcome {
-            Ok(()) => RefundOutcome::Made,
+            Ok(said) => RefundOutcome::Made(said),
             Err(failure) => RefundOutcome::Refused { failure, checks: refund.checks },
         };
         let resolved = self
@@ -196,16 +187,43 @@ impl Service {
         Ok(resolved)
     }
 
-    /// Resolves the open refunds that Midtrans lists, after it notified us of one.
+    /// Learns what became of the refunds of a payment, after Midtrans notified us of one: whether
+    /// it lists those that are open, and whether the money of those that it accepted is back.
     pub(crate) async fn resolve_open_refunds(&self, payment: &Payment) -> Result<(), StoreError> {
-        let refunds = self.0.store.refunds_of(payment.tx_id).await?;
-        for refund in refunds.into_iter().filter(|refund| refund.state == RefundState::Unresolved) {
-            let Some(amount) = refund.amount else { continue };
-            let mut notes = Vec::new();
-            if self.refund_exists(&refund, payment, amount, &mut notes).await == Some(true) {
-                self.resolve(&refund, Ok(()), notes).await?;
-            }
+        let mut refunds = self.0.store.refunds_of(payment.tx_id).await?;
+        refunds.retain(|refund| match refund.state {
+            RefundState::Unresolved => true,
+            RefundState::Succeeded => refund.midtrans.funds_confirmed_at.is_none(),
+            RefundState::Failed(_) => false,
+        });
+        let Some(upstream) = self.0.upstreams.of(payment.channel) else { return Ok(()) };
+        if refunds.is_empty() {
+            return Ok(());
+        }
+        let Ok(StatusReply::Found(view)) = upstream.client.status(&payment.upstream_id()).await
+        else {
+            return Ok(());
+        };
+        for refund in refunds {
+            let Some(said) = refund.amount.and_then(|amount| listed(&view, &refund, amount)) else {
+                continue;
+            };
+            let id = refund.refund_id.to_string();
+            let detail = json!({"about": "refund", "refund": id, "listed": true});
+            self.resolve(&refund, Ok(said), vec![note("asked", detail)]).await?;
         }
         Ok(())
+    }
+}
+
+/// What GET status says of the refund, if it lists it as ours.
+fn listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Option<MidtransRefund> {
+    match refund_listed(view, refund, amount) {
+        Listed::Yes(said) => Some(said),
+        Listed::No => None,
+        Listed::OtherAmount => {
+            tracing::error!(refund.id = %refund.refund_id, "a refund is listed with another amount");
+            None
+        }
     }
 }

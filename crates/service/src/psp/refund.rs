@@ -6,7 +6,7 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::reply::{self, Reply};
-use gopay_core::refund::{Refund, RefundRequest, RefundState};
+use gopay_core::refund::{MidtransRefund, Refund, RefundRequest, RefundState};
 use gopay_core::translate::printable_descriptor;
 use gopay_store::{Reserved, StoreError};
 
@@ -160,6 +160,7 @@ impl Service {
             resolved_at: Some(now),
             next_check_at: None,
             checks: 0,
+            midtrans: MidtransRefund::default(),
         };
         self.retry_while_busy(|| self.0.store.refund_record_refused(&refund, now)).await?;
         Ok(reply::refund(&refund))

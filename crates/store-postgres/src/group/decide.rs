@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gopay_core::ids::TxId;
+use gopay_core::journal::{self, Entry};
 use gopay_core::payment::Payment;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, KIND_STATE, OwedDelivery};
@@ -37,6 +38,8 @@ pub(crate) struct Writes {
     /// With the time from which on it is due.
     pub(crate) owed: Vec<(OwedDelivery, Timestamp)>,
     pub(crate) records: Vec<NewRecord>,
+    /// For the journal.
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// A record to be added to a payment's trail.
@@ -108,6 +111,7 @@ impl LockedRows {
 
     fn create(&mut self, Creation { payment, request, records }: Creation) {
         self.writes.requests.push((payment.tx_id.get(), request));
+        self.writes.entries.extend(journal::payment_created(&payment));
         self.writes.append(payment.tx_id, payment.created_at, records);
     }
 
@@ -125,6 +129,7 @@ impl LockedRows {
             self.payments.insert(tx_id.get(), step.applied.payment.clone());
             self.writes.payments.insert(tx_id.get());
             self.writes.owed.extend(step.delivery.map(|owed| (owed, *now)));
+            self.writes.entries.extend(step.entry);
         }
         self.writes.append(*tx_id, *now, records.clone());
         Some(step.applied)

@@ -13,8 +13,9 @@ use tokio_postgres::Row;
 use super::decide::LockedRows;
 use super::step::{Creation, Step};
 use crate::error::DbError;
+use crate::journal::NewEntries;
 use crate::row::{Columns, PgRow, insert_in_order, insert_many, key, update_many};
-use crate::session::{Ended, Session, Value};
+use crate::session::{Ended, Session, Statement, Value};
 use crate::{deliveries, payments};
 
 /// What a group begins with.
@@ -108,6 +109,7 @@ struct Writes<'a> {
     owed: Columns<'a>,
     attempts: Columns<'a>,
     records: Columns<'a>,
+    entries: NewEntries<'a>,
 }
 
 impl<'a> Writes<'a> {
@@ -131,27 +133,34 @@ impl<'a> Writes<'a> {
         }
         let mut records = Columns::new(4);
         for record in &decided.records {
-            let (kind, detail) = (record.kind.into(), record.detail.as_str().into());
-            let cells: [Cell<'_>; 4] = [record.tx_id.get().into(), record.at.into(), kind, detail];
-            records.push(cells);
+            let row: [Cell<'_>; 4] = [
+                record.tx_id.get().into(),
+                record.at.into(),
+                record.kind.into(),
+                record.detail.as_str().into(),
+            ];
+            records.push(row);
         }
-        Ok(Self { requests, changes, owed, attempts, records })
+        let entries = NewEntries::of(&decided.entries);
+        Ok(Self { requests, changes, owed, attempts, records, entries })
     }
 
-    fn statements(&self) -> [Option<(&str, Vec<Value<'_>>)>; 5] {
-        let Self { requests, changes, owed, attempts, records } = self;
+    /// The journal's is the last: it holds what other groups of the shard wait for.
+    fn statements(&self) -> [Option<Statement<'_>>; 6] {
+        let Self { requests, changes, owed, attempts, records, entries } = self;
         [
             write(&REQUEST, requests),
             write(&UPDATE, changes),
             write(&OWE, owed),
             write(&RECORD, attempts),
             write(APPEND, records),
+            entries.statement(),
         ]
     }
 }
 
 /// A statement, if there is anything to write.
-fn write<'v>(sql: &'v str, columns: &'v Columns<'_>) -> Option<(&'v str, Vec<Value<'v>>)> {
+fn write<'v>(sql: &'v str, columns: &'v Columns<'_>) -> Option<Statement<'v>> {
     (!columns.is_empty()).then(|| (sql, columns.values()))
 }
 

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use gopay_core::payment::{Event, PaymentRecord, PaymentState, Verdict};
-use gopay_core::refund::RefundOutcome;
 use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
     DAY, MINUTE, REQUEST, SECOND, apply, charge_created, create, create_paid, expired, is_missing,
-    line, nonce, note, only_delivery, paid, payment, refund_request, restored, rf, start, stored,
-    trail, tx,
+    line, made, nonce, note, only_delivery, paid, payment, refund_request, restored, rf, start,
+    stored, trail, tx,
 };
 use crate::{Applied, AttemptOutcome, Delivery, EventRecord, Reserved, Totals};
 
@@ -215,10 +214,7 @@ pub async fn rows_that_are_not_there_are_missing(store: UnderTest) {
     assert!(is_missing(store.payment_answer(id, b"x").await, "payments"));
     assert!(is_missing(store.payment_note(id, &[note("x")], now).await, "payments"));
     assert!(is_missing(store.payment_check_at(id, now).await, "payments"));
-    assert!(is_missing(
-        store.refund_resolve(rf(404), RefundOutcome::Made, &[], now).await,
-        "refunds"
-    ));
+    assert!(is_missing(store.refund_resolve(rf(404), made(), &[], now).await, "refunds"));
     assert_eq!(
         store.refund_reserve(&refund_request(404, id, 100), now).await.unwrap(),
         Reserved::NoPayment

@@ -6,15 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
+use gopay_core::journal::{self, Entry};
 use gopay_core::payment::{Event, Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::{
-    Applied, AttemptOutcome, Created, Delivery, DeliveryFilter, DeliveryState, EventRecord, Found,
-    Listed, Note, Order, Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError,
-    Times, Totals,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, DeliveryState, EventRecord,
+    Found, Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject, Listed, Note, Order,
+    Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Times, Totals,
 };
 
 /// A store in memory.
@@ -30,6 +31,7 @@ struct Rows {
     trails: BTreeMap<TxId, Vec<EventRecord>>,
     refunds: BTreeMap<RefundId, Refund>,
     deliveries: Vec<Delivery>,
+    journal: BTreeMap<(u16, i64), Entry>,
 }
 
 impl Model {
@@ -63,6 +65,44 @@ impl Rows {
     fn note(&mut self, tx_id: TxId, notes: &[Note], at: Timestamp) {
         for note in notes {
             self.record(tx_id, at, note.kind, note.detail.clone());
+        }
+    }
+
+    fn enter(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        for entry in entries {
+            let (shard, seq) = (entry.shard(), self.head(entry.shard()) + 1);
+            self.journal.insert((shard, seq), entry);
+        }
+    }
+
+    fn head(&self, shard: u16) -> i64 {
+        self.journal
+            .range((shard, 0)..=(shard, i64::MAX))
+            .next_back()
+            .map_or(0, |((_, seq), _)| *seq)
+    }
+
+    fn heads(&self) -> Cursor {
+        let keys = self.journal.keys();
+        keys.fold(Cursor::default(), |cursor, (shard, seq)| cursor.advanced(*shard, *seq))
+    }
+
+    /// What an entry is about; a refund tells of its own contract.
+    fn about(&self, entry: &Entry) -> JournalSubject {
+        let refund = entry.refund_id.and_then(|id| self.refunds.get(&id));
+        let payment = self
+            .payments
+            .get(&entry.tx_id)
+            .filter(|payment| refund.is_none_or(|refund| refund.contract == payment.contract));
+        let of_payment = |payment: &Payment| (payment.client.clone(), payment.contract.clone());
+        let of_refund = |refund: &Refund| (refund.client.clone(), refund.contract.clone());
+        let (client, contract) = refund.map(of_refund).or(payment.map(of_payment)).unzip();
+        JournalSubject {
+            client,
+            contract,
+            channel: payment.and_then(|payment| payment.channel),
+            merchant_tx_id: payment.and_then(|payment| payment.merchant_tx_id.clone()),
+            merchant_refund_id: refund.and_then(|refund| refund.merchant_refund_id.clone()),
         }
     }
 
@@ -122,6 +162,7 @@ impl Store for Model {
         rows.payments.insert(payment.tx_id, payment.clone());
         rows.requests.insert(payment.tx_id, request.to_owned());
         rows.note(payment.tx_id, notes, payment.created_at);
+        rows.enter(journal::payment_created(payment));
         Ok(Created::New)
     }
 
@@ -141,6 +182,7 @@ impl Store for Model {
             rows.record(tx_id, now, KIND_STATE, detail);
         }
         rows.note(tx_id, notes, now);
+        rows.enter(step.entry);
         if let Some(owed) = step.delivery {
             let delivery_id = i64::try_from(rows.deliveries.len()).unwrap_or(i64::MAX) + 1;
             rows.deliveries.push(Delivery {
@@ -250,6 +292,7 @@ impl Store for Model {
                 let refund = request.admitted(amount, now);
                 rows.refund_insert(refund.clone())?;
                 rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(&refund));
+                rows.enter([journal::refund_created(&refund, now)]);
                 rows.payments.insert(payment.tx_id, payment.clone());
                 Ok(Reserved::Admitted(Box::new(refund), Box::new(payment)))
             }
@@ -257,6 +300,7 @@ impl Store for Model {
                 let refund = request.refused(rejection, now);
                 rows.refund_insert(refund.clone())?;
                 rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(&refund));
+                rows.enter([journal::refund_created(&refund, now)]);
                 Ok(Reserved::Refused(Box::new(refund)))
             }
         }
@@ -272,19 +316,21 @@ impl Store for Model {
         let mut rows = self.rows();
         let stored = rows.refunds.get(&refund_id).cloned();
         let stored = stored.ok_or(StoreError::Missing { table: "refunds" })?;
-        let resolved = stored.resolve(outcome, now);
-        if let Some(refund) = &resolved {
-            rows.refunds.insert(refund_id, refund.clone());
-            if let (RefundState::Failed(_), Some(amount)) = (&refund.state, refund.amount) {
-                let payment = rows.payment(refund.tx_id)?;
-                *payment = payment.release_refund(amount);
-            }
-            rows.record(refund.tx_id, now, KIND_REFUND, refund_detail(refund));
+        let resolution = engine::refund_resolve(stored, outcome, now)?;
+        let refund = resolution.refund;
+        rows.refunds.insert(refund_id, refund.clone());
+        if let Some(amount) = resolution.given_back {
+            let payment = rows.payment(refund.tx_id)?;
+            *payment = payment.release_refund(amount);
         }
-        if rows.payments.contains_key(&stored.tx_id) {
-            rows.note(stored.tx_id, notes, now);
+        if let Some(detail) = resolution.record {
+            rows.record(refund.tx_id, now, KIND_REFUND, detail);
         }
-        Ok(resolved.unwrap_or(stored))
+        if rows.payments.contains_key(&refund.tx_id) {
+            rows.note(refund.tx_id, notes, now);
+        }
+        rows.enter(resolution.entries);
+        Ok(refund)
     }
 
     async fn refund_record_refused(
@@ -292,7 +338,11 @@ impl Store for Model {
         refund: &Refund,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.rows().refund_insert(engine::refund_refused_early(refund, now)?)
+        let refund = engine::refund_refused_early(refund, now)?;
+        let mut rows = self.rows();
+        rows.refund_insert(refund.clone())?;
+        rows.enter([journal::refund_created(&refund, now)]);
+        Ok(())
     }
 
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
@@ -474,5 +524,28 @@ impl Search for Model {
             refunds: count(rows.refunds.values().map(|row| row.state.as_str())),
             deliveries: count(rows.deliveries.iter().map(|row| row.state.as_str())),
         })
+    }
+}
+
+#[async_trait]
+impl Journal for Model {
+    async fn journal_read(&self, after: &Cursor, limit: usize) -> Result<JournalPage, StoreError> {
+        let rows = self.rows();
+        let query = JournalQuery::new(after, &rows.heads(), limit);
+        let mut records = Vec::new();
+        for (shard, position) in &query.shards {
+            let later = rows.journal.range((*shard, position + 1)..=(*shard, i64::MAX));
+            records.extend(later.take(query.each).map(|((shard, seq), entry)| JournalRecord {
+                shard: *shard,
+                seq: *seq,
+                entry: entry.clone(),
+                about: rows.about(entry),
+            }));
+        }
+        Ok(query.page(after, records))
+    }
+
+    async fn journal_end(&self) -> Result<Cursor, StoreError> {
+        Ok(self.rows().heads())
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Nonce, PaymentRecord, PaymentState, Upstream};
+use gopay_core::payment::{
+    Channel, FailReason, FirstFailure, Nonce, PaidAtSource, PaymentRecord, PaymentState, Upstream,
+};
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
@@ -28,6 +30,10 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
         answer: Some(vec![0, 255, 10, 0]),
         final_at: Some(start().after(SECOND)),
         paid_at: Some(start().before(SECOND)),
+        paid_at_source: Some(PaidAtSource::Midtrans),
+        payment_type: Some("qris".into()),
+        payment_option: Some("GO_CICIL".into()),
+        first_failure: Some(FirstFailure { at: start().before(DAY), reason: FailReason::Timeout }),
         cancel_requested: true,
         refund_reserved: Sen::new(100),
         next_check_at: Some(start().after(DAY)),

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use gopay_core::payment::{Closure, Event, Payment, PaymentRecord};
-use gopay_core::refund::{RefundOutcome, RefundRequest};
+use gopay_core::refund::RefundRequest;
 use gopay_core::time::Timestamp;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::strategy::ValueTree as _;
@@ -13,12 +13,13 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use super::samples::{
-    CONTRACT, charge_created, failed_refund, failure, nonce, note, paid, payment, refund_request,
-    refused, restored, rf, start, tx,
+    CONTRACT, charge_created, failed_refund, failure, made, nonce, note, paid, payment,
+    refund_request, refused, restored, rf, start, tx,
 };
 use super::{Model, UnderTest};
 use crate::{
-    AttemptOutcome, Database, Delivery, DeliveryFilter, Order, Page, PaymentFilter, RefundFilter,
+    AttemptOutcome, Cursor, Database, Delivery, DeliveryFilter, Order, Page, PaymentFilter,
+    RefundFilter,
 };
 
 /// Few ids, so that steps meet.
@@ -185,7 +186,7 @@ async fn play(
             shown(store.refund_reserve(&request, now).await)
         }
         Step::Resolve { refund, good, checks } => {
-            let outcome = if *good { RefundOutcome::Made } else { refused("no", *checks) };
+            let outcome = if *good { made() } else { refused("no", *checks) };
             shown(store.refund_resolve(rf(*refund), outcome, &[], now).await)
         }
         Step::Refused { refund, number, foreign } => {
@@ -231,6 +232,7 @@ fn shown<T: Debug>(result: T) -> String {
 
 async fn everything(store: &dyn Database) -> Vec<String> {
     let mut all = vec![shown(store.totals().await)];
+    all.push(shown(store.journal_read(&Cursor::default(), 1_000).await));
     for order in [Order::OldestFirst, Order::NewestFirst] {
         let page = Page { scan: 9, ..Page::first(order, 7) };
         all.push(shown(store.payments_list(&PaymentFilter::default(), &page).await));

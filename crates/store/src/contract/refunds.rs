@@ -6,7 +6,7 @@ use std::time::Duration;
 use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::PaymentRecord;
 use gopay_core::refund::{
-    Refund, RefundOutcome, RefundRejection, RefundRequest, RefundState, RefundTerms,
+    MidtransRefund, Refund, RefundRejection, RefundRequest, RefundState, RefundTerms,
 };
 use gopay_core::time::Timestamp;
 use serde_json::json;
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::UnderTest;
 use super::samples::{
     CONTRACT, DAY, MINUTE, TERMS, admitted, create, create_paid, failed_refund, is_conflict, kinds,
-    note, payment, refund_request, refused, restored, rf, start, stored, trail, tx,
+    made, note, payment, refund_request, refused, restored, rf, start, stored, trail, tx,
 };
 use crate::{Found, Reserved, StoreError};
 
@@ -67,6 +67,7 @@ pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
         resolved_at: None,
         next_check_at: request.admitted(Rupiah::new(4_000).unwrap(), now).next_check_at,
         checks: 0,
+        midtrans: MidtransRefund::default(),
     };
     assert!(expected.next_check_at > Some(now));
     let reserving =
@@ -122,9 +123,7 @@ pub async fn a_refund_is_resolved_once(store: UnderTest) {
     let bad = admitted(&store, &refund_request(2, tx(1), 200_000), now).await;
     let later = now.after(MINUTE);
     let no = refused("refused", 0);
-    for (refund, outcome, reserved) in
-        [(&good, RefundOutcome::Made, 500_000), (&bad, no.clone(), 300_000)]
-    {
+    for (refund, outcome, reserved) in [(&good, made(), 500_000), (&bad, no.clone(), 300_000)] {
         let id = refund.refund_id;
         let notes = [note("refund_answer")];
         let resolved = store.refund_resolve(id, outcome.clone(), &notes, later).await.unwrap();
@@ -132,7 +131,7 @@ pub async fn a_refund_is_resolved_once(store: UnderTest) {
         assert_eq!(store.refund_get(id).await.unwrap().as_ref(), Some(&resolved));
         assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(reserved));
         // The opposite, told later, changes nothing.
-        for outcome in [RefundOutcome::Made, refused("late", 0)] {
+        for outcome in [made(), refused("late", 0)] {
             let again = store.refund_resolve(id, outcome, &[], later.after(DAY)).await.unwrap();
             assert_eq!(again, resolved);
         }
@@ -182,7 +181,7 @@ pub async fn a_refund_that_was_taken_over_is_not_refused_by_another(store: Under
     // A success counts whoever brings it.
     let known = admitted(&store, &refund_request(2, tx(1), 300_000), now).await;
     store.refund_claim_due(known.next_check_at.unwrap(), 1).await.unwrap();
-    let done = store.refund_resolve(rf(2), RefundOutcome::Made, &[], due).await.unwrap();
+    let done = store.refund_resolve(rf(2), made(), &[], due).await.unwrap();
     assert_eq!(done.state, RefundState::Succeeded);
 }
 
@@ -292,7 +291,7 @@ pub async fn due_refunds_are_claimed_oldest_first(store: UnderTest) {
     assert_eq!(claim(overdue, 2).await, [2, 3]);
     assert_eq!(claim(overdue, 10).await, [1]);
     assert_eq!(claim(overdue, 10).await, [0; 0]);
-    store.refund_resolve(rf(1), RefundOutcome::Made, &[], overdue).await.unwrap();
+    store.refund_resolve(rf(1), made(), &[], overdue).await.unwrap();
     store.refund_resolve(rf(3), refused("no", 1), &[], overdue).await.unwrap();
     assert_eq!(claim(overdue.after(31 * DAY), 10).await, [2]);
 }
@@ -311,8 +310,7 @@ pub async fn calls_refused_early_are_recorded_as_failed_refunds(store: UnderTest
         let expected = Refund { resolved_at, ..refund.clone() };
         assert_eq!(store.refund_get(refund.refund_id).await.unwrap(), Some(expected));
         assert!(is_conflict(&store.refund_record_refused(refund, now).await));
-        let told =
-            store.refund_resolve(refund.refund_id, RefundOutcome::Made, &[], now).await.unwrap();
+        let told = store.refund_resolve(refund.refund_id, made(), &[], now).await.unwrap();
         assert!(matches!(told.state, RefundState::Failed(_)));
     }
     // What another contract asked for about a payment is not part of its story.

@@ -6,7 +6,8 @@ use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Sen;
 use gopay_core::payment::{Closure, Event, FailReason, Failure, Nonce, Payment, PaymentRecord};
 use gopay_core::refund::{
-    REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRequest, RefundState, RefundTerms,
+    MidtransRefund, REFUND_WINDOW_MAX, Refund, RefundOutcome, RefundRequest, RefundState,
+    RefundTerms,
 };
 use gopay_core::time::Timestamp;
 use gopay_testkit::sample;
@@ -62,7 +63,12 @@ pub(super) fn charge_created() -> Event {
 }
 
 pub(super) fn paid() -> Event {
-    Event::Paid { midtrans_tx_id: "m-1".into(), paid_at: Some(start().after(SECOND)) }
+    Event::Paid {
+        midtrans_tx_id: "m-1".into(),
+        paid_at: Some(start().after(SECOND)),
+        payment_type: Some("gopay".into()),
+        payment_option: Some("GOPAY_WALLET".into()),
+    }
 }
 
 pub(super) fn expired() -> Event {
@@ -71,6 +77,11 @@ pub(super) fn expired() -> Event {
 
 pub(super) fn failure(message: &str) -> Failure {
     Failure::new(FailReason::RemoteDecline, message)
+}
+
+/// A refund that was made, of which Midtrans said no more.
+pub(super) fn made() -> RefundOutcome {
+    RefundOutcome::Made(MidtransRefund::default())
 }
 
 pub(super) fn refused(message: &str, checks: u32) -> RefundOutcome {

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, PaymentRecord};
-use gopay_core::refund::RefundOutcome;
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
     CONTRACT, MINUTE, SECOND, admitted, apply, charge_created, claim_deliveries, create,
-    create_paid, expired, paid, payment, refund_request, restored, rf, start, tx,
+    create_paid, expired, made, paid, payment, refund_request, restored, rf, start, tx,
 };
 use crate::{
     AttemptOutcome, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord,
@@ -97,7 +96,7 @@ pub async fn refunds_are_listed_by_what_they_are(store: UnderTest) {
         admitted(&store, &refund_request(number, tx(1), 100), now).await;
     }
     store.refund_reserve(&refund_request(4, tx(1), 1), at(240)).await.unwrap();
-    store.refund_resolve(rf(2), RefundOutcome::Made, &[], at(300)).await.unwrap();
+    store.refund_resolve(rf(2), made(), &[], at(300)).await.unwrap();
     let none = RefundFilter::default;
     let state = |state| RefundFilter { state: Some(state), ..none() };
     for (filter, expected) in [

@@ -1,13 +1,12 @@
 //! The whole store: sums, health, callers that go away.
 
 use gopay_core::payment::{PaymentState, Verdict};
-use gopay_core::refund::RefundOutcome;
 use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
     MINUTE, REQUEST, SECOND, admitted, apply, claim_deliveries, create, create_paid, expired,
-    kinds, note, paid, payment, refund_request, refused, rf, start, stored, trail, tx,
+    kinds, made, note, paid, payment, refund_request, refused, rf, start, stored, trail, tx,
 };
 use crate::{AttemptOutcome, Created, Totals};
 
@@ -22,9 +21,7 @@ pub async fn totals_count_every_row(store: UnderTest) {
     }
     create(&store, &payment(7)).await;
     let now = start().after(MINUTE);
-    for (number, outcome) in
-        [(1, Some(RefundOutcome::Made)), (2, Some(refused("no", 0))), (3, None)]
-    {
+    for (number, outcome) in [(1, Some(made())), (2, Some(refused("no", 0))), (3, None)] {
         admitted(&store, &refund_request(number, tx(1), 100_000), now).await;
         if let Some(outcome) = outcome {
             store.refund_resolve(rf(number), outcome, &[], now).await.unwrap();

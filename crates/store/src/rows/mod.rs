@@ -10,6 +10,7 @@
 
 mod deliveries;
 mod events;
+mod journal;
 mod payments;
 mod reader;
 mod refunds;
@@ -24,6 +25,7 @@ use crate::StoreError;
 
 pub use deliveries::{DELIVERIES, delivery, delivery_changes, owed_cells};
 pub use events::{EVENTS, event};
+pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, journal_select};
 pub use payments::{
     PAYMENT_REQUESTS, PAYMENTS, payment, payment_cells, payment_changes, payment_request,
 };
@@ -230,6 +232,12 @@ impl From<Option<Vec<u8>>> for Cell<'_> {
 impl From<i64> for Cell<'_> {
     fn from(number: i64) -> Self {
         Self::Int(number)
+    }
+}
+
+impl From<Option<i64>> for Cell<'_> {
+    fn from(number: Option<i64>) -> Self {
+        number.map_or(Self::Null, Self::Int)
     }
 }
 

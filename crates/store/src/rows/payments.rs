@@ -1,6 +1,9 @@
 //! The rows of payments and of the calls that made them.
 
-use gopay_core::payment::{Channel, Nonce, Payment, PaymentRecord, PaymentState, Upstream};
+use gopay_core::payment::{
+    Channel, FailReason, FirstFailure, Nonce, PaidAtSource, Payment, PaymentRecord, PaymentState,
+    Upstream,
+};
 
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
@@ -20,6 +23,11 @@ table! {
         answer: Bytes,
         final_at: Int,
         paid_at: Int,
+        paid_at_source: Text,
+        payment_type: Text,
+        payment_option: Text,
+        first_failed_at: Int,
+        first_fail_reason: Text,
         cancel_requested: Flag,
         refund_reserved_sen: Int,
         next_check_at: Int,
@@ -69,6 +77,10 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
         answer: row.bytes_opt("answer")?,
         final_at: row.time_opt("final_at")?,
         paid_at: row.time_opt("paid_at")?,
+        paid_at_source: row.parse_opt("paid_at_source", PaidAtSource::from_word)?,
+        payment_type: row.text_opt("payment_type")?,
+        payment_option: row.text_opt("payment_option")?,
+        first_failure: first_failure(&mut row)?,
         cancel_requested: row.flag("cancel_requested")?,
         refund_reserved: row.sen("refund_reserved_sen")?,
         next_check_at: row.time_opt("next_check_at")?,
@@ -95,6 +107,16 @@ fn state(row: &mut RowReader<'_>) -> Result<PaymentState, StoreError> {
     PaymentState::from_word(&word, failure).ok_or_else(|| row.corrupt("state"))
 }
 
+/// The columns `first_failed_at` and `first_fail_reason`: both or neither.
+fn first_failure(row: &mut RowReader<'_>) -> Result<Option<FirstFailure>, StoreError> {
+    let at = row.time_opt("first_failed_at")?;
+    match (at, row.parse_opt("first_fail_reason", FailReason::from_word)?) {
+        (Some(at), Some(reason)) => Ok(Some(FirstFailure { at, reason })),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(row.corrupt("first_fail_reason")),
+    }
+}
+
 /// The columns `nonce` and `fingerprint`.
 fn nonce(row: &mut RowReader<'_>) -> Result<Option<Nonce>, StoreError> {
     let value = row.text_opt("nonce")?;
@@ -106,7 +128,7 @@ fn nonce(row: &mut RowReader<'_>) -> Result<Option<Nonce>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Invalid`] if an amount is too large for a database.
-pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 14], StoreError> {
+pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 19], StoreError> {
     let [fail_reason, fail_message] = failure(payment.state.failure());
     Ok([
         payment.tx_id.get().into(),
@@ -119,6 +141,11 @@ pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 14], StoreError> 
         payment.answer.as_deref().into(),
         payment.final_at.into(),
         payment.paid_at.into(),
+        payment.paid_at_source.map(PaidAtSource::as_str).into(),
+        (&payment.payment_type).into(),
+        (&payment.payment_option).into(),
+        payment.first_failure.map(|first| first.at).into(),
+        payment.first_failure.map(|first| first.reason.as_str()).into(),
         payment.cancel_requested.into(),
         sen(PAYMENTS.name, "refund_reserved_sen", payment.refund_reserved)?,
         payment.next_check_at.into(),

@@ -154,6 +154,18 @@ impl<'a> RowReader<'a> {
         self.given(column, parse(number).ok())
     }
 
+    /// An id that may be missing.
+    pub fn id_opt<T>(
+        &mut self,
+        column: &'static str,
+        parse: impl FnOnce(i64) -> Result<T, IdError>,
+    ) -> Read<Option<T>> {
+        match self.int_opt(column)? {
+            None => Ok(None),
+            Some(number) => self.given(column, parse(number).ok()).map(Some),
+        }
+    }
+
     /// The column `tx_id`.
     pub fn tx_id(&mut self) -> Read<TxId> {
         self.id("tx_id", TxId::new)

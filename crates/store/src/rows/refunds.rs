@@ -2,7 +2,7 @@
 
 use gopay_core::ids::RefundId;
 use gopay_core::payment::Failure;
-use gopay_core::refund::{Refund, RefundState};
+use gopay_core::refund::{MidtransRefund, Refund, RefundState};
 
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
@@ -19,6 +19,9 @@ table! {
         resolved_at: Int,
         next_check_at: Int,
         checks: Int,
+        midtrans_id: Text,
+        midtrans_at: Int,
+        funds_confirmed_at: Int,
     }
     fixed {
         tx_id: Int,
@@ -44,6 +47,11 @@ pub fn refund(row: &dyn SqlRow) -> Result<Refund, StoreError> {
         resolved_at: row.time_opt("resolved_at")?,
         next_check_at: row.time_opt("next_check_at")?,
         checks: row.count("checks")?,
+        midtrans: MidtransRefund {
+            id: row.text_opt("midtrans_id")?,
+            at: row.time_opt("midtrans_at")?,
+            funds_confirmed_at: row.time_opt("funds_confirmed_at")?,
+        },
         tx_id: row.tx_id()?,
         client: row.text("client")?,
         contract: row.text("contract")?,
@@ -74,7 +82,7 @@ const fn failure_of(refund: &Refund) -> Option<&Failure> {
 
 /// The key of a refund and what an update writes, in the order of [`REFUNDS`].
 #[must_use]
-pub fn refund_changes(refund: &Refund) -> [Cell<'_>; 7] {
+pub fn refund_changes(refund: &Refund) -> [Cell<'_>; 10] {
     let [fail_reason, fail_message] = failure(failure_of(refund));
     [
         refund.refund_id.get().into(),
@@ -84,6 +92,9 @@ pub fn refund_changes(refund: &Refund) -> [Cell<'_>; 7] {
         refund.resolved_at.into(),
         refund.next_check_at.into(),
         refund.checks.into(),
+        (&refund.midtrans.id).into(),
+        refund.midtrans.at.into(),
+        refund.midtrans.funds_confirmed_at.into(),
     ]
 }
 
