@@ -72,32 +72,52 @@ async fn upstream(sample: String, order_id: &'static str, gross: &'static str) -
     url
 }
 
+/// The program in front of this upstream.
+async fn served(upstream: &str, hash: &str) -> Served {
+    Served::start(&format!(
+        r#"
+        [midtrans.test]
+        base_url = "{upstream}"
+        server_key = "SB-Mid-server-demo"
+        [[client]]
+        login = "testclient"
+        password_hash = "{hash}"
+        shared_secret = "examplesharedsecret"
+        notification_secrets = ["examplenotificationsecret"]
+        [[contract]]
+        id = "TESTCONTRACT"
+        client = "testclient"
+        notification_url = "https://psp.example/notify"
+        redirect_url = "https://shop.example/return"
+        "#
+    ))
+    .await
+}
+
 #[tokio::test]
 async fn a_sample_with_our_order_in_it_leads_to_its_deeplink() {
     let hash = hash_password("test123");
     for (name, order_id, gross, deeplink) in SAMPLES {
         let upstream = upstream(sample(name), order_id, gross).await;
-        let served = Served::start(&format!(
-            r#"
-            [midtrans.test]
-            base_url = "{upstream}"
-            server_key = "SB-Mid-server-demo"
-            [[client]]
-            login = "testclient"
-            password_hash = "{hash}"
-            shared_secret = "examplesharedsecret"
-            notification_secrets = ["examplenotificationsecret"]
-            [[contract]]
-            id = "TESTCONTRACT"
-            client = "testclient"
-            notification_url = "https://psp.example/notify"
-            redirect_url = "https://shop.example/return"
-            "#
-        ))
-        .await;
+        let served = served(&upstream, &hash).await;
         let answer = served.transaction(&[]).await;
         assert_eq!(answer["STATUS"], "PENDING", "{name}: {answer:?}");
         let (status, location, _) = served.browse(&answer["REDIRECTURL"], PHONE).await;
         assert_eq!((status, location.as_str()), (302, deeplink), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_deeplink_with_a_blank_or_a_letter_beyond_ascii_is_encoded_and_followed() {
+    let hash = hash_password("test123");
+    let (name, order_id, gross, deeplink) = SAMPLES[2];
+    let spelled = format!("{deeplink}&shop=Toko Kopi Caf\u{e9}");
+    let text = sample(name).replace(deeplink, &spelled);
+    assert!(text.contains(&spelled), "the sample names the deeplink as it is");
+    let served = served(&upstream(text, order_id, gross).await, &hash).await;
+    let answer = served.transaction(&[]).await;
+    assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
+    let (status, location, _) = served.browse(&answer["REDIRECTURL"], PHONE).await;
+    let expected = format!("{deeplink}&shop=Toko%20Kopi%20Caf%C3%A9");
+    assert_eq!((status, location), (302, expected));
 }
