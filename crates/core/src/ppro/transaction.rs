@@ -235,12 +235,19 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let amount = self.amount(amount)?;
         let merchant_tx_id =
             self.optional(Field::Merchanttxid, |value| check::reference(value).map(|()| value))?;
-        let merchant_redirect_url =
-            self.web_url(Field::Merchantredirecturl, terms.has_redirect_url)?;
         let form = self.form;
+        let http = channel != Some(Channel::Live);
+        let redirect_url = |value: &'f str| {
+            check::redirect_url_within(value, form.behind(value), http).map(|()| value)
+        };
+        let merchant_redirect_url =
+            self.given(Field::Merchantredirecturl, terms.has_redirect_url, redirect_url)?;
         let account_holder =
             self.required(Field::Accountholdername, |value| line(form, value, 3, 100))?;
-        let notification_url = self.web_url(Field::Notificationurl, terms.has_notification_url)?;
+        let web_url =
+            |value: &'f str| check::web_url_within(value, form.behind(value)).map(|()| value);
+        let notification_url =
+            self.given(Field::Notificationurl, terms.has_notification_url, web_url)?;
         for field in [Field::Sellingpoint, Field::Soldservice] {
             self.optional(field, |value| line(form, value, 0, 50))?;
         }
@@ -248,7 +255,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let nonce =
             self.optional(Field::Nonce, |value| check::ascii(value, 255).map(|()| value))?;
         let deeplink_callback_url = self.optional(Field::DeeplinkCallbackUrl, |value| {
-            check::app_url_within(value, form.behind(value)).map(|()| value)
+            check::app_url_within(value, form.behind(value), http).map(|()| value)
         })?;
         let email = self.optional(Field::Email, |value| {
             check::email_within(value, form.behind(value)).map(|()| value)
@@ -318,11 +325,14 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         self.report(Rejection::of(Field::Amount, rule)).map(|()| None)
     }
 
-    /// A web address that the contract may supply instead.
-    fn web_url(&mut self, field: Field, configured: bool) -> Result<Option<&'f str>, Stopped> {
-        let form = self.form;
-        let check =
-            |value: &'f str| check::web_url_within(value, form.behind(value)).map(|()| value);
+    /// An address that the contract may supply instead.
+    #[inline]
+    fn given(
+        &mut self,
+        field: Field,
+        configured: bool,
+        check: impl FnOnce(&'f str) -> Result<&'f str, Rule>,
+    ) -> Result<Option<&'f str>, Stopped> {
         if configured { self.optional(field, check) } else { self.required(field, check) }
     }
 
@@ -531,7 +541,8 @@ mod tests {
             ("merchanttxid", None, None), ("merchanttxid", s(""), Some("too_short")), ("merchanttxid", text(40), None),
             ("merchanttxid", text(41), Some("too_long")), ("merchanttxid", s("a b"), Some("reference_form")),
             ("merchantredirecturl", None, Some("missing")), ("merchantredirecturl", s("shop"), Some("web_url_form")),
-            ("merchantredirecturl", s("app://x"), Some("web_url_form")),
+            ("merchantredirecturl", s("shopapp://paid"), None), ("merchantredirecturl", s("http://shop.example/"), None),
+            ("merchantredirecturl", s("tel:+6281"), Some("system_scheme")), ("merchantredirecturl", s("https://shop.example/?txid=1"), Some("url_has_return_parameter")),
             ("accountholdername", None, Some("missing")), ("accountholdername", s("Li"), Some("too_short")),
             ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
             ("accountholdername", Some("\u{e9}".repeat(100)), None), ("accountholdername", s("a\nbc"), Some("line_break")),
@@ -541,7 +552,8 @@ mod tests {
             ("preferredlanguage", s("klingon"), None),
             ("nonce", s("n-1"), None), ("nonce", s("\u{e9}"), Some("not_ascii")), ("nonce", text(256), Some("too_long")),
             ("specin.deeplinkcallbackurl", s("shopapp://paid"), None), ("specin.deeplinkcallbackurl", s("paid"), Some("app_url_form")),
-            ("specin.deeplinkcallbackurl", s("shopapp://paid?result=1"), Some("url_has_result")), ("specin.deeplinkcallbackurl", s(""), Some("too_short")),
+            ("specin.deeplinkcallbackurl", s("shopapp://paid?result=1"), Some("url_has_query")), ("specin.deeplinkcallbackurl", s(""), Some("too_short")),
+            ("specin.deeplinkcallbackurl", s("intent://x"), Some("system_scheme")), ("specin.deeplinkcallbackurl", s("http://shop.example/"), None),
             ("specin.email", None, None), ("specin.email", s("siti"), Some("email_form")), ("specin.email", s(""), Some("too_short")),
             ("specin.phone", None, None), ("specin.phone", s("08123456789"), Some("phone_form")), ("specin.phone", s(""), Some("phone_form")),
             ("specin.billingaddrfirstname", text(255), None), ("specin.billingaddrfirstname", text(256), Some("too_long")),
@@ -604,6 +616,29 @@ mod tests {
                 }
             }
             assert_eq!(first_code(&pairs, terms).map(|(_, code)| code), code, "{rupiah}");
+        }
+    }
+
+    #[test]
+    fn shoppers_return_by_http_from_the_test_channel_only() {
+        for field in ["merchantredirecturl", "specin.deeplinkcallbackurl", "notificationurl"] {
+            for (channel, url, code) in [
+                ("testchannel", "http://shop.example/", None),
+                ("livechannel", "http://shop.example/", Some("http_on_test_only")),
+                ("livechannel", "https://shop.example/", None),
+                ("livechannel", "HTTP://shop.example/", Some("http_on_test_only")),
+            ] {
+                let mut pairs = example();
+                pairs.retain(|(name, _)| *name != field && *name != "channel");
+                pairs.extend([("channel", channel.to_owned()), (field, url.to_owned())]);
+                // A notification is signed, and not a shopper's way.
+                let code = code.filter(|_| field != "notificationurl");
+                assert_eq!(
+                    first_code(&pairs, Terms::OPEN).map(|(_, code)| code),
+                    code,
+                    "{field} {url}"
+                );
+            }
         }
     }
 

@@ -79,8 +79,16 @@ pub enum Rule {
     WebUrlForm,
     /// Not an absolute address of a page or app.
     AppUrlForm,
-    /// The address has a `result` parameter, which GoPay adds itself.
-    UrlHasResult,
+    /// The address has a scheme of the system or of the browser.
+    SystemScheme,
+    /// The address is private, and the operator allows no calls to it.
+    PrivateAddress,
+    /// `http` on `livechannel`.
+    HttpOnTestOnly,
+    /// The address has a query or a fragment, and GoPay appends a query to whatever it is given.
+    UrlHasQuery,
+    /// The query has a `txid` or a `cs`, which are added at the return.
+    UrlHasReturnParameter,
     /// Not an assigned ISO 3166-1 alpha-2 code.
     CountryForm,
     /// Not letters, digits, `-` and space.
@@ -229,7 +237,11 @@ impl Rule {
             Self::PhoneForm => row("phone_form", Plain("not an international phone number"), "+ and country code, such as +628123456789"),
             Self::WebUrlForm => row("web_url_form", Plain("not a valid URL"), "an absolute http or https URL"),
             Self::AppUrlForm => row("app_url_form", Plain("not a valid URL"), "an absolute URL such as https://shop.example/ or shopapp://paid"),
-            Self::UrlHasResult => row("url_has_result", Plain("has a result parameter"), "a URL without a result parameter, which GoPay adds"),
+            Self::SystemScheme => row("system_scheme", Plain("a scheme of the system or the browser"), "https or an app's own scheme"),
+            Self::PrivateAddress => row("private_address", Plain("a private address, which is never called"), "a public address"),
+            Self::HttpOnTestOnly => row("http_on_test_only", Plain("http is for testchannel only"), "an https URL or an app's own scheme"),
+            Self::UrlHasQuery => row("url_has_query", Plain("has a query or fragment"), "a URL without ? and #, as GoPay appends ?order_id="),
+            Self::UrlHasReturnParameter => row("url_has_return_parameter", Plain("has a txid or cs parameter"), "a URL without txid and cs, which are added to it"),
             Self::CountryForm => row("country_form", Plain("not a country code"), "an ISO 3166-1 alpha-2 code such as ID"),
             Self::PostalCodeForm => row("postal_code_form", Plain("not a postal code"), "letters, digits, - and space only"),
             Self::TooManySpecin { got } => row("too_many_specin", Figures("{} specin parameters", [got.into(), 0]), "at most 29 specin parameters"),
