@@ -23,6 +23,34 @@ fn cut_longer(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// Whether a text shows nothing: blanks, control characters and characters without a shape only.
+#[must_use]
+#[inline]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_blank_char)
+}
+
+/// Whether a character shows nothing.
+#[must_use]
+pub fn is_blank_char(char: char) -> bool {
+    char.is_whitespace()
+        || char.is_control()
+        || matches!(
+            char,
+            '\u{ad}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+        )
+}
+
 /// Whether a link of this scheme (lower case) makes a browser run or read something locally,
 /// instead of opening a page or an app.
 #[must_use]

@@ -256,13 +256,16 @@ const ITEM_NAMES: &[&str] = &[
     r"tab\there \/ \\ there",
     r"\u00e9\ud83d\ude42",
     "Sepatu lari pria ukuran 42 warna hitam dengan sol karet yang awet",
-    r"\u0001\u001f",
+    r"\u0001\u001fa",
+    " x",
     "x",
 ];
 
 const ITEM_FAULTS: &[&str] = &[
     r#"{"name":"","price":"1.00","quantity":1}"#,
     r#"{"name":"a\u0000","price":"1.00","quantity":1}"#,
+    r#"{"name":" ","price":"1.00","quantity":1}"#,
+    r#"{"name":"\u00a0\n","price":"1.00","quantity":1}"#,
     r#"{"name":5,"price":"1.00","quantity":1}"#,
     r#"{"name":"a","price":1,"quantity":1}"#,
     r#"{"name":"a","price":"1","quantity":1}"#,
@@ -516,7 +519,8 @@ fn both_bring_long_bodies_under_the_limit_alike() {
             vec![r#"{"name":"Kopi \"Gayo\"","price":"7.00","quantity":2}"#; count].join(",");
         let cart = format!("[{items}]");
         let amount = (count * 1_400).to_string();
-        let long = "\u{1}".repeat(part);
+        // A name of nothing but these would show nothing.
+        let long = format!("{}{}", "a".repeat(part.min(1)), "\u{1}".repeat(part.saturating_sub(1)));
         let mut pairs = minimal();
         pairs.retain(|(name, _)| !matches!(*name, "amount" | "transientin.orderitems"));
         pairs.extend([("amount", amount.as_str()), ("transientin.orderitems", cart.as_str())]);

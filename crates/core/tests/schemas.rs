@@ -932,7 +932,7 @@ fn every_rule_has_its_word_in_the_schema() {
         Returnmode, Txtype, Credentials, ContractDisabled, BodyTooLong { max: 1 },
         TooManyParameters { max: 1 }, Repeated, BadEscape, NotUtf8, HasNul, Missing,
         TooLong { max: 1, got: 2 }, TooShort { min: 2, got: 1 }, MustBe("x"),
-        ChannelNotInContract, AmountForm, AmountNotPositive, AmountNotWhole, AmountTooLarge,
+        ChannelNotInContract("testchannel"), GenericTestTag, Blank, NotAForm("x"), EscapedAmpersands, InQuery, AmountForm, AmountNotPositive, AmountNotWhole, AmountTooLarge,
         AmountNeedsKyc, ReferenceForm, NotAscii, LineBreak, EmailForm, PhoneForm, WebUrlForm,
         AppUrlForm, SystemScheme, PrivateAddress, HttpOnTestOnly, UrlHasQuery, UrlHasReturnParameter, CountryForm, PostalCodeForm, TooManySpecin { got: 30 },
         DiffersFromTransaction, NonceReused, JsonForm { at: 0 }, NotAnArray, NoItems,

@@ -5,7 +5,7 @@
 //! Written as a careful team would write it in a week: each pattern is compiled once, nothing is
 //! parsed twice, the charge borrows from the call. It checks the same rules and writes the same
 //! bytes; `crates/core/tests/baseline.rs` proves it. Of the product it borrows the arguments, the tables of
-//! countries and of schemes, and no rule.
+//! countries, schemes and blanks, and no rule.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use gopay_core::country::alpha3;
 use gopay_core::ppro::transaction::{Kyc, Terms};
-use gopay_core::text::is_system_scheme;
+use gopay_core::text::{is_blank, is_system_scheme};
 use gopay_core::translate::ChargeTerms;
 use regex::Regex;
 use rust_decimal::Decimal;
@@ -67,7 +67,7 @@ struct Call {
     merchanttxid: Option<String>,
     #[validate(length(min = 1, max = 255), url, custom(function = redirect_url))]
     merchantredirecturl: Option<String>,
-    #[validate(length(min = 3, max = 100), custom(function = one_line))]
+    #[validate(length(min = 3, max = 100), custom(function = one_line), custom(function = name))]
     accountholdername: String,
     #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
     notificationurl: Option<String>,
@@ -89,10 +89,10 @@ struct Call {
     #[validate(length(max = 64), regex(path = *PHONE))]
     phone: Option<String>,
     #[serde(rename = "specin.billingaddrfirstname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     billing_first_name: Option<String>,
     #[serde(rename = "specin.billingaddrlastname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     billing_last_name: Option<String>,
     #[serde(rename = "specin.billingphone")]
     #[validate(length(max = 255), custom(function = one_line))]
@@ -110,10 +110,10 @@ struct Call {
     #[validate(custom(function = country))]
     billing_country: Option<String>,
     #[serde(rename = "specin.shippingaddrfirstname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     shipping_first_name: Option<String>,
     #[serde(rename = "specin.shippingaddrlastname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     shipping_last_name: Option<String>,
     #[serde(rename = "specin.shippingphone")]
     #[validate(length(max = 255), custom(function = one_line))]
@@ -182,6 +182,10 @@ fn return_url(value: &str) -> bool {
 
 fn redirect_url(value: &str) -> Result<(), ValidationError> {
     must(return_url(value) && !HAS_TXID_OR_CS.is_match(value), "redirect_url")
+}
+
+fn name(value: &str) -> Result<(), ValidationError> {
+    must(value.is_empty() || !is_blank(value), "name")
 }
 
 fn app_url(value: &str) -> Result<(), ValidationError> {
@@ -339,7 +343,7 @@ impl<'de> Deserialize<'de> for Others {
 #[derive(Deserialize, Validate)]
 struct ItemFields<'a> {
     #[serde(borrow)]
-    #[validate(length(min = 1), custom(function = without_nul))]
+    #[validate(length(min = 1), custom(function = without_nul), custom(function = name))]
     name: Cow<'a, str>,
     #[serde(borrow)]
     #[validate(regex(path = *PRICE))]

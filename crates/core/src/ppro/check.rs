@@ -13,7 +13,7 @@ use validator::{ValidateEmail as _, ValidateUrl as _};
 use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
 use crate::link::{plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
-use crate::text::{chars, is_system_scheme};
+use crate::text::{chars, is_blank, is_system_scheme};
 
 /// The length in characters. A character has one to four bytes.
 #[inline]
@@ -42,6 +42,13 @@ pub fn one_line(value: &str) -> Result<(), Rule> {
     let broken = value.bytes().any(|byte| matches!(byte, b'\n' | b'\r'))
         || !value.is_ascii() && value.contains(['\u{85}', '\u{2028}', '\u{2029}']);
     if broken { Err(Rule::LineBreak) } else { Ok(()) }
+}
+
+/// A name that can be read: one that is not empty shows at least one character.
+#[inline]
+pub fn name(value: &str) -> Result<(), Rule> {
+    let shows = value.is_empty() || value.as_bytes().first().is_some_and(u8::is_ascii_graphic);
+    if shows || !is_blank(value) { Ok(()) } else { Err(Rule::Blank) }
 }
 
 /// References, `[a-zA-Z0-9.,-_]{1,40}`, read as letters, digits and the four marks `.`, `,`, `-`,
@@ -430,6 +437,16 @@ mod tests {
             for base in ["https://s.example/r", "shopapp://paid"] {
                 assert_eq!(redirect_url(&format!("{base}{query}"), false), expected, "{query}");
             }
+        }
+    }
+
+    #[test]
+    fn a_name_shows_something() {
+        for value in ["", "Siti", " Siti", "\u{200b}S", "\u{e9}", "-", "\u{1f642}", "\u{4e2d}"] {
+            assert_eq!(name(value), Ok(()), "{value:?}");
+        }
+        for value in [" ", "   ", "\t", "\u{a0}\u{3000}", "\u{200b}\u{feff}", "\u{3164}", "\u{1}"] {
+            assert_eq!(name(value), Err(Rule::Blank), "{value:?}");
         }
     }
 

@@ -153,7 +153,10 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     fn absent(&mut self, field: Field, needed: bool) -> Result<(), Stopped> {
         match self.form.fault(field) {
             Some(rejection) => self.report(rejection),
-            None if needed => self.report(Rejection::of(field, Rule::Missing)),
+            // It may be there under a name that its separator has spoilt.
+            None if needed => {
+                self.report(self.form.shape_fault().unwrap_or(Rejection::of(field, Rule::Missing)))
+            }
             None => Ok(()),
         }
     }
@@ -213,6 +216,17 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         Ok(value.filter(|value| !value.is_empty()))
     }
 
+    /// A first or last name of PPRO's form `.{0,255}`.
+    #[inline]
+    fn name(&mut self, field: Field) -> Result<Option<&'f str>, Stopped> {
+        let form = self.form;
+        let value = self.optional(field, |value| {
+            let value = line(form, value, 0, 255)?;
+            check::name(value).map(|()| value)
+        })?;
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
     fn postal_code(&mut self, field: Field) -> Result<Option<&'f str>, Stopped> {
         let value = self.optional(field, |value| check::postal_code(value).map(|()| value))?;
         Ok(value.filter(|value| !value.is_empty()))
@@ -228,7 +242,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             self.report(rejection)?;
         }
         let channel = self.channel(terms)?;
-        self.constant(Field::Tag, "gopay")?;
+        self.tag()?;
         self.constant(Field::Countrycode, "ID")?;
         self.constant(Field::Currency, "IDR")?;
         let amount = self.required(Field::Amount, check::amount)?;
@@ -242,8 +256,10 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         };
         let merchant_redirect_url =
             self.given(Field::Merchantredirecturl, terms.has_redirect_url, redirect_url)?;
-        let account_holder =
-            self.required(Field::Accountholdername, |value| line(form, value, 3, 100))?;
+        let account_holder = self.required(Field::Accountholdername, |value| {
+            let value = line(form, value, 3, 100)?;
+            check::name(value).map(|()| value)
+        })?;
         let web_url =
             |value: &'f str| check::web_url_within(value, form.behind(value)).map(|()| value);
         let notification_url =
@@ -305,12 +321,24 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         }))
     }
 
+    /// `gopay`. PPRO's generic test tag stands for methods that have no simulator of their own.
+    fn tag(&mut self) -> Result<(), Stopped> {
+        self.required(Field::Tag, |value| match value {
+            "gopay" => Ok(()),
+            "dumbdummy" => Err(Rule::GenericTestTag),
+            _ => Err(Rule::MustBe("gopay")),
+        })
+        .map(|_| ())
+    }
+
     fn channel(&mut self, terms: Terms) -> Result<Option<Channel>, Stopped> {
         self.required(Field::Channel, |value| match Channel::from_word(value) {
             None => Err(Rule::MustBe("testchannel or livechannel")),
             Some(Channel::Test) if terms.test_channel => Ok(Channel::Test),
             Some(Channel::Live) if terms.live_channel => Ok(Channel::Live),
-            Some(Channel::Test | Channel::Live) => Err(Rule::ChannelNotInContract),
+            // A contract has one channel at least.
+            Some(Channel::Test) => Err(Rule::ChannelNotInContract("livechannel")),
+            Some(Channel::Live) => Err(Rule::ChannelNotInContract("testchannel")),
         })
     }
 
@@ -350,8 +378,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             return Ok(Address::default());
         }
         Ok(Address {
-            first_name: self.part(Field::BillingFirstName)?,
-            last_name: self.part(Field::BillingLastName)?,
+            first_name: self.name(Field::BillingFirstName)?,
+            last_name: self.name(Field::BillingLastName)?,
             phone: self.part(Field::BillingPhone)?,
             line: self.part(Field::BillingLine1)?,
             city: self.part(Field::BillingCity)?,
@@ -376,8 +404,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             return Ok(Address::default());
         }
         Ok(Address {
-            first_name: self.part(Field::ShippingFirstName)?,
-            last_name: self.part(Field::ShippingLastName)?,
+            first_name: self.name(Field::ShippingFirstName)?,
+            last_name: self.name(Field::ShippingLastName)?,
             phone: self.part(Field::ShippingPhone)?,
             line: self.part(Field::ShippingLine1)?,
             city: self.part(Field::ShippingCity)?,
@@ -531,6 +559,7 @@ mod tests {
             ("channel", None, Some("missing")), ("channel", s(""), Some("missing")),
             ("channel", s("prod"), Some("must_be")), ("channel", s("livechannel"), Some("channel_not_in_contract")),
             ("tag", None, Some("missing")), ("tag", s("ovo"), Some("must_be")), ("tag", s("GOPAY"), Some("must_be")),
+            ("tag", s("dumbdummy"), Some("generic_test_tag")),
             ("countrycode", None, Some("missing")), ("countrycode", s("SG"), Some("must_be")), ("countrycode", s("IDN"), Some("must_be")),
             ("currency", None, Some("missing")), ("currency", s("USD"), Some("must_be")), ("currency", s("idr"), Some("must_be")),
             ("amount", None, Some("missing")), ("amount", s(""), Some("missing")), ("amount", s("0"), Some("amount_not_positive")),
@@ -546,6 +575,10 @@ mod tests {
             ("accountholdername", None, Some("missing")), ("accountholdername", s("Li"), Some("too_short")),
             ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
             ("accountholdername", Some("\u{e9}".repeat(100)), None), ("accountholdername", s("a\nbc"), Some("line_break")),
+            ("accountholdername", s("   "), Some("blank")), ("accountholdername", s("\u{a0}\u{200b}\u{3000}"), Some("blank")),
+            ("specin.billingaddrfirstname", s(" "), Some("blank")), ("specin.billingaddrlastname", s(" "), Some("blank")),
+            ("specin.shippingaddrfirstname", s("\u{3164}"), Some("blank")), ("specin.shippingaddrlastname", s("  "), Some("blank")),
+            ("specin.billingaddrcity", s(" "), None),
             ("notificationurl", None, Some("missing")), ("notificationurl", s("ftp://psp.example/"), Some("web_url_form")),
             ("sellingpoint", text(50), None), ("sellingpoint", text(51), Some("too_long")),
             ("soldservice", text(51), Some("too_long")),

@@ -25,6 +25,12 @@ pub enum Rule {
         /// Parameters allowed.
         max: u32,
     },
+    /// The body is no form, but this.
+    NotAForm(&'static str),
+    /// The pairs are joined by `&amp;`, as in a page.
+    EscapedAmpersands,
+    /// Parameters of the body are in the query of the address.
+    InQuery,
     /// The parameter occurs twice.
     Repeated,
     /// A `%` that is not followed by two hex digits.
@@ -51,8 +57,10 @@ pub enum Rule {
     },
     /// The only value that would pass is another.
     MustBe(&'static str),
-    /// The contract does not use this channel.
-    ChannelNotInContract,
+    /// PPRO's tag for tests of methods that have no simulator of their own.
+    GenericTestTag,
+    /// The contract does not use this channel, but the named one.
+    ChannelNotInContract(&'static str),
     /// Not decimal digits.
     AmountForm,
     /// Zero.
@@ -69,6 +77,8 @@ pub enum Rule {
     NotAscii,
     /// The contract used this nonce for a call with other content.
     NonceReused,
+    /// Characters that show nothing.
+    Blank,
     /// A line break.
     LineBreak,
     /// Not an e-mail address.
@@ -215,6 +225,9 @@ impl Rule {
             Self::ContractDisabled => row("contract_disabled", Plain("the contract is disabled"), "a contract that is enabled").reason(FailReason::LocalDecline),
             Self::BodyTooLong { max } => row("body_too_long", Figures("more than {} bytes", [max.into(), 0]), "a smaller body"),
             Self::TooManyParameters { max } => row("too_many_parameters", Figures("more than {} parameters", [max.into(), 0]), "fewer parameters"),
+            Self::NotAForm(shape) => row("not_a_form", Plain(shape), "name=value pairs joined by &").source(ENCODING),
+            Self::EscapedAmpersands => row("escaped_ampersands", Plain("pairs are joined by &amp;"), "pairs joined by & alone").source(ENCODING),
+            Self::InQuery => row("in_query", Plain("parameters are in the query of the address"), "all parameters in the body").source(ENCODING),
             Self::Repeated => row("repeated", Plain("sent more than once"), "send it once").source(ENCODING),
             Self::BadEscape => row("bad_escape", Plain("broken percent-encoding"), "% and two hex digits").source(ENCODING),
             Self::NotUtf8 => row("not_utf8", Plain("not UTF-8"), "UTF-8, percent-encoded").source(ENCODING),
@@ -223,7 +236,8 @@ impl Rule {
             Self::TooLong { max, got } => row("too_long", Figures("{} characters, at most {} allowed", [got.into(), max.into()]), "a shorter value"),
             Self::TooShort { min, got } => row("too_short", Figures("{} characters, at least {} needed", [got.into(), min.into()]), "a longer value"),
             Self::MustBe(value) => row("must_be", MustBe(value), value),
-            Self::ChannelNotInContract => row("channel_not_in_contract", Plain("not a channel of the contract"), "a channel of the contract"),
+            Self::GenericTestTag => row("generic_test_tag", Plain("stands for methods without a simulator of their own"), "gopay, which has one on testchannel"),
+            Self::ChannelNotInContract(other) => row("channel_not_in_contract", Plain("not a channel of the contract"), other),
             Self::AmountForm => row("amount_form", Plain("not a whole number"), "digits only, in sen: 1 IDR is 100"),
             Self::AmountNotPositive => row("amount_not_positive", Plain("below the minimum"), "at least 100, which is 1 IDR"),
             Self::AmountNotWhole => row("amount_not_whole", Plain("not whole rupiah"), "a multiple of 100, since 1 IDR is 100"),
@@ -232,6 +246,7 @@ impl Rule {
             Self::ReferenceForm => row("reference_form", Plain("has a character that is not allowed"), "letters, digits and .,-_ only"),
             Self::NotAscii => row("not_ascii", Plain("has a character outside printable ASCII"), "printable ASCII only"),
             Self::NonceReused => row("nonce_reused", Plain("used before for a call with other content"), "a new nonce for a new call"),
+            Self::Blank => row("blank", Plain("blanks only"), "a name that can be read"),
             Self::LineBreak => row("line_break", Plain("holds a line break"), "one line"),
             Self::EmailForm => row("email_form", Plain("not an e-mail address"), "an address such as name@example.org"),
             Self::PhoneForm => row("phone_form", Plain("not an international phone number"), "+ and country code, such as +628123456789"),
