@@ -315,7 +315,7 @@ async fn the_envelope_is_checked_before_anything_else() {
 
 /// The parameter, its value (`-`: not sent), and the parameter that the refusal must name if that
 /// is another one.
-const REFUSED: [(&str, &str, &str); 96] = [
+const REFUSED: [(&str, &str, &str); 110] = [
     ("channel", "-", ""),
     ("channel", "", ""),
     ("channel", "Testchannel", ""),
