@@ -9,11 +9,11 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use gopay_core::ids::TxId;
-use gopay_core::ppro::call::{TxType, tx_type};
+use gopay_core::ppro::call::{TxType, common_faults, tx_type};
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::{Form, Scratch};
 use gopay_core::ppro::transaction::{self, Terms};
-use gopay_core::rejection::{All, First, Rejection, Rule, Subject};
+use gopay_core::rejection::{All, First, Flow, Rejection, Rule, Sink as _, Subject};
 use gopay_core::text::{cut, push_json_string};
 use gopay_core::time::Timestamp;
 use gopay_core::translate::{ChargeTerms, charge};
@@ -178,14 +178,20 @@ impl Job {
             return false;
         }
         let (form, items) = Form::decode(line, scratch);
+        let mut all = All::default();
+        if self.explain && common_faults(&form, &mut all) == Flow::Stop {
+            push_rejected(out, &all.0, |subject| got(&form, subject));
+            return false;
+        }
         if form.get(Field::Txtype).is_some() && tx_type(&form) != Some(TxType::Transaction) {
             let rejection = Rejection::of(Field::Txtype, Rule::MustBe("TRANSACTION"));
-            push_rejected(out, &[rejection], |subject| got(&form, subject));
+            let _ = all.reject(rejection);
+            push_rejected(out, &all.0, |subject| got(&form, subject));
             return false;
         }
         let (order, rejections) = if self.explain {
-            let mut all = All::default();
-            (transaction::check(&form, items, self.terms, &mut all), all.0)
+            let order = transaction::check(&form, items, self.terms, &mut all);
+            (order.filter(|_| all.0.is_empty()), all.0)
         } else {
             let mut first = First::default();
             let order = transaction::check(&form, items, self.terms, &mut first);
@@ -291,6 +297,35 @@ mod tests {
         let rejected = lines[0]["rejected"].as_array().unwrap();
         assert!(rejected.len() > 5);
         assert!(!lines[0].to_string().contains("secret"));
+    }
+
+    #[test]
+    fn explain_reports_what_a_call_lacks_before_it_is_a_call() {
+        let example = gopay_demo::example_body("http://127.0.0.1:8090");
+        let without = |name: &str| {
+            let kept = example.split('&').filter(|pair| !pair.starts_with(&format!("{name}=")));
+            kept.collect::<Vec<_>>().join("&")
+        };
+        for (line, expected) in [
+            (example.clone(), vec![]),
+            (without("login"), vec!["login"]),
+            (without("password"), vec!["password"]),
+            (without("contractid"), vec!["contractid"]),
+            (without("txtype"), vec!["txtype"]),
+            (example.replace("=urlencodeext", "=urlencode"), vec!["returnmode"]),
+            (without("login").replace("tag=gopay", "tag=ovo"), vec!["login", "tag"]),
+            (
+                "txtype=REFUND".to_owned(),
+                vec!["returnmode", "login", "password", "contractid", "txtype"],
+            ),
+            (example.replace('&', "&amp;"), vec!["body"]),
+            (r#"{"login":"x"}"#.to_owned(), vec!["body"]),
+        ] {
+            let lines = run(&line, true, 4_096);
+            let rejected = lines[0]["rejected"].as_array().cloned().unwrap_or_default();
+            let fields: Vec<_> = rejected.iter().map(|fault| fault["field"].clone()).collect();
+            assert_eq!(fields, expected, "{line}");
+        }
     }
 
     #[test]

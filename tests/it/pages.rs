@@ -62,6 +62,49 @@ async fn a_phone_is_led_to_the_app_and_a_desktop_is_told_to_use_one() {
     assert_eq!(demo.status(&answer["TXID"]).await["STATUS"], "PENDING", "looking changes nothing");
 }
 
+const IPAD: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15";
+
+/// What a link of the page that holds this text leads to.
+fn link(page: &str, text: &str) -> String {
+    let before = page.split(text).next().expect("a beginning");
+    assert!(before.len() < page.len(), "no {text:?} in {page}");
+    let href = before.rsplit("href=\"").next().expect("a link").split('"').next().expect("its end");
+    href.replace("&amp;", "&")
+}
+
+#[tokio::test]
+async fn a_tablet_or_a_phone_that_looks_like_a_computer_finds_every_way_on() {
+    let demo = Demo::start().await;
+    let answer = open(&demo, &[]).await;
+    let url = &answer["REDIRECTURL"];
+    let (checkout, _) = deeplink(&demo, &answer).await;
+    for agent in [IPAD, DESKTOP] {
+        let (status, _, page) = demo.browse(url, agent).await;
+        assert_eq!(status, 200, "{agent}");
+        assert_eq!(link(&page, "Test channel: go on"), checkout, "{agent}");
+        let shop = home(&answer, "https://shop.example/return?");
+        assert_eq!(link(&page, "Back to the shop"), shop, "{agent}");
+        assert!(page.contains("<svg class=\"qr\"") && !page.contains("style="), "{page}");
+        assert!(page.len() < 16_384, "{} bytes", page.len());
+        // The address that is carried to the phone works there, and has no secret of the PSP's.
+        let carried = page.split("<code>").nth(1).expect("an address");
+        let carried = carried.split("</code>").next().expect("its end");
+        assert!(carried.starts_with(&demo.adapter), "{carried}");
+        assert_eq!(demo.browse(carried, PHONE).await.1, checkout);
+        assert_eq!(demo.browse(carried, agent).await.0, 200);
+        let forged = format!("{}0", carried.split_at(carried.len() - 1).0);
+        let other = format!("{}1", carried.split_at(carried.len() - 1).0);
+        let forged = if forged == carried { other } else { forged };
+        assert_eq!(demo.browse(&forged, PHONE).await.0, 404);
+    }
+    let hinted = demo.http.get(url).header("user-agent", DESKTOP).header("sec-ch-ua-mobile", "?1");
+    assert_eq!(hinted.send().await.expect("a page").status(), 302, "the hint decides");
+    demo.wallet(&answer["TXID"], "pay", json!({})).await;
+    demo.until_status(&answer["TXID"], "SUCCEEDED").await;
+    let (status, location, _) = demo.browse(url, IPAD).await;
+    assert_eq!((status, location), (302, home(&answer, "https://shop.example/return?")));
+}
+
 #[tokio::test]
 async fn a_form_that_posts_itself_leads_to_the_app_as_well() {
     let demo = Demo::start().await;
@@ -227,7 +270,8 @@ async fn the_merchants_own_query_and_fragment_stay() {
             "https://shop.example/r?a=%26%3D&b=c%20d&",
             "#/x?y=z",
         ),
-        ("http://shop.example:8080/r?txid=own", "http://shop.example:8080/r?txid=own&", ""),
+        ("http://shop.example:8080/r?tx=own", "http://shop.example:8080/r?tx=own&", ""),
+        ("shopapp://paid", "shopapp://paid?", ""),
     ] {
         let answer = open(&demo, &[("merchantredirecturl", url)]).await;
         demo.wallet(&answer["TXID"], "pay", json!({})).await;
@@ -289,7 +333,7 @@ async fn a_return_with_a_changed_address_tells_nothing() {
 #[tokio::test]
 async fn the_app_returns_to_the_merchants_app_if_the_call_says_so() {
     let demo = Demo::start().await;
-    for url in ["https://shop.example/app/", "shopapp://paid"] {
+    for url in ["https://shop.example/app/", "someapps://callback"] {
         let answer = open(&demo, &[("specin.deeplinkcallbackurl", url)]).await;
         let (_, back) = deeplink(&demo, &answer).await;
         assert_eq!(back, format!("{url}?order_id={}", answer["TXID"]));

@@ -72,32 +72,88 @@ async fn upstream(sample: String, order_id: &'static str, gross: &'static str) -
     url
 }
 
+/// The program in front of this upstream.
+async fn served(upstream: &str, hash: &str) -> Served {
+    Served::start(&format!(
+        r#"
+        [midtrans.test]
+        base_url = "{upstream}"
+        server_key = "SB-Mid-server-demo"
+        [[client]]
+        login = "testclient"
+        password_hash = "{hash}"
+        shared_secret = "examplesharedsecret"
+        notification_secrets = ["examplenotificationsecret"]
+        [[contract]]
+        id = "TESTCONTRACT"
+        client = "testclient"
+        notification_url = "https://psp.example/notify"
+        redirect_url = "https://shop.example/return"
+        "#
+    ))
+    .await
+}
+
 #[tokio::test]
 async fn a_sample_with_our_order_in_it_leads_to_its_deeplink() {
     let hash = hash_password("test123");
     for (name, order_id, gross, deeplink) in SAMPLES {
         let upstream = upstream(sample(name), order_id, gross).await;
-        let served = Served::start(&format!(
-            r#"
-            [midtrans.test]
-            base_url = "{upstream}"
-            server_key = "SB-Mid-server-demo"
-            [[client]]
-            login = "testclient"
-            password_hash = "{hash}"
-            shared_secret = "examplesharedsecret"
-            notification_secrets = ["examplenotificationsecret"]
-            [[contract]]
-            id = "TESTCONTRACT"
-            client = "testclient"
-            notification_url = "https://psp.example/notify"
-            redirect_url = "https://shop.example/return"
-            "#
-        ))
-        .await;
+        let served = served(&upstream, &hash).await;
         let answer = served.transaction(&[]).await;
         assert_eq!(answer["STATUS"], "PENDING", "{name}: {answer:?}");
         let (status, location, _) = served.browse(&answer["REDIRECTURL"], PHONE).await;
         assert_eq!((status, location.as_str()), (302, deeplink), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_deeplink_with_a_blank_or_a_letter_beyond_ascii_is_encoded_and_followed() {
+    let hash = hash_password("test123");
+    let (name, order_id, gross, deeplink) = SAMPLES[2];
+    let spelled = format!("{deeplink}&shop=Toko Kopi Caf\u{e9}");
+    let text = sample(name).replace(deeplink, &spelled);
+    assert!(text.contains(&spelled), "the sample names the deeplink as it is");
+    let served = served(&upstream(text, order_id, gross).await, &hash).await;
+    let answer = served.transaction(&[]).await;
+    assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
+    let (status, location, _) = served.browse(&answer["REDIRECTURL"], PHONE).await;
+    let expected = format!("{deeplink}&shop=Toko%20Kopi%20Caf%C3%A9");
+    assert_eq!((status, location), (302, expected));
+}
+
+#[tokio::test]
+async fn on_the_live_channel_a_browser_that_looks_like_a_computers_can_open_the_app() {
+    const IPAD: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15";
+    let hash = hash_password("test123");
+    let (name, order_id, gross, deeplink) = SAMPLES[2];
+    let upstream = upstream(sample(name), order_id, gross).await;
+    let served = Served::start(&format!(
+        r#"
+        [midtrans.live]
+        base_url = "{upstream}"
+        server_key = "Mid-server-demo"
+        [[client]]
+        login = "testclient"
+        password_hash = "{hash}"
+        shared_secret = "examplesharedsecret"
+        notification_secrets = ["examplenotificationsecret"]
+        [[contract]]
+        id = "TESTCONTRACT"
+        client = "testclient"
+        channels = ["livechannel"]
+        notification_url = "https://psp.example/notify"
+        redirect_url = "https://shop.example/return"
+        "#
+    ))
+    .await;
+    let refused = served.transaction(&[]).await;
+    assert_eq!(refused["ERRMSG"], "channel: not a channel of the contract; livechannel");
+    let answer = served.transaction(&[("channel", "livechannel")]).await;
+    assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
+    let (status, _, page) = served.browse(&answer["REDIRECTURL"], IPAD).await;
+    assert_eq!(status, 200);
+    let href = format!("href=\"{}\"", deeplink.replace('&', "&amp;"));
+    assert!(page.contains(&href) && page.contains("Open the GoPay app"), "{page}");
+    assert!(page.contains("https://shop.example/return?txid="), "{page}");
 }

@@ -315,7 +315,7 @@ async fn the_envelope_is_checked_before_anything_else() {
 
 /// The parameter, its value (`-`: not sent), and the parameter that the refusal must name if that
 /// is another one.
-const REFUSED: [(&str, &str, &str); 96] = [
+const REFUSED: [(&str, &str, &str); 110] = [
     ("channel", "-", ""),
     ("channel", "", ""),
     ("channel", "Testchannel", ""),
@@ -368,8 +368,15 @@ const REFUSED: [(&str, &str, &str); 96] = [
     ("accountholdername", "-", ""),
     ("accountholdername", "Li", ""),
     ("accountholdername", "Siti\nRahma", ""),
+    ("accountholdername", "   ", ""),
+    ("accountholdername", "\u{a0}\u{200b}\u{3000}", ""),
+    ("specin.billingaddrfirstname", " ", ""),
+    ("tag", "dumbdummy", ""),
     ("notificationurl", "psp", ""),
     ("notificationurl", "file:///etc/passwd", ""),
+    ("notificationurl", "http://10.0.0.1/notify", ""),
+    ("notificationurl", "http://[fd00::1]/notify", ""),
+    ("notificationurl", "http://169.254.169.254/latest/meta-data", ""),
     ("sellingpoint", "123456789012345678901234567890123456789012345678901", ""),
     ("soldservice", "a\nb", ""),
     ("nonce", "", ""),
@@ -380,6 +387,12 @@ const REFUSED: [(&str, &str, &str); 96] = [
     ("specin.deeplinkcallbackurl", "vbscript://x", ""),
     ("specin.deeplinkcallbackurl", "about://blank", ""),
     ("specin.deeplinkcallbackurl", "shopapp://paid?result=x", ""),
+    ("specin.deeplinkcallbackurl", "https://shop.example/?a=1", ""),
+    ("specin.deeplinkcallbackurl", "intent://scan/#Intent;end", ""),
+    ("specin.deeplinkcallbackurl", "tel:+628123", ""),
+    ("merchantredirecturl", "market://details", ""),
+    ("merchantredirecturl", "https://shop.example/?txid=1", ""),
+    ("merchantredirecturl", "https://shop.example/?a=1&cs=2", ""),
     ("specin.email", "", ""),
     ("specin.email", "siti", ""),
     ("specin.email", "siti@", ""),
@@ -407,12 +420,50 @@ const REFUSED: [(&str, &str, &str); 96] = [
     ("transientin.orderitems", "[1]", "transientin.orderitems[0]"),
     ("transientin.orderitems", "[{}]", "transientin.orderitems[0].name"),
     ("transientin.orderitems", r#"[{"name":""}]"#, "transientin.orderitems[0].name"),
+    ("transientin.orderitems", r#"[{"name":" "}]"#, "transientin.orderitems[0].name"),
     ("transientin.orderitems", r#"[{"name":1}]"#, "transientin.orderitems[0].name"),
     ("transientin.orderitems", r#"[{"price":2000}]"#, "transientin.orderitems[0].price"),
     ("transientin.orderitems", r#"[{"price":"2000"}]"#, "transientin.orderitems[0].price"),
     ("transientin.orderitems", r#"[{"price":"1.50"}]"#, "transientin.orderitems[0].price"),
     ("transientin.orderitems", r#"[{"quantity":"2"}]"#, "transientin.orderitems[0].quantity"),
 ];
+
+#[tokio::test]
+async fn a_body_that_is_no_form_is_told_what_it_is() {
+    let demo = Demo::start().await;
+    for (query, body, message) in [
+        ("", PUBLISHED.replace('&', "&amp;"), "body: pairs are joined by &amp;"),
+        ("", r#"{"txtype":"TRANSACTION"}"#.to_owned(), "body: JSON instead of a form"),
+        (
+            "",
+            "--x\r\nContent-Disposition: form-data; name=\"txtype\"\r\n\r\nTRANSACTION\r\n--x--"
+                .to_owned(),
+            "body: multipart instead of a form",
+        ),
+        (PUBLISHED, String::new(), "body: parameters are in the query of the address"),
+        (
+            "login=testclient",
+            PUBLISHED.replace("login=testclient&", ""),
+            "body: parameters are in the query of the address",
+        ),
+        ("", String::new(), "Invalid returnmode, must be urlencodeext"),
+    ] {
+        let url = format!("{}/?{query}", demo.adapter);
+        let reply = demo.http.post(url).body(body.clone()).send().await.expect("an answer");
+        assert_eq!(reply.status(), 200);
+        let text = reply.text().await.expect("text");
+        let pairs = form_urlencoded::parse(text.as_bytes()).into_owned();
+        let answer: std::collections::BTreeMap<String, String> = pairs.collect();
+        assert!(answer["ERRMSG"].starts_with(message), "{body}: {answer:?}");
+        assert_eq!((answer["STATUS"].as_str(), answer["TXID"].as_str()), ("FAILED", "0"));
+    }
+    let url = format!("{}/?source=cron", demo.adapter);
+    let reply = demo.http.post(url).body(PUBLISHED).send().await.expect("an answer");
+    assert!(
+        reply.text().await.expect("text").contains("STATUS=PENDING"),
+        "any other query is fine"
+    );
+}
 
 #[tokio::test]
 async fn refusals_name_the_parameter_and_are_recorded() {

@@ -18,6 +18,7 @@ use crate::{admin, pages, psp, public};
         psp::call,
         public::redirect,
         public::redirect_form,
+        public::carried,
         public::return_path,
         public::return_query,
         pages::style,

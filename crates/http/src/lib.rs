@@ -9,6 +9,7 @@ mod description;
 pub mod pages;
 pub mod psp;
 pub mod public;
+mod qr;
 mod routes;
 
 use std::time::Duration;

@@ -40,6 +40,7 @@ pub(crate) fn routes() -> Routes {
 pub(crate) async fn call(State(app): State<App>, request: Request<Body>) -> Response {
     let started = Instant::now();
     let limits = app.limits;
+    let query = request.uri().query().map(str::to_owned);
     let body = match read_body(request, limits.call_bytes_max, limits.body_timeout).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
@@ -49,7 +50,11 @@ pub(crate) async fn call(State(app): State<App>, request: Request<Body>) -> Resp
         Err(BodyError::TooSlow) => return respond(408, "text/plain", "the body took too long\n"),
         Err(BodyError::Broken) => return respond(400, "text/plain", "the body broke off\n"),
     };
-    let answer = app.service.call(body).await;
+    let misplaced = query.and_then(|query| app.service.misplaced(query.as_bytes(), &body));
+    let answer = match misplaced {
+        Some(answer) => answer,
+        None => app.service.call(body).await,
+    };
     metrics::counter!(meters::CALLS, "overloaded" => if answer.overloaded { "yes" } else { "no" })
         .increment(1);
     metrics::histogram!(meters::CALL_SECONDS).record(started.elapsed());

@@ -1,5 +1,6 @@
 //! The real way out: HTTP/1.1 over TCP and TLS.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +154,20 @@ impl Transport for HttpTransport {
             .await
             .unwrap_or_else(|_| Err(TransportError::unknown(Fault::TimedOut(timeout))))
     }
+
+    fn refuses(&self, url: &str) -> bool {
+        match self.checked_url(url) {
+            Err(fault) => matches!(fault, Fault::AddressBlocked(_)),
+            Ok(url) => is_localhost(&url) && !self.policy.permits(Ipv4Addr::LOCALHOST.into()),
+        }
+    }
+}
+
+/// Whether the host is the name that always stands for this machine (RFC 6761, section 6.3).
+fn is_localhost(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Looks names up as the system does, and keeps what the policy permits.
@@ -493,17 +508,24 @@ mod tests {
             let error = public.send(get(format!("http://{host}:{port}/"))).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{host}: {error:?}");
             assert!(matches!(fault(&error), Some(Fault::AddressBlocked(_))), "{host}: {error:?}");
+            assert!(public.refuses(&format!("http://{host}:{port}/")), "{host} is known at once");
         }
         for host in ["localhost", "LOCALHOST", "localhost."] {
             let error = public.send(get(format!("http://{host}:{port}/"))).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{host}: {error:?}");
+            assert!(public.refuses(&format!("http://{host}:{port}/")), "{host} is known at once");
+        }
+        for url in ["https://psp.example/notify", "http://8.8.8.8/", "http://[2606:4700::1]/"] {
+            assert!(!public.refuses(url), "{url}");
         }
         let error = public.send(get(format!("http://localhost:{port}/"))).await.unwrap_err();
         assert_eq!(fault(&error), Some(&Fault::HostBlocked));
         assert_eq!(seen.lock().unwrap().connections, 0);
 
         let allowed = transport(AddressPolicy::public(vec!["127.0.0.0/8".parse().unwrap()]));
+        assert!(allowed.refuses("http://10.0.0.1/"));
         for host in ["127.0.0.1", "localhost"] {
+            assert!(!allowed.refuses(&format!("http://{host}:{port}/")));
             assert!(allowed.send(get(format!("http://{host}:{port}/"))).await.is_ok(), "{host}");
         }
     }

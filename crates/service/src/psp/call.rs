@@ -83,6 +83,18 @@ impl Service {
         self.answer(&reply::transaction_refused(&rejection.failure()))
     }
 
+    /// The answer to a call of which parameters of every call are in the query of the address and
+    /// not in the body; `None` if there are none.
+    #[must_use]
+    pub fn misplaced(&self, query: &[u8], body: &[u8]) -> Option<Answer> {
+        let read =
+            |text: &[u8]| with_form(text, |form, _| (call::common_sent(form), call::tx_type(form)));
+        let ((there, kind), (here, own_kind)) = (read(query), read(body));
+        let misplaced = there.iter().zip(here).any(|(there, here)| *there && !here);
+        let rejection = Rejection { subject: Subject::Body, rule: Rule::InQuery };
+        misplaced.then(|| self.answer(&refused(own_kind.or(kind), &rejection)))
+    }
+
     pub(crate) fn answer(&self, reply: &Reply) -> Answer {
         Answer { body: reply.render(self.0.ids.rand()).into_bytes(), overloaded: false }
     }

@@ -51,6 +51,7 @@ impl Service {
         let mut first = First::default();
         let order = if contract.enabled {
             transaction::check(form, items, contract.terms(), &mut first)
+                .filter(|order| self.has_receiver(order, &mut first))
         } else {
             first.0 = Some(Rejection::of(Field::Contractid, Rule::ContractDisabled));
             None
@@ -71,6 +72,15 @@ impl Service {
                 Draft { payment, request, charge: None, notes: vec![note("refused", detail)] }
             }
         }
+    }
+
+    /// Whether the notifications of this order can be sent at all, as far as its address tells.
+    fn has_receiver(&self, order: &Order<'_>, first: &mut First) -> bool {
+        let refused = order.notification_url.is_some_and(|url| self.0.receivers.refuses(url));
+        if refused {
+            first.0 = Some(Rejection::of(Field::Notificationurl, Rule::PrivateAddress));
+        }
+        !refused
     }
 
     /// What is known of the payment before the checks.
