@@ -61,12 +61,12 @@ impl SqliteStore {
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let file = DbFile::prepare(path)?;
         let lock = file.lock()?;
-        let db = file.open_writer(&options, true)?;
+        let opened = file.open_writer(&options, true)?;
         let shared = Arc::new(Shared::new(file));
         let (writes, write_jobs) = Queue::new(options.queue);
         let (reads, read_jobs) = Queue::new(options.queue);
         let mut threads = readers::start(&shared, read_jobs, &options)?;
-        threads.push(writer::start(&shared, write_jobs, db, lock, options)?);
+        threads.push(writer::start(&shared, write_jobs, opened, lock, options)?);
         let inner = Inner { shared, writes, reads, threads: Mutex::new(threads) };
         Ok(Self { inner: Arc::new(inner) })
     }
