@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod astray;
 mod books;
 mod databases;
 mod gate;

@@ -10,7 +10,7 @@ use gopay_store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::error::{at, down, failed};
+use crate::error::{NoStore, at, down, failed};
 use crate::held::Held;
 use crate::options::Options;
 use crate::schema;
@@ -27,6 +27,26 @@ pub(crate) struct DbFile {
 }
 
 impl DbFile {
+    /// A file that must be there, though it may hold nothing.
+    pub(crate) fn find(path: &Path) -> Result<Self, StoreError> {
+        let missing = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => no_store(path),
+            _ => at("find", path)(error),
+        };
+        let found = fs::canonicalize(path).map_err(missing)?;
+        Ok(Self { path: found, given: std::path::absolute(path).map_err(at("find", path))? })
+    }
+
+    /// Makes sure that a file that was found holds a store, without changing it.
+    pub(crate) fn must_hold_store(&self) -> Result<(), StoreError> {
+        let db = open_read_only(&self.path)?;
+        let found = schema::check(&db).and_then(|()| schema::version(&db).map_err(failed));
+        match found.map_err(|error| self.explain(error))? {
+            0 => Err(no_store(&self.path)),
+            _ => Ok(()),
+        }
+    }
+
     /// Creates the folder if it is missing.
     pub(crate) fn prepare(path: &Path) -> Result<Self, StoreError> {
         let name = path.file_name().ok_or_else(|| down("the path of the store names no file"))?;
@@ -168,6 +188,10 @@ impl DbFile {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         sync_folder(folder).map_err(at("sync folder", folder))
     }
+}
+
+fn no_store(path: &Path) -> StoreError {
+    StoreError::Down(Box::new(NoStore { path: path.to_owned() }))
 }
 
 /// What the writer needs besides.

@@ -41,5 +41,6 @@ mod writer;
 mod tests;
 
 pub use copy::{SqliteSource, SqliteTarget};
+pub use error::NoStore;
 pub use options::Options;
 pub use store::{Counters, SqliteStore};
