@@ -240,6 +240,9 @@ pub(crate) async fn run_adapter(
 ) -> anyhow::Result<Outcome> {
     let Adapter { service, store, app } = adapter;
     let mut tasks = JoinSet::new();
+    if role != Role::Api {
+        service.reclaim().await;
+    }
     listeners.serve(&app, &mut tasks, &stop);
     tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
     if role != Role::Api {

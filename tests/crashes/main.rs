@@ -23,6 +23,7 @@ mod kills;
 mod life;
 mod program;
 mod receivers;
+mod reclaims;
 mod stops;
 mod strace;
 mod sweep;

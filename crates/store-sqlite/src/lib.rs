@@ -13,7 +13,7 @@
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `lists`, `sums` (SQL); `query`
+//! Reading order: `payments`, `refunds`, `deliveries`, `reclaim`, `events`, `lists`, `sums` (SQL); `query`
 //! (statements and their rows), `error`; `store` (the methods); `job`, `writer`, `copier`, `readers` (threads);
 //! `file` (lock, pragmas, recovery), `held` (which file it is), `schema`, `backup`, `copy`.
 
@@ -31,6 +31,7 @@ mod options;
 mod payments;
 mod query;
 mod readers;
+mod reclaim;
 mod refunds;
 mod schema;
 mod store;

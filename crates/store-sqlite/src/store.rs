@@ -23,7 +23,9 @@ use crate::events::NewRecord;
 use crate::file::{self, DbFile};
 use crate::job::{Queue, Shared};
 use crate::options::Options;
-use crate::{backup, deliveries, events, lists, payments, readers, refunds, schema, sums, writer};
+use crate::{
+    backup, deliveries, events, lists, payments, readers, reclaim, refunds, schema, sums, writer,
+};
 
 /// What the writer has done since the store was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -377,6 +379,10 @@ impl Store for SqliteStore {
 
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |db| deliveries::delivery_again(db, tx_id, now)).await
+    }
+
+    async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |db| reclaim::reclaim(db, now, lease_until)).await
     }
 
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {

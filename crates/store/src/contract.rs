@@ -23,6 +23,7 @@ mod events;
 mod model;
 mod payments;
 mod random;
+mod reclaim;
 mod refunds;
 mod samples;
 mod search;
@@ -34,6 +35,7 @@ pub use events::*;
 pub use model::Model;
 pub use payments::*;
 pub use random::random_steps_agree_with_the_model;
+pub use reclaim::*;
 pub use refunds::*;
 pub use search::*;
 pub use whole::*;
@@ -107,6 +109,7 @@ cases! { $
     refunds_are_found_without_case_within_a_contract,
     due_refunds_are_claimed_oldest_first,
     calls_refused_early_are_recorded_as_failed_refunds,
+    what_a_dead_holder_had_claimed_is_due_at_once_or_left_alone,
     payments_are_listed_by_what_they_are,
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,
