@@ -29,9 +29,9 @@ pub(crate) struct DbFile {
 impl DbFile {
     /// A file that must be there, though it may hold nothing.
     pub(crate) fn find(path: &Path) -> Result<Self, StoreError> {
-        let missing = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => no_store(path),
-            _ => at("find", path)(error),
+        let missing = |error: io::Error| {
+            let gone = error.kind() == io::ErrorKind::NotFound;
+            if gone { no_store(path) } else { at("find", path)(error) }
         };
         let found = fs::canonicalize(path).map_err(missing)?;
         Ok(Self { path: found, given: std::path::absolute(path).map_err(at("find", path))? })

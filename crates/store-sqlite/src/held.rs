@@ -102,10 +102,10 @@ impl Held {
 }
 
 fn look(path: &Path) -> Result<(FileId, u64), Astray> {
-    let owned = || path.to_owned();
-    let seen = fs::metadata(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Astray::Gone { path: owned() },
-        _ => Astray::Unseen { path: owned(), source },
+    let seen = fs::metadata(path).map_err(|source| {
+        let path = path.to_owned();
+        let gone = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&source.kind());
+        if gone { Astray::Gone { path } } else { Astray::Unseen { path, source } }
     })?;
     Ok((FileId { device: seen.dev(), inode: seen.ino() }, seen.len()))
 }

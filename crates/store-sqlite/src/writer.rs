@@ -155,11 +155,8 @@ impl Writer {
     /// Answers the group that was lost, then opens the file again, for as long as it takes.
     /// `None` when the store was closed meanwhile.
     fn recover(&mut self, db: Connection, group: Group, error: Cause) -> Option<Connection> {
-        tracing::error!(
-            error = &error as &(dyn std::error::Error + 'static),
-            jobs = group.len(),
-            "a commit failed; the store is down"
-        );
+        let cause: &(dyn std::error::Error + 'static) = &error;
+        tracing::error!(error = cause, jobs = group.len(), "a commit failed; the store is down");
         self.shared.explain(error.as_ref());
         self.shared.turn();
         group.into_iter().for_each(|job| job.fail(StoreError::Down(Box::new(Arc::clone(&error)))));
