@@ -9,6 +9,7 @@ use crate::commands::backup::BackupArgs;
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
+    /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
+    Redeliver(RedeliverArgs),
 }
 
 impl Command {

@@ -180,15 +180,16 @@ fn no_transport(key: &str, error: &BuildError) -> Problem {
     }
 }
 
-/// Opens the store and puts an adapter together.
+/// Opens the store, which only `create` may make, and puts an adapter together.
 pub(crate) async fn build(
     prepared: Prepared,
+    create: bool,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let config = &prepared.config;
-    let store = Engine::open(&config.store, config.connections).await?;
+    let store = Engine::open(&config.store, config.connections, create).await?;
     let limits = gopay_http::Limits {
         call_bytes_max: config.limits.call_bytes,
         notification_bytes_max: config.limits.notification_bytes,
@@ -239,6 +240,9 @@ pub(crate) async fn run_adapter(
 ) -> anyhow::Result<Outcome> {
     let Adapter { service, store, app } = adapter;
     let mut tasks = JoinSet::new();
+    if role != Role::Api {
+        service.reclaim().await;
+    }
     listeners.serve(&app, &mut tasks, &stop);
     tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
     if role != Role::Api {

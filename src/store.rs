@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use gopay_store::Database;
 #[cfg(feature = "postgres")]
 use gopay_store_postgres::{InstanceLock, PgStore};
-use gopay_store_sqlite::SqliteStore;
+use gopay_store_sqlite::{NoStore, SqliteStore};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -102,12 +102,24 @@ pub(crate) enum Engine {
 impl Engine {
     /// Opens the store of a running adapter. SQLite brings its schema up to date; PostgreSQL,
     /// which others may be using, leaves that to `migrate`.
-    pub(crate) async fn open(place: &Place, connections: usize) -> anyhow::Result<Self> {
+    ///
+    /// Where there is no store, only `create` makes one, and only in a file.
+    pub(crate) async fn open(
+        place: &Place,
+        connections: usize,
+        create: bool,
+    ) -> anyhow::Result<Self> {
         #[cfg(not(feature = "postgres"))]
         let _ = connections;
         let opened = match place {
             Place::Sqlite(path) => {
-                SqliteStore::open(path, gopay_store_sqlite::Options::default()).map(Self::Sqlite)
+                let options = gopay_store_sqlite::Options::default();
+                let opened = if create {
+                    SqliteStore::open(path, options)
+                } else {
+                    SqliteStore::open_existing(path, options)
+                };
+                opened.map(Self::Sqlite)
             }
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => {
@@ -153,7 +165,15 @@ fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &Place) -> an
         &opened,
         Err(gopay_store::StoreError::Schema { found, known }) if found < known
     );
+    let none =
+        matches!(&opened, Err(gopay_store::StoreError::Down(source)) if source.is::<NoStore>());
     let opened = opened.with_context(|| format!("cannot open the store {}", place.name()));
+    if none {
+        return opened.context(
+            "put the store back or mend `store.url`; only if there never was one, create it with \
+             `gopay-adapter migrate`",
+        );
+    }
     if old { opened.context("run `gopay-adapter migrate` first") } else { opened }
 }
 

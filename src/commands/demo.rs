@@ -106,7 +106,8 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("{}", problems.join("; "))
         })?;
-        let adapter = build(prepared, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
+        let adapter =
+            build(prepared, true, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         let router = router.merge(due_router(adapter.service.clone()));
         start_simulator(&mut tasks, state, simulator, router, &stop);
         addresses.print()?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use gopay_service::SystemClock;
 
 use crate::Outcome;
@@ -20,6 +21,9 @@ pub(crate) struct ServeArgs {
     /// What this instance does.
     #[arg(long, env = "GOPAY_ADAPTER_ROLE", value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
+    /// Creates a missing SQLite store, which is refused otherwise: it may be that it went.
+    #[arg(long, env = "GOPAY_ADAPTER_CREATE_STORE", value_parser = FalseyValueParser::new())]
+    pub(crate) create_store: bool,
 }
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
@@ -36,7 +40,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let listeners =
             Listeners::bind(&config.listen, args.role, config.limits.connections).await?;
         let (place, number) = (config.store.clone(), config.instance);
-        let adapter = build(prepared, Arc::new(SystemClock), metrics()?, draining).await?;
+        let adapter =
+            build(prepared, args.create_store, Arc::new(SystemClock), metrics()?, draining).await?;
         // Workers draw no ids.
         let lock = match args.role {
             Role::All | Role::Api => Some(Number::take(&place, number).await?),

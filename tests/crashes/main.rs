@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod astray;
 mod books;
 mod databases;
 mod gate;
@@ -22,6 +23,7 @@ mod kills;
 mod life;
 mod program;
 mod receivers;
+mod reclaims;
 mod stops;
 mod strace;
 mod sweep;

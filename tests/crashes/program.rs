@@ -146,6 +146,8 @@ redirect_url = "http://127.0.0.1:9/return"
             .args(["--log", "info", "serve", "--config"])
             .arg(&self.config)
             // One thread for all that is asynchronous, so that its system calls can be counted.
+            // The first start may be killed before it has made its store.
+            .env("GOPAY_ADAPTER_CREATE_STORE", "true")
             .env("TOKIO_WORKER_THREADS", "1")
             .stdout(Stdio::null())
             .stderr(log);

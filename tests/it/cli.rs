@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "demo",
     "serve",
     "simulate",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 10] = [
     "backup",
     "copy-store",
     "explain",
+    "redeliver",
 ];
 
 /// PPRO's example as a form body without credentials.
@@ -152,7 +153,7 @@ impl Setup {
     /// Starts `serve` and waits until it is ready.
     fn serve(&self) -> Running {
         let child = program()
-            .args(["--log", "warn", "serve", "--config", text(&self.config)])
+            .args(["--log", "warn", "serve", "--create-store", "--config", text(&self.config)])
             .stdout(Stdio::null())
             .spawn()
             .expect("the program starts");
@@ -417,6 +418,28 @@ fn a_store_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn serve_makes_no_store_in_the_place_of_one_that_went() {
+    let setup = Setup::new();
+    let refused = || {
+        let ended = setup.run("serve", &[]);
+        assert_eq!(ended.code, 3, "{ended:?}");
+        for words in ["gopay.db holds no store", "store.url", "`gopay-adapter migrate`"] {
+            assert!(ended.err.contains(words), "{words}: {ended:?}");
+        }
+    };
+    refused();
+    assert!(!setup.folder.path().join("sub").exists(), "not even the folder is made");
+    assert_eq!(setup.run("migrate", &[]).code, 0);
+    std::fs::remove_file(setup.store()).expect("it was there");
+    refused();
+    assert!(!setup.store().exists());
+    std::fs::write(setup.store(), "").expect("written");
+    refused();
+    assert_eq!(std::fs::read(setup.store()).expect("it is there"), b"");
+    drop(setup.serve());
+}
+
+#[test]
 fn explain_needs_a_store_and_a_transaction() {
     let setup = Setup::new();
     let none = setup.run("explain", &["1"]);
@@ -574,6 +597,7 @@ fn a_terminal_is_asked_for_the_password_and_does_not_show_it() {
 #[test]
 fn a_worker_listens_for_operators_only_and_a_hangup_stops_nothing() {
     let setup = Setup::new();
+    assert_eq!(setup.run("migrate", &[]).code, 0);
     let child = program()
         .args(["--log", "warn", "serve", "--role", "worker", "--config", text(&setup.config)])
         .stdout(Stdio::null())

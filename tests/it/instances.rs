@@ -156,6 +156,9 @@ async fn a_number_belongs_to_one_instance_at_a_time() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(3), "{said}");
     assert!(said.contains("another instance with number 1 is running"), "{said}");
+    // Said before it waits, and for whom.
+    let waits = said.lines().find(|line| line.contains("the number is taken; waiting"));
+    assert!(waits.is_some_and(|line| line.contains("gopay-adapter instance 1")), "{said}");
     let txid = one.pending().await;
     drop(one);
     let again = shared.serve(1).await;

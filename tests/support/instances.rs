@@ -98,7 +98,7 @@ impl Shared {
     pub(crate) async fn serve_on(&self, store: &str, number: u16) -> Demo {
         let (config, adapter, admin) = self.config(store, number);
         let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
-            .args(["--log", "error", "serve", "--config", &config])
+            .args(["--log", "error", "serve", "--create-store", "--config", &config])
             .stdout(Stdio::null())
             .spawn()
             .expect("the adapter starts");

@@ -65,7 +65,7 @@ impl Served {
         let text = listen + &rest.replace("{simulator}", simulator_url);
         std::fs::write(&config, text).expect("the config is written");
         let adapter = Command::new(program)
-            .args(["--log", "warn", "serve", "--config"])
+            .args(["--log", "warn", "serve", "--create-store", "--config"])
             .arg(&config)
             .stdout(Stdio::null())
             .spawn()

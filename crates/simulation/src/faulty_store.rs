@@ -80,10 +80,22 @@ impl FaultyStore {
     }
 }
 
+impl FaultyStore {
+    /// Instances that share a store cannot tell whose a claim is.
+    async fn reclaim_alone(&self, now: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        if self.world.plan.instances == 1 {
+            self.world.durable.reclaim(now, until).await
+        } else {
+            Ok(0)
+        }
+    }
+}
+
 macro_rules! forward {
-    ($trait:ident { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+ }) => {
+    ($trait:ident { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+ } $($own:item)*) => {
         #[async_trait]
         impl $trait for FaultyStore {
+            $($own)*
             $(async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
                 self.step(stringify!($name), self.world.durable.$name($($arg),*)).await
             })+
@@ -113,7 +125,11 @@ forward! { Store {
     delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
     delivery_again(tx_id: TxId, now: Timestamp) -> bool;
     ping(now: Timestamp) -> ();
-} }
+}
+    async fn reclaim(&self, now: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        self.step("reclaim", self.reclaim_alone(now, until)).await
+    }
+}
 
 forward! { Search {
     payment_trail(tx_id: TxId) -> Vec<EventRecord>;

@@ -34,8 +34,22 @@ pub(crate) fn launch(world: &Arc<World>, slot: usize) {
     let (stop, stopped) = watch::channel(false);
     world.count("starts");
     world.trace(format_args!("{life} starts"));
-    tokio::spawn(loops::run(service.clone(), stopped));
-    world.seat(slot, Some(Arc::new(Process { life, service, stop })));
+    let seated = {
+        let process = Process { life, service: service.clone(), stop };
+        let world = Arc::clone(world);
+        move || world.seat(slot, Some(Arc::new(process)))
+    };
+    // The first of all have nobody before them.
+    if usize::try_from(generation).is_ok_and(|number| number <= world.plan.instances) {
+        seated();
+        tokio::spawn(loops::run(service, stopped));
+        return;
+    }
+    tokio::spawn(async move {
+        service.reclaim().await;
+        seated();
+        loops::run(service, stopped).await;
+    });
 }
 
 fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {

@@ -127,8 +127,11 @@ impl Target for PgTarget {
             self.client.batch_execute(&sql).await.map_err(store_error)?;
         }
         self.client.batch_execute("COMMIT").await.map_err(store_error)?;
-        // Without it the first plans would take the tables for empty.
-        self.client.batch_execute("ANALYZE").await.map_err(store_error)
+        // Without it the first plans would take the tables for empty. Of our tables only: of the
+        // catalogue's, each that the role does not own would be a warning.
+        let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        let sql = format!("ANALYZE {}", tables.join(", "));
+        self.client.batch_execute(&sql).await.map_err(store_error)
     }
 }
 

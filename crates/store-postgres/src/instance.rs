@@ -38,10 +38,15 @@ impl InstanceLock {
         let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         let seeker = Seeker { place: place.clone(), number, token };
         let until = Instant::now() + patience;
+        let mut waits = false;
         let client = loop {
             match seeker.seek().await? {
                 Sought::Taken(client) => break client,
-                Sought::HeldBy(_) if Instant::now() < until => {
+                Sought::HeldBy(holder) if Instant::now() < until => {
+                    if !waits {
+                        tracing::warn!(number, holder, ?patience, "the number is taken; waiting");
+                    }
+                    waits = true;
                     sleep(Duration::from_millis(200)).await;
                 }
                 Sought::HeldBy(holder) => {

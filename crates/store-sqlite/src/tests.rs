@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Options, SqliteStore};
 
+mod astray;
+
 /// A folder that lives as long as the test, and the path of a store in it.
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -117,9 +119,13 @@ fn create_later(store: &SqliteStore, number: i64) -> JoinHandle<Result<Created, 
 }
 
 /// A step whose commit fails: the row's payment does not exist, which is found out at the end.
-async fn fail_commit(store: &SqliteStore) -> Result<(), StoreError> {
+async fn fail_commit(
+    store: &SqliteStore,
+    before: impl Fn() + Send + 'static,
+) -> Result<(), StoreError> {
     store
-        .write(|db| {
+        .write(move |db| {
+            before();
             db.execute_batch(
                 "PRAGMA defer_foreign_keys = ON;
                 INSERT INTO events VALUES (404, 1, 0, 'x', '{}')",
@@ -338,19 +344,22 @@ async fn after_a_failed_commit_everything_is_down_until_the_file_was_read_again(
     let (_folder, path) = place();
     let store = open(&path);
     create(&store, 1).await;
-    // As long as the file is away, it cannot be opened again.
     let files = ["db", "db-wal", "db-shm"];
-    let away = |file: &str| path.with_extension(format!("{file}.away"));
-    for file in files {
-        std::fs::rename(path.with_extension(file), away(file)).unwrap();
-    }
+    let place = path.clone();
+    let away = move |file: &str| place.with_extension(format!("{file}.away"));
     let (release, held) = hold_writer(&store).await;
     let good = create_later(&store, 2);
     let taken = create_later(&store, 1);
     until_queued(&store, 2).await;
     let bad = {
-        let store = store.clone();
-        tokio::spawn(async move { fail_commit(&store).await })
+        let (store, path, away) = (store.clone(), path.clone(), away.clone());
+        // As long as the file is away, it cannot be opened again. A step may run twice.
+        let take = move || {
+            for file in files {
+                let _ = std::fs::rename(path.with_extension(file), away(file));
+            }
+        };
+        tokio::spawn(async move { fail_commit(&store, take).await })
     };
     until_queued(&store, 3).await;
     drop(release);

@@ -25,6 +25,9 @@ pub const KIND_ATTEMPT: &str = "delivery_attempt";
 /// time to mend it, and the log says it once an hour until then.
 pub const CORRUPT_PUT_OFF: Duration = Duration::from_secs(3600);
 
+/// No call is under way for longer: the worker looks after a minute, and this is more.
+pub const UNDER_WAY_MAX: Duration = Duration::from_secs(120);
+
 /// What a look-up of at most two rows found.
 #[must_use]
 pub fn found<T>(mut rows: Vec<T>) -> Found<T> {

@@ -402,6 +402,16 @@ pub trait Store: Send + Sync {
     /// Its tries go on being counted.
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// Makes due at `now` what a holder that is dead had claimed: deliveries that wait, but until
+    /// `lease_until` at most (a lease cannot be told from a retry that is planned so soon),
+    /// refunds that are not resolved, and payments whose call was under way. How many these were.
+    ///
+    /// For a process that has the store for itself, before it begins or claims anything. An engine
+    /// that processes share cannot tell whose a claim is: it changes nothing.
+    async fn reclaim(&self, _now: Timestamp, _lease_until: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     /// Writes and reads a little, to say whether the store works.
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError>;
 }

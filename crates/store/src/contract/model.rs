@@ -443,6 +443,36 @@ impl Store for Model {
         Ok(true)
     }
 
+    async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
+        let mut rows = self.rows();
+        let mut count = 0;
+        for delivery in &mut rows.deliveries {
+            let leased = delivery.next_attempt_at > now && delivery.next_attempt_at <= lease_until;
+            if delivery.state == DeliveryState::Waiting && leased {
+                delivery.next_attempt_at = now;
+                count += 1;
+            }
+        }
+        for refund in rows.refunds.values_mut() {
+            if refund.next_check_at.is_some_and(|at| at > now) {
+                refund.next_check_at = Some(now);
+                count += 1;
+            }
+        }
+        let latest = now.after(engine::UNDER_WAY_MAX);
+        for payment in rows.payments.values_mut() {
+            let sooner = payment
+                .check_at(now)
+                .filter(|_| payment.state == PaymentState::Initialized)
+                .filter(|_| payment.next_check_at.is_some_and(|at| at <= latest));
+            if let Some(sooner) = sooner {
+                *payment = sooner;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
