@@ -155,6 +155,7 @@ pub(crate) fn harden(mut response: Response) -> Response {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_arithmetic, reason = "contrast is defined by real numbers")]
 mod tests {
     use super::*;
 

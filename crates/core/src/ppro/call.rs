@@ -117,10 +117,13 @@ pub fn common_faults(form: &Form<'_>, sink: &mut impl Sink) -> Flow {
 
 /// One of the parameters of every call.
 fn common<'f>(form: &Form<'f>, field: Field) -> Result<&'f str, Rejection> {
-    let rule = match field {
-        Field::Returnmode => Rule::Returnmode,
-        Field::Txtype => Rule::Txtype,
-        _ => Rule::Missing,
+    let (returnmode, txtype) = (field == Field::Returnmode, field == Field::Txtype);
+    let rule = if returnmode {
+        Rule::Returnmode
+    } else if txtype {
+        Rule::Txtype
+    } else {
+        Rule::Missing
     };
     let refused = Rejection::of(field, rule);
     // With too many parameters, one that looks missing may not have been read.
@@ -129,10 +132,12 @@ fn common<'f>(form: &Form<'f>, field: Field) -> Result<&'f str, Rejection> {
         Some(rejection) => return Err(rejection),
         None => form.get(field).ok_or_else(absent)?,
     };
-    let good = match field {
-        Field::Returnmode => value == "urlencodeext",
-        Field::Txtype => TxType::from_name(value).is_some(),
-        _ => !value.is_empty(),
+    let good = if returnmode {
+        value == "urlencodeext"
+    } else if txtype {
+        TxType::from_name(value).is_some()
+    } else {
+        !value.is_empty()
     };
     if good { Ok(value) } else { Err(refused) }
 }
