@@ -2,7 +2,6 @@
 //!
 //! `fixtures/store-v1.sql` has the rows of a store of version 1 of the schema: [`make_a_fixture`]
 //! ran when this was the newest. It is never made again; a later version makes a file of its own.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::process::Command;
 
