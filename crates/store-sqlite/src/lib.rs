@@ -6,7 +6,7 @@
 //! takes no other with it. Reads run on threads of their own and see every step that was answered.
 //!
 //! After a commit failed, nothing is known about what the disk holds. All steps and reads are
-//! answered [`StoreError::Down`] until the file was opened and read again. The same holds when the
+//! answered [`StoreError::Down`](gopay_store::StoreError::Down) until the file was opened and read again. The same holds when the
 //! file that is open is not the one that the next start would open: before a group is answered, the
 //! writer looks whether it still is.
 //!
