@@ -8,7 +8,9 @@ use axum::Router;
 use gopay_http::App;
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
-use gopay_service::{Clock, Directory, Parts, Service, Settings, Upstream, Upstreams};
+use gopay_service::{
+    Clock, Directory, MidtransAccount, MidtransAccounts, Parts, Service, Settings,
+};
 use gopay_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -108,7 +110,7 @@ pub(crate) struct Prepared {
     /// What is left of it.
     pub(crate) config: Config,
     directory: Directory,
-    upstreams: Upstreams,
+    midtrans: MidtransAccounts,
     receivers: HttpTransport,
 }
 
@@ -140,14 +142,18 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
         Ok(receivers) if problems.is_empty() => Ok(Prepared {
             config,
             directory: Directory::new(clients, contracts, salt),
-            upstreams: Upstreams { test, live },
+            midtrans: MidtransAccounts { test, live },
             receivers,
         }),
         _ => Err(problems),
     }
 }
 
-fn upstream(account: Account, notify: &str, name: &'static str) -> Result<Upstream, Problem> {
+fn upstream(
+    account: Account,
+    notify: &str,
+    name: &'static str,
+) -> Result<MidtransAccount, Problem> {
     let section = format!("midtrans.{name}");
     let transport: Arc<dyn Transport> = Arc::new(
         HttpTransport::builder(AddressPolicy::any())
@@ -168,7 +174,7 @@ fn upstream(account: Account, notify: &str, name: &'static str) -> Result<Upstre
         };
         Problem { key, wrong: error.to_string(), wanted }
     })?;
-    Ok(Upstream { client, server_key: account.server_key })
+    Ok(MidtransAccount { client, server_key: account.server_key })
 }
 
 /// The transport needs the system's root certificates.
@@ -201,7 +207,7 @@ pub(crate) async fn build(
 }
 
 fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) -> Service {
-    let Prepared { config, directory, upstreams, receivers } = prepared;
+    let Prepared { config, directory, midtrans, receivers } = prepared;
     Service::new(Parts {
         settings: Settings {
             public_base_url: config.base_url,
@@ -220,7 +226,7 @@ fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) 
         },
         directory: Arc::new(directory),
         store,
-        upstreams,
+        midtrans,
         receivers: Arc::new(receivers),
         clock,
         random: Box::new(gopay_service::os_random),

@@ -13,15 +13,15 @@ use gopay_store_sqlite::{NoStore, SqliteStore};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum StoreUrl {
     /// In a file.
     Sqlite(PathBuf),
     /// In a database that instances share.
     #[cfg(feature = "postgres")]
-    Postgres(gopay_store_postgres::Place),
+    Postgres(gopay_store_postgres::DatabaseUrl),
 }
 
-impl Place {
+impl StoreUrl {
     /// What a store's URL may look like.
     pub(crate) const WANTED: &str =
         "sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, or env:NAME, or file:PATH";
@@ -42,7 +42,7 @@ impl Place {
 
     #[cfg(feature = "postgres")]
     fn postgres(url: &str) -> Result<Self, String> {
-        let place = gopay_store_postgres::Place::parse(url);
+        let place = gopay_store_postgres::DatabaseUrl::parse(url);
         let why = |error| anyhow::Error::from(error).root_cause().to_string();
         place.map(Self::Postgres).map_err(why)
     }
@@ -105,14 +105,14 @@ impl Engine {
     ///
     /// Where there is no store, only `create` makes one, and only in a file.
     pub(crate) async fn open(
-        place: &Place,
+        place: &StoreUrl,
         connections: usize,
         create: bool,
     ) -> anyhow::Result<Self> {
         #[cfg(not(feature = "postgres"))]
         let _ = connections;
         let opened = match place {
-            Place::Sqlite(path) => {
+            StoreUrl::Sqlite(path) => {
                 let options = gopay_store_sqlite::Options::default();
                 let opened = if create {
                     SqliteStore::open(path, options)
@@ -122,7 +122,7 @@ impl Engine {
                 opened.map(Self::Sqlite)
             }
             #[cfg(feature = "postgres")]
-            Place::Postgres(place) => {
+            StoreUrl::Postgres(place) => {
                 let options = gopay_store_postgres::Options { connections, ..Default::default() };
                 PgStore::open(place, options).await.map(Self::Postgres)
             }
@@ -131,11 +131,11 @@ impl Engine {
     }
 
     /// Opens the store for questions, beside those who run it.
-    pub(crate) async fn open_read_only(place: &Place) -> anyhow::Result<Self> {
+    pub(crate) async fn open_read_only(place: &StoreUrl) -> anyhow::Result<Self> {
         let opened = match place {
-            Place::Sqlite(path) => SqliteStore::open_read_only(path).map(Self::Sqlite),
+            StoreUrl::Sqlite(path) => SqliteStore::open_read_only(path).map(Self::Sqlite),
             #[cfg(feature = "postgres")]
-            Place::Postgres(place) => PgStore::open_read_only(place).await.map(Self::Postgres),
+            StoreUrl::Postgres(place) => PgStore::open_read_only(place).await.map(Self::Postgres),
         };
         explained(opened, place)
     }
@@ -160,7 +160,7 @@ impl Engine {
     }
 }
 
-fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &Place) -> anyhow::Result<T> {
+fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &StoreUrl) -> anyhow::Result<T> {
     let old = matches!(
         &opened,
         Err(gopay_store::StoreError::Schema { found, known }) if found < known
@@ -185,12 +185,12 @@ pub(crate) struct Number {
 
 #[cfg(feature = "postgres")]
 impl Number {
-    pub(crate) async fn take(place: &Place, number: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn take(place: &StoreUrl, number: u16) -> anyhow::Result<Self> {
         /// An instance that is being replaced needs this long to stop.
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
         let lock = match place {
-            Place::Sqlite(_) => None,
-            Place::Postgres(place) => {
+            StoreUrl::Sqlite(_) => None,
+            StoreUrl::Postgres(place) => {
                 let lock = InstanceLock::take(place, number, PATIENCE).await;
                 Some(lock.context("cannot take the number of this instance")?)
             }
@@ -211,9 +211,9 @@ impl Number {
 #[cfg(not(feature = "postgres"))]
 impl Number {
     #[expect(clippy::unused_async, reason = "as with the feature")]
-    pub(crate) async fn take(place: &Place, _: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn take(place: &StoreUrl, _: u16) -> anyhow::Result<Self> {
         match place {
-            Place::Sqlite(_) => Ok(Self {}),
+            StoreUrl::Sqlite(_) => Ok(Self {}),
         }
     }
 

@@ -10,7 +10,7 @@ use gopay_store_sqlite::{SqliteSource, SqliteTarget};
 
 use crate::Outcome;
 use crate::start::runtime;
-use crate::store::{Engine, Place};
+use crate::store::{Engine, StoreUrl};
 
 #[derive(Args)]
 pub(crate) struct CopyArgs {
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Outcome> {
 }
 
 /// A URL may hold a password, which does not belong on a command line.
-fn place(option: &str, url: &str) -> anyhow::Result<Place> {
+fn place(option: &str, url: &str) -> anyhow::Result<StoreUrl> {
     let url = match (url.strip_prefix("env:"), url.strip_prefix("file:")) {
         (Some(name), _) => {
             std::env::var(name).with_context(|| format!("{option}: the variable {name}"))?
@@ -48,21 +48,21 @@ fn place(option: &str, url: &str) -> anyhow::Result<Place> {
         }
         (None, None) => url.to_owned(),
     };
-    Place::parse(url.trim_end())
-        .map_err(|wrong| anyhow!("{option}: {wrong}; valid: {}", Place::WANTED))
+    StoreUrl::parse(url.trim_end())
+        .map_err(|wrong| anyhow!("{option}: {wrong}; valid: {}", StoreUrl::WANTED))
 }
 
 /// Copies, and reads both sides again; what each holds.
-async fn copied(from: &Place, to: &Place) -> anyhow::Result<(Vec<Tally>, Vec<Tally>)> {
+async fn copied(from: &StoreUrl, to: &StoreUrl) -> anyhow::Result<(Vec<Tally>, Vec<Tally>)> {
     let mut source: Box<dyn Source> = match from {
-        Place::Sqlite(path) => Box::new(SqliteSource::open(path).with_context(|| cannot(from))?),
-        Place::Postgres(place) => {
+        StoreUrl::Sqlite(path) => Box::new(SqliteSource::open(path).with_context(|| cannot(from))?),
+        StoreUrl::Postgres(place) => {
             Box::new(PgSource::open(place).await.with_context(|| cannot(from))?)
         }
     };
     let mut target: Box<dyn Target> = match to {
-        Place::Sqlite(path) => Box::new(SqliteTarget::open(path).with_context(|| cannot(to))?),
-        Place::Postgres(place) => {
+        StoreUrl::Sqlite(path) => Box::new(SqliteTarget::open(path).with_context(|| cannot(to))?),
+        StoreUrl::Postgres(place) => {
             Box::new(PgTarget::open(place).await.with_context(|| cannot(to))?)
         }
     };
@@ -77,7 +77,7 @@ async fn copied(from: &Place, to: &Place) -> anyhow::Result<(Vec<Tally>, Vec<Tal
     Ok((before, after))
 }
 
-fn cannot(place: &Place) -> String {
+fn cannot(place: &StoreUrl) -> String {
     format!("cannot open the store {}", place.name())
 }
 
@@ -98,7 +98,7 @@ fn compare(source: &[Tally], target: &[Tally]) -> anyhow::Result<bool> {
 }
 
 /// The sums of a store, as a running adapter would show them.
-async fn totals(place: &Place) -> anyhow::Result<gopay_store::Totals> {
+async fn totals(place: &StoreUrl) -> anyhow::Result<gopay_store::Totals> {
     let store = Engine::open_read_only(place).await?;
     let totals = store.handle().totals().await?;
     store.close().await?;

@@ -12,7 +12,7 @@ use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_core::time::Timestamp;
 use gopay_demo::{Demo, credentials};
-use gopay_service::{Client, Clock, Contract, Service};
+use gopay_service::{Clock, Contract, Psp, Service};
 use gopay_simulator::{MovableClock, OffsetClock, SimulatorConfig, SimulatorState};
 use secrecy::SecretString;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use crate::args::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
 use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};
-use crate::store::Place;
+use crate::store::StoreUrl;
 use crate::telemetry::metrics;
 use gopay_inbound::Ending;
 
@@ -65,9 +65,9 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         Some(_) => None,
         None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
     };
-    let place = args.store.as_deref().map(Place::parse).transpose();
+    let place = args.store.as_deref().map(StoreUrl::parse).transpose();
     let place =
-        place.map_err(|wrong| anyhow::anyhow!("--store: {wrong}; valid: {}", Place::WANTED))?;
+        place.map_err(|wrong| anyhow::anyhow!("--store: {wrong}; valid: {}", StoreUrl::WANTED))?;
     let folder = match (&args.data, &temporary) {
         (Some(folder), _) => folder.clone(),
         (None, Some(temporary)) => temporary.path().to_owned(),
@@ -157,7 +157,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
     Ok(Config {
         base_url: format!("http://{}", listen.public),
         listen,
-        store: Place::Sqlite(folder.join("gopay.db")),
+        store: StoreUrl::Sqlite(folder.join("gopay.db")),
         test: Some(Account {
             base_url: format!("http://{simulator}"),
             server_key: secret(SERVER_KEY),
@@ -167,7 +167,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         }),
         delivery,
         under_way_max: Duration::from_secs(2),
-        clients: vec![Client {
+        clients: vec![Psp {
             login: credentials::LOGIN.to_owned(),
             password_hash: secret(&password_hash),
             shared_secret: secret(credentials::SHARED_SECRET),
@@ -176,7 +176,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         }],
         contracts: vec![Contract {
             id: credentials::CONTRACT.to_owned(),
-            client: credentials::LOGIN.to_owned(),
+            psp: credentials::LOGIN.to_owned(),
             enabled: true,
             channels: vec![Channel::Test],
             kyc: Kyc::Verified,

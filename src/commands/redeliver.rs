@@ -50,7 +50,7 @@ pub(crate) fn run(args: &RedeliverArgs) -> anyhow::Result<Outcome> {
 
 /// The payments whose last notification was given up since then.
 async fn given_up(store: &dyn Database, since: Timestamp) -> Result<Vec<TxId>, StoreError> {
-    let filter = DeliveryFilter { state: Some(DeliveryState::GivenUp), client: None };
+    let filter = DeliveryFilter { state: Some(DeliveryState::GivenUp), psp: None };
     let mut page = Page::first(Order::OldestFirst, Page::LIMIT_MAX);
     let mut found = Vec::new();
     loop {

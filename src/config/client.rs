@@ -1,11 +1,11 @@
 //! `[[client]]`: a PSP
 
-use gopay_service::Client;
+use gopay_service::Psp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::section::Section;
 
-pub(super) fn read_client(client: &mut Section<'_>) -> Option<Client> {
+pub(super) fn read_client(client: &mut Section<'_>) -> Option<Psp> {
     let login = client.required("login");
     let password_hash = client.secret("password_hash");
     if let Some(hash) = &password_hash {
@@ -21,7 +21,7 @@ pub(super) fn read_client(client: &mut Section<'_>) -> Option<Client> {
     }
     let mut require_ok_body = false;
     client.flag("require_ok_body", &mut require_ok_body);
-    Some(Client {
+    Some(Psp {
         login: login?,
         password_hash: password_hash?,
         shared_secret: shared_secret?,

@@ -57,7 +57,7 @@ pub(super) fn read_contract(contract: &mut Section<'_>, known: &Known) -> Option
     contract.flag("refunds", &mut refunds);
     Some(Contract {
         id: id?,
-        client: client?,
+        psp: client?,
         enabled,
         channels,
         kyc,

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use gopay_core::payment::Channel;
 use gopay_core::refund::REFUND_WINDOW_MAX;
-use gopay_service::{Client, Contract, Settings};
+use gopay_service::{Contract, Psp, Settings};
 use toml::Table;
 
 use self::client::read_client;
@@ -40,14 +40,14 @@ use self::report::Report;
 pub(crate) use self::report::{Problem, Warning};
 use self::section::{Outside, Section, open_to_all};
 use self::store::read_store;
-use crate::store::Place;
+use crate::store::StoreUrl;
 
 /// What the operator may set.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: Listen,
     pub(crate) base_url: String,
-    pub(crate) store: Place,
+    pub(crate) store: StoreUrl,
     /// Connections to a shared database at most.
     pub(crate) connections: usize,
     pub(crate) limits: Limits,
@@ -57,7 +57,7 @@ pub(crate) struct Config {
     pub(crate) instance: u16,
     /// Not a key of the file: the demo's Midtrans is in the same process.
     pub(crate) under_way_max: Duration,
-    pub(crate) clients: Vec<Client>,
+    pub(crate) clients: Vec<Psp>,
     pub(crate) contracts: Vec<Contract>,
     /// What is dangerous though it works.
     pub(crate) warnings: Vec<Warning>,
@@ -69,7 +69,7 @@ impl Default for Config {
         Self {
             listen: Listen { psp: local(8080), public: local(8080), admin: local(8081) },
             base_url: "http://127.0.0.1:8080".to_owned(),
-            store: Place::Sqlite("data/gopay.db".into()),
+            store: StoreUrl::Sqlite("data/gopay.db".into()),
             connections: 16,
             limits: Limits {
                 session: Settings::SESSION_MAX,

@@ -14,7 +14,7 @@ pub(super) fn check_parties(root: &mut Section<'_>, config: &Config) {
         root.warn("client", risk, "a [[client]] for each PSP, and its [[contract]]s");
     }
     for client in &config.clients {
-        if !config.contracts.iter().any(|contract| contract.client == client.login)
+        if !config.contracts.iter().any(|contract| contract.psp == client.login)
             && !root.reported_within("contract")
         {
             let key = format!("client {:?}", client.login);

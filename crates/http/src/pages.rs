@@ -100,7 +100,7 @@ pub(crate) fn bad_link() -> Response {
     )
 }
 
-/// Our own trouble. `again` is the address to try again, if it can be one of ours.
+/// A fault of our own. `again` is the address to try again, if it can be one of ours.
 pub(crate) fn trouble(again: Option<&str>) -> Response {
     page(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -259,7 +259,7 @@ fn ascii(url: &str) -> String {
         (status = 200, description = "Taken, or of no concern; no retry needed"),
         (status = 400, description = "Not a notification"),
         (status = 403, description = "Wrong signature"),
-        (status = 503, description = "Our own trouble; send it again")
+        (status = 503, description = "A fault of our own; send it again")
     )
 ))]
 pub(crate) async fn notification(State(app): State<App>, request: Request<Body>) -> Response {

@@ -12,7 +12,8 @@ use gopay_inbound::{Bounds, Ending};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport};
 use gopay_service::{
-    Client, Contract, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams,
+    Contract, Directory, MidtransAccount, MidtransAccounts, Parts, Psp, Service, Settings,
+    SystemClock,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::task::JoinSet;
@@ -48,7 +49,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
     let mut endpoint = Endpoint::new(format!("http://{midtrans}"), SERVER_KEY.into());
     endpoint.notification_url = Some(format!("http://{address}/midtrans/notification"));
     let client = MidtransClient::new(Arc::new(transport()?), endpoint)?;
-    let psp = Client {
+    let psp = Psp {
         login: "testclient".to_owned(),
         password_hash: crate::stage::password_hash()?.into(),
         shared_secret: "examplesharedsecret".into(),
@@ -57,7 +58,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
     };
     let contract = Contract {
         id: "TESTCONTRACT".to_owned(),
-        client: "testclient".to_owned(),
+        psp: "testclient".to_owned(),
         enabled: true,
         channels: vec![Channel::Test],
         kyc: Kyc::Unverified,
@@ -85,8 +86,8 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         },
         directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
         store: Arc::new(NullStore::default()),
-        upstreams: Upstreams {
-            test: Some(Upstream { client, server_key: SERVER_KEY.into() }),
+        midtrans: MidtransAccounts {
+            test: Some(MidtransAccount { client, server_key: SERVER_KEY.into() }),
             live: None,
         },
         receivers: Arc::new(transport()?),

@@ -125,7 +125,7 @@ impl TransportError {
 
 /// The reasons that are found here and not in the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum TransportReason {
     /// Not an absolute URL.
     #[error("not a URL: {0}")]
     Url(url::ParseError),

@@ -36,7 +36,7 @@ use tokio::sync::Notify;
 pub use answer::Answer;
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
-pub use directory::{Client, Contract, Directory, hash_password, is_password_hash};
+pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
 pub use midtrans::NotificationAnswer;
 pub use read::story;
 pub use shopper::{Landing, PageError};
@@ -88,23 +88,23 @@ impl Settings {
 }
 
 /// Midtrans, by channel. A payment never crosses.
-pub struct Upstreams {
+pub struct MidtransAccounts {
     /// The simulator or Midtrans' sandbox.
-    pub test: Option<Upstream>,
+    pub test: Option<MidtransAccount>,
     /// Midtrans' production.
-    pub live: Option<Upstream>,
+    pub live: Option<MidtransAccount>,
 }
 
 /// One account at Midtrans.
-pub struct Upstream {
+pub struct MidtransAccount {
     /// Calls it.
     pub client: MidtransClient,
     /// Verifies its notifications.
     pub server_key: secrecy::SecretString,
 }
 
-impl Upstreams {
-    fn of(&self, channel: Option<Channel>) -> Option<&Upstream> {
+impl MidtransAccounts {
+    fn of(&self, channel: Option<Channel>) -> Option<&MidtransAccount> {
         match channel? {
             Channel::Test => self.test.as_ref(),
             Channel::Live => self.live.as_ref(),
@@ -121,7 +121,7 @@ pub struct Parts {
     /// Where everything is kept.
     pub store: Arc<dyn Database>,
     /// Midtrans.
-    pub upstreams: Upstreams,
+    pub midtrans: MidtransAccounts,
     /// Carries notifications to PSPs.
     pub receivers: Arc<dyn Transport>,
     /// Tells the time.
@@ -138,7 +138,7 @@ struct Inner {
     settings: Settings,
     directory: Arc<Directory>,
     store: Arc<dyn Database>,
-    upstreams: Upstreams,
+    midtrans: MidtransAccounts,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     ids: clock::IdSource,
@@ -151,7 +151,7 @@ impl Service {
     /// Puts the service together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
+        let Parts { settings, directory, store, midtrans, receivers, clock, random } = parts;
         let ids = clock::IdSource::new(settings.instance, random, settings.rand_pair);
         let admission = admission::Admission::new(&settings, directory.logins());
         let wake = Notify::new();
@@ -159,7 +159,7 @@ impl Service {
             settings,
             directory,
             store,
-            upstreams,
+            midtrans,
             receivers,
             clock,
             ids,
@@ -219,8 +219,8 @@ impl Service {
 
     fn shared_secret(&self, payment: &Payment) -> String {
         use secrecy::ExposeSecret as _;
-        let client = self.0.directory.client(&payment.client);
-        client.map(|client| client.shared_secret.expose_secret().to_owned()).unwrap_or_default()
+        let psp = self.0.directory.psp(&payment.psp);
+        psp.map(|psp| psp.shared_secret.expose_secret().to_owned()).unwrap_or_default()
     }
 
     /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a

@@ -111,7 +111,7 @@ impl Service {
     ) -> Result<Payment, PageError> {
         let tx_id: TxId = tx.parse().map_err(|_| PageError::BadLink)?;
         let payment = self.0.store.payment_get(tx_id).await?.ok_or(PageError::BadLink)?;
-        if self.0.directory.client(&payment.client).is_none() {
+        if self.0.directory.psp(&payment.psp).is_none() {
             // Without its secret anybody could make the code.
             return Err(PageError::BadLink);
         }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 /// The same fault is logged once in this time.
 pub(crate) const FAULT_PAUSE: Duration = Duration::from_secs(60);
 
-/// What strangers cause is logged once in this time.
-pub(crate) const STRANGER_PAUSE: Duration = Duration::from_secs(1);
+/// What unauthenticated callers cause is logged once in this time.
+pub(crate) const UNAUTHENTICATED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Different faults that are told apart at once; more are logged each time.
 const KEPT_MAX: usize = 256;

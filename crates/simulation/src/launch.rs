@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
-use gopay_service::{Clock, Parts, Service, Settings, Upstream, Upstreams, loops};
+use gopay_service::{Clock, MidtransAccount, MidtransAccounts, Parts, Service, Settings, loops};
 use tokio::sync::watch;
 
 use crate::faulty_store::FaultyStore;
@@ -76,14 +76,14 @@ fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
         endpoint.refund_path = RefundPath::Refund;
         let client = MidtransClient::new(Arc::new(transport), endpoint);
         let client = client.expect("the endpoint is well-formed");
-        Some(Upstream { client, server_key: key.to_owned().into() })
+        Some(MidtransAccount { client, server_key: key.to_owned().into() })
     };
     let chances = Arc::clone(world);
     Service::new(Parts {
         settings,
         directory: parties::directory(),
         store: Arc::new(FaultyStore { world: Arc::clone(world), life: Arc::clone(life) }),
-        upstreams: Upstreams {
+        midtrans: MidtransAccounts {
             test: upstream(parties::TEST_KEY),
             live: upstream(parties::LIVE_KEY),
         },

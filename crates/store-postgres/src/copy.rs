@@ -7,7 +7,7 @@ use gopay_store::rows::Table;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use crate::connect::Place;
+use crate::connect::DatabaseUrl;
 use crate::error::{at, down, store_error};
 use crate::row::{Columns, PgRow, insert_many};
 use crate::schema;
@@ -31,7 +31,7 @@ impl PgSource {
     /// # Errors
     /// [`StoreError::Schema`] if its schema is not this program's; [`StoreError::Down`], whose
     /// source says why.
-    pub async fn open(place: &Place) -> Result<Self, StoreError> {
+    pub async fn open(place: &DatabaseUrl) -> Result<Self, StoreError> {
         let client = place.client(Some(NAME)).await?;
         at_rest(&client).await?;
         schema::check(&client).await?;
@@ -46,7 +46,7 @@ impl PgTarget {
     ///
     /// # Errors
     /// As [`PgSource::open`], and [`StoreError::Down`] if it holds anything.
-    pub async fn open(place: &Place) -> Result<Self, StoreError> {
+    pub async fn open(place: &DatabaseUrl) -> Result<Self, StoreError> {
         schema::migrate(place).await?;
         let client = place.client(Some(NAME)).await?;
         at_rest(&client).await?;

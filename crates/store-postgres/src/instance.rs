@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
-use crate::connect::{LOCKS, Place};
+use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{down, store_error};
 
 /// How often the lock's connection is looked at.
@@ -34,7 +34,11 @@ impl InstanceLock {
     ///
     /// # Errors
     /// [`StoreError::Down`] that names the holder, or says why the database cannot be asked.
-    pub async fn take(place: &Place, number: u16, patience: Duration) -> Result<Self, StoreError> {
+    pub async fn take(
+        place: &DatabaseUrl,
+        number: u16,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         let seeker = Seeker { place: place.clone(), number, token };
         let until = Instant::now() + patience;
@@ -81,7 +85,7 @@ impl Drop for InstanceLock {
 }
 
 struct Seeker {
-    place: Place,
+    place: DatabaseUrl,
     number: u16,
     /// Tells our own connections from those of others.
     token: String,

@@ -13,8 +13,8 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
-    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
+    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
     StoreError, Totals, rows,
 };
 use rusqlite::Connection;
@@ -263,7 +263,7 @@ impl Store for SqliteStore {
         &self,
         contract: &str,
         merchant_tx_id: &str,
-    ) -> Result<Found<Payment>, StoreError> {
+    ) -> Result<Lookup<Payment>, StoreError> {
         let (contract, reference) = (contract.to_owned(), merchant_tx_id.to_owned());
         self.read(move |db| payments::payment_find(db, &contract, &reference)).await
     }
@@ -337,7 +337,7 @@ impl Store for SqliteStore {
         &self,
         contract: &str,
         merchant_refund_id: &str,
-    ) -> Result<Found<Refund>, StoreError> {
+    ) -> Result<Lookup<Refund>, StoreError> {
         let (contract, reference) = (contract.to_owned(), merchant_refund_id.to_owned());
         self.read(move |db| refunds::refund_find(db, &contract, &reference)).await
     }

@@ -606,7 +606,7 @@ async fn a_value_that_does_not_parse_is_named() {
         let order = RefundRequest {
             refund_id: refund,
             tx_id: tx(7),
-            client: "testclient".into(),
+            psp: "testclient".into(),
             contract: "TESTCONTRACT".into(),
             merchant_refund_id: None,
             currency: "IDR".into(),

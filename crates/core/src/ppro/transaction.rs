@@ -1,4 +1,4 @@
-//! TRANSACTION: from a decoded form to an [`Order`], or to the reasons why not.
+//! TRANSACTION: from a decoded form to an [`TransactionRequest`], or to the reasons why not.
 //!
 //! Faults are found in one fixed order: common parameters (see [`super::call`]), then too many
 //! parameters, then the parameters in the order of [`Field`], each first by encoding, then presence, length and form;
@@ -72,7 +72,7 @@ pub struct Address<'f> {
 
 /// A TRANSACTION call that passed every check. Borrows from the decoded form.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'f> {
+pub struct TransactionRequest<'f> {
     /// Where it goes.
     pub channel: Channel,
     /// What it costs; equals the sum of the items.
@@ -118,7 +118,7 @@ pub fn check<'f>(
     items: &'f mut Vec<Item>,
     terms: Terms,
     sink: &mut impl Sink,
-) -> Option<Order<'f>> {
+) -> Option<TransactionRequest<'f>> {
     let mut checker = Checker { form, sink, good: true };
     let order = checker.order(items, terms).ok().flatten()?;
     checker.good.then_some(order)
@@ -236,7 +236,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         &mut self,
         items: &'f mut Vec<Item>,
         terms: Terms,
-    ) -> Result<Option<Order<'f>>, Stopped> {
+    ) -> Result<Option<TransactionRequest<'f>>, Stopped> {
         if let Some(rejection) = self.form.body_fault() {
             // A parameter that looks missing below may not have been read.
             self.report(rejection)?;
@@ -300,7 +300,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         else {
             return Ok(None);
         };
-        Ok(Some(Order {
+        Ok(Some(TransactionRequest {
             channel,
             amount,
             merchant_tx_id,

@@ -11,7 +11,7 @@ use crate::midtrans::{
 };
 use crate::money::Rupiah;
 use crate::payment::{
-    Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState, Upstream,
+    ChargeState, Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState,
 };
 use crate::refund::{MidtransRefund, Refund};
 use crate::time::Timestamp;
@@ -86,7 +86,7 @@ pub fn charge_after_status(payment: &Payment, reply: Option<StatusReply>) -> Eve
 /// The event of a charge that may exist without anybody knowing.
 #[must_use]
 pub fn charge_unknown() -> Event {
-    Event::ChargeUnclear(Failure::new(
+    Event::ChargeOutcomeUnknown(Failure::new(
         FailReason::RemoteError,
         "GoPay did not confirm the charge in time; try again",
     ))
@@ -234,16 +234,16 @@ impl Close {
     }
 }
 
-/// The event of an answer to a cancel or expire; [`Event::NoNews`] if GET status must be asked.
+/// The event of an answer to a cancel or expire; [`Event::NoAnswer`] if GET status must be asked.
 #[must_use]
 pub fn close_event(payment: &Payment, reply: &CloseReply) -> Event {
     match reply {
-        CloseReply::Closed(view) => status_event(payment, view).unwrap_or(Event::NoNews),
+        CloseReply::Closed(view) => status_event(payment, view).unwrap_or(Event::NoAnswer),
         CloseReply::WrongState
         | CloseReply::NotFound
         | CloseReply::InProgress
         | CloseReply::Misconfigured(_)
-        | CloseReply::Unclear => Event::NoNews,
+        | CloseReply::Unclear => Event::NoAnswer,
     }
 }
 
@@ -273,7 +273,7 @@ pub fn next_step(payment: &Payment, event: &Event, now: Timestamp) -> NextStep {
         PaymentState::Initialized | PaymentState::Pending if may_give_up(payment, now) => {
             NextStep::GiveUp
         }
-        PaymentState::Failed(_) if open && payment.upstream == Upstream::Open => {
+        PaymentState::Failed(_) if open && payment.charge_state == ChargeState::Open => {
             NextStep::Close(Close::Cancel)
         }
         PaymentState::Initialized
@@ -324,7 +324,7 @@ pub fn after_notification(
     claimed: &TransactionStatus,
     event: &Event,
 ) -> AfterNotification {
-    let no_answer = *event == Event::NoNews;
+    let no_answer = *event == Event::NoAnswer;
     let lags = claims_money(claimed) && !matches!(event, Event::Paid { .. });
     let open = matches!(event, Event::StillOpen { .. } | Event::NotFound);
     AfterNotification {
@@ -578,17 +578,17 @@ mod tests {
         let rows = [
             (&start, &open, soon, N::Close(Close::Cancel)),
             (&start, &Event::NotFound, soon, N::GiveUp),
-            (&start, &Event::NoNews, soon, N::Nothing),
-            (&start, &Event::NoNews, start.created_at.after(GIVE_UP_AFTER), N::GiveUp),
+            (&start, &Event::NoAnswer, soon, N::Nothing),
+            (&start, &Event::NoAnswer, start.created_at.after(GIVE_UP_AFTER), N::GiveUp),
             (&pending, &open, soon, N::Nothing),
             (&pending, &open, over, N::Close(Close::Expire)),
-            (&pending, &Event::NoNews, over, N::Nothing),
-            (&pending, &Event::NoNews, silent, N::GiveUp),
+            (&pending, &Event::NoAnswer, over, N::Nothing),
+            (&pending, &Event::NoAnswer, silent, N::GiveUp),
             (&asked, &open, soon, N::Close(Close::Cancel)),
-            (&asked, &Event::NoNews, soon, N::Nothing),
+            (&asked, &Event::NoAnswer, soon, N::Nothing),
             (&recovered, &open, soon, N::Close(Close::Cancel)),
             (&unclear, &Event::NotFound, silent, N::Nothing),
-            (&succeeded, &Event::NoNews, silent, N::Nothing),
+            (&succeeded, &Event::NoAnswer, silent, N::Nothing),
         ];
         for (payment, event, now, expected) in rows {
             let case = format!("{:?} {event:?} at {now}", payment.state);
@@ -626,7 +626,7 @@ mod tests {
         let closed = Event::Closed(Closure::Expired);
         for (state, claimed, event, poll_soon, send_again) in [
             (&PaymentState::Pending, T::Settlement, &paid(), false, false),
-            (&PaymentState::Pending, T::Settlement, &Event::NoNews, true, true),
+            (&PaymentState::Pending, T::Settlement, &Event::NoAnswer, true, true),
             (&PaymentState::Pending, T::Settlement, &open, true, false),
             (&PaymentState::Pending, T::Expire, &open, true, false),
             (&PaymentState::Pending, T::Expire, &closed, false, false),
@@ -675,7 +675,7 @@ mod tests {
         let refund = Refund {
             refund_id: RefundId::new(71).unwrap(),
             tx_id: payment.tx_id,
-            client: payment.client.clone(),
+            psp: payment.psp.clone(),
             contract: payment.contract.clone(),
             merchant_refund_id: None,
             amount: Some(amount),

@@ -23,7 +23,7 @@ impl Service {
 
     async fn deliver_once(&self, delivery: Delivery) -> Result<bool, StoreError> {
         observe::learn(|seen| {
-            (seen.tx_id, seen.psp) = (Some(delivery.tx_id), Some(delivery.client.clone()));
+            (seen.tx_id, seen.psp) = (Some(delivery.tx_id), Some(delivery.psp.clone()));
         });
         let (good, detail) = self.attempt(&delivery).await;
         let now = self.now();
@@ -55,13 +55,13 @@ impl Service {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> (bool, Value) {
-        let Some(client) = self.0.directory.client(&delivery.client) else {
+        let Some(psp) = self.0.directory.psp(&delivery.psp) else {
             return (
                 false,
                 json!({"error": "the client is no longer configured", "delivered": false}),
             );
         };
-        let Some(secret) = client.notification_secrets.first() else {
+        let Some(secret) = psp.notification_secrets.first() else {
             return (
                 false,
                 json!({"error": "the client has no notification secret", "delivered": false}),
@@ -76,7 +76,7 @@ impl Service {
             timeout: self.settings().delivery_timeout,
             reply_bytes_max: REPLY_BYTES_MAX,
         };
-        outcome(observe::receiver(self.0.receivers.send(request)).await, client.require_ok_body)
+        outcome(observe::receiver(self.0.receivers.send(request)).await, psp.require_ok_body)
     }
 }
 

@@ -122,9 +122,9 @@ impl Deliveries {
 
     /// Claims what is due and begins what may begin. Returns how many were claimed.
     async fn begin(&mut self) -> Result<usize, StoreError> {
-        const LOT: usize = 64;
+        const BATCH: usize = 64;
         let settings = self.service.settings();
-        let room = settings.delivery_concurrency.saturating_sub(self.running.len()).min(LOT);
+        let room = settings.delivery_concurrency.saturating_sub(self.running.len()).min(BATCH);
         if room == 0 {
             return Ok(0);
         }

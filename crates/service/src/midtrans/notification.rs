@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::describe::log_store_error;
 use crate::observe::{self, UseCase};
-use crate::thin::{self, STRANGER_PAUSE};
+use crate::thin::{self, UNAUTHENTICATED_PAUSE};
 use crate::{Service, note};
 
 /// How to answer a notification, so that Midtrans does the right thing.
@@ -36,14 +36,18 @@ impl Service {
             // The dashboard's test button sends such; there is nothing to do about it.
             Err(NotificationError::DoubleEncoded) => return NotificationAnswer::Done,
             Err(error) => {
-                if let Some(repeats) = thin::due("a body that is no notification", STRANGER_PAUSE) {
+                if let Some(repeats) =
+                    thin::due("a body that is no notification", UNAUTHENTICATED_PAUSE)
+                {
                     tracing::warn!(error = %error, repeats, "a body that is no notification");
                 }
                 return NotificationAnswer::Malformed;
             }
         };
         let Some(permit) = self.0.admission.notification() else {
-            if let Some(repeats) = thin::due("too many notifications at once", STRANGER_PAUSE) {
+            if let Some(repeats) =
+                thin::due("too many notifications at once", UNAUTHENTICATED_PAUSE)
+            {
                 tracing::warn!(
                     repeats,
                     "too many notifications at once; Midtrans sends this one again"
@@ -84,11 +88,11 @@ impl Service {
             // Somebody else's order under one of our keys needs no retry.
             return Ok(self.verify_with_any(unverified));
         };
-        let key = self.0.upstreams.of(payment.channel).map(|upstream| &upstream.server_key);
+        let key = self.0.midtrans.of(payment.channel).map(|account| &account.server_key);
         let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
         let Some(notification) = verified else {
             if let Some(repeats) =
-                thin::due("a notification with a wrong signature", STRANGER_PAUSE)
+                thin::due("a notification with a wrong signature", UNAUTHENTICATED_PAUSE)
             {
                 let tx_id = payment.tx_id;
                 tracing::warn!(payment.tx_id = %tx_id, repeats, "a notification with a wrong signature");
@@ -99,10 +103,10 @@ impl Service {
     }
 
     fn verify_with_any(&self, unverified: UnverifiedNotification) -> NotificationAnswer {
-        let upstreams = &self.0.upstreams;
+        let midtrans = &self.0.midtrans;
         let good =
-            upstreams.test.iter().chain(&upstreams.live).any(|upstream| {
-                unverified.clone().verify(upstream.server_key.expose_secret()).is_ok()
+            midtrans.test.iter().chain(&midtrans.live).any(|account| {
+                unverified.clone().verify(account.server_key.expose_secret()).is_ok()
             });
         if good { NotificationAnswer::Done } else { NotificationAnswer::Forged }
     }

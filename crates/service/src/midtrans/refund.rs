@@ -122,14 +122,14 @@ impl Service {
         payment: &Payment,
         amount: Rupiah,
     ) -> (Tried, String) {
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+        let Some(account) = self.0.midtrans.of(payment.channel) else {
             return (Tried::NotSent, "channel not connected".to_owned());
         };
         let id = payment.upstream_id();
         // The same key for every try of one refund: Midtrans repeats what it answered before.
         let key = format!("r{}", refund.refund_id);
         let reason = refund.descriptor.as_deref();
-        let request = upstream.client.refund(&id, refund.refund_id, amount, reason, &key);
+        let request = account.client.refund(&id, refund.refund_id, amount, reason, &key);
         match observe::upstream("refund", request).await {
             Ok(reply) => (Tried::Answered(refund_answer(&reply)), describe_refund(&reply)),
             Err(error @ CallError::NotSent(_)) => (Tried::NotSent, chain(&error)),
@@ -147,9 +147,9 @@ impl Service {
         amount: Rupiah,
         notes: &mut Vec<Note>,
     ) -> Option<Option<MidtransRefund>> {
-        let upstream = self.0.upstreams.of(payment.channel)?;
+        let account = self.0.midtrans.of(payment.channel)?;
         let id = payment.upstream_id();
-        let found = match observe::upstream("status", upstream.client.status(&id)).await {
+        let found = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
             _ => None,
         };
@@ -196,11 +196,11 @@ impl Service {
             RefundState::Succeeded => refund.midtrans.funds_confirmed_at.is_none(),
             RefundState::Failed(_) => false,
         });
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else { return Ok(()) };
+        let Some(account) = self.0.midtrans.of(payment.channel) else { return Ok(()) };
         if refunds.is_empty() {
             return Ok(());
         }
-        let Ok(StatusReply::Found(view)) = upstream.client.status(&payment.upstream_id()).await
+        let Ok(StatusReply::Found(view)) = account.client.status(&payment.upstream_id()).await
         else {
             return Ok(());
         };

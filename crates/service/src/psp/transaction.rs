@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gopay_core::ids::TxId;
 use gopay_core::payment::{
-    Channel, Event, FailReason, Failure, NewPayment, Nonce, Payment, PaymentState, Verdict,
+    Channel, Effect, Event, FailReason, Failure, NewPayment, Nonce, Payment, PaymentState,
 };
 use gopay_core::ppro::call;
 use gopay_core::ppro::check;
@@ -13,7 +13,7 @@ use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::items::Item;
 use gopay_core::ppro::reply::{self, Reply, Sent};
-use gopay_core::ppro::transaction::{self, Order};
+use gopay_core::ppro::transaction::{self, TransactionRequest};
 use gopay_core::rejection::{First, Rejection, Rule};
 use gopay_core::translate::outcome::Close;
 use gopay_core::translate::{ChargeTerms, charge};
@@ -75,7 +75,7 @@ impl Service {
     }
 
     /// Whether the notifications of this order can be sent at all, as far as its address tells.
-    fn has_receiver(&self, order: &Order<'_>, first: &mut First) -> bool {
+    fn has_receiver(&self, order: &TransactionRequest<'_>, first: &mut First) -> bool {
         let refused = order.notification_url.is_some_and(|url| self.0.receivers.refuses(url));
         if refused {
             first.0 = Some(Rejection::of(Field::Notificationurl, Rule::PrivateAddress));
@@ -92,7 +92,7 @@ impl Service {
         let nonce = good(Field::Nonce, |value| check::ascii(value, 255));
         NewPayment {
             tx_id: self.0.ids.tx_id(now),
-            client: login.to_owned(),
+            psp: login.to_owned(),
             contract: contract.id.clone(),
             channel: form.get(Field::Channel).and_then(Channel::from_word),
             merchant_tx_id: good(Field::Merchanttxid, check::reference),
@@ -105,7 +105,12 @@ impl Service {
         }
     }
 
-    fn accepted(&self, mut new: NewPayment, request: String, order: &Order<'_>) -> Draft {
+    fn accepted(
+        &self,
+        mut new: NewPayment,
+        request: String,
+        order: &TransactionRequest<'_>,
+    ) -> Draft {
         let own = |url: Option<&str>, other: Option<String>| url.map(str::to_owned).or(other);
         new.merchant_redirect_url = own(order.merchant_redirect_url, new.merchant_redirect_url);
         new.notification_url = own(order.notification_url, new.notification_url);
@@ -155,7 +160,7 @@ impl Service {
         });
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
         match self.apply_with_retry(payment.tx_id, event, repeatable, notes).await {
-            Ok(applied) if applied.verdict == Verdict::Moved => {
+            Ok(applied) if applied.effect == Effect::Moved => {
                 self.store_answer(applied.payment, body).await
             }
             // A notification was faster, or a worker, because this call took too long: what is
