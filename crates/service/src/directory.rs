@@ -1,4 +1,4 @@
-//! Who may call, and under which terms: psps (PSPs), their contracts, and their passwords.
+//! Who may call, and under which terms: PSPs, their contracts, and their passwords.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -194,7 +194,7 @@ fn any_return_address(value: &str, malformed: Rule) -> Result<(), Rule> {
     if formed { Ok(()) } else { Err(malformed) }
 }
 
-/// Where the shopper's browser returns to: a [`return_address`] of at most 255 characters, whose
+/// Where the shopper's browser returns to: a `return_address` of at most 255 characters, whose
 /// query has no `txid` and no `cs`, which we add. `http` only if `http` says so.
 ///
 /// A receiver that finds a name twice takes the first, the last or both; by a name in other case
@@ -218,7 +218,7 @@ pub(crate) fn redirect_url_within(value: &str, padded: &[u8], http: bool) -> Res
     if named { Err(Rule::UrlHasReturnParameter) } else { Ok(()) }
 }
 
-/// Where the GoPay app returns to: a [`return_address`] without a query and a fragment.
+/// Where the GoPay app returns to: a `return_address` without a query and a fragment.
 ///
 /// GoPay appends `?order_id=` and `&result=` to whatever it is given (`docs/midtrans.md`, "Return
 /// from the app"), so that they would end up inside of either.

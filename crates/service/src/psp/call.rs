@@ -39,7 +39,7 @@ enum Dispatch {
 
 /// How far a call has been let in.
 #[derive(Default)]
-struct Admission {
+struct Progress {
     /// Its password has just been verified.
     verified: bool,
     permit: Option<CallPermit>,
@@ -100,12 +100,12 @@ impl Service {
     }
 
     async fn run(&self, body: Bytes) -> Answer {
-        let mut admission = Admission::default();
+        let mut progress = Progress::default();
         // Twice for the password, and again for an id that was taken, which one clock can cause
         // only by going back.
         for _ in 0..5 {
             let dispatch =
-                with_form(&body, |form, items| self.dispatch(form, items, &body, &mut admission));
+                with_form(&body, |form, items| self.dispatch(form, items, &body, &mut progress));
             match dispatch {
                 Dispatch::Overload(reply) => {
                     learn(|seen| seen.outcome = "overloaded");
@@ -121,7 +121,7 @@ impl Service {
                         }
                         return self.answer(&refused(Some(tx_type), &credentials()));
                     }
-                    admission.verified = true;
+                    progress.verified = true;
                 }
                 Dispatch::Transaction(draft) => match self.transact(*draft).await {
                     Ok(answer) => return answer,
@@ -159,7 +159,7 @@ impl Service {
         form: &Form<'f>,
         items: &'f mut Vec<Item>,
         body: &Bytes,
-        admission: &mut Admission,
+        progress: &mut Progress,
     ) -> Dispatch {
         let envelope = match call::open(form) {
             Ok(envelope) => envelope,
@@ -170,7 +170,7 @@ impl Service {
         let Envelope { tx_type, login, password, contract } = envelope;
         learn(|seen| seen.kind = tx_type.name());
         let limits = &self.0.admission;
-        if !admission.verified && !self.0.directory.is_cached(login, password) {
+        if !progress.verified && !self.0.directory.is_cached(login, password) {
             let Some(permit) = limits.unauthenticated() else {
                 return Dispatch::Overload(overload(tx_type));
             };
@@ -178,10 +178,10 @@ impl Service {
             return Dispatch::Verify { login: login.to_owned(), password, tx_type, permit };
         }
         learn(|seen| seen.psp = Some(login.to_owned()));
-        if admission.permit.is_none() {
-            admission.permit = limits.psp_call(tx_type, login);
+        if progress.permit.is_none() {
+            progress.permit = limits.psp_call(tx_type, login);
             learn(|seen| seen.psp = Some(login.to_owned()));
-            if admission.permit.is_none() {
+            if progress.permit.is_none() {
                 return Dispatch::Overload(overload(tx_type));
             }
         }
