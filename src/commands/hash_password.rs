@@ -29,10 +29,11 @@ pub(crate) fn run() -> anyhow::Result<Outcome> {
 
 /// Asks at the terminal, which does not show what is typed.
 fn ask(password: &mut String) -> io::Result<()> {
+    // First, so that nothing typed at the prompt is shown, or lost to the flush.
+    let hidden = Hidden::begin()?;
     // Standard output is for the hash.
     write!(io::stderr(), "Password: ")?;
     io::stderr().flush()?;
-    let hidden = Hidden::begin()?;
     io::stdin().read_line(password)?;
     drop(hidden);
     writeln!(io::stderr())
