@@ -71,8 +71,9 @@ fn schemas_of_the_admin_listener_refuse_what_is_wrong() {
 #[test]
 fn translate_writes_lines_of_its_schema() {
     let pairs = crate::support::example(&[]);
-    let good =
-        crate::support::encode(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let good = crate::support::body("TRANSACTION", &pairs);
     let input =
         format!("{good}\n\nchannel=x&tag=%ff&a=%00\ntxtype=REFUND\n{good}&specin.email=x\n");
     let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
