@@ -562,7 +562,7 @@ fn goods(dice: &mut Dice) -> String {
         0 => format!("{name}, ").repeat(10),
         1 => cut(&format!("{name} 🌶").repeat(50), 50),
         2 => format!("{name}\n\u{8}baris dua"),
-        3 => " ".to_owned(),
+        3 => format!(" {name} "),
         _ => name.to_owned(),
     }
 }
