@@ -1,21 +1,21 @@
 //! `gopay-adapter`: reads arguments and config, wires the rooms together, runs.
 
+mod args;
 mod cli;
+mod commands;
 mod config;
-mod copy;
-mod demo;
-mod listen;
-mod log;
-mod offline;
-mod serve;
 mod silence;
+mod start;
 mod store;
+mod telemetry;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::fs::Mode;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
 
 /// How a command ended; see `--help`.
 enum Outcome {
@@ -27,34 +27,39 @@ enum Outcome {
 
 // Chosen by measurement (docs/PERFORMANCE.md, "The service"). The C library keeps its own malloc: in
 // its place, jemalloc hangs under preloaded libraries such as libfaketime.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let _log = log::start(&cli.log);
-    match run(cli.command) {
+    let log = match telemetry::start_log(cli.log, cli.log_format) {
+        Ok(log) => log,
+        Err(error) => return failed(false, &anyhow::Error::from(error).context("no log")),
+    };
+    if cli.command.keeps_payments() {
+        // Store, log, lock and copies hold names and secrets of shoppers: for their owner only.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    }
+    gopay_outbound::install_crypto();
+    let serves = cli.command.serves();
+    let code = match commands::run(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(3)
-        }
-    }
+        Err(error) => failed(serves, &error),
+    };
+    drop(log);
+    code
 }
 
-fn run(command: Command) -> anyhow::Result<Outcome> {
-    gopay_outbound::install_crypto();
-    match command {
-        Command::Demo(args) => demo::run(args),
-        Command::Serve(args) => serve::run(&args),
-        Command::Simulate(args) => demo::simulate(&args),
-        Command::Migrate(args) => serve::migrate(&args),
-        Command::CheckConfig(args) => serve::check_config(&args),
-        Command::HashPassword => serve::hash_password(),
-        Command::Translate(args) => offline::translate(&args),
-        Command::Backup(args) => serve::backup(&args),
-        Command::CopyStore(args) => copy::run(&args),
-        Command::Explain(args) => serve::explain(&args),
+/// Tells what went wrong: in the log of what serves, else in plain words. What is not logged is
+/// told all the same.
+fn failed(serves: bool, error: &anyhow::Error) -> ExitCode {
+    if serves && tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{error:#}");
+    } else {
+        // If standard error is closed, the exit code is what is left.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
     }
+    ExitCode::from(3)
 }

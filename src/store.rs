@@ -1,24 +1,27 @@
 //! Which engine keeps the store, and what the commands need of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+#[cfg(feature = "postgres")]
+use anyhow::anyhow;
 use gopay_store::Database;
+#[cfg(feature = "postgres")]
 use gopay_store_postgres::{InstanceLock, PgStore};
-use gopay_store_sqlite::SqliteStore;
+use gopay_store_sqlite::{NoStore, SqliteStore};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum StoreUrl {
     /// In a file.
     Sqlite(PathBuf),
     /// In a database that instances share.
-    Postgres(gopay_store_postgres::Place),
+    #[cfg(feature = "postgres")]
+    Postgres(gopay_store_postgres::DatabaseUrl),
 }
 
-impl Place {
+impl StoreUrl {
     /// What a store's URL may look like.
     pub(crate) const WANTED: &str =
         "sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, or env:NAME, or file:PATH";
@@ -32,18 +35,46 @@ impl Place {
             };
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let place = gopay_store_postgres::Place::parse(url);
-            let why = |error| anyhow::Error::from(error).root_cause().to_string();
-            return place.map(Self::Postgres).map_err(why);
+            return Self::postgres(url);
         }
         Err("not a store".to_owned())
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(url: &str) -> Result<Self, String> {
+        let place = gopay_store_postgres::DatabaseUrl::parse(url);
+        let why = |error| anyhow::Error::from(error).root_cause().to_string();
+        place.map(Self::Postgres).map_err(why)
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn postgres(_: &str) -> Result<Self, String> {
+        Err("this program was built without the feature postgres".to_owned())
     }
 
     /// For messages; shows no password.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
+            #[cfg(feature = "postgres")]
             Self::Postgres(place) => place.name().to_owned(),
+        }
+    }
+
+    /// Writes a consistent copy, also while others run the store.
+    pub(crate) async fn backup(&self, to: &Path) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(path) => {
+                let store = explained(SqliteStore::open_read_only(path), self)?;
+                let written = store.backup(to).await;
+                written.with_context(|| format!("cannot write the copy {}", to.display()))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(place) => Err(anyhow!(
+                "{}: use pg_dump for a copy, or pg_basebackup with the write-ahead log for \
+                 recovery to any moment; backup is for SQLite",
+                place.name()
+            )),
         }
     }
 
@@ -54,6 +85,7 @@ impl Place {
                 SqliteStore::open(path, gopay_store_sqlite::Options::default())?.close().await?;
                 Ok(SqliteStore::schema_version(path)?)
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(place) => Ok(PgStore::migrate(place).await?),
         }
     }
@@ -63,18 +95,34 @@ impl Place {
 #[derive(Clone)]
 pub(crate) enum Engine {
     Sqlite(SqliteStore),
+    #[cfg(feature = "postgres")]
     Postgres(PgStore),
 }
 
 impl Engine {
     /// Opens the store of a running adapter. SQLite brings its schema up to date; PostgreSQL,
     /// which others may be using, leaves that to `migrate`.
-    pub(crate) async fn open(place: &Place, connections: usize) -> anyhow::Result<Self> {
+    ///
+    /// Where there is no store, only `create` makes one, and only in a file.
+    pub(crate) async fn open(
+        place: &StoreUrl,
+        connections: usize,
+        create: bool,
+    ) -> anyhow::Result<Self> {
+        #[cfg(not(feature = "postgres"))]
+        let _ = connections;
         let opened = match place {
-            Place::Sqlite(path) => {
-                SqliteStore::open(path, gopay_store_sqlite::Options::default()).map(Self::Sqlite)
+            StoreUrl::Sqlite(path) => {
+                let options = gopay_store_sqlite::Options::default();
+                let opened = if create {
+                    SqliteStore::open(path, options)
+                } else {
+                    SqliteStore::open_existing(path, options)
+                };
+                opened.map(Self::Sqlite)
             }
-            Place::Postgres(place) => {
+            #[cfg(feature = "postgres")]
+            StoreUrl::Postgres(place) => {
                 let options = gopay_store_postgres::Options { connections, ..Default::default() };
                 PgStore::open(place, options).await.map(Self::Postgres)
             }
@@ -83,10 +131,11 @@ impl Engine {
     }
 
     /// Opens the store for questions, beside those who run it.
-    pub(crate) async fn open_read_only(place: &Place) -> anyhow::Result<Self> {
+    pub(crate) async fn open_read_only(place: &StoreUrl) -> anyhow::Result<Self> {
         let opened = match place {
-            Place::Sqlite(path) => SqliteStore::open_read_only(path).map(Self::Sqlite),
-            Place::Postgres(place) => PgStore::open_read_only(place).await.map(Self::Postgres),
+            StoreUrl::Sqlite(path) => SqliteStore::open_read_only(path).map(Self::Sqlite),
+            #[cfg(feature = "postgres")]
+            StoreUrl::Postgres(place) => PgStore::open_read_only(place).await.map(Self::Postgres),
         };
         explained(opened, place)
     }
@@ -94,6 +143,7 @@ impl Engine {
     pub(crate) fn handle(&self) -> Arc<dyn Database> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::new(store.clone()),
         }
     }
@@ -101,6 +151,7 @@ impl Engine {
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(store) => store.close().await.context("closing the store"),
+            #[cfg(feature = "postgres")]
             Self::Postgres(store) => {
                 store.close();
                 Ok(())
@@ -109,36 +160,64 @@ impl Engine {
     }
 }
 
-fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &Place) -> anyhow::Result<T> {
+fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &StoreUrl) -> anyhow::Result<T> {
     let old = matches!(
         &opened,
         Err(gopay_store::StoreError::Schema { found, known }) if found < known
     );
+    let none =
+        matches!(&opened, Err(gopay_store::StoreError::Down(source)) if source.is::<NoStore>());
     let opened = opened.with_context(|| format!("cannot open the store {}", place.name()));
+    if none {
+        return opened.context(
+            "put the store back or mend `store.url`; only if there never was one, create it with \
+             `gopay-adapter migrate`",
+        );
+    }
     if old { opened.context("run `gopay-adapter migrate` first") } else { opened }
 }
 
-/// Takes the number of this instance where instances share a store. A file has a lock of its own.
-pub(crate) async fn take_number(
-    place: &Place,
-    number: u16,
-) -> anyhow::Result<Option<InstanceLock>> {
-    /// An instance that is being replaced needs this long to stop.
-    const PATIENCE: Duration = Duration::from_secs(10);
-    match place {
-        Place::Sqlite(_) => Ok(None),
-        Place::Postgres(place) => {
-            let lock = InstanceLock::take(place, number, PATIENCE).await;
-            lock.map(Some).context("cannot take the number of this instance")
+/// The number of an instance, held where instances share a store. A file has a lock of its own.
+pub(crate) struct Number {
+    #[cfg(feature = "postgres")]
+    lock: Option<InstanceLock>,
+}
+
+#[cfg(feature = "postgres")]
+impl Number {
+    pub(crate) async fn take(place: &StoreUrl, number: u16) -> anyhow::Result<Self> {
+        /// An instance that is being replaced needs this long to stop.
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+        let lock = match place {
+            StoreUrl::Sqlite(_) => None,
+            StoreUrl::Postgres(place) => {
+                let lock = InstanceLock::take(place, number, PATIENCE).await;
+                Some(lock.context("cannot take the number of this instance")?)
+            }
+        };
+        Ok(Self { lock })
+    }
+
+    /// Ready when the number went to another instance.
+    pub(crate) async fn lost(&self) -> anyhow::Error {
+        match &self.lock {
+            Some(lock) => lock.lost().await,
+            None => std::future::pending().await,
         }
+        anyhow!("another instance has the number of this one; it stops")
     }
 }
 
-/// Ready when the number went to another instance.
-pub(crate) async fn number_lost(lock: Option<&InstanceLock>) -> anyhow::Error {
-    match lock {
-        Some(lock) => lock.lost().await,
-        None => std::future::pending().await,
+#[cfg(not(feature = "postgres"))]
+impl Number {
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    pub(crate) async fn take(place: &StoreUrl, _: u16) -> anyhow::Result<Self> {
+        match place {
+            StoreUrl::Sqlite(_) => Ok(Self {}),
+        }
     }
-    anyhow!("another instance has the number of this one; it stops")
+
+    pub(crate) async fn lost(&self) -> anyhow::Error {
+        std::future::pending().await
+    }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::life::{AMOUNT_SEN, Life, about, look, repeat};
 use crate::receivers::Receipt;
 use crate::support::{Answer, decode};
-use crate::world::World;
+use crate::world::{World, pause};
 
 /// The adapter's sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,7 +50,7 @@ pub(crate) async fn drain(world: &World) -> Totals {
     for step in STEPS {
         let mut since = Instant::now();
         while since.elapsed() < STILL {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            pause().await;
             let Some(now) = Totals::read(world).await else { continue };
             if now.unrest() + open_charges(world) == 0 {
                 return now;

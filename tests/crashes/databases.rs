@@ -111,12 +111,8 @@ async fn restarts_one_after_another_are_not_noticed_by_callers() {
             let answered = world.answered();
             world.eventually("under load", async || world.answered() > answered + 100).await;
             program.signal("TERM");
-            let mut status = None;
-            while status.is_none() {
-                status = program.ended();
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", program.log());
+            let status = program.until_ended().await;
+            assert_eq!(status.code(), Some(0), "{}", program.log());
             program.start(&world.time);
             assert!(world.until_ready(program).await, "{}", program.log());
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gopay_simulator::Payer;
 
 use crate::support::{Answer, body, decode, example};
-use crate::world::World;
+use crate::world::{World, pause};
 use gopay_testkit::Dice;
 
 /// Ends only a test that has failed.
@@ -155,7 +155,7 @@ async fn open(world: &World, life: &mut Life) {
             life.answer = text;
         } else {
             world.count("answers to try again");
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            pause().await;
         }
     }
 }
@@ -181,7 +181,7 @@ pub(crate) async fn repeat(world: &World, life: &mut Life) {
             }
             None => {}
         }
-        tokio::time::sleep(Duration::from_millis(15)).await;
+        pause().await;
     }
 }
 
@@ -245,7 +245,7 @@ async fn until(world: &World, life: &mut Life, status: &str) {
     let began = Instant::now();
     while look(world, life).await["STATUS"] != status {
         assert!(began.elapsed() < PATIENCE, "{} never {status}: {:?}", life.txid, life.sightings);
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        pause().await;
     }
 }
 

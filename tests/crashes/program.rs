@@ -146,6 +146,8 @@ redirect_url = "http://127.0.0.1:9/return"
             .args(["--log", "info", "serve", "--config"])
             .arg(&self.config)
             // One thread for all that is asynchronous, so that its system calls can be counted.
+            // The first start may be killed before it has made its store.
+            .env("GOPAY_ADAPTER_CREATE_STORE", "true")
             .env("TOKIO_WORKER_THREADS", "1")
             .stdout(Stdio::null())
             .stderr(log);
@@ -182,6 +184,16 @@ redirect_url = "http://127.0.0.1:9/return"
         let process = child.take().map(|child| child.id());
         process.into_iter().for_each(clean_up_after);
         Some(status)
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn until_ended(&self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until it accepts connections or has ended; true if it accepts.

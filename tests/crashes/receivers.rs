@@ -32,6 +32,11 @@ impl Receivers {
     /// Starts receiving; the address for `notificationurl`.
     pub(crate) async fn start(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        self.receive_at(listener)
+    }
+
+    /// The same at an address that is bound already.
+    pub(crate) fn receive_at(&self, listener: TcpListener) -> String {
         let url = format!("http://{}/notify", listener.local_addr().expect("bound"));
         let router = Router::new().fallback(receive).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });

@@ -73,12 +73,8 @@ async fn a_stop_under_load_finishes_what_is_under_way() {
             .await;
         let (late, _) = world.get(&format!("http://127.0.0.1:{}/", world.program.port)).await;
         assert_eq!(late, 405, "a question that only a listener can answer");
-        let mut status = None;
-        while status.is_none() {
-            status = world.program.ended();
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", world.program.log());
+        let status = world.program.until_ended().await;
+        assert_eq!(status.code(), Some(0), "{}", world.program.log());
         let log = world.program.log();
         assert_eq!(log.matches("finishing what is under way").count(), round, "{log}");
         assert!(!log.contains("stopped with work under way"), "{log}");

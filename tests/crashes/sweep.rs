@@ -235,12 +235,8 @@ async fn play_under(
 }
 
 async fn restart_when_killed(world: &World) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if let Some(status) = world.program.ended() {
-            assert_eq!(status.code(), None, "it ended by itself: {}", world.program.log());
-            world.time.advance(Duration::from_secs(61));
-            return world.program.start(&world.time);
-        }
-    }
+    let status = world.program.until_ended().await;
+    assert_eq!(status.code(), None, "it ended by itself: {}", world.program.log());
+    world.time.advance(Duration::from_secs(61));
+    world.program.start(&world.time);
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use gopay_simulator::{MovableClock as _, OffsetClock};
 
+use crate::support::not_tested;
+
 /// Where Debian puts the library, by architecture.
 const PLACES: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -63,9 +65,8 @@ pub(crate) fn have(tool: &str) -> bool {
         "faketime" => library().is_some(),
         _ => Command::new(tool).arg("-V").output().is_ok(),
     };
-    assert!(here || std::env::var_os("CI").is_none(), "{tool} is missing; apt-get install {tool}");
     if !here {
-        eprintln!("SKIPPED: {tool} is missing; apt-get install {tool}");
+        not_tested(&format!("{tool} is missing; apt-get install {tool}"));
     }
     here
 }

@@ -127,9 +127,7 @@ async fn make_the_fixture_of_this_schema() {
     }
     // An orderly end leaves one file.
     world.program.signal("TERM");
-    while world.program.ended().is_none() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    world.program.until_ended().await;
     let store = world.settings.engine.file();
     let target = fixture(version, "db");
     std::fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");

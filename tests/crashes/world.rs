@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gopay_simulator::{MovableClock as _, SimulatorConfig, SimulatorState};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::gate::Gate;
@@ -17,6 +18,11 @@ use crate::time::Time;
 
 /// Ends only a test that has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks at something that others do, so that looking does not keep them from it.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(15)).await;
+}
 
 pub(crate) struct World {
     pub(crate) time: Time,
@@ -30,7 +36,7 @@ pub(crate) struct World {
     pub(crate) gate: Gate,
     pub(crate) folder: TempDir,
     /// Where calls go: the ports of instances, in turn.
-    ports: Mutex<Vec<u16>>,
+    ports: watch::Sender<Vec<u16>>,
     http: reqwest::Client,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     lost: Mutex<Vec<String>>,
@@ -98,7 +104,7 @@ impl World {
             time,
             simulator,
             receivers,
-            ports: Mutex::new(ports),
+            ports: watch::Sender::new(ports),
             program,
             others,
             settings,
@@ -135,7 +141,7 @@ impl World {
 
     /// Sends calls to these instances from now on; to none means that they wait.
     pub(crate) fn call_ports(&self, ports: Vec<u16>) {
-        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+        self.ports.send_replace(ports);
     }
 
     /// Acts as a load balancer does, for ever: calls go to those instances that say they are ready.
@@ -148,7 +154,7 @@ impl World {
                 }
             }
             self.call_ports(ready);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pause().await;
         }
     }
 
@@ -156,19 +162,22 @@ impl World {
         self.get(&format!("{}/health/ready", program.admin())).await.0 == 200
     }
 
+    /// The next instance in turn.
     async fn port(&self) -> u16 {
-        let began = Instant::now();
-        loop {
-            {
-                let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
-                if !ports.is_empty() {
-                    ports.rotate_left(1);
-                    return ports[0];
-                }
+        let mut ports = self.ports.subscribe();
+        let ready = tokio::time::timeout(PATIENCE, ports.wait_for(|ports| !ports.is_empty())).await;
+        assert!(ready.is_ok(), "no instance is ready");
+        drop(ready);
+        let mut port = 0;
+        self.ports.send_if_modified(|ports| {
+            // Empty if all have gone meanwhile: nobody answers at port 0.
+            port = ports.first().copied().unwrap_or(0);
+            if !ports.is_empty() {
+                ports.rotate_left(1);
             }
-            assert!(began.elapsed() < PATIENCE, "no instance is ready");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            false
+        });
+        port
     }
 
     /// One try of a call; none if there was no answer.
@@ -179,7 +188,7 @@ impl World {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
                 self.count("calls refused at the door");
-                tokio::time::sleep(Duration::from_millis(15)).await;
+                pause().await;
                 return None;
             }
             Err(error) => return self.lose(&error),
@@ -219,7 +228,7 @@ impl World {
             }
             let log = || self.program.log();
             assert!(began.elapsed() < PATIENCE, "no answer to {txtype} {pairs:?}; {}", log());
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            pause().await;
         }
     }
 
@@ -249,7 +258,7 @@ impl World {
             if self.is_ready(program).await {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
         panic!("neither ready nor at its end; the log: {}", program.log());
     }
@@ -262,7 +271,7 @@ impl World {
                 "still waiting for: {what}; the log: {}",
                 self.program.log()
             );
-            tokio::time::sleep(Duration::from_millis(15)).await;
+            pause().await;
         }
     }
 }

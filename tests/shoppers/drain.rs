@@ -93,6 +93,8 @@ pub(crate) async fn settle(world: &World, still_wanted: u32) -> Books {
         if last.unrest().is_empty() {
             return last;
         }
+        world.demo.run_due().await;
+        // The simulator's own notifications come by its clock.
         tokio::time::sleep(Duration::from_millis(150)).await;
         let now = Books::read(world).await;
         still = if now == last { still + 1 } else { 0 };
@@ -104,12 +106,12 @@ pub(crate) async fn settle(world: &World, still_wanted: u32) -> Books {
     last
 }
 
-/// Longer than the workers sleep between two looks.
-const STILL: u32 = 10;
+/// In looks: longer than the simulator sleeps between two of its own.
+const STILL: u32 = 3;
 
 /// Moves the clock on, in steps in which retries, polls and the watch for late money come due,
 /// until all is quiet. Less than six days in all, so that no key at Midtrans is forgotten.
-pub(crate) async fn drain(world: &World, payments: u64) -> Books {
+pub(crate) async fn drain(world: &World) -> Books {
     let mut books = settle(world, STILL).await;
     let steps = [("16m", 5), ("4h", 3), ("61m", 4), ("12h", 2), ("25h", 2)];
     let steps = steps.into_iter().flat_map(|(span, times)| std::iter::repeat_n(span, times));
@@ -119,9 +121,7 @@ pub(crate) async fn drain(world: &World, payments: u64) -> Books {
         }
         world.demo.advance(span).await;
         world.count("clock: rounds of the drain");
-        // Late in the drain a round must be long enough for one check of every payment.
-        let patience = if round < 6 { 0 } else { u32::try_from(payments / 30).unwrap_or(300) };
-        books = settle(world, STILL.max(patience.min(400))).await;
+        books = settle(world, STILL).await;
         if world.dead_receivers && round == 4 {
             books = outlast_dead_receivers(world, books).await;
         }
@@ -136,21 +136,10 @@ async fn outlast_dead_receivers(world: &World, mut books: Books) -> Books {
         if books.waiting() == 0 {
             break;
         }
-        world.demo.advance("16m").await;
+        world.demo.move_clock("16m").await;
+        world.demo.run_due().await;
         world.count("clock: rounds for dead receivers");
-        for _ in 0..100 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let now = Books::read(world).await;
-            let tried = now.adapter.deliveries != books.adapter.deliveries;
-            books = now;
-            if tried || books.waiting() == 0 {
-                break;
-            }
-            // Tries that fail leave no trace in the sums; the receivers see them.
-            if world.psp.quiet().await {
-                break;
-            }
-        }
+        books = Books::read(world).await;
     }
     books
 }

@@ -527,12 +527,8 @@ pub(crate) async fn arrive_late(world: Arc<World>, mut life: Life) -> Life {
     }
     // Mostly after the PSP was told FAILED, sometimes before the adapter knows of the end.
     if life.dice.chance(700) {
-        for _ in 0..25 {
-            if world.status(&mut life).await["STATUS"] != "PENDING" {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        world.demo.run_due().await;
+        drop(world.status(&mut life).await);
     }
     let now = world.now().await;
     let txid = life.txid.clone();

@@ -375,9 +375,9 @@ fn app_url(number: u64, dice: &mut Dice) -> String {
     match dice.below(5) {
         0 => "https://toko.example/".to_owned(),
         1 => "tokoapp://paid".to_owned(),
-        2 => format!("tokoapp://bayar/{number}?from=gopay"),
+        2 => format!("tokoapp://bayar/{number}/from-gopay"),
         3 => format!("https://toko.example/{}/", "b".repeat(1_900)),
-        _ => format!("https://toko.example/app/{number}/?results=1#result=2"),
+        _ => format!("https://toko.example/app/{number}/results=1&result=2/"),
     }
 }
 

@@ -111,17 +111,6 @@ impl Psp {
         receipts.get(txid).map_or(0, Vec::len)
     }
 
-    /// Nothing came for longer than the workers sleep.
-    pub(crate) async fn quiet(&self) -> bool {
-        let count = || {
-            let receipts = self.0.receipts.lock().unwrap_or_else(PoisonError::into_inner);
-            receipts.values().map(Vec::len).sum::<usize>()
-        };
-        let before = count();
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
-        count() == before
-    }
-
     fn keep(&self, txid: String, receipt: Receipt) {
         let mut receipts = self.0.receipts.lock().unwrap_or_else(PoisonError::into_inner);
         receipts.entry(txid).or_default().push(receipt);

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::served::{free_port, hash_password};
 use super::wire::SERVER_KEY;
-use super::{Demo, Running, postgres};
+use super::{Demo, Running, eventually, postgres};
 
 /// A database, a simulator and a folder of configs.
 pub(crate) struct Shared {
@@ -85,9 +85,8 @@ impl Shared {
         let cluster = postgres::cluster().await.expect("it was there");
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
             AND application_name LIKE 'gopay-adapter%' AND pid <> pg_backend_pid()";
-        while cluster.ask(&self.url, sql).await.expect("an answer") != "0" {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let quiet = async || cluster.ask(&self.url, sql).await.expect("an answer") == "0";
+        eventually("the database has noticed", quiet).await;
     }
 
     /// Starts an instance and waits until it is ready.
@@ -99,7 +98,7 @@ impl Shared {
     pub(crate) async fn serve_on(&self, store: &str, number: u16) -> Demo {
         let (config, adapter, admin) = self.config(store, number);
         let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
-            .args(["--log", "error", "serve", "--config", &config])
+            .args(["--log", "error", "serve", "--create-store", "--config", &config])
             .stdout(Stdio::null())
             .spawn()
             .expect("the adapter starts");

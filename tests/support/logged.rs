@@ -17,13 +17,20 @@ pub(crate) struct Logged {
 impl Logged {
     /// Starts the program with this log filter.
     pub(crate) fn start(filter: &str) -> Self {
+        Self::start_with(filter, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_with(filter: &str, options: &[&str]) -> Self {
         gopay_outbound::install_crypto();
         let folder = tempfile::tempdir().expect("a folder");
         let log = File::create(folder.path().join("log")).expect("a file");
         let any = "127.0.0.1:0";
         let mut child = Running(
             Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
-                .args(["--log", filter, "demo", "--listen", any])
+                .args(["--log", filter])
+                .args(options)
+                .args(["demo", "--listen", any])
                 .args(["--admin-listen", any, "--simulator-listen", any])
                 .stdout(Stdio::piped())
                 .stderr(log)
@@ -57,5 +64,10 @@ impl Logged {
         let Self { child, folder, .. } = self;
         drop(child);
         std::fs::read_to_string(folder.path().join("log")).expect("the log")
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn read(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("the log")
     }
 }

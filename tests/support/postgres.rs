@@ -1,11 +1,11 @@
-//! The PostgreSQL of the tests of one file.
+//! The PostgreSQL of the tests of one binary, and cases that run on both engines.
 
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use tokio::sync::OnceCell;
 
 static CLUSTER: OnceCell<Option<Cluster>> = OnceCell::const_new();
 
-/// The cluster that the tests of this file share; none if this machine has no PostgreSQL.
+/// The cluster that the tests of this binary share; none if this machine has no PostgreSQL.
 pub(crate) async fn cluster() -> Option<&'static Cluster> {
     let started = CLUSTER.get_or_init(async || {
         let start = || Cluster::start(Durability::On).expect("PostgreSQL starts");
@@ -14,12 +14,52 @@ pub(crate) async fn cluster() -> Option<&'static Cluster> {
     started.await.as_ref()
 }
 
-/// A new database, if these tests are to run on PostgreSQL: those of the file `postgres.rs`, or
-/// all with `GOPAY_TEST_STORE=postgres`.
-pub(crate) async fn wanted() -> Option<String> {
-    let all = std::env::var_os("GOPAY_TEST_STORE").is_some_and(|engine| engine == "postgres");
-    if !all && env!("CARGO_CRATE_NAME") != "postgres" {
-        return None;
-    }
-    Some(cluster().await?.migrated().await.expect("a database"))
+/// Which store the program under test has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
 }
+
+impl Engine {
+    /// SQLite, unless `GOPAY_TEST_STORE=postgres` asks for the other.
+    pub(crate) fn wanted() -> Self {
+        match std::env::var("GOPAY_TEST_STORE").as_deref() {
+            Ok("postgres") => Self::Postgres,
+            Ok(_) | Err(_) => Self::Sqlite,
+        }
+    }
+
+    /// A new database; none for a file, or if this machine has no PostgreSQL.
+    pub(crate) async fn database(self) -> Option<String> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(cluster().await?.migrated().await.expect("a database")),
+        }
+    }
+}
+
+/// Makes a test of each case on each engine; a case takes the engine. One that is not listed is
+/// dead code, which no build passes.
+#[allow(unused_macros, reason = "not every test binary has such cases")]
+macro_rules! on_both_engines {
+    ($($case:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case($crate::support::postgres::Engine::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $case() {
+                if $crate::support::postgres::cluster().await.is_some() {
+                    super::$case($crate::support::postgres::Engine::Postgres).await;
+                }
+            })+
+        }
+    };
+}
+#[allow(unused_imports, reason = "not every test binary has such cases")]
+pub(crate) use on_both_engines;

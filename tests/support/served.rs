@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use gopay_psp_client::Credentials;
 
-use super::{Answer, Demo, Running, body_as, decode, postgres};
+use super::postgres::Engine;
+use super::{Answer, Demo, Running, body_as, decode};
 
 /// An adapter by config and a simulator beside it. It has the demo's methods; only those that use
 /// the demo's credentials fit nothing but a config that has these.
@@ -30,6 +31,11 @@ impl Served {
     /// Starts both. `{simulator}` in the rest of the config becomes the simulator's address; listen
     /// addresses, store and public address are set here.
     pub(crate) async fn start(rest: &str) -> Self {
+        Self::start_on(Engine::wanted(), rest).await
+    }
+
+    /// The same on a chosen store.
+    pub(crate) async fn start_on(engine: Engine, rest: &str) -> Self {
         gopay_outbound::install_crypto();
         let program = env!("CARGO_BIN_EXE_gopay-adapter");
         let mut simulator = Running(
@@ -46,7 +52,7 @@ impl Served {
 
         let folder = tempfile::tempdir().expect("a folder");
         let (port, admin_port) = (free_port(), free_port());
-        let store = match postgres::wanted().await {
+        let store = match engine.database().await {
             Some(url) => url,
             None => format!("sqlite:{}", folder.path().join("gopay.db").display()),
         };
@@ -59,7 +65,7 @@ impl Served {
         let text = listen + &rest.replace("{simulator}", simulator_url);
         std::fs::write(&config, text).expect("the config is written");
         let adapter = Command::new(program)
-            .args(["--log", "warn", "serve", "--config"])
+            .args(["--log", "warn", "serve", "--create-store", "--config"])
             .arg(&config)
             .stdout(Stdio::null())
             .spawn()

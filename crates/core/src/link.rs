@@ -96,8 +96,7 @@ pub(crate) fn plain_app_url(value: &[u8]) -> bool {
     let mark =
         |byte: u8| matches!(byte, b'/' | b'?' | b'=' | b'&' | b'-' | b'_' | b'.' | b'~' | b'#');
     let meant = std::str::from_utf8(scheme).is_ok_and(|scheme| {
-        !crate::text::is_harmful_scheme(scheme)
-            && !matches!(scheme, "" | "http" | "https" | "ftp" | "ws" | "wss")
+        !crate::text::is_system_scheme(scheme) && !matches!(scheme, "" | "http" | "https")
     });
     meant && rest.iter().all(|byte| class(*byte) & LABEL != 0 || mark(*byte))
 }

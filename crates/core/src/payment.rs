@@ -74,11 +74,11 @@ words!(
 
 words!(
     /// What may exist at Midtrans under our order id.
-    Upstream {
+    ChargeState {
         /// Nothing exists, and nothing we sent can still bring it about.
         Absent = "absent",
         /// A charge was about to be sent or its answer is missing: something may exist.
-        Unclear = "unclear",
+        Unknown = "unclear",
         /// A charge exists and can be paid.
         Open = "open",
         /// A charge existed and can no longer be paid.
@@ -198,7 +198,7 @@ pub struct PaymentRecord {
     /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
     pub tx_id: TxId,
     /// The login of the PSP.
-    pub client: String,
+    pub psp: String,
     /// The merchant's contract.
     pub contract: String,
     /// `channel` of the call; none if the call was refused because of it.
@@ -209,8 +209,8 @@ pub struct PaymentRecord {
     pub amount: Option<Rupiah>,
     /// See [`PaymentState`].
     pub state: PaymentState,
-    /// See [`Upstream`].
-    pub upstream: Upstream,
+    /// See [`ChargeState`].
+    pub charge_state: ChargeState,
     /// Midtrans' `transaction_id`, once known.
     pub midtrans_tx_id: Option<String>,
     /// Where the GoPay app takes over.
@@ -274,7 +274,7 @@ pub struct NewPayment {
     /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
     pub tx_id: TxId,
     /// The login of the PSP.
-    pub client: String,
+    pub psp: String,
     /// The merchant's contract.
     pub contract: String,
     /// `channel` of the call, if it is one.
@@ -316,7 +316,7 @@ impl Payment {
     pub fn refused(new: NewPayment, failure: Failure) -> Self {
         let mut payment = Self::new(new);
         let now = payment.created_at;
-        payment.0.upstream = Upstream::Absent;
+        payment.0.charge_state = ChargeState::Absent;
         payment.0.fail(failure, now);
         payment
     }
@@ -329,7 +329,7 @@ impl Payment {
         self.0.nonce = None;
         self.0.answer = None;
         self.0.channel = self.channel.or(earlier);
-        self.0.upstream = Upstream::Absent;
+        self.0.charge_state = ChargeState::Absent;
         self.0.next_check_at = None;
         self.0.fail(failure, now);
         self
@@ -358,14 +358,14 @@ impl Payment {
     fn new(new: NewPayment) -> Self {
         Self(PaymentRecord {
             tx_id: new.tx_id,
-            client: new.client,
+            psp: new.psp,
             contract: new.contract,
             channel: new.channel,
             merchant_tx_id: new.merchant_tx_id,
             amount: None,
             state: PaymentState::Initialized,
             // The charge may be on its way as soon as this is durable.
-            upstream: Upstream::Unclear,
+            charge_state: ChargeState::Unknown,
             midtrans_tx_id: None,
             deeplink: None,
             redirect_secret: new.redirect_secret,
@@ -416,7 +416,7 @@ pub enum Event {
     /// The charge was refused; nothing exists.
     ChargeRefused(Failure),
     /// Nobody knows whether the charge exists; it must be hunted down and closed.
-    ChargeUnclear(Failure),
+    ChargeOutcomeUnknown(Failure),
     /// GET status says that the money is there.
     Paid {
         /// Midtrans' `transaction_id`.
@@ -438,7 +438,7 @@ pub enum Event {
     /// Midtrans does not know the order.
     NotFound,
     /// Midtrans could not be asked, or its answer tells nothing.
-    NoNews,
+    NoAnswer,
     /// The session is over and Midtrans could not be asked for so long that we stop waiting.
     GaveUp,
     /// The PSP called `CANCELTX`.
@@ -452,7 +452,7 @@ impl Event {
         match self {
             Self::ChargeCreated { .. } => "charge_created",
             Self::ChargeRefused(_) => "charge_refused",
-            Self::ChargeUnclear(_) => "charge_unclear",
+            Self::ChargeOutcomeUnknown(_) => "charge_unclear",
             Self::Paid { .. } => "paid",
             Self::Closed(Closure::Expired) => "closed_expired",
             Self::Closed(Closure::Cancelled) => "closed_cancelled",
@@ -460,7 +460,7 @@ impl Event {
             Self::Closed(Closure::Failed) => "closed_failed",
             Self::StillOpen { .. } => "still_open",
             Self::NotFound => "not_found",
-            Self::NoNews => "no_news",
+            Self::NoAnswer => "no_news",
             Self::GaveUp => "gave_up",
             Self::CancelRequested => "cancel_requested",
         }
@@ -469,7 +469,7 @@ impl Event {
 
 /// What an event did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Effect {
     /// The state changed.
     Moved,
     /// The state is the same; something else about the payment changed.
@@ -482,11 +482,11 @@ pub enum Verdict {
 
 /// The result of [`Payment::on`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Transition {
     /// The payment afterwards.
     pub payment: Payment,
     /// What happened.
-    pub verdict: Verdict,
+    pub effect: Effect,
     /// The PSP must be told; commit the delivery with the new state.
     pub delivery_owed: bool,
 }
@@ -497,22 +497,22 @@ impl Payment {
     /// Succeeded is final; failed may still become succeeded, because money that came late is
     /// still money; every other pair changes nothing.
     #[must_use]
-    pub fn on(&self, event: &Event, now: Timestamp) -> Step {
+    pub fn on(&self, event: &Event, now: Timestamp) -> Transition {
         use PaymentState as S;
         let mut next = self.0.clone();
-        let verdict = match (event, &self.state) {
+        let effect = match (event, &self.state) {
             (Event::ChargeCreated { midtrans_tx_id, deeplink }, S::Initialized) => {
                 next.midtrans_tx_id = Some(midtrans_tx_id.clone());
                 next.deeplink = Some(deeplink.clone());
-                next.upstream = Upstream::Open;
+                next.charge_state = ChargeState::Open;
                 next.enter(S::Pending)
             }
             (Event::ChargeRefused(failure), S::Initialized) => {
-                next.upstream = Upstream::Absent;
+                next.charge_state = ChargeState::Absent;
                 next.fail(failure.clone(), now)
             }
-            (Event::ChargeUnclear(failure), S::Initialized) => {
-                next.upstream = Upstream::Unclear;
+            (Event::ChargeOutcomeUnknown(failure), S::Initialized) => {
+                next.charge_state = ChargeState::Unknown;
                 next.fail(failure.clone(), now)
             }
             (
@@ -523,30 +523,32 @@ impl Payment {
                 next.payment_option.clone_from(payment_option);
                 next.succeed(midtrans_tx_id, *paid_at, now)
             }
-            (Event::Paid { .. }, S::Succeeded) => Verdict::Same,
+            (Event::Paid { .. }, S::Succeeded) => Effect::Same,
 
             (Event::Closed(closure), S::Initialized | S::Pending) => {
-                next.upstream = Upstream::Closed;
+                next.charge_state = ChargeState::Closed;
                 let failure = self.closed_failure(*closure);
                 next.fail(failure, now)
             }
-            (Event::Closed(_), S::Failed(_)) if self.upstream == Upstream::Closed => Verdict::Same,
+            (Event::Closed(_), S::Failed(_)) if self.charge_state == ChargeState::Closed => {
+                Effect::Same
+            }
             (Event::Closed(_), S::Failed(_)) => {
-                next.upstream = Upstream::Closed;
+                next.charge_state = ChargeState::Closed;
                 next.checks = 0;
-                Verdict::Noted
+                Effect::Noted
             }
 
             (Event::StillOpen { midtrans_tx_id }, S::Initialized | S::Pending | S::Failed(_)) => {
-                let known = self.upstream == Upstream::Open
+                let known = self.charge_state == ChargeState::Open
                     && self.midtrans_tx_id.as_ref() == Some(midtrans_tx_id);
-                next.upstream = Upstream::Open;
+                next.charge_state = ChargeState::Open;
                 next.midtrans_tx_id = Some(midtrans_tx_id.clone());
-                if known { Verdict::Same } else { Verdict::Noted }
+                if known { Effect::Same } else { Effect::Noted }
             }
             (Event::NotFound, S::Pending) if now >= self.deadline_at => {
                 // It did exist: one blank answer must not end the watch for late money.
-                next.upstream = Upstream::Unclear;
+                next.charge_state = ChargeState::Unknown;
                 next.fail(session_over(), now)
             }
             (Event::GaveUp, S::Pending) => next.fail(session_over(), now),
@@ -556,32 +558,34 @@ impl Payment {
             ),
             (Event::CancelRequested, S::Pending) => {
                 next.cancel_requested = true;
-                if self.cancel_requested { Verdict::Same } else { Verdict::Noted }
+                if self.cancel_requested { Effect::Same } else { Effect::Noted }
             }
-            (Event::NotFound | Event::NoNews, S::Initialized | S::Pending | S::Failed(_))
-            | (Event::GaveUp, S::Failed(_)) => Verdict::Same,
+            (Event::NotFound | Event::NoAnswer, S::Initialized | S::Pending | S::Failed(_))
+            | (Event::GaveUp, S::Failed(_)) => Effect::Same,
             (
-                Event::ChargeCreated { .. } | Event::ChargeRefused(_) | Event::ChargeUnclear(_),
+                Event::ChargeCreated { .. }
+                | Event::ChargeRefused(_)
+                | Event::ChargeOutcomeUnknown(_),
                 S::Pending | S::Succeeded | S::Failed(_),
             )
             | (
                 Event::Closed(_)
                 | Event::StillOpen { .. }
                 | Event::NotFound
-                | Event::NoNews
+                | Event::NoAnswer
                 | Event::GaveUp,
                 S::Succeeded,
             )
             | (Event::CancelRequested, S::Initialized | S::Succeeded | S::Failed(_)) => {
-                Verdict::Refused
+                Effect::Refused
             }
         };
-        if verdict == Verdict::Moved {
+        if effect == Effect::Moved {
             next.checks = 0;
         }
         let mut payment = Self(next);
         payment.0.next_check_at = payment.check_after(now);
-        Step { delivery_owed: self.owes_delivery(event, &payment), payment, verdict }
+        Transition { delivery_owed: self.owes_delivery(event, &payment), payment, effect }
     }
 
     /// Stores the answer to the call for its repeats: only a nonce makes those possible, and the
@@ -645,7 +649,7 @@ impl Payment {
     /// The PSP hears of every change to a final state, except in the answer that it is reading
     /// anyway: the charge's own outcome (`docs/psp-guide.md`, "Notifications").
     fn owes_delivery(&self, event: &Event, next: &Self) -> bool {
-        let in_answer = matches!(event, Event::ChargeRefused(_) | Event::ChargeUnclear(_));
+        let in_answer = matches!(event, Event::ChargeRefused(_) | Event::ChargeOutcomeUnknown(_));
         let entered_final = next.state != self.state && next.state.is_final();
         entered_final && !in_answer && next.notification_url.is_some()
     }
@@ -672,8 +676,8 @@ impl Payment {
 
     /// When a worker should ask Midtrans, counted from `now`.
     fn check_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let wait = match (&self.state, self.upstream) {
-            (PaymentState::Succeeded, _) | (PaymentState::Failed(_), Upstream::Absent) => {
+        let wait = match (&self.state, self.charge_state) {
+            (PaymentState::Succeeded, _) | (PaymentState::Failed(_), ChargeState::Absent) => {
                 return None;
             }
             (PaymentState::Initialized, _) => INITIALIZED_CHECK,
@@ -685,10 +689,10 @@ impl Payment {
                     self.jittered(doubled(PENDING_CHECK_FIRST, self.checks, PENDING_CHECK_MAX));
                 return Some(now.after(wait).min(self.deadline_at));
             }
-            (PaymentState::Failed(_), Upstream::Unclear | Upstream::Open) => {
-                self.jittered(doubled(HUNT_CHECK_FIRST, self.checks, HUNT_CHECK_MAX))
+            (PaymentState::Failed(_), ChargeState::Unknown | ChargeState::Open) => {
+                self.jittered(doubled(RECOVERY_CHECK_FIRST, self.checks, RECOVERY_CHECK_MAX))
             }
-            (PaymentState::Failed(_), Upstream::Closed | Upstream::Paid) => {
+            (PaymentState::Failed(_), ChargeState::Closed | ChargeState::Paid) => {
                 self.jittered(doubled(LATE_CHECK_FIRST, self.checks, LATE_CHECK_MAX))
             }
         };
@@ -711,12 +715,12 @@ impl Payment {
 }
 
 impl PaymentRecord {
-    fn enter(&mut self, state: PaymentState) -> Verdict {
+    fn enter(&mut self, state: PaymentState) -> Effect {
         self.state = state;
-        Verdict::Moved
+        Effect::Moved
     }
 
-    fn fail(&mut self, failure: Failure, now: Timestamp) -> Verdict {
+    fn fail(&mut self, failure: Failure, now: Timestamp) -> Effect {
         self.final_at = Some(now);
         self.first_failure.get_or_insert(FirstFailure { at: now, reason: failure.reason });
         self.enter(PaymentState::Failed(failure))
@@ -727,8 +731,8 @@ impl PaymentRecord {
         midtrans_tx_id: &str,
         paid_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Verdict {
-        self.upstream = Upstream::Paid;
+    ) -> Effect {
+        self.charge_state = ChargeState::Paid;
         self.midtrans_tx_id = Some(midtrans_tx_id.to_owned());
         self.final_at = Some(now);
         self.paid_at = Some(paid_at.unwrap_or(now));
@@ -749,15 +753,15 @@ const INITIALIZED_CHECK: Duration = Duration::from_secs(60);
 const OVERDUE_CHECK_FIRST: Duration = Duration::from_secs(5);
 const OVERDUE_CHECK_MAX: Duration = Duration::from_secs(60);
 /// A charge that may be open although we said FAILED: close it soon.
-const HUNT_CHECK_FIRST: Duration = Duration::from_secs(5);
-const HUNT_CHECK_MAX: Duration = Duration::from_secs(3600);
+const RECOVERY_CHECK_FIRST: Duration = Duration::from_secs(5);
+const RECOVERY_CHECK_MAX: Duration = Duration::from_secs(3600);
 /// Late money after the end: rare, so look ever more seldom, for three days.
 const LATE_CHECK_FIRST: Duration = Duration::from_secs(60);
 const LATE_CHECK_MAX: Duration = Duration::from_secs(24 * 3600);
 const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long after the session Midtrans may stay silent before we say FAILED/TIMEOUT without it.
-/// The charge carries its own expiry, so nobody can pay meanwhile; the hunt goes on.
+/// The charge carries its own expiry, so nobody can pay meanwhile; recovery goes on.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
 fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
@@ -782,7 +786,7 @@ pub(crate) mod tests {
         let now = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
         NewPayment {
             tx_id: TxId::new(123_887_123).unwrap(),
-            client: "testclient".into(),
+            psp: "testclient".into(),
             contract: "TESTCONTRACT".into(),
             channel: Some(Channel::Test),
             merchant_tx_id: None,
@@ -822,7 +826,7 @@ pub(crate) mod tests {
     }
 
     fn unclear() -> Event {
-        Event::ChargeUnclear(Failure::new(FailReason::RemoteError, "?"))
+        Event::ChargeOutcomeUnknown(Failure::new(FailReason::RemoteError, "?"))
     }
 
     fn still_open() -> Event {
@@ -841,7 +845,7 @@ pub(crate) mod tests {
             Event::Closed(Closure::Failed),
             still_open(),
             Event::NotFound,
-            Event::NoNews,
+            Event::NoAnswer,
             Event::GaveUp,
             Event::CancelRequested,
         ]
@@ -849,7 +853,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_pair_of_state_and_event_goes_where_the_table_says() {
-        use Verdict as V;
+        use Effect as V;
         let start = initialized();
         let early = start.created_at.after(Duration::from_secs(60));
         let pending = start.on(&created(), early).payment;
@@ -864,7 +868,7 @@ pub(crate) mod tests {
             (&start, Event::Closed(Closure::Cancelled), "failed", V::Moved, true),
             (&start, still_open(), "initialized", V::Noted, false),
             (&start, Event::NotFound, "initialized", V::Same, false),
-            (&start, Event::NoNews, "initialized", V::Same, false),
+            (&start, Event::NoAnswer, "initialized", V::Same, false),
             (&start, Event::GaveUp, "failed", V::Moved, true),
             (&start, Event::CancelRequested, "initialized", V::Refused, false),
             (&pending, created(), "pending", V::Refused, false),
@@ -875,7 +879,7 @@ pub(crate) mod tests {
             (&pending, Event::Closed(Closure::Denied), "failed", V::Moved, true),
             (&pending, still_open(), "pending", V::Same, false),
             (&pending, Event::NotFound, "pending", V::Same, false),
-            (&pending, Event::NoNews, "pending", V::Same, false),
+            (&pending, Event::NoAnswer, "pending", V::Same, false),
             (&pending, Event::GaveUp, "failed", V::Moved, true),
             (&pending, Event::CancelRequested, "pending", V::Noted, false),
             (&succeeded, created(), "succeeded", V::Refused, false),
@@ -885,7 +889,7 @@ pub(crate) mod tests {
             (&succeeded, Event::Closed(Closure::Cancelled), "succeeded", V::Refused, false),
             (&succeeded, still_open(), "succeeded", V::Refused, false),
             (&succeeded, Event::NotFound, "succeeded", V::Refused, false),
-            (&succeeded, Event::NoNews, "succeeded", V::Refused, false),
+            (&succeeded, Event::NoAnswer, "succeeded", V::Refused, false),
             (&succeeded, Event::GaveUp, "succeeded", V::Refused, false),
             (&succeeded, Event::CancelRequested, "succeeded", V::Refused, false),
             (&failed, created(), "failed", V::Refused, false),
@@ -895,15 +899,15 @@ pub(crate) mod tests {
             (&failed, Event::Closed(Closure::Expired), "failed", V::Same, false),
             (&failed, still_open(), "failed", V::Noted, false),
             (&failed, Event::NotFound, "failed", V::Same, false),
-            (&failed, Event::NoNews, "failed", V::Same, false),
+            (&failed, Event::NoAnswer, "failed", V::Same, false),
             (&failed, Event::GaveUp, "failed", V::Same, false),
             (&failed, Event::CancelRequested, "failed", V::Refused, false),
         ];
-        for (from, event, state, verdict, owed) in rows {
+        for (from, event, state, effect, owed) in rows {
             let step = from.on(&event, early);
             let case = format!("{:?} on {event:?}", from.state);
             assert_eq!(step.payment.state.as_str(), state, "{case}");
-            assert_eq!(step.verdict, verdict, "{case}");
+            assert_eq!(step.effect, effect, "{case}");
             assert_eq!(step.delivery_owed, owed, "{case}");
         }
     }
@@ -995,7 +999,7 @@ pub(crate) mod tests {
                 now = now.after(Duration::from_secs(seconds));
                 was_paid |= matches!(event, Event::Paid { .. });
                 let step = payment.on(&event, now);
-                proptest::prop_assert_eq!(step.delivery_owed && step.verdict != Verdict::Moved, false);
+                proptest::prop_assert_eq!(step.delivery_owed && step.effect != Effect::Moved, false);
                 payment = step.payment;
                 proptest::prop_assert_eq!(payment.state == PaymentState::Succeeded, was_paid);
                 proptest::prop_assert!(Payment::restore(payment.clone().into_record()).is_ok());

@@ -65,7 +65,7 @@ pub struct Refund {
     /// The payment.
     pub tx_id: TxId,
     /// The login of the PSP.
-    pub client: String,
+    pub psp: String,
     /// The contract of the payment.
     pub contract: String,
     /// The PSP's reference as sent; repeats allowed.
@@ -96,7 +96,7 @@ pub struct RefundRequest {
     /// The payment that the call names.
     pub tx_id: TxId,
     /// The login of the PSP that called.
-    pub client: String,
+    pub psp: String,
     /// The contract of the call.
     pub contract: String,
     /// The PSP's reference as sent; repeats allowed.
@@ -132,7 +132,7 @@ impl RefundRequest {
         Refund {
             refund_id: self.refund_id,
             tx_id: self.tx_id,
-            client: self.client.clone(),
+            psp: self.psp.clone(),
             contract: self.contract.clone(),
             merchant_refund_id: self.merchant_refund_id.clone(),
             amount,
@@ -343,7 +343,7 @@ mod tests {
         RefundRequest {
             refund_id: RefundId::new(7).unwrap(),
             tx_id: initialized().tx_id,
-            client: "testclient".into(),
+            psp: "testclient".into(),
             contract: contract.into(),
             merchant_refund_id: Some("r-7".into()),
             currency: currency.into(),
@@ -399,7 +399,7 @@ mod tests {
         let refund = Refund {
             refund_id: RefundId::new(7).unwrap(),
             tx_id: start.tx_id,
-            client: start.client.clone(),
+            psp: start.psp.clone(),
             contract: start.contract.clone(),
             merchant_refund_id: None,
             amount: Rupiah::new(10).ok(),

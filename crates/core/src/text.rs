@@ -23,6 +23,34 @@ fn cut_longer(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// Whether a text shows nothing: blanks, control characters and characters without a shape only.
+#[must_use]
+#[inline]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_blank_char)
+}
+
+/// Whether a character shows nothing.
+#[must_use]
+pub fn is_blank_char(char: char) -> bool {
+    char.is_whitespace()
+        || char.is_control()
+        || matches!(
+            char,
+            '\u{ad}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+        )
+}
+
 /// Whether a link of this scheme (lower case) makes a browser run or read something locally,
 /// instead of opening a page or an app.
 #[must_use]
@@ -39,6 +67,172 @@ pub fn is_harmful_scheme(scheme: &str) -> bool {
             | "view-source"
     )
 }
+
+/// Whether a scheme (lower case) belongs to the system, to the browser or to a network protocol: it
+/// opens no shop's app, but dials, sends, installs, or opens a program of the device.
+///
+/// Source: the schemes of the IANA registry that systems and browsers handle themselves, and
+/// those of Android, iOS, Windows and the common browsers, which mostly share a beginning.
+#[must_use]
+pub fn is_system_scheme(scheme: &str) -> bool {
+    is_harmful_scheme(scheme)
+        || SYSTEM_SCHEMES.binary_search(&scheme).is_ok()
+        || SYSTEM_BEGINNINGS.iter().any(|beginning| scheme.starts_with(beginning))
+}
+
+const SYSTEM_BEGINNINGS: [&str; 19] = [
+    "android",
+    "app-prefs",
+    "app-settings",
+    "apple-",
+    "chrome",
+    "edge",
+    "ext+",
+    "facetime",
+    "googlechrome",
+    "itms",
+    "microsoft",
+    "moz-",
+    "ms-",
+    "opera",
+    "prefs",
+    "safari",
+    "web+",
+    "windows",
+    "x-apple",
+];
+
+/// Sorted, so that it can be searched.
+const SYSTEM_SCHEMES: [&str; 128] = [
+    "addressbook",
+    "admin",
+    "afp",
+    "apt",
+    "bitcoin",
+    "brave",
+    "cal",
+    "callto",
+    "calshow",
+    "cid",
+    "cifs",
+    "computer",
+    "contact",
+    "contacts",
+    "content",
+    "dav",
+    "davs",
+    "devtools",
+    "dict",
+    "dns",
+    "ed2k",
+    "feed",
+    "feeds",
+    "finger",
+    "firefox",
+    "fish",
+    "fs",
+    "ftp",
+    "ftps",
+    "geo",
+    "ghelp",
+    "git",
+    "gopher",
+    "gsiftp",
+    "hcp",
+    "help",
+    "imap",
+    "imessage",
+    "info",
+    "intent",
+    "ipp",
+    "ipps",
+    "irc",
+    "irc6",
+    "ircs",
+    "iris",
+    "its",
+    "jar",
+    "jdbc",
+    "ldap",
+    "ldaps",
+    "livescript",
+    "magnet",
+    "mail",
+    "mailto",
+    "man",
+    "map",
+    "maps",
+    "market",
+    "message",
+    "mhtml",
+    "mid",
+    "mk",
+    "mms",
+    "mmst",
+    "mmsto",
+    "mocha",
+    "music",
+    "news",
+    "nfs",
+    "nntp",
+    "package",
+    "photos",
+    "pkcs11",
+    "podcast",
+    "pop",
+    "rdp",
+    "res",
+    "resource",
+    "rlogin",
+    "rsync",
+    "rtmp",
+    "rtmps",
+    "rtsp",
+    "rtsps",
+    "search",
+    "search-ms",
+    "settings",
+    "sftp",
+    "shell",
+    "shortcuts",
+    "sip",
+    "sips",
+    "smb",
+    "sms",
+    "smsto",
+    "snap",
+    "snews",
+    "socks",
+    "ssh",
+    "stun",
+    "stuns",
+    "svn",
+    "svn+ssh",
+    "tel",
+    "telephone",
+    "telnet",
+    "telprompt",
+    "tftp",
+    "tn3270",
+    "trash",
+    "turn",
+    "turns",
+    "urn",
+    "vivaldi",
+    "vnc",
+    "voicemail",
+    "wais",
+    "webcal",
+    "webcals",
+    "workflow",
+    "ws",
+    "wss",
+    "wyciwyg",
+    "x-safari-http",
+    "x-safari-https",
+    "x-web-search",
+    "xmpp",
+];
 
 /// Appends a JSON string, quotes included. Only what JSON demands is escaped.
 #[inline]
@@ -190,6 +384,66 @@ mod tests {
             ("a", 0, ""),
         ] {
             assert_eq!(cut(text, max), expected, "{text:?} to {max}");
+        }
+    }
+
+    #[test]
+    fn schemes_of_the_system_are_told_from_those_of_apps() {
+        assert!(SYSTEM_SCHEMES.is_sorted_by(|left, right| left < right));
+        for scheme in [
+            "javascript",
+            "data",
+            "file",
+            "blob",
+            "about",
+            "view-source",
+            "intent",
+            "tel",
+            "sms",
+            "mailto",
+            "chrome",
+            "chrome-extension",
+            "content",
+            "market",
+            "ws",
+            "wss",
+            "ftp",
+            "android-app",
+            "itms-apps",
+            "itms-services",
+            "ms-settings",
+            "ms-word",
+            "moz-extension",
+            "x-apple-health",
+            "app-prefs",
+            "facetime-audio",
+            "googlechromes",
+            "web+shop",
+            "jar",
+            "safari-extension",
+            "microsoft-edge",
+            "smb",
+            "ldap",
+            "ssh",
+            "shell",
+            "res",
+            "edge",
+        ] {
+            assert!(is_system_scheme(scheme), "{scheme}");
+        }
+        for scheme in [
+            "someapps",
+            "shopapp",
+            "gojek",
+            "tokopedia",
+            "com.shop.app",
+            "telkomsel",
+            "smsshop",
+            "marketplace",
+            "mapshop",
+            "a",
+        ] {
+            assert!(!is_system_scheme(scheme), "{scheme}");
         }
     }
 

@@ -130,7 +130,13 @@ const LINKS: &[&str] = &[
     "https://s.example/?a=1&result=2",
     "https://s.example/?a=1&results=2",
     "https://s.example/?a=1#result=2",
+    "https://s.example/?a=1&cs=2",
+    "https://s.example/?TXID",
+    "https://s.example/#txid=2",
     "ftp://shop.example/",
+    "intent://x",
+    "ms-word://x",
+    "sms:+6281",
     "//shop.example/",
     "shop.example",
     "https://",
@@ -250,13 +256,16 @@ const ITEM_NAMES: &[&str] = &[
     r"tab\there \/ \\ there",
     r"\u00e9\ud83d\ude42",
     "Sepatu lari pria ukuran 42 warna hitam dengan sol karet yang awet",
-    r"\u0001\u001f",
+    r"\u0001\u001fa",
+    " x",
     "x",
 ];
 
 const ITEM_FAULTS: &[&str] = &[
     r#"{"name":"","price":"1.00","quantity":1}"#,
     r#"{"name":"a\u0000","price":"1.00","quantity":1}"#,
+    r#"{"name":" ","price":"1.00","quantity":1}"#,
+    r#"{"name":"\u00a0\n","price":"1.00","quantity":1}"#,
     r#"{"name":5,"price":"1.00","quantity":1}"#,
     r#"{"name":"a","price":1,"quantity":1}"#,
     r#"{"name":"a","price":"1","quantity":1}"#,
@@ -510,7 +519,8 @@ fn both_bring_long_bodies_under_the_limit_alike() {
             vec![r#"{"name":"Kopi \"Gayo\"","price":"7.00","quantity":2}"#; count].join(",");
         let cart = format!("[{items}]");
         let amount = (count * 1_400).to_string();
-        let long = "\u{1}".repeat(part);
+        // A name of nothing but these would show nothing.
+        let long = format!("{}{}", "a".repeat(part.min(1)), "\u{1}".repeat(part.saturating_sub(1)));
         let mut pairs = minimal();
         pairs.retain(|(name, _)| !matches!(*name, "amount" | "transientin.orderitems"));
         pairs.extend([("amount", amount.as_str()), ("transientin.orderitems", cart.as_str())]);
@@ -560,16 +570,23 @@ fn both_refuse_addresses_that_do_not_begin_with_a_scheme() {
 
 /// A question mark in the fragment begins no query.
 #[test]
-fn both_look_for_result_in_the_query_alone() {
-    for (value, good) in [
-        ("https://shop.example/#/paid?result=1", true),
-        ("shopapp://paid#x?result=1", true),
-        ("https://shop.example/?a#b?result=1", true),
-        ("https://shop.example/?result=1#b", false),
+fn both_look_for_what_is_added_to_a_return_address() {
+    for (name, value, good) in [
+        ("specin.deeplinkcallbackurl", "https://shop.example/#/paid", false),
+        ("specin.deeplinkcallbackurl", "shopapp://paid?a=1", false),
+        ("specin.deeplinkcallbackurl", "https://shop.example/?", false),
+        ("specin.deeplinkcallbackurl", "https://shop.example/%3F", true),
+        ("merchantredirecturl", "https://shop.example/#/paid?txid=1", true),
+        ("merchantredirecturl", "shopapp://paid?a=1", true),
+        ("merchantredirecturl", "https://shop.example/?a=txid&b#cs=1", true),
+        ("merchantredirecturl", "https://shop.example/?txid=1#b", false),
+        ("merchantredirecturl", "https://shop.example/?a&%43S", false),
+        ("merchantredirecturl", "shopapp://paid?cs", false),
+        ("merchantredirecturl", "intent://paid", false),
     ] {
         let mut pairs = minimal();
-        pairs.push(("specin.deeplinkcallbackurl", value));
-        assert_eq!(accepted(&payloads::body(&pairs)), good, "{value}");
+        pairs.push((name, value));
+        assert_eq!(accepted(&payloads::body(&pairs)), good, "{name}={value}");
     }
 }
 

@@ -270,7 +270,7 @@ fn call() -> impl Strategy<Value = Pairs> {
     let parts: [(&'static str, BoxedStrategy<Option<String>>); 18] = [
         (
             "specin.deeplinkcallbackurl",
-            of(&["shopapp://paid", "https://s.example/caf\u{e9}?a=\u{1f642}"]).boxed(),
+            of(&["shopapp://paid", "https://s.example/caf\u{e9}/\u{1f642}"]).boxed(),
         ),
         (
             "specin.email",
@@ -932,9 +932,9 @@ fn every_rule_has_its_word_in_the_schema() {
         Returnmode, Txtype, Credentials, ContractDisabled, BodyTooLong { max: 1 },
         TooManyParameters { max: 1 }, Repeated, BadEscape, NotUtf8, HasNul, Missing,
         TooLong { max: 1, got: 2 }, TooShort { min: 2, got: 1 }, MustBe("x"),
-        ChannelNotInContract, AmountForm, AmountNotPositive, AmountNotWhole, AmountTooLarge,
+        ChannelNotInContract("testchannel"), GenericTestTag, Blank, NotAForm("x"), EscapedAmpersands, InQuery, AmountForm, AmountNotPositive, AmountNotWhole, AmountTooLarge,
         AmountNeedsKyc, ReferenceForm, NotAscii, LineBreak, EmailForm, PhoneForm, WebUrlForm,
-        AppUrlForm, UrlHasResult, CountryForm, PostalCodeForm, TooManySpecin { got: 30 },
+        AppUrlForm, SystemScheme, PrivateAddress, HttpOnTestOnly, UrlHasQuery, UrlHasReturnParameter, CountryForm, PostalCodeForm, TooManySpecin { got: 30 },
         DiffersFromTransaction, NonceReused, JsonForm { at: 0 }, NotAnArray, NoItems,
         TooManyItems { max: 1 }, ItemNotObject, MemberMissing, MemberRepeated, NameType,
         NameEmpty, PriceType, PriceForm, PriceCents, PriceTooLarge, QuantityType,

@@ -4,9 +4,13 @@
 //! Reading order: [`App`], [`listener`], [`psp`], [`public`], [`admin`], [`pages`].
 
 pub mod admin;
+#[cfg(test)]
+mod description;
 pub mod pages;
 pub mod psp;
 pub mod public;
+mod qr;
+mod routes;
 
 use std::time::Duration;
 

@@ -5,21 +5,42 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
-use axum::routing::post;
 use tokio::time::Instant;
 
+use gopay_service::meters;
+
+use crate::routes::Routes;
 use crate::{App, BodyError, read_body, respond};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
 /// Routes of the `psp` listener. Any other method on `/` is answered with 405.
 pub fn router(app: App) -> Router {
-    Router::new().route("/", post(call)).with_state(app)
+    routes().into_router(app)
 }
 
-async fn call(State(app): State<App>, request: Request<Body>) -> Response {
+pub(crate) fn routes() -> Routes {
+    Routes::default().post("/", call)
+}
+
+/// The Simple API: all calls, chosen by `txtype`; see the PSP guide.
+#[cfg_attr(test, utoipa::path(post, operation_id = "simple_api",
+    path = "/",
+    tag = "psp",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The outcome, in urlencodeext form", content_type = "application/x-www-form-urlencoded", body = String),
+        (status = 400, description = "The body broke off"),
+        (status = 405, description = "Another method than POST"),
+        (status = 408, description = "The body took too long"),
+        (status = 413, description = "The body is too long; the answer says how long it may be"),
+        (status = 503, description = "Too many calls at once; nothing was done")
+    )
+))]
+pub(crate) async fn call(State(app): State<App>, request: Request<Body>) -> Response {
     let started = Instant::now();
     let limits = app.limits;
+    let query = request.uri().query().map(str::to_owned);
     let body = match read_body(request, limits.call_bytes_max, limits.body_timeout).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
@@ -29,10 +50,14 @@ async fn call(State(app): State<App>, request: Request<Body>) -> Response {
         Err(BodyError::TooSlow) => return respond(408, "text/plain", "the body took too long\n"),
         Err(BodyError::Broken) => return respond(400, "text/plain", "the body broke off\n"),
     };
-    let answer = app.service.call(body).await;
-    metrics::counter!("gopay_calls_total", "overloaded" => if answer.overloaded { "yes" } else { "no" })
+    let misplaced = query.and_then(|query| app.service.misplaced(query.as_bytes(), &body));
+    let answer = match misplaced {
+        Some(answer) => answer,
+        None => app.service.call(body).await,
+    };
+    metrics::counter!(meters::CALLS, "overloaded" => if answer.overloaded { "yes" } else { "no" })
         .increment(1);
-    metrics::histogram!("gopay_call_duration_seconds").record(started.elapsed());
+    metrics::histogram!(meters::CALL_SECONDS).record(started.elapsed());
     // The outcome is in the body; 503 only says that the call was not taken at all.
     respond(if answer.overloaded { 503 } else { 200 }, FORM, answer.body)
 }

@@ -3,25 +3,30 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use axum::http::header::{HeaderMap, HeaderValue, LOCATION};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use gopay_service::{Landing, NotificationAnswer, PageError};
+use gopay_service::{Landing, NotificationAnswer, PageError, meters};
 
-use crate::pages;
+use crate::pages::{self, Ways};
+use crate::routes::Routes;
 use crate::{App, BodyError, read_body, respond};
 
 /// Routes of the `public` listener.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/ti/gopay", get(redirect).post(redirect_form))
-        .route("/return/gopay", get(return_query))
-        .route("/return/gopay/{tx}/{code}", get(return_path))
-        .route("/return/gopay/{tx}/{code}/", get(return_path))
-        .route("/ti/gopay.css", get(pages::style))
-        .route("/midtrans/notification", post(notification))
-        .with_state(app)
+    routes().into_router(app)
+}
+
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/ti/gopay", redirect)
+        .post("/ti/gopay", redirect_form)
+        .get("/ti/gopay/{tx}/{code}", carried)
+        .get("/return/gopay", return_query)
+        .get("/return/gopay/{tx}/{code}", return_path)
+        .get("/return/gopay/{tx}/{code}/", return_path)
+        .get("/ti/gopay.css", pages::style)
+        .post("/midtrans/notification", notification)
 }
 
 /// The parameters of our own addresses.
@@ -48,7 +53,23 @@ impl PageQuery {
     }
 }
 
-async fn redirect(
+/// REDIRECTURL: leads to the GoPay app on a phone; elsewhere says to open it there.
+#[cfg_attr(test, utoipa::path(get, operation_id = "redirect_page",
+    path = "/ti/gopay",
+    tag = "public",
+    params(
+        ("tx" = String, Query, description = "TXID"),
+        ("rs" = String, Query, description = "REDIRECTSECRET"),
+        ("cs" = String, Query, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "Page for computers"),
+        (status = 302, description = "To the GoPay app, or back to the merchant"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn redirect(
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -56,8 +77,19 @@ async fn redirect(
     to_gopay(&app, &PageQuery::read(query.unwrap_or_default().as_bytes()), &headers).await
 }
 
-/// PSPs may also send the shopper by a form that posts, with the parameters in either place.
-async fn redirect_form(State(app): State<App>, request: Request<Body>) -> Response {
+/// The same for PSPs that send the shopper by a form; parameters in the query or in the body.
+#[cfg_attr(test, utoipa::path(post, operation_id = "redirect_page_form",
+    path = "/ti/gopay",
+    tag = "public",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "Page for computers"),
+        (status = 302, description = "To the GoPay app, or back to the merchant"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn redirect_form(State(app): State<App>, request: Request<Body>) -> Response {
     const BYTES_MAX: usize = 4_096;
     let headers = request.headers().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -70,27 +102,114 @@ async fn redirect_form(State(app): State<App>, request: Request<Body>) -> Respon
 
 async fn to_gopay(app: &App, query: &PageQuery, headers: &HeaderMap) -> Response {
     let landing = app.service.redirect_page(&query.tx, &query.rs, &query.cs).await;
-    let phone = headers.get(USER_AGENT).is_some_and(is_phone);
+    let again = || again("/ti/gopay", &query.tx, &query.cs);
+    landed(landing, headers, again)
+}
+
+/// The address that the page for computers offers to be opened on the phone.
+#[cfg_attr(test, utoipa::path(get, operation_id = "carried_page",
+    path = "/ti/gopay/{tx}/{code}",
+    tag = "public",
+    params(
+        ("tx" = String, Path, description = "TXID"),
+        ("code" = String, Path, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "Page for computers"),
+        (status = 302, description = "To the GoPay app, or back to the merchant"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn carried(
+    State(app): State<App>,
+    Path((tx, code)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let landing = app.service.carried_page(&tx, &code).await;
+    landed(landing, &headers, || again("/ti/gopay", &tx, &code))
+}
+
+fn landed(
+    landing: Result<Landing, PageError>,
+    headers: &HeaderMap,
+    again: impl FnOnce() -> Option<String>,
+) -> Response {
     match landing {
-        Ok(Landing::GoPay { deeplink, .. }) if phone => found(&deeplink),
-        Ok(Landing::GoPay { deeplink, test }) => pages::open_on_phone(test.then_some(&deeplink)),
+        Ok(Landing::GoPay { deeplink, .. }) if is_phone(headers) => found(&deeplink),
+        Ok(Landing::GoPay { deeplink, test, carried, merchant }) => {
+            let merchant = merchant.as_deref().map(ascii);
+            pages::open_on_phone(&Ways {
+                deeplink: &deeplink,
+                test,
+                carried: &carried,
+                merchant: merchant.as_deref(),
+            })
+        }
         Ok(Landing::Merchant(url)) => found(&url),
         Ok(Landing::Nowhere) => pages::over(),
-        Err(error) => failed(error),
+        Err(error) => failed(error, again),
     }
 }
 
-/// Browsers of phones and tablets name their system.
-fn is_phone(agent: &HeaderValue) -> bool {
-    let agent = agent.to_str().unwrap_or_default();
+/// Whether the browser says that it is a phone's or a tablet's: by the hint that browsers of
+/// Chromium send (`sec-ch-ua-mobile: ?1`), else by the name of its system. One that asks for desktop
+/// pages says it in neither way.
+fn is_phone(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if text("sec-ch-ua-mobile").is_some_and(|hint| hint.trim() == "?1") {
+        return true;
+    }
+    let agent = text("user-agent").unwrap_or_default();
     ["Android", "iPhone", "iPad", "iPod", "Mobile"].iter().any(|word| agent.contains(word))
 }
 
-async fn return_path(State(app): State<App>, Path((tx, code)): Path<(String, String)>) -> Response {
+/// The address of the same page, if its parts have the form of ours: a page shows nothing else of
+/// what it was called with.
+fn again(page: &str, tx: &str, code: &str) -> Option<String> {
+    let number = (1..=20).contains(&tx.len()) && tx.bytes().all(|byte| byte.is_ascii_digit());
+    let hash = code.len() == 64 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (number && hash).then(|| format!("{page}/{tx}/{code}"))
+}
+
+/// Where the GoPay app returns to; leads back to the merchant.
+#[cfg_attr(test, utoipa::path(get, operation_id = "return_page",
+    path = "/return/gopay/{tx}/{code}/",
+    tag = "public",
+    params(
+        ("tx" = String, Path, description = "TXID"),
+        ("code" = String, Path, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "The merchant has no address to return to"),
+        (status = 302, description = "Back to the merchant, with txid and cs"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn return_path(
+    State(app): State<App>,
+    Path((tx, code)): Path<(String, String)>,
+) -> Response {
     to_merchant(&app, &tx, &code).await
 }
 
-async fn return_query(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+/// The return page with its parameters in the query.
+#[cfg_attr(test, utoipa::path(get, operation_id = "return_page_query",
+    path = "/return/gopay",
+    tag = "public",
+    params(
+        ("tx" = String, Query, description = "TXID"),
+        ("cs" = String, Query, description = "Code that protects the address")
+    ),
+    responses(
+        (status = 200, description = "The merchant has no address to return to"),
+        (status = 302, description = "Back to the merchant, with txid and cs"),
+        (status = 404, description = "Not an address of ours, or changed"),
+        (status = 503, description = "Try again")
+    )
+))]
+pub(crate) async fn return_query(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let query = PageQuery::read(query.unwrap_or_default().as_bytes());
     to_merchant(&app, &query.tx, &query.cs).await
 }
@@ -99,14 +218,14 @@ async fn to_merchant(app: &App, tx: &str, code: &str) -> Response {
     match app.service.return_page(tx, code).await {
         Ok(Landing::Merchant(url)) => found(&url),
         Ok(Landing::Nowhere | Landing::GoPay { .. }) => pages::over(),
-        Err(error) => failed(error),
+        Err(error) => failed(error, || again("/return/gopay", tx, code)),
     }
 }
 
-fn failed(error: PageError) -> Response {
+fn failed(error: PageError, again: impl FnOnce() -> Option<String>) -> Response {
     match error {
         PageError::BadLink => pages::bad_link(),
-        PageError::Unavailable => pages::trouble(),
+        PageError::Unavailable => pages::trouble(again().as_deref()),
     }
 }
 
@@ -131,7 +250,19 @@ fn ascii(url: &str) -> String {
     out
 }
 
-async fn notification(State(app): State<App>, request: Request<Body>) -> Response {
+/// Midtrans' notifications.
+#[cfg_attr(test, utoipa::path(post, operation_id = "midtrans_notification",
+    path = "/midtrans/notification",
+    tag = "public",
+    request_body(content = String, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Taken, or of no concern; no retry needed"),
+        (status = 400, description = "Not a notification"),
+        (status = 403, description = "Wrong signature"),
+        (status = 503, description = "A fault of our own; send it again")
+    )
+))]
+pub(crate) async fn notification(State(app): State<App>, request: Request<Body>) -> Response {
     let limits = app.limits;
     let read = read_body(request, limits.notification_bytes_max, limits.body_timeout).await;
     let answer = match read {
@@ -145,7 +276,7 @@ async fn notification(State(app): State<App>, request: Request<Body>) -> Respons
         NotificationAnswer::Forged => (403, "forged"),
         NotificationAnswer::Unavailable => (503, "trouble"),
     };
-    metrics::counter!("gopay_midtrans_notifications_total", "answer" => word).increment(1);
+    metrics::counter!(meters::NOTIFICATIONS, "answer" => word).increment(1);
     respond(status, "text/plain", word)
 }
 
@@ -155,19 +286,58 @@ mod tests {
 
     #[test]
     fn phones_are_told_from_desktops() {
-        for (agent, phone) in [
+        const LINUX: &str =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36";
+        for (agent, hint, phone) in [
             (
                 "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Mobile Safari/537.36",
+                "",
                 true,
             ),
-            ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15", true),
             (
-                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
+                "Mozilla/5.0 (Linux; Android 13; SM-X200) AppleWebKit/537.36 Safari/537.36",
+                "?0",
+                true,
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15",
+                "",
+                true,
+            ),
+            (LINUX, "?1", true),
+            (LINUX, "?0", false),
+            (LINUX, "", false),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.5 Safari/605.1.15",
+                "",
                 false,
             ),
-            ("curl/8.5.0", false),
+            ("curl/8.5.0", "", false),
+            ("", "", false),
         ] {
-            assert_eq!(is_phone(&HeaderValue::from_static(agent)), phone, "{agent}");
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("user-agent", agent), ("sec-ch-ua-mobile", hint)] {
+                if !value.is_empty() {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(is_phone(&headers), phone, "{agent} {hint}");
+        }
+    }
+
+    #[test]
+    fn a_page_offers_no_address_that_cannot_be_ours() {
+        let code = "5f".repeat(32);
+        assert_eq!(again("/ti/gopay", "123", &code), Some(format!("/ti/gopay/123/{code}")));
+        for (tx, code) in [
+            ("", code.as_str()),
+            ("12x", &code),
+            ("1/..", &code),
+            ("123456789012345678901", &code),
+            ("123", "5f"),
+            ("123", &"\"".repeat(64)),
+        ] {
+            assert_eq!(again("/ti/gopay", tx, code), None, "{tx} {code}");
         }
     }
 

@@ -121,7 +121,7 @@ fn payment(number: u64) -> anyhow::Result<Payment> {
     let paid = created.after(Duration::from_secs(40));
     let new = NewPayment {
         tx_id,
-        client: "testclient".to_owned(),
+        psp: "testclient".to_owned(),
         contract: "TESTCONTRACT".to_owned(),
         channel: Some(Channel::Test),
         merchant_tx_id: Some(format!("ORDER-{number:013}")),

@@ -27,10 +27,6 @@ mod table;
 mod tally;
 mod wire;
 
-// The product's own listener.
-#[path = "../../../src/listen.rs"]
-mod listen;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -132,7 +128,7 @@ struct RunArgs {
 
 fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new("warn"))
+        .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
         .init();
     gopay_outbound::install_crypto();

@@ -10,8 +10,8 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
-    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
+    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
     StoreError, Totals, engine,
 };
 
@@ -69,8 +69,8 @@ impl Store for NullStore {
         &self,
         _contract: &str,
         _merchant_tx_id: &str,
-    ) -> Result<Found<Payment>, StoreError> {
-        Ok(Found::None)
+    ) -> Result<Lookup<Payment>, StoreError> {
+        Ok(Lookup::None)
     }
 
     async fn payment_find_nonce(
@@ -136,8 +136,8 @@ impl Store for NullStore {
         &self,
         _contract: &str,
         _merchant_refund_id: &str,
-    ) -> Result<Found<Refund>, StoreError> {
-        Ok(Found::None)
+    ) -> Result<Lookup<Refund>, StoreError> {
+        Ok(Lookup::None)
     }
 
     async fn refunds_of(&self, _tx_id: TxId) -> Result<Vec<Refund>, StoreError> {

@@ -8,22 +8,23 @@ use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_http::App;
+use gopay_inbound::{Bounds, Ending};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport};
 use gopay_service::{
-    Client, Contract, Directory, Parts, Service, Settings, SystemClock, Upstream, Upstreams,
+    Contract, Directory, MidtransAccount, MidtransAccounts, Parts, Psp, Service, Settings,
+    SystemClock,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::task::JoinSet;
 
-use crate::listen::{self, Ending};
 use crate::null::NullStore;
 use crate::source::SERVER_KEY;
 
 /// Serves until a signal, with Midtrans at `midtrans`.
 pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<()> {
-    let Ending { draining, stop } = listen::on_signals(Duration::ZERO)?;
-    let listener = listen::bind(listen).await?;
+    let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
+    let listener = gopay_inbound::bind(listen).await?;
     let address = listener.local_addr()?;
     let app = App {
         service: service(address, midtrans)?,
@@ -36,9 +37,10 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         .merge(gopay_http::public::router(app.clone()))
         .merge(gopay_http::admin::router(app.clone()));
     let mut tasks = JoinSet::new();
-    listen::serve(&mut tasks, listener, gopay_http::listener(routes, &app), 4_096, &stop);
+    let routes = gopay_http::listener(routes, &app);
+    gopay_inbound::serve(&mut tasks, listener, routes, Bounds::connections(4_096), &stop);
     crate::serve::announce(address);
-    listen::finish(tasks, stop, app.service.until_idle()).await;
+    gopay_inbound::finish(tasks, stop, app.service.until_idle()).await;
     Ok(())
 }
 
@@ -47,7 +49,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
     let mut endpoint = Endpoint::new(format!("http://{midtrans}"), SERVER_KEY.into());
     endpoint.notification_url = Some(format!("http://{address}/midtrans/notification"));
     let client = MidtransClient::new(Arc::new(transport()?), endpoint)?;
-    let psp = Client {
+    let psp = Psp {
         login: "testclient".to_owned(),
         password_hash: crate::stage::password_hash()?.into(),
         shared_secret: "examplesharedsecret".into(),
@@ -56,7 +58,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
     };
     let contract = Contract {
         id: "TESTCONTRACT".to_owned(),
-        client: "testclient".to_owned(),
+        psp: "testclient".to_owned(),
         enabled: true,
         channels: vec![Channel::Test],
         kyc: Kyc::Unverified,
@@ -84,8 +86,8 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         },
         directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
         store: Arc::new(NullStore::default()),
-        upstreams: Upstreams {
-            test: Some(Upstream { client, server_key: SERVER_KEY.into() }),
+        midtrans: MidtransAccounts {
+            test: Some(MidtransAccount { client, server_key: SERVER_KEY.into() }),
             live: None,
         },
         receivers: Arc::new(transport()?),

@@ -163,7 +163,7 @@ impl Stage {
         let log = File::create(self.folder.join(format!("{name}.log")))?;
         let begun = Instant::now();
         let child = Command::new(&self.adapter)
-            .args(["--log", &self.log, "serve", "--config"])
+            .args(["--log", &self.log, "serve", "--create-store", "--config"])
             .arg(&config)
             .stdout(Stdio::null())
             .stderr(log)

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::Fault;
+use crate::TransportReason;
 
 /// Which addresses may be called. It is asked about the address of the connection itself, never
 /// about a name, so a name that changes its address between check and use gains nothing.
@@ -46,13 +46,13 @@ impl AddressPolicy {
     /// Those of the addresses of a name that may be called.
     ///
     /// # Errors
-    /// [`Fault::HostBlocked`] if there is none.
+    /// [`TransportReason::HostBlocked`] if there is none.
     pub(crate) fn only_permitted(
         &self,
         addresses: impl Iterator<Item = SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, Fault> {
+    ) -> Result<Vec<SocketAddr>, TransportReason> {
         let permitted: Vec<_> = addresses.filter(|address| self.permits(address.ip())).collect();
-        if permitted.is_empty() { Err(Fault::HostBlocked) } else { Ok(permitted) }
+        if permitted.is_empty() { Err(TransportReason::HostBlocked) } else { Ok(permitted) }
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
         let public: Vec<SocketAddr> =
             vec!["8.8.8.8:443".parse().unwrap(), "[2606:4700::1]:443".parse().unwrap()];
         assert_eq!(resolve(&all), Ok(public));
-        assert_eq!(resolve(&all[..1]), Err(Fault::HostBlocked));
-        assert_eq!(resolve(&[]), Err(Fault::HostBlocked));
+        assert_eq!(resolve(&all[..1]), Err(TransportReason::HostBlocked));
+        assert_eq!(resolve(&[]), Err(TransportReason::HostBlocked));
     }
 }

@@ -1,5 +1,6 @@
 //! The real way out: HTTP/1.1 over TCP and TLS.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
-use crate::{AddressPolicy, Fault, Incoming, Method, Outgoing, Transport, TransportError};
+use crate::{
+    AddressPolicy, Incoming, Method, Outgoing, Transport, TransportError, TransportReason,
+};
 
 /// Sends over the network, under an [`AddressPolicy`].
 ///
@@ -78,10 +81,10 @@ impl HttpTransport {
     /// The URL, unless its host is an address that the policy refuses. Names are checked when
     /// they are looked up; addresses are not looked up, so they are checked here, in the form to
     /// which the parser reduced them (`2130706433` is `127.0.0.1`).
-    fn checked_url(&self, text: &str) -> Result<Url, Fault> {
-        let url = Url::parse(text).map_err(Fault::Url)?;
+    fn checked_url(&self, text: &str) -> Result<Url, TransportReason> {
+        let url = Url::parse(text).map_err(TransportReason::Url)?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Fault::Scheme);
+            return Err(TransportReason::Scheme);
         }
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
@@ -89,7 +92,9 @@ impl HttpTransport {
             Some(Host::Domain(_)) | None => None,
         };
         match address {
-            Some(address) if !self.policy.permits(address) => Err(Fault::AddressBlocked(address)),
+            Some(address) if !self.policy.permits(address) => {
+                Err(TransportReason::AddressBlocked(address))
+            }
             Some(_) | None => Ok(url),
         }
     }
@@ -151,8 +156,22 @@ impl Transport for HttpTransport {
         let timeout = request.timeout;
         tokio::time::timeout(timeout, self.exchange(request))
             .await
-            .unwrap_or_else(|_| Err(TransportError::unknown(Fault::TimedOut(timeout))))
+            .unwrap_or_else(|_| Err(TransportError::unknown(TransportReason::TimedOut(timeout))))
     }
+
+    fn refuses(&self, url: &str) -> bool {
+        match self.checked_url(url) {
+            Err(fault) => matches!(fault, TransportReason::AddressBlocked(_)),
+            Ok(url) => is_localhost(&url) && !self.policy.permits(Ipv4Addr::LOCALHOST.into()),
+        }
+    }
+}
+
+/// Whether the host is the name that always stands for this machine (RFC 6761, section 6.3).
+fn is_localhost(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Looks names up as the system does, and keeps what the policy permits.
@@ -171,11 +190,13 @@ impl Resolve for PolicyResolver {
     }
 }
 
-fn headers(list: Vec<(&'static str, String)>) -> Result<HeaderMap, Fault> {
+fn headers(list: Vec<(&'static str, String)>) -> Result<HeaderMap, TransportReason> {
     list.into_iter()
         .map(|(name, value)| {
-            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Fault::Header(name))?;
-            let mut value = HeaderValue::try_from(value).map_err(|_| Fault::Header(name))?;
+            let key = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| TransportReason::Header(name))?;
+            let mut value =
+                HeaderValue::try_from(value).map_err(|_| TransportReason::Header(name))?;
             value.set_sensitive(true);
             Ok((key, value))
         })
@@ -191,7 +212,7 @@ fn classified(error: reqwest::Error) -> TransportError {
 }
 
 async fn read(mut answer: reqwest::Response, bytes_max: usize) -> Result<Bytes, TransportError> {
-    let too_long = || TransportError::unknown(Fault::TooLong(bytes_max));
+    let too_long = || TransportError::unknown(TransportReason::TooLong(bytes_max));
     let announced = answer.content_length().unwrap_or(0);
     if usize::try_from(announced).is_ok_and(|announced| announced <= bytes_max) {
         let mut body = BytesMut::new();
@@ -311,7 +332,7 @@ mod tests {
     }
 
     /// The fault at the bottom of an error.
-    fn fault(error: &TransportError) -> Option<&Fault> {
+    fn fault(error: &TransportError) -> Option<&TransportReason> {
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = next {
             if let Some(fault) = error.downcast_ref() {
@@ -394,7 +415,7 @@ mod tests {
                 }
                 Err(error @ TransportError::Unknown(_)) => {
                     assert!(!read);
-                    assert_eq!(fault(&error), Some(&Fault::TooLong(10)));
+                    assert_eq!(fault(&error), Some(&TransportReason::TooLong(10)));
                 }
                 Err(error @ TransportError::NotSent(_)) => panic!("{error:?}"),
             }
@@ -411,7 +432,11 @@ mod tests {
         ] {
             let error = ask(behaviour, timeout).await.unwrap_err();
             assert!(matches!(error, TransportError::Unknown(_)), "{error:?}");
-            assert_eq!(fault(&error) == Some(&Fault::TimedOut(SHORT)), timed_out, "{error:?}");
+            assert_eq!(
+                fault(&error) == Some(&TransportReason::TimedOut(SHORT)),
+                timed_out,
+                "{error:?}"
+            );
         }
     }
 
@@ -438,12 +463,12 @@ mod tests {
     async fn a_request_that_cannot_be_sent_is_not_sent() {
         let transport = transport(AddressPolicy::any());
         for (url, expected) in [
-            ("", Fault::Url(url::ParseError::RelativeUrlWithoutBase)),
-            ("/path", Fault::Url(url::ParseError::RelativeUrlWithoutBase)),
-            ("http://", Fault::Url(url::ParseError::EmptyHost)),
-            ("ftp://127.0.0.1/", Fault::Scheme),
-            ("file:///etc/passwd", Fault::Scheme),
-            ("gopher://127.0.0.1/", Fault::Scheme),
+            ("", TransportReason::Url(url::ParseError::RelativeUrlWithoutBase)),
+            ("/path", TransportReason::Url(url::ParseError::RelativeUrlWithoutBase)),
+            ("http://", TransportReason::Url(url::ParseError::EmptyHost)),
+            ("ftp://127.0.0.1/", TransportReason::Scheme),
+            ("file:///etc/passwd", TransportReason::Scheme),
+            ("gopher://127.0.0.1/", TransportReason::Scheme),
         ] {
             let error = transport.send(get(url)).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{url}: {error:?}");
@@ -454,7 +479,7 @@ mod tests {
             let request = Outgoing { headers, ..get("http://127.0.0.1:9/") };
             let error = transport.send(request).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{name}: {error:?}");
-            assert_eq!(fault(&error), Some(&Fault::Header(name)));
+            assert_eq!(fault(&error), Some(&TransportReason::Header(name)));
         }
     }
 
@@ -492,18 +517,28 @@ mod tests {
         ] {
             let error = public.send(get(format!("http://{host}:{port}/"))).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{host}: {error:?}");
-            assert!(matches!(fault(&error), Some(Fault::AddressBlocked(_))), "{host}: {error:?}");
+            assert!(
+                matches!(fault(&error), Some(TransportReason::AddressBlocked(_))),
+                "{host}: {error:?}"
+            );
+            assert!(public.refuses(&format!("http://{host}:{port}/")), "{host} is known at once");
         }
         for host in ["localhost", "LOCALHOST", "localhost."] {
             let error = public.send(get(format!("http://{host}:{port}/"))).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{host}: {error:?}");
+            assert!(public.refuses(&format!("http://{host}:{port}/")), "{host} is known at once");
+        }
+        for url in ["https://psp.example/notify", "http://8.8.8.8/", "http://[2606:4700::1]/"] {
+            assert!(!public.refuses(url), "{url}");
         }
         let error = public.send(get(format!("http://localhost:{port}/"))).await.unwrap_err();
-        assert_eq!(fault(&error), Some(&Fault::HostBlocked));
+        assert_eq!(fault(&error), Some(&TransportReason::HostBlocked));
         assert_eq!(seen.lock().unwrap().connections, 0);
 
         let allowed = transport(AddressPolicy::public(vec!["127.0.0.0/8".parse().unwrap()]));
+        assert!(allowed.refuses("http://10.0.0.1/"));
         for host in ["127.0.0.1", "localhost"] {
+            assert!(!allowed.refuses(&format!("http://{host}:{port}/")));
             assert!(allowed.send(get(format!("http://{host}:{port}/"))).await.is_ok(), "{host}");
         }
     }

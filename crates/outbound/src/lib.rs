@@ -28,6 +28,13 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// [`TransportError`] if there is no complete answer within the bounds of the request.
     async fn send(&self, request: Outgoing) -> Result<Incoming, TransportError>;
+
+    /// Whether every request to this URL would be refused because of the address in it, so that
+    /// the URL can be refused when it is given, and not at each try. A name is never refused here:
+    /// what it stands for is known when it is looked up.
+    fn refuses(&self, _url: &str) -> bool {
+        false
+    }
 }
 
 /// The methods that are ever used.
@@ -118,7 +125,7 @@ impl TransportError {
 
 /// The reasons that are found here and not in the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum TransportReason {
     /// Not an absolute URL.
     #[error("not a URL: {0}")]
     Url(url::ParseError),

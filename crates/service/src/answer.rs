@@ -10,6 +10,7 @@ use gopay_core::rejection::{Rejection, Rule, Subject};
 use gopay_store::StoreError;
 
 use crate::describe::log_store_error;
+use crate::observe::learn;
 
 /// An answer to a PSP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(crate) fn status_unavailable(error: &StoreError) -> Reply {
 /// A TRANSACTION that the store could not take: nothing was sent to GoPay.
 pub(crate) fn transaction_unavailable(error: &StoreError) -> Reply {
     log_store_error(error);
+    learn(|seen| seen.outcome = "unavailable");
     reply::transaction_refused(&local_fault())
 }
 
@@ -67,6 +69,7 @@ fn fault(kind: Option<TxType>, message: &str) -> Reply {
 
 /// The answer to a call that was refused before its own rules came up: no id is assigned.
 pub(crate) fn refused(kind: Option<TxType>, rejection: &Rejection) -> Reply {
+    learn(|seen| (seen.outcome, seen.code) = ("refused", Some(rejection.code())));
     let about_credentials = matches!(
         rejection.subject,
         Subject::Field(Field::Login | Field::Password | Field::Contractid)

@@ -1,13 +1,11 @@
 //! Errors and refusals in words, for the log and the trail.
 
-use gopay_core::midtrans::{ChargeReply, RefundReply, Refusal};
+use gopay_core::midtrans::{ChargeReply, RefundReply, Refusal, RefusalCause};
 use gopay_store::StoreError;
+use metrics::counter;
 
-/// A refusal for the trail: codes and cause; the texts may quote what the shopper sent.
-pub(crate) fn describe(refusal: &Refusal) -> String {
-    let provider = refusal.provider_code.as_deref().unwrap_or("none");
-    format!("refused {}, provider code {provider}, {}", refusal.status_code, refusal.cause.as_str())
-}
+use crate::meters;
+use crate::thin::{self, FAULT_PAUSE};
 
 /// An error with its sources, for the trail, the log and the operator.
 #[must_use]
@@ -24,13 +22,19 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// Logs a step that the store did not take.
 pub(crate) fn log_store_error(error: &StoreError) {
-    tracing::error!(error = chain(error), "the store did not take a step");
+    counter!(meters::STORE_ERRORS, "reason" => reason(error)).increment(1);
+    let error = chain(error);
+    if let Some(repeats) = thin::due(&error, FAULT_PAUSE) {
+        tracing::error!(error, repeats, "the store did not take a step");
+    }
 }
 
 /// The refusal of a charge for the trail, if it is one.
 pub(crate) fn describe_charge(reply: &ChargeReply) -> Option<String> {
     match reply {
-        ChargeReply::Denied(refusal) | ChargeReply::Refused(refusal) => Some(describe(refusal)),
+        ChargeReply::Denied(refusal) | ChargeReply::Refused(refusal) => {
+            Some(describe("charge", refusal))
+        }
         ChargeReply::Created(_)
         | ChargeReply::InProgress
         | ChargeReply::Duplicate
@@ -42,9 +46,35 @@ pub(crate) fn describe_charge(reply: &ChargeReply) -> Option<String> {
 pub(crate) fn describe_refund(reply: &RefundReply) -> String {
     match reply {
         RefundReply::Accepted(_) => "accepted".to_owned(),
-        RefundReply::Refused(refusal) => describe(refusal),
+        RefundReply::Refused(refusal) => describe("refund", refusal),
         RefundReply::Duplicate => "duplicate".to_owned(),
         RefundReply::InProgress => "in progress".to_owned(),
         RefundReply::Unclear => "unclear".to_owned(),
     }
+}
+
+const fn reason(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Busy => "busy",
+        StoreError::Conflict => "conflict",
+        StoreError::Missing { .. } => "missing",
+        StoreError::Corrupt { .. } => "corrupt",
+        StoreError::Schema { .. } => "schema",
+        StoreError::Invalid { .. } => "invalid",
+        StoreError::Down(_) => "down",
+    }
+}
+
+/// Counts a refusal of Midtrans and gives it in words. One that only the operator can mend (keys,
+/// permissions, merchant set-up) is logged as an error.
+pub(crate) fn describe(call: &'static str, refusal: &Refusal) -> String {
+    let said = refusal.described();
+    counter!(meters::MIDTRANS_REFUSALS, "call" => call, "cause" => refusal.cause.as_str())
+        .increment(1);
+    if refusal.cause == RefusalCause::Misconfigured
+        && let Some(repeats) = thin::due(&format!("{call}: {said}"), FAULT_PAUSE)
+    {
+        tracing::error!(call, said, repeats, "Midtrans did not let us in");
+    }
+    said
 }

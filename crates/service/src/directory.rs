@@ -1,4 +1,4 @@
-//! Who may call, and under which terms: clients (PSPs), their contracts, and their passwords.
+//! Who may call, and under which terms: PSPs, their contracts, and their passwords.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 /// A PSP.
 #[derive(Debug)]
-pub struct Client {
+pub struct Psp {
     /// `login`.
     pub login: String,
     /// Argon2 hash in PHC form, as `hash-password` prints it.
@@ -36,7 +36,7 @@ pub struct Contract {
     /// `contractid`.
     pub id: String,
     /// The login of its PSP.
-    pub client: String,
+    pub psp: String,
     /// Calls of a disabled contract are declined.
     pub enabled: bool,
     /// Which channels it may use.
@@ -69,9 +69,9 @@ impl Contract {
     }
 }
 
-/// All clients and contracts.
+/// All psps and contracts.
 pub struct Directory {
-    clients: HashMap<String, Client>,
+    psps: HashMap<String, Psp>,
     contracts: HashMap<String, Contract>,
     /// Digests of credentials that were verified, so that Argon2 runs once per login.
     verified: Mutex<HashMap<String, [u8; 32]>>,
@@ -84,16 +84,16 @@ pub struct Directory {
 
 impl std::fmt::Debug for Directory {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Directory({} clients, {} contracts)", self.clients.len(), self.contracts.len())
+        write!(out, "Directory({} clients, {} contracts)", self.psps.len(), self.contracts.len())
     }
 }
 
 impl Directory {
     /// A directory; `salt` must be random.
     #[must_use]
-    pub fn new(clients: Vec<Client>, contracts: Vec<Contract>, salt: [u8; 32]) -> Self {
+    pub fn new(psps: Vec<Psp>, contracts: Vec<Contract>, salt: [u8; 32]) -> Self {
         Self {
-            clients: clients.into_iter().map(|client| (client.login.clone(), client)).collect(),
+            psps: psps.into_iter().map(|psp| (psp.login.clone(), psp)).collect(),
             contracts: contracts
                 .into_iter()
                 .map(|contract| (contract.id.clone(), contract))
@@ -105,16 +105,16 @@ impl Directory {
     }
 
     pub(crate) fn logins(&self) -> impl Iterator<Item = &str> {
-        self.clients.keys().map(String::as_str)
+        self.psps.keys().map(String::as_str)
     }
 
-    pub(crate) fn client(&self, login: &str) -> Option<&Client> {
-        self.clients.get(login)
+    pub(crate) fn psp(&self, login: &str) -> Option<&Psp> {
+        self.psps.get(login)
     }
 
-    /// A contract of this client; another's is as good as none.
+    /// A contract of this psp; another's is as good as none.
     pub(crate) fn contract(&self, login: &str, id: &str) -> Option<&Contract> {
-        self.contracts.get(id).filter(|contract| contract.client == login)
+        self.contracts.get(id).filter(|contract| contract.psp == login)
     }
 
     /// Whether these credentials were verified before. Constant time in the password.
@@ -134,10 +134,10 @@ impl Directory {
         if self.is_cached(&login, password.expose_secret()) {
             return true;
         }
-        let client = self.clients.get(&login);
-        let hash = match client {
-            Some(client) => client.password_hash.clone(),
-            None => match self.clients.values().next() {
+        let psp = self.psps.get(&login);
+        let hash = match psp {
+            Some(psp) => psp.password_hash.clone(),
+            None => match self.psps.values().next() {
                 Some(other) => other.password_hash.clone(),
                 None => return false,
             },
@@ -150,7 +150,7 @@ impl Directory {
                     .is_ok()
             })
         });
-        let good = matches.await.unwrap_or(false) && client.is_some();
+        let good = matches.await.unwrap_or(false) && psp.is_some();
         if good {
             self.verified().insert(login, digest);
         }

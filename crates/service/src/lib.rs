@@ -15,10 +15,13 @@ mod clock;
 mod describe;
 mod directory;
 pub mod loops;
+pub mod meters;
 mod midtrans;
+mod observe;
 mod psp;
 mod read;
 mod shopper;
+mod thin;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +36,7 @@ use tokio::sync::Notify;
 pub use answer::Answer;
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
-pub use directory::{Client, Contract, Directory, hash_password, is_password_hash};
+pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
 pub use midtrans::NotificationAnswer;
 pub use read::story;
 pub use shopper::{Landing, PageError};
@@ -85,23 +88,23 @@ impl Settings {
 }
 
 /// Midtrans, by channel. A payment never crosses.
-pub struct Upstreams {
+pub struct MidtransAccounts {
     /// The simulator or Midtrans' sandbox.
-    pub test: Option<Upstream>,
+    pub test: Option<MidtransAccount>,
     /// Midtrans' production.
-    pub live: Option<Upstream>,
+    pub live: Option<MidtransAccount>,
 }
 
 /// One account at Midtrans.
-pub struct Upstream {
+pub struct MidtransAccount {
     /// Calls it.
     pub client: MidtransClient,
     /// Verifies its notifications.
     pub server_key: secrecy::SecretString,
 }
 
-impl Upstreams {
-    fn of(&self, channel: Option<Channel>) -> Option<&Upstream> {
+impl MidtransAccounts {
+    fn of(&self, channel: Option<Channel>) -> Option<&MidtransAccount> {
         match channel? {
             Channel::Test => self.test.as_ref(),
             Channel::Live => self.live.as_ref(),
@@ -118,7 +121,7 @@ pub struct Parts {
     /// Where everything is kept.
     pub store: Arc<dyn Database>,
     /// Midtrans.
-    pub upstreams: Upstreams,
+    pub midtrans: MidtransAccounts,
     /// Carries notifications to PSPs.
     pub receivers: Arc<dyn Transport>,
     /// Tells the time.
@@ -135,7 +138,7 @@ struct Inner {
     settings: Settings,
     directory: Arc<Directory>,
     store: Arc<dyn Database>,
-    upstreams: Upstreams,
+    midtrans: MidtransAccounts,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     ids: clock::IdSource,
@@ -148,7 +151,7 @@ impl Service {
     /// Puts the service together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { settings, directory, store, upstreams, receivers, clock, random } = parts;
+        let Parts { settings, directory, store, midtrans, receivers, clock, random } = parts;
         let ids = clock::IdSource::new(settings.instance, random, settings.rand_pair);
         let admission = admission::Admission::new(&settings, directory.logins());
         let wake = Notify::new();
@@ -156,7 +159,7 @@ impl Service {
             settings,
             directory,
             store,
-            upstreams,
+            midtrans,
             receivers,
             clock,
             ids,
@@ -216,8 +219,8 @@ impl Service {
 
     fn shared_secret(&self, payment: &Payment) -> String {
         use secrecy::ExposeSecret as _;
-        let client = self.0.directory.client(&payment.client);
-        client.map(|client| client.shared_secret.expose_secret().to_owned()).unwrap_or_default()
+        let psp = self.0.directory.psp(&payment.psp);
+        psp.map(|psp| psp.shared_secret.expose_secret().to_owned()).unwrap_or_default()
     }
 
     /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a
@@ -235,13 +238,12 @@ impl Service {
             })
             .await?;
         if applied.before != applied.payment.state {
-            tracing::info!(
-                payment.tx_id = %tx_id,
-                event = event.word(),
-                from = applied.before.as_str(),
-                to = applied.payment.state.as_str(),
-                "payment moved"
-            );
+            meters::transition(&applied.before, &applied.payment.state, event);
+            observe::learn(|seen| {
+                seen.tx_id = Some(tx_id);
+                seen.moved = Some((applied.before.as_str(), applied.payment.state.as_str()));
+                seen.event = event.word();
+            });
         }
         if applied.delivery_owed {
             self.0.wake.notify_waiters();

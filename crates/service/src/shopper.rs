@@ -16,8 +16,13 @@ pub enum Landing {
     GoPay {
         /// Where the GoPay app takes over.
         deeplink: String,
-        /// The page may lead a desktop browser on: there is no phone behind the test channel.
+        /// There is no phone behind the test channel: a simulator takes over.
         test: bool,
+        /// Our own address, for a browser that is not on the phone to carry over. It has no secret
+        /// of the PSP's in it.
+        carried: String,
+        /// Back to the merchant without paying, if the merchant gave an address.
+        merchant: Option<String>,
     },
     /// Over, paid or failed: back to the merchant.
     Merchant(String),
@@ -51,6 +56,19 @@ impl Service {
         if !hash::same_code(&payment.redirect_secret, rs) {
             return Err(PageError::BadLink);
         }
+        self.to_gopay(payment).await
+    }
+
+    /// The address that a page of [`Landing::GoPay`] offers to be carried to the phone.
+    ///
+    /// # Errors
+    /// [`PageError`].
+    pub async fn carried_page(&self, tx: &str, code: &str) -> Result<Landing, PageError> {
+        let payment = self.payment_of_page(tx, Page::Redirect, code).await?;
+        self.to_gopay(payment).await
+    }
+
+    async fn to_gopay(&self, payment: Payment) -> Result<Landing, PageError> {
         let payment = if payment.state == PaymentState::Pending && payment.session_over(self.now())
         {
             self.fresh(payment).await?
@@ -60,7 +78,12 @@ impl Service {
         let test = payment.channel == Some(gopay_core::payment::Channel::Test);
         let open = payment.state == PaymentState::Pending && !payment.session_over(self.now());
         match &payment.deeplink {
-            Some(deeplink) if open => Ok(Landing::GoPay { deeplink: deeplink.clone(), test }),
+            Some(deeplink) if open => Ok(Landing::GoPay {
+                deeplink: deeplink.clone(),
+                test,
+                carried: self.carried_url(&payment),
+                merchant: self.merchant_url(&payment),
+            }),
             _ => Ok(self.back_to_merchant(&payment)),
         }
     }
@@ -88,7 +111,7 @@ impl Service {
     ) -> Result<Payment, PageError> {
         let tx_id: TxId = tx.parse().map_err(|_| PageError::BadLink)?;
         let payment = self.0.store.payment_get(tx_id).await?.ok_or(PageError::BadLink)?;
-        if self.0.directory.client(&payment.client).is_none() {
+        if self.0.directory.psp(&payment.psp).is_none() {
             // Without its secret anybody could make the code.
             return Err(PageError::BadLink);
         }
@@ -108,9 +131,21 @@ impl Service {
     }
 
     fn back_to_merchant(&self, payment: &Payment) -> Landing {
-        let Some(url) = &payment.merchant_redirect_url else { return Landing::Nowhere };
+        self.merchant_url(payment).map_or(Landing::Nowhere, Landing::Merchant)
+    }
+
+    /// The merchant's address with `txid` and `cs`.
+    fn merchant_url(&self, payment: &Payment) -> Option<String> {
+        let url = payment.merchant_redirect_url.as_ref()?;
         let secret = self.shared_secret(payment);
         let cs = hash::return_cs(payment.tx_id, &payment.redirect_secret, &secret);
-        Landing::Merchant(hash::merchant_return(url, payment.tx_id, &cs))
+        Some(hash::merchant_return(url, payment.tx_id, &cs))
+    }
+
+    /// The code of `REDIRECTURL` covers its secret, so that this shorter address needs none.
+    fn carried_url(&self, payment: &Payment) -> String {
+        let (tx, secret) = (payment.tx_id, self.shared_secret(payment));
+        let code = hash::page_code(Page::Redirect, tx, &payment.redirect_secret, &secret);
+        format!("{}/ti/gopay/{tx}/{code}", self.settings().public_base_url)
     }
 }

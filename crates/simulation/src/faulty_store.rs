@@ -11,8 +11,8 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
-    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
+    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
     StoreError, Totals,
 };
 
@@ -80,10 +80,22 @@ impl FaultyStore {
     }
 }
 
+impl FaultyStore {
+    /// Instances that share a store cannot tell whose a claim is.
+    async fn reclaim_alone(&self, now: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        if self.world.plan.instances == 1 {
+            self.world.durable.reclaim(now, until).await
+        } else {
+            Ok(0)
+        }
+    }
+}
+
 macro_rules! forward {
-    ($trait:ident { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+ }) => {
+    ($trait:ident { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)+ } $($own:item)*) => {
         #[async_trait]
         impl $trait for FaultyStore {
+            $($own)*
             $(async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
                 self.step(stringify!($name), self.world.durable.$name($($arg),*)).await
             })+
@@ -97,7 +109,7 @@ forward! { Store {
     payment_answer(tx_id: TxId, answer: &[u8]) -> Payment;
     payment_get(tx_id: TxId) -> Option<Payment>;
     payment_request(tx_id: TxId) -> String;
-    payment_find(contract: &str, merchant_tx_id: &str) -> Found<Payment>;
+    payment_find(contract: &str, merchant_tx_id: &str) -> Lookup<Payment>;
     payment_find_nonce(contract: &str, nonce: &str) -> Option<Payment>;
     payment_claim_due(now: Timestamp, limit: usize) -> Vec<Payment>;
     payment_check_at(tx_id: TxId, at: Timestamp) -> ();
@@ -106,14 +118,18 @@ forward! { Store {
     refund_resolve(refund_id: RefundId, outcome: RefundOutcome, notes: &[Note], now: Timestamp) -> Refund;
     refund_record_refused(refund: &Refund, now: Timestamp) -> ();
     refund_get(refund_id: RefundId) -> Option<Refund>;
-    refund_find(contract: &str, merchant_refund_id: &str) -> Found<Refund>;
+    refund_find(contract: &str, merchant_refund_id: &str) -> Lookup<Refund>;
     refunds_of(tx_id: TxId) -> Vec<Refund>;
     refund_claim_due(now: Timestamp, limit: usize) -> Vec<Refund>;
     delivery_claim_due(now: Timestamp, lease_until: Timestamp, limit: usize, busy: &[String]) -> Vec<Delivery>;
     delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
     delivery_again(tx_id: TxId, now: Timestamp) -> bool;
     ping(now: Timestamp) -> ();
-} }
+}
+    async fn reclaim(&self, now: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        self.step("reclaim", self.reclaim_alone(now, until)).await
+    }
+}
 
 forward! { Search {
     payment_trail(tx_id: TxId) -> Vec<EventRecord>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
-use gopay_service::{Clock, Parts, Service, Settings, Upstream, Upstreams, loops};
+use gopay_service::{Clock, MidtransAccount, MidtransAccounts, Parts, Service, Settings, loops};
 use tokio::sync::watch;
 
 use crate::faulty_store::FaultyStore;
@@ -34,8 +34,22 @@ pub(crate) fn launch(world: &Arc<World>, slot: usize) {
     let (stop, stopped) = watch::channel(false);
     world.count("starts");
     world.trace(format_args!("{life} starts"));
-    tokio::spawn(loops::run(service.clone(), stopped));
-    world.seat(slot, Some(Arc::new(Process { life, service, stop })));
+    let seated = {
+        let process = Process { life, service: service.clone(), stop };
+        let world = Arc::clone(world);
+        move || world.seat(slot, Some(Arc::new(process)))
+    };
+    // The first of all have nobody before them.
+    if usize::try_from(generation).is_ok_and(|number| number <= world.plan.instances) {
+        seated();
+        tokio::spawn(loops::run(service, stopped));
+        return;
+    }
+    tokio::spawn(async move {
+        service.reclaim().await;
+        seated();
+        loops::run(service, stopped).await;
+    });
 }
 
 fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
@@ -62,14 +76,14 @@ fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
         endpoint.refund_path = RefundPath::Refund;
         let client = MidtransClient::new(Arc::new(transport), endpoint);
         let client = client.expect("the endpoint is well-formed");
-        Some(Upstream { client, server_key: key.to_owned().into() })
+        Some(MidtransAccount { client, server_key: key.to_owned().into() })
     };
     let chances = Arc::clone(world);
     Service::new(Parts {
         settings,
         directory: parties::directory(),
         store: Arc::new(FaultyStore { world: Arc::clone(world), life: Arc::clone(life) }),
-        upstreams: Upstreams {
+        midtrans: MidtransAccounts {
             test: upstream(parties::TEST_KEY),
             live: upstream(parties::LIVE_KEY),
         },

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_psp_client::Credentials;
-use gopay_service::{Client, Contract, Directory, hash_password};
+use gopay_service::{Contract, Directory, Psp as ConfiguredPsp, hash_password};
 
 pub(crate) const ADAPTER: &str = "https://adapter.example";
 pub(crate) const MIDTRANS: &str = "https://midtrans.example";
@@ -55,7 +55,7 @@ pub(crate) fn directory() -> Arc<Directory> {
 
 fn make_directory() -> Directory {
     let hash = hash_password(PASSWORD, &[7; 16]).expect("the parameters suit Argon2");
-    let clients = PSPS.map(|psp| Client {
+    let clients = PSPS.map(|psp| ConfiguredPsp {
         login: psp.login.into(),
         password_hash: hash.clone().into(),
         shared_secret: "shared".to_owned().into(),
@@ -64,7 +64,7 @@ fn make_directory() -> Directory {
     });
     let contracts = MERCHANTS.map(|merchant| Contract {
         id: merchant.contract.into(),
-        client: merchant.psp.login.into(),
+        psp: merchant.psp.login.into(),
         enabled: true,
         channels: vec![merchant.channel],
         kyc: Kyc::Verified,

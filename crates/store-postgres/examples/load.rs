@@ -15,7 +15,7 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::{AttemptOutcome, Note, Store as _};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
 use gopay_testkit::sample;
 use serde_json::json;
 
@@ -31,7 +31,7 @@ async fn main() {
         (None, Some(cluster)) => cluster.empty().await.unwrap(),
         (None, None) => return,
     };
-    let place = Place::parse(&url).unwrap();
+    let place = DatabaseUrl::parse(&url).unwrap();
     PgStore::migrate(&place).await.unwrap();
     let connections = usize::try_from(connections).unwrap();
     let options = Options { connections, groups, ..Options::default() };

@@ -19,12 +19,12 @@ pub(crate) const LOCKS: i32 = 0x676f_7061;
 
 /// Where the database is. Its `Debug` shows no password.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct DatabaseUrl {
     config: Arc<Config>,
     name: String,
 }
 
-impl Place {
+impl DatabaseUrl {
     /// Reads `postgres://user:password@host:port/database?key=value`. Besides the host in its
     /// usual place, `?host=/socket/dir` names the folder of a Unix socket.
     ///
@@ -176,7 +176,7 @@ mod tests {
             ("postgres://u@db/pay?sslmode=require", "postgres database pay at db"),
             ("postgres://u@a,b/pay?target_session_attrs=read-write", "postgres database pay at a"),
         ] {
-            let place = Place::parse(url).unwrap();
+            let place = DatabaseUrl::parse(url).unwrap();
             assert_eq!(place.name(), name);
             assert!(!format!("{place:?}").contains("secret"), "{place:?}");
         }
@@ -187,7 +187,7 @@ mod tests {
             ("postgres://u:secret@db:port/pay", "port"),
             ("postgres://u@db/pay?colour=red", "colour"),
         ] {
-            let error = Place::parse(url).unwrap_err();
+            let error = DatabaseUrl::parse(url).unwrap_err();
             let text = std::error::Error::source(&error).unwrap().to_string();
             assert!(text.contains(wrong) && !text.contains("secret"), "{url}: {text}");
         }

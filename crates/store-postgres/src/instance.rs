@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 
-use crate::connect::{LOCKS, Place};
+use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{down, store_error};
 
 /// How often the lock's connection is looked at.
@@ -34,14 +34,23 @@ impl InstanceLock {
     ///
     /// # Errors
     /// [`StoreError::Down`] that names the holder, or says why the database cannot be asked.
-    pub async fn take(place: &Place, number: u16, patience: Duration) -> Result<Self, StoreError> {
+    pub async fn take(
+        place: &DatabaseUrl,
+        number: u16,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         let seeker = Seeker { place: place.clone(), number, token };
         let until = Instant::now() + patience;
+        let mut waits = false;
         let client = loop {
             match seeker.seek().await? {
                 Sought::Taken(client) => break client,
-                Sought::HeldBy(_) if Instant::now() < until => {
+                Sought::HeldBy(holder) if Instant::now() < until => {
+                    if !waits {
+                        tracing::warn!(number, holder, ?patience, "the number is taken; waiting");
+                    }
+                    waits = true;
                     sleep(Duration::from_millis(200)).await;
                 }
                 Sought::HeldBy(holder) => {
@@ -76,7 +85,7 @@ impl Drop for InstanceLock {
 }
 
 struct Seeker {
-    place: Place,
+    place: DatabaseUrl,
     number: u16,
     /// Tells our own connections from those of others.
     token: String,

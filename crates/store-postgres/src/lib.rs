@@ -42,7 +42,7 @@ mod session;
 mod store;
 mod sums;
 
-pub use connect::Place;
+pub use connect::DatabaseUrl;
 pub use copy::{PgSource, PgTarget};
 pub use instance::InstanceLock;
 pub use options::Options;

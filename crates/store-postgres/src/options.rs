@@ -8,7 +8,7 @@ pub struct Options {
     /// Connections at most, at least 2. Sixteen keep a small server busy; more wait for the same
     /// disk.
     pub connections: usize,
-    /// Steps that may wait for a connection; one more is answered [`StoreError::Busy`].
+    /// Steps that may wait for a connection; one more is answered [`gopay_store::StoreError::Busy`].
     pub queue: usize,
     /// Groups of steps that are on their way at once, each on a connection; the second and further
     /// ones only as long as many steps wait, because large groups cost less than small ones. With
@@ -16,12 +16,12 @@ pub struct Options {
     /// and for tests.
     pub groups: usize,
     /// How long a step waits for a connection, or for a group, before it is answered
-    /// [`StoreError::Busy`].
+    /// [`gopay_store::StoreError::Busy`].
     pub wait: Duration,
     /// How long a step waits for a row that another holds before it is answered
-    /// [`StoreError::Busy`].
+    /// [`gopay_store::StoreError::Busy`].
     pub lock_timeout: Duration,
-    /// How long a step may take; longer, and the database counts as [`StoreError::Down`].
+    /// How long a step may take; longer, and the database counts as [`gopay_store::StoreError::Down`].
     pub step_timeout: Duration,
 }
 

@@ -9,7 +9,7 @@ use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, Application, CORRUPT_PUT_OFF, KIND_STATE, case_key, found};
 use gopay_store::rows::{self, PAYMENTS};
 use gopay_store::{
-    Applied, Created, Found, Note, StoreError, payment_columns, payment_request_columns,
+    Applied, Created, Lookup, Note, StoreError, payment_columns, payment_request_columns,
 };
 use tokio_postgres::Row;
 
@@ -121,7 +121,7 @@ async fn write_and_commit(
     let receiver = url.map(gopay_store::receiver_of);
     let mut values = changes.values();
     let rest: [Value<'_>; 7] =
-        [&at, &records.kinds, &records.details, &payment.client, &url, &final_at, &receiver];
+        [&at, &records.kinds, &records.details, &payment.psp, &url, &final_at, &receiver];
     values.extend(rest);
     let entries = NewEntries::of(&step.entry);
     session.run_all_and_commit([Some((APPLY.as_str(), values)), entries.statement()]).await
@@ -232,7 +232,7 @@ pub(crate) async fn payment_find(
     session: &Session,
     contract: &str,
     merchant_tx_id: &str,
-) -> Result<Found<Payment>, DbError> {
+) -> Result<Lookup<Payment>, DbError> {
     let sql = select!("payment_find", "WHERE contract = $1 AND merchant_tx_key = $2 LIMIT 2");
     let rows = session.rows(sql, &[&contract, &case_key(merchant_tx_id)]).await?;
     Ok(found(read_all(&rows, rows::payment)?))

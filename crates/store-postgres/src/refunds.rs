@@ -9,7 +9,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, REFUNDS};
-use gopay_store::{Found, Note, Reserved, StoreError, refund_columns};
+use gopay_store::{Lookup, Note, Reserved, StoreError, refund_columns};
 
 use crate::error::DbError;
 use crate::events::{self, NewRecords};
@@ -150,7 +150,7 @@ pub(crate) async fn refund_find(
     session: &Session,
     contract: &str,
     merchant_refund_id: &str,
-) -> Result<Found<Refund>, DbError> {
+) -> Result<Lookup<Refund>, DbError> {
     let sql = select!("refund_find", "WHERE contract = $1 AND merchant_refund_key = $2 LIMIT 2");
     let rows = session.rows(sql, &[&contract, &case_key(merchant_refund_id)]).await?;
     Ok(found(read_all(&rows, rows::refund)?))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gopay_store::StoreError;
 use tokio_postgres::Client;
 
-use crate::connect::{LOCKS, Place};
+use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{at, down, store_error};
 
 /// In order; the first makes version 1. Never edited once released.
@@ -71,7 +71,7 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), StoreError> {
 
 /// Brings the schema up to date; its version afterwards. A migration that fails leaves the version
 /// before it. If several programs migrate at once, one does and the others find it done.
-pub(crate) async fn migrate(place: &Place) -> Result<i64, StoreError> {
+pub(crate) async fn migrate(place: &DatabaseUrl) -> Result<i64, StoreError> {
     let client = place.client(Some("gopay-adapter migrate")).await?;
     check_server(&client).await?;
     let lock = format!(

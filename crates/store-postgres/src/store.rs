@@ -10,12 +10,12 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
-    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
+    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
     StoreError, Totals, rows,
 };
 
-use crate::connect::{Place, Setup};
+use crate::connect::{DatabaseUrl, Setup};
 use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
@@ -36,7 +36,7 @@ impl PgStore {
     /// [`StoreError::Schema`] if the schema is older or newer, or missing (version 0);
     /// [`StoreError::Down`], whose source says why, if the database cannot be reached or would not
     /// keep what it is told.
-    pub async fn open(place: &Place, options: Options) -> Result<Self, StoreError> {
+    pub async fn open(place: &DatabaseUrl, options: Options) -> Result<Self, StoreError> {
         Self::open_with(place, options, Setup::Write).await
     }
 
@@ -45,12 +45,16 @@ impl PgStore {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_read_only(place: &Place) -> Result<Self, StoreError> {
+    pub async fn open_read_only(place: &DatabaseUrl) -> Result<Self, StoreError> {
         let options = Options { connections: 2, ..Options::default() };
         Self::open_with(place, options, Setup::ReadOnly).await
     }
 
-    async fn open_with(place: &Place, options: Options, setup: Setup) -> Result<Self, StoreError> {
+    async fn open_with(
+        place: &DatabaseUrl,
+        options: Options,
+        setup: Setup,
+    ) -> Result<Self, StoreError> {
         let pool = place.pool(&options, setup)?;
         let connections = Arc::new(Connections::new(pool, &options));
         let client = connections.get().await?;
@@ -68,7 +72,7 @@ impl PgStore {
     ///
     /// # Errors
     /// [`StoreError::Schema`] if a later program made the schema; [`StoreError::Down`].
-    pub async fn migrate(place: &Place) -> Result<i64, StoreError> {
+    pub async fn migrate(place: &DatabaseUrl) -> Result<i64, StoreError> {
         schema::migrate(place).await
     }
 
@@ -146,7 +150,7 @@ impl Store for PgStore {
         &self,
         contract: &str,
         merchant_tx_id: &str,
-    ) -> Result<Found<Payment>, StoreError> {
+    ) -> Result<Lookup<Payment>, StoreError> {
         self.connections
             .alone(|db| async move { payments::payment_find(&db, contract, merchant_tx_id).await })
             .await
@@ -235,7 +239,7 @@ impl Store for PgStore {
         &self,
         contract: &str,
         merchant_refund_id: &str,
-    ) -> Result<Found<Refund>, StoreError> {
+    ) -> Result<Lookup<Refund>, StoreError> {
         self.connections
             .alone(
                 |db| async move { refunds::refund_find(&db, contract, merchant_refund_id).await },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gopay_store::contract::{Model, UnderTest};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
 use tokio::sync::OnceCell;
 
 /// Of all tests of this file; it ends with the process.
@@ -18,7 +18,7 @@ async fn open(options: Options) -> (UnderTest, ()) {
         tokio::task::spawn_blocking(start).await.unwrap()
     });
     let Some(cluster) = started.await else { return (Arc::new(Model::default()), ()) };
-    let place = Place::parse(&cluster.migrated().await.unwrap()).unwrap();
+    let place = DatabaseUrl::parse(&cluster.migrated().await.unwrap()).unwrap();
     (Arc::new(PgStore::open(&place, options).await.unwrap()), ())
 }
 

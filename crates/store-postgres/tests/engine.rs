@@ -10,7 +10,7 @@ use gopay_core::time::Timestamp;
 use gopay_store::copy::TABLES;
 use gopay_store::{Search as _, Store as _, StoreError};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{InstanceLock, Options, PgStore, Place};
+use gopay_store_postgres::{DatabaseUrl, InstanceLock, Options, PgStore};
 use tokio::sync::OnceCell;
 
 /// Of all tests but the one that stops it; it ends with the process.
@@ -55,7 +55,7 @@ async fn a_database_that_answers_before_the_disk_has_it_is_told_otherwise() {
     let name = cluster.ask(&url, "SELECT current_database()").await.unwrap();
     let weaken = format!("ALTER DATABASE {name} SET synchronous_commit = off");
     cluster.run(&url, &weaken).await.unwrap();
-    let place = Place::parse(&url).unwrap();
+    let place = DatabaseUrl::parse(&url).unwrap();
     let store = PgStore::open(&place, hurried()).await.unwrap();
     // The store's own ping, watched by a trigger that keeps what its session has set.
     let watch = "CREATE TABLE seen (setting TEXT);
@@ -72,7 +72,7 @@ async fn a_database_that_answers_before_the_disk_has_it_is_told_otherwise() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_is_not_to_be_had_is_busy() {
     let Some((cluster, url)) = start().await else { return };
-    let store = PgStore::open(&Place::parse(&url).unwrap(), hurried()).await.unwrap();
+    let store = PgStore::open(&DatabaseUrl::parse(&url).unwrap(), hurried()).await.unwrap();
     store.ping(now()).await.unwrap();
     let hold = "BEGIN; LOCK TABLE pings; SELECT pg_sleep(3)";
     let holding = cluster.run(&url, hold);
@@ -96,7 +96,7 @@ async fn a_lock_that_is_not_to_be_had_is_busy() {
 async fn a_database_that_hangs_is_down_and_comes_back() {
     let Some(cluster) = own().await else { return };
     let url = cluster.migrated().await.unwrap();
-    let store = PgStore::open(&Place::parse(&url).unwrap(), hurried()).await.unwrap();
+    let store = PgStore::open(&DatabaseUrl::parse(&url).unwrap(), hurried()).await.unwrap();
     store.ping(now()).await.unwrap();
     let server = cluster.server_pid().unwrap();
     signal(server, "STOP");
@@ -126,7 +126,7 @@ fn signal(server: u32, name: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_are_made_again() {
     let Some((cluster, url)) = start().await else { return };
-    let store = PgStore::open(&Place::parse(&url).unwrap(), hurried()).await.unwrap();
+    let store = PgStore::open(&DatabaseUrl::parse(&url).unwrap(), hurried()).await.unwrap();
     store.ping(now()).await.unwrap();
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -146,7 +146,7 @@ async fn connections_that_are_cut_are_made_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_is_locked_again_after_its_connection_was_cut() {
     let Some((cluster, url)) = start().await else { return };
-    let place = Place::parse(&url).unwrap();
+    let place = DatabaseUrl::parse(&url).unwrap();
     let lock = InstanceLock::take(&place, 7, Duration::ZERO).await.unwrap();
     let second = InstanceLock::take(&place, 7, Duration::ZERO).await.unwrap_err();
     assert!(source(&second).contains("another instance with number 7"), "{second:?}");
@@ -170,7 +170,8 @@ async fn a_number_is_locked_again_after_its_connection_was_cut() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_that_another_took_is_lost() {
     let Some((cluster, url)) = start().await else { return };
-    let lock = InstanceLock::take(&Place::parse(&url).unwrap(), 8, Duration::ZERO).await.unwrap();
+    let lock =
+        InstanceLock::take(&DatabaseUrl::parse(&url).unwrap(), 8, Duration::ZERO).await.unwrap();
     // Waiting in the lock's queue, it has the number the moment the first one is cut off.
     let other = cluster.run(&url, "SELECT pg_advisory_lock(1735356513, 8); SELECT pg_sleep(600)");
     let locks = "FROM pg_locks WHERE locktype = 'advisory' AND objid = 8
@@ -214,7 +215,7 @@ async fn every_column_is_copied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_opened_for_reading_writes_nothing() {
     let Some((_cluster, url)) = start().await else { return };
-    let store = PgStore::open_read_only(&Place::parse(&url).unwrap()).await.unwrap();
+    let store = PgStore::open_read_only(&DatabaseUrl::parse(&url).unwrap()).await.unwrap();
     assert_eq!(store.totals().await.unwrap(), gopay_store::Totals::default());
     let error = store.ping(now()).await.unwrap_err();
     assert!(source(&error).contains("read-only"), "{error:?}");
@@ -222,7 +223,7 @@ async fn what_is_opened_for_reading_writes_nothing() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let place = Place::parse("postgres://u:hidden@127.0.0.1:1/pay").unwrap();
+    let place = DatabaseUrl::parse("postgres://u:hidden@127.0.0.1:1/pay").unwrap();
     let Err(error) = PgStore::open(&place, hurried()).await else { panic!("nobody is there") };
     let shown = format!("{error:?}");
     assert!(matches!(error, StoreError::Down(_)) && !shown.contains("hidden"), "{shown}");

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Event, Nonce, Payment, PaymentRecord, PaymentState, Verdict};
+use gopay_core::payment::{Effect, Event, Nonce, Payment, PaymentRecord, PaymentState};
 use gopay_core::time::Timestamp;
 use gopay_store::{
     AttemptOutcome, Created, Delivery, DeliveryState, Note, Search as _, Store as _, StoreError,
 };
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
 use gopay_testkit::sample;
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -48,7 +48,7 @@ async fn open(url: &str) -> PgStore {
         step_timeout: patient,
         ..Options::default()
     };
-    PgStore::open(&Place::parse(url).unwrap(), options).await.unwrap()
+    PgStore::open(&DatabaseUrl::parse(url).unwrap(), options).await.unwrap()
 }
 
 impl World {
@@ -147,7 +147,7 @@ async fn together<T>(world: &World, number: i64, steps: impl Future<Output = T>)
     let holder = world.hold(tx(number)).await;
     let (store, first) = (world.store.clone(), note("first"));
     let taking = tokio::spawn(async move {
-        store.payment_apply(tx(number), &Event::NoNews, None, &first, now()).await
+        store.payment_apply(tx(number), &Event::NoAnswer, None, &first, now()).await
     });
     world.until_waiting(1).await;
     let done = steps.await;
@@ -220,11 +220,11 @@ async fn members_that_fail_disturb_nobody() {
     let [opened, paid, missing, corrupt, same] = applied.try_into().unwrap();
     assert_eq!(opened.unwrap().payment.state, PaymentState::Pending);
     let paid = paid.unwrap();
-    assert_eq!((paid.before, paid.verdict), (PaymentState::Pending, Verdict::Moved));
+    assert_eq!((paid.before, paid.effect), (PaymentState::Pending, Effect::Moved));
     assert_eq!(paid.payment, store.payment_get(tx(2)).await.unwrap().unwrap());
     assert!(is_missing(missing));
     assert!(matches!(corrupt, Err(StoreError::Corrupt { .. })), "{corrupt:?}");
-    assert_eq!(same.unwrap().verdict, Verdict::Same);
+    assert_eq!(same.unwrap().effect, Effect::Same);
     assert_eq!(world.kinds(2).await, ["state", "line", "state", "line", "line"]);
     assert_eq!(store.deliveries_of(tx(2)).await.unwrap().len(), 1);
 
@@ -344,7 +344,7 @@ async fn instances_that_work_on_the_same_payments_lose_nothing() {
                         noted.unwrap();
                         answered.unwrap();
                         assert!(matches!(created.unwrap(), Created::NonceTaken(_)));
-                        usize::from(applied.unwrap().verdict == Verdict::Moved)
+                        usize::from(applied.unwrap().effect == Effect::Moved)
                     }
                 });
                 moved += join_all(steps).await.into_iter().sum::<usize>();

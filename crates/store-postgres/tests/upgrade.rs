@@ -7,7 +7,7 @@ use std::process::Command;
 
 use gopay_store::{Journal as _, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{Options, PgStore, Place};
+use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
@@ -20,11 +20,11 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     for sql in made.into_iter().chain([include_str!("fixtures/store-v1.sql")]) {
         cluster.run(&old, sql).await.unwrap();
     }
-    let place = Place::parse(&old).unwrap();
+    let place = DatabaseUrl::parse(&old).unwrap();
     assert!(PgStore::open(&place, Options::default()).await.is_err());
     assert_eq!(PgStore::migrate(&place).await.unwrap(), PgStore::schema_version_known());
     let old = PgStore::open(&place, Options::default()).await.unwrap();
-    let new = Place::parse(&cluster.migrated().await.unwrap()).unwrap();
+    let new = DatabaseUrl::parse(&cluster.migrated().await.unwrap()).unwrap();
     let new = PgStore::open(&new, Options::default()).await.unwrap();
     upgrade::fill(&new).await;
     assert_eq!(upgrade::told(&old).await, upgrade::told(&new).await);
@@ -40,7 +40,8 @@ async fn make_a_fixture() {
     let version = PgStore::schema_version_known();
     let Some(cluster) = Cluster::start(Durability::Off).unwrap() else { return };
     let url = cluster.migrated().await.unwrap();
-    let store = PgStore::open(&Place::parse(&url).unwrap(), Options::default()).await.unwrap();
+    let store =
+        PgStore::open(&DatabaseUrl::parse(&url).unwrap(), Options::default()).await.unwrap();
     upgrade::fill(&store).await;
     let options = ["--data-only", "--column-inserts", "--exclude-table=gopay_schema"];
     let dump = Command::new("/usr/lib/postgresql/15/bin/pg_dump").args(options).arg(&url).output();

@@ -25,6 +25,16 @@ pub(crate) fn failed(error: rusqlite::Error) -> StoreError {
     }
 }
 
+/// There is no store where one must be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} holds no store: it was moved or deleted, or the path is another than it was",
+    path.display()
+)]
+pub struct NoStore {
+    pub(crate) path: PathBuf,
+}
+
 /// An error of a file, with what was tried.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {path}", path = path.display())]

@@ -10,7 +10,8 @@ use gopay_store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::error::{at, down, failed};
+use crate::error::{NoStore, at, down, failed};
+use crate::held::Held;
 use crate::options::Options;
 use crate::schema;
 
@@ -21,9 +22,31 @@ const STATEMENTS: usize = 128;
 #[derive(Clone, Debug)]
 pub(crate) struct DbFile {
     path: PathBuf,
+    /// As it was given, links and all: where the next start will look.
+    given: PathBuf,
 }
 
 impl DbFile {
+    /// A file that must be there, though it may hold nothing.
+    pub(crate) fn find(path: &Path) -> Result<Self, StoreError> {
+        let missing = |error: io::Error| {
+            let gone = error.kind() == io::ErrorKind::NotFound;
+            if gone { no_store(path) } else { at("find", path)(error) }
+        };
+        let found = fs::canonicalize(path).map_err(missing)?;
+        Ok(Self { path: found, given: std::path::absolute(path).map_err(at("find", path))? })
+    }
+
+    /// Makes sure that a file that was found holds a store, without changing it.
+    pub(crate) fn must_hold_store(&self) -> Result<(), StoreError> {
+        let db = open_read_only(&self.path)?;
+        let found = schema::check(&db).and_then(|()| schema::version(&db).map_err(failed));
+        match found.map_err(|error| self.explain(error))? {
+            0 => Err(no_store(&self.path)),
+            _ => Ok(()),
+        }
+    }
+
     /// Creates the folder if it is missing.
     pub(crate) fn prepare(path: &Path) -> Result<Self, StoreError> {
         let name = path.file_name().ok_or_else(|| down("the path of the store names no file"))?;
@@ -33,11 +56,21 @@ impl DbFile {
         };
         create_folder(folder).map_err(at("create folder", folder))?;
         // Another spelling of the path must find the same lock, so links are followed.
-        let path = match fs::canonicalize(path) {
+        let found = match fs::canonicalize(path) {
             Ok(path) => path,
             Err(_) => fs::canonicalize(folder).map_err(at("find folder", folder))?.join(name),
         };
-        Ok(Self { path })
+        Ok(Self { path: found, given: std::path::absolute(path).map_err(at("find", path))? })
+    }
+
+    /// Where the next start will look for the store.
+    pub(crate) fn given(&self) -> &Path {
+        &self.given
+    }
+
+    /// The write-ahead log.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.beside("-wal")
     }
 
     fn beside(&self, ending: &str) -> PathBuf {
@@ -81,7 +114,7 @@ impl DbFile {
         &self,
         options: &Options,
         create: bool,
-    ) -> Result<Connection, StoreError> {
+    ) -> Result<(Connection, Held), StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let flags = if create { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags };
         let mut db =
@@ -91,7 +124,8 @@ impl DbFile {
         self.use_log(&db)?;
         schema::migrate(&mut db)?;
         self.make_durable(&db)?;
-        Ok(db)
+        let held = Held::of(self).map_err(|error| StoreError::Down(Box::new(error)))?;
+        Ok((db, held))
     }
 
     fn explain(&self, error: StoreError) -> StoreError {
@@ -146,7 +180,7 @@ impl DbFile {
     /// with them at a power cut. So the log is written again, byte for byte, while no one else
     /// may write to it, and then moved into the main file.
     fn make_durable(&self, db: &Connection) -> Result<(), StoreError> {
-        let log = self.beside("-wal");
+        let log = self.log();
         db.execute_batch("BEGIN IMMEDIATE").map_err(at("lock for writing", &self.path))?;
         rewrite(&log).map_err(at("write again", &log))?;
         db.execute_batch("COMMIT").map_err(at("read", &self.path))?;
@@ -154,6 +188,10 @@ impl DbFile {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         sync_folder(folder).map_err(at("sync folder", folder))
     }
+}
+
+fn no_store(path: &Path) -> StoreError {
+    StoreError::Down(Box::new(NoStore { path: path.to_owned() }))
 }
 
 /// What the writer needs besides.
@@ -220,6 +258,13 @@ pub(crate) fn checkpoint(db: &Connection) -> Result<Log, StoreError> {
     let mut statement = db.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)").map_err(failed)?;
     let read = |row: &rusqlite::Row<'_>| Ok(Log { pages: row.get(1)?, copied: row.get(2)? });
     statement.query_one([], read).map_err(failed)
+}
+
+/// Copies all of a log that lost its name into the main file, and leaves it empty.
+pub(crate) fn rescue_log(db: &Connection) -> Result<(), StoreError> {
+    let busy: bool =
+        db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
+    if busy { Err(StoreError::Busy) } else { Ok(()) }
 }
 
 fn truncate_log(db: &Connection) -> rusqlite::Result<()> {

@@ -164,6 +164,13 @@ impl Queue {
         })
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().map_or(0, Sender::len)
+    }
+
     /// Takes no more; the thread ends when it has done what waits.
     pub(crate) fn close(&self) {
         self.sender.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -6,14 +6,16 @@
 //! takes no other with it. Reads run on threads of their own and see every step that was answered.
 //!
 //! After a commit failed, nothing is known about what the disk holds. All steps and reads are
-//! answered [`StoreError::Down`] until the file was opened and read again.
+//! answered [`StoreError::Down`](gopay_store::StoreError::Down) until the file was opened and read again. The same holds when the
+//! file that is open is not the one that the next start would open: before a group is answered, the
+//! writer looks whether it still is.
 //!
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `query`
+//! Reading order: `payments`, `refunds`, `deliveries`, `reclaim`, `events`, `journal`, `lists`, `sums` (SQL); `query`
 //! (statements and their rows), `error`; `store` (the methods); `job`, `writer`, `copier`, `readers` (threads);
-//! `file` (lock, pragmas, recovery), `schema`, `backup`, `copy`.
+//! `file` (lock, pragmas, recovery), `held` (which file it is), `schema`, `backup`, `copy`.
 
 mod backup;
 mod copier;
@@ -22,6 +24,7 @@ mod deliveries;
 mod error;
 mod events;
 mod file;
+mod held;
 mod job;
 mod journal;
 mod lists;
@@ -29,6 +32,7 @@ mod options;
 mod payments;
 mod query;
 mod readers;
+mod reclaim;
 mod refunds;
 mod schema;
 mod store;
@@ -39,5 +43,6 @@ mod writer;
 mod tests;
 
 pub use copy::{SqliteSource, SqliteTarget};
+pub use error::NoStore;
 pub use options::Options;
 pub use store::{Counters, SqliteStore};

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Steps that may wait for the writer, and reads for the readers; one more is answered
-    /// [`StoreError::Busy`]. At 24,000 steps a second the default is a wait of 170 ms.
+    /// [`StoreError::Busy`](gopay_store::StoreError::Busy). At 24,000 steps a second the default is a wait of 170 ms.
     pub queue: usize,
     /// Steps in one commit at most: bounds the wait of the first step of a group for the last.
     pub group_max: usize,

@@ -7,7 +7,7 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_STATE, case_key, found};
 use gopay_store::rows::{self, PAYMENTS};
-use gopay_store::{Applied, Created, Found, StoreError, payment_columns, payment_request_columns};
+use gopay_store::{Applied, Created, Lookup, StoreError, payment_columns, payment_request_columns};
 use rusqlite::{Connection, params};
 
 use crate::error::failed;
@@ -129,7 +129,7 @@ pub(crate) fn payment_find(
     db: &Connection,
     contract: &str,
     merchant_tx_id: &str,
-) -> Result<Found<Payment>, StoreError> {
+) -> Result<Lookup<Payment>, StoreError> {
     let sql = select!("payment_find", "WHERE contract = ?1 AND merchant_tx_key = ?2 LIMIT 2");
     all(db, sql, params![contract, case_key(merchant_tx_id)], rows::payment).map(found)
 }

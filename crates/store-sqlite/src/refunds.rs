@@ -9,7 +9,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, PAYMENTS, REFUNDS};
-use gopay_store::{Found, Reserved, StoreError, refund_columns};
+use gopay_store::{Lookup, Reserved, StoreError, refund_columns};
 use rusqlite::{Connection, params};
 
 use crate::events::{self, NewRecord};
@@ -131,7 +131,7 @@ pub(crate) fn refund_find(
     db: &Connection,
     contract: &str,
     merchant_refund_id: &str,
-) -> Result<Found<Refund>, StoreError> {
+) -> Result<Lookup<Refund>, StoreError> {
     let sql = select!("refund_find", "WHERE contract = ?1 AND merchant_refund_key = ?2 LIMIT 2");
     all(db, sql, params![contract, case_key(merchant_refund_id)], rows::refund).map(found)
 }

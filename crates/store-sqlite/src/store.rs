@@ -1,5 +1,6 @@
 //! The store's methods: which step goes to the writer, which to a reader.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +13,8 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Found,
-    Journal, JournalPage, Listed, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
+    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
+    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
     StoreError, Totals, rows,
 };
 use rusqlite::Connection;
@@ -24,7 +25,8 @@ use crate::file::{self, DbFile};
 use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::{
-    backup, deliveries, events, journal, lists, payments, readers, refunds, schema, sums, writer,
+    backup, deliveries, events, journal, lists, payments, readers, reclaim, refunds, schema, sums,
+    writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -64,12 +66,29 @@ impl SqliteStore {
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let file = DbFile::prepare(path)?;
         let lock = file.lock()?;
-        let db = file.open_writer(&options, true)?;
+        Self::start(file, lock, options, true)
+    }
+
+    /// As [`SqliteStore::open`], but only a store that is there already: a service that comes up on
+    /// an empty store in the place of one that went has forgotten every payment.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], and [`StoreError::Down`] with [`NoStore`](crate::NoStore) if there
+    /// is no file, or no store in it. Nothing is created then.
+    pub fn open_existing(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let file = DbFile::find(path)?;
+        let lock = file.lock()?;
+        file.must_hold_store()?;
+        Self::start(file, lock, options, false)
+    }
+
+    fn start(file: DbFile, lock: File, options: Options, create: bool) -> Result<Self, StoreError> {
+        let opened = file.open_writer(&options, create)?;
         let shared = Arc::new(Shared::new(file));
         let (writes, write_jobs) = Queue::new(options.queue);
         let (reads, read_jobs) = Queue::new(options.queue);
         let mut threads = readers::start(&shared, read_jobs, &options)?;
-        threads.push(writer::start(&shared, write_jobs, db, lock, options)?);
+        threads.push(writer::start(&shared, write_jobs, opened, lock, options)?);
         let inner = Inner { shared, writes, reads, threads: Mutex::new(threads) };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -86,7 +105,7 @@ impl SqliteStore {
             return Err(StoreError::Schema { found, known: schema::known() });
         }
         let options = Options::default();
-        let shared = Arc::new(Shared::new(DbFile::prepare(path)?));
+        let shared = Arc::new(Shared::new(DbFile::find(path)?));
         let (reads, read_jobs) = Queue::new(options.queue);
         let (writes, write_jobs) = Queue::new(1);
         drop(write_jobs);
@@ -103,6 +122,12 @@ impl SqliteStore {
     /// [`StoreError::Down`] if there is no such store.
     pub fn schema_version(path: &Path) -> Result<i64, StoreError> {
         file::schema_version(path)
+    }
+
+    /// How many steps wait for the writer.
+    #[cfg(test)]
+    pub(crate) fn queued_writes(&self) -> usize {
+        self.inner.writes.len()
     }
 
     /// The version of the schema that this program writes.
@@ -238,7 +263,7 @@ impl Store for SqliteStore {
         &self,
         contract: &str,
         merchant_tx_id: &str,
-    ) -> Result<Found<Payment>, StoreError> {
+    ) -> Result<Lookup<Payment>, StoreError> {
         let (contract, reference) = (contract.to_owned(), merchant_tx_id.to_owned());
         self.read(move |db| payments::payment_find(db, &contract, &reference)).await
     }
@@ -312,7 +337,7 @@ impl Store for SqliteStore {
         &self,
         contract: &str,
         merchant_refund_id: &str,
-    ) -> Result<Found<Refund>, StoreError> {
+    ) -> Result<Lookup<Refund>, StoreError> {
         let (contract, reference) = (contract.to_owned(), merchant_refund_id.to_owned());
         self.read(move |db| refunds::refund_find(db, &contract, &reference)).await
     }
@@ -356,6 +381,10 @@ impl Store for SqliteStore {
 
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |db| deliveries::delivery_again(db, tx_id, now)).await
+    }
+
+    async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |db| reclaim::reclaim(db, now, lease_until)).await
     }
 
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Options, SqliteStore};
 
+mod astray;
+
 /// A folder that lives as long as the test, and the path of a store in it.
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -117,9 +119,13 @@ fn create_later(store: &SqliteStore, number: i64) -> JoinHandle<Result<Created, 
 }
 
 /// A step whose commit fails: the row's payment does not exist, which is found out at the end.
-async fn fail_commit(store: &SqliteStore) -> Result<(), StoreError> {
+async fn fail_commit(
+    store: &SqliteStore,
+    before: impl Fn() + Send + 'static,
+) -> Result<(), StoreError> {
     store
-        .write(|db| {
+        .write(move |db| {
+            before();
             db.execute_batch(
                 "PRAGMA defer_foreign_keys = ON;
                 INSERT INTO events VALUES (404, 1, 0, 'x', '{}')",
@@ -129,9 +135,13 @@ async fn fail_commit(store: &SqliteStore) -> Result<(), StoreError> {
         .await
 }
 
-/// Lets spawned steps reach the queue of the held writer.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(100)).await;
+/// Waits until so many steps are in the queue of the held writer.
+async fn until_queued(store: &SqliteStore, count: usize) {
+    let began = Instant::now();
+    while store.queued_writes() != count {
+        assert!(began.elapsed() < Duration::from_secs(10), "{} wait", store.queued_writes());
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +173,7 @@ async fn a_store_that_is_dropped_finishes_and_unlocks() {
     let store = open(&path);
     let (release, held) = hold_writer(&store).await;
     let waiting = create_later(&store, 1);
-    settle().await;
+    until_queued(&store, 1).await;
     held.abort();
     drop(release);
     waiting.await.unwrap().unwrap();
@@ -334,21 +344,24 @@ async fn after_a_failed_commit_everything_is_down_until_the_file_was_read_again(
     let (_folder, path) = place();
     let store = open(&path);
     create(&store, 1).await;
-    // As long as the file is away, it cannot be opened again.
     let files = ["db", "db-wal", "db-shm"];
-    let away = |file: &str| path.with_extension(format!("{file}.away"));
-    for file in files {
-        std::fs::rename(path.with_extension(file), away(file)).unwrap();
-    }
+    let place = path.clone();
+    let away = move |file: &str| place.with_extension(format!("{file}.away"));
     let (release, held) = hold_writer(&store).await;
     let good = create_later(&store, 2);
     let taken = create_later(&store, 1);
-    settle().await;
+    until_queued(&store, 2).await;
     let bad = {
-        let store = store.clone();
-        tokio::spawn(async move { fail_commit(&store).await })
+        let (store, path, away) = (store.clone(), path.clone(), away.clone());
+        // As long as the file is away, it cannot be opened again. A step may run twice.
+        let take = move || {
+            for file in files {
+                let _ = std::fs::rename(path.with_extension(file), away(file));
+            }
+        };
+        tokio::spawn(async move { fail_commit(&store, take).await })
     };
-    settle().await;
+    until_queued(&store, 3).await;
     drop(release);
     held.await.unwrap().unwrap();
     // The whole group is lost, also what had succeeded, or failed, by itself.
@@ -409,7 +422,7 @@ async fn steps_that_come_together_share_a_commit() {
     let store = open(&path);
     let (release, held) = hold_writer(&store).await;
     let waiting: Vec<_> = (1..=64).map(|number| create_later(&store, number)).collect();
-    settle().await;
+    until_queued(&store, 64).await;
     let before = store.counters();
     drop(release);
     held.await.unwrap().unwrap();
@@ -428,7 +441,7 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
     let store = open(&path);
     let (release, held) = hold_writer(&store).await;
     let good = create_later(&store, 1);
-    settle().await;
+    until_queued(&store, 1).await;
     let bad = [false, true].map(|panics| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -444,9 +457,9 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
                 .await
         })
     });
-    settle().await;
+    until_queued(&store, 3).await;
     let also_good = create_later(&store, 3);
-    settle().await;
+    until_queued(&store, 4).await;
     drop(release);
     held.await.unwrap().unwrap();
     good.await.unwrap().unwrap();
@@ -467,7 +480,7 @@ async fn a_full_queue_is_busy_at_once() {
     let store = SqliteStore::open(&path, Options { queue: 2, ..Options::default() }).unwrap();
     let (release, held) = hold_writer(&store).await;
     let waiting = [1, 2].map(|number| create_later(&store, number));
-    settle().await;
+    until_queued(&store, 2).await;
     let asked = Instant::now();
     let refused = store.payment_create(&payment(3), "{}", &[]).await;
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
@@ -489,7 +502,7 @@ async fn a_step_whose_caller_has_gone_is_never_begun() {
     let (release, held) = hold_writer(&store).await;
     let gone = create_later(&store, 1);
     let stays = create_later(&store, 2);
-    settle().await;
+    until_queued(&store, 2).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     drop(release);
@@ -593,7 +606,7 @@ async fn a_value_that_does_not_parse_is_named() {
         let order = RefundRequest {
             refund_id: refund,
             tx_id: tx(7),
-            client: "testclient".into(),
+            psp: "testclient".into(),
             contract: "TESTCONTRACT".into(),
             merchant_refund_id: None,
             currency: "IDR".into(),

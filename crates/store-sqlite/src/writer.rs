@@ -10,7 +10,9 @@ use gopay_store::StoreError;
 use rusqlite::Connection;
 
 use crate::copier::Copier;
+use crate::error::failed;
 use crate::file;
+use crate::held::Held;
 use crate::job::{Job, Shared};
 use crate::options::Options;
 
@@ -27,7 +29,7 @@ const LONGEST: i64 = 4;
 pub(crate) fn start(
     shared: &Arc<Shared>,
     jobs: Receiver<Box<dyn Job>>,
-    db: Connection,
+    (db, held): (Connection, Held),
     lock: File,
     options: Options,
 ) -> Result<JoinHandle<()>, StoreError> {
@@ -39,6 +41,7 @@ pub(crate) fn start(
         checkpoint_at,
         unlooked: 0,
         copier: None,
+        held,
         lock,
     };
     Builder::new()
@@ -57,6 +60,8 @@ struct Writer {
     unlooked: i64,
     /// Copies the log while the writer goes on.
     copier: Option<Copier>,
+    /// The files that are open.
+    held: Held,
     /// Held until the thread ends, after the connection was closed.
     lock: File,
 }
@@ -66,7 +71,8 @@ type Group = Vec<Box<dyn Job>>;
 impl Writer {
     fn run(mut self, mut db: Connection) {
         while let Some(mut group) = self.gather() {
-            match commit(&db, &mut group) {
+            // Looked at after the commit: a file that goes while a group is under way takes it along.
+            match commit(&db, &mut group).and_then(|()| self.in_place()) {
                 Ok(()) => {
                     self.shared.count(group.len());
                     let steps = i64::try_from(group.len()).unwrap_or(i64::MAX);
@@ -110,6 +116,12 @@ impl Writer {
         }
     }
 
+    /// Whether the next start will find what was committed.
+    fn in_place(&mut self) -> Result<(), Uncommitted> {
+        let looked = self.held.check(&self.shared.file);
+        looked.map_err(|astray| Uncommitted::Failed(Arc::new(astray)))
+    }
+
     /// Shortens the log when it has become long, after the group was answered.
     ///
     /// A failure is not lost: the log keeps every page until a checkpoint of it succeeded.
@@ -143,11 +155,12 @@ impl Writer {
     /// Answers the group that was lost, then opens the file again, for as long as it takes.
     /// `None` when the store was closed meanwhile.
     fn recover(&mut self, db: Connection, group: Group, error: Cause) -> Option<Connection> {
-        tracing::error!(%error, jobs = group.len(), "a commit failed; the store is down");
+        let cause: &(dyn std::error::Error + 'static) = &error;
+        tracing::error!(error = cause, jobs = group.len(), "a commit failed; the store is down");
         self.shared.explain(error.as_ref());
         self.shared.turn();
-        drop(db);
         group.into_iter().for_each(|job| job.fail(StoreError::Down(Box::new(Arc::clone(&error)))));
+        let (mut last, mut said) = (Some(db), Said::default());
         loop {
             // The log is written over, which nobody may copy meanwhile.
             if self.copier.as_ref().is_some_and(|copier| !copier.is_finished()) {
@@ -155,7 +168,7 @@ impl Writer {
                 continue;
             }
             self.copier = None;
-            match self.shared.file.open_writer(&self.options, false) {
+            match self.reopen(&mut last) {
                 Ok(db) => {
                     tracing::info!("the store was read again and is up");
                     self.checkpoint_at = self.options.checkpoint_pages;
@@ -163,13 +176,37 @@ impl Writer {
                     return Some(db);
                 }
                 Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    self.shared.explain(error);
-                    tracing::error!(error, "the store cannot be opened again yet");
+                    self.shared.explain(&error);
+                    said.say(&error);
                 }
             }
             self.answer_down(Instant::now() + RECOVERY_PAUSE)?;
         }
+    }
+
+    /// Opens the file again, if it is still the same.
+    ///
+    /// Until then the last connection stays open: while the file has no name, it is all that keeps
+    /// its content from being freed.
+    fn reopen(&mut self, last: &mut Option<Connection>) -> Result<Connection, StoreError> {
+        let astray = |astray| StoreError::Down(Box::new(astray));
+        let file = &self.shared.file;
+        self.held.check_main(file).map_err(astray)?;
+        if self.held.log_is_gone(file).map_err(astray)?
+            && let Some(db) = last.as_ref()
+        {
+            if !db.is_autocommit() {
+                db.execute_batch("ROLLBACK").map_err(failed)?;
+            }
+            file::rescue_log(db)?;
+        }
+        drop(last.take());
+        let (db, mut held) = file.open_writer(&self.options, false)?;
+        // It may have gone between the look and the opening.
+        self.held.check_main(file).map_err(astray)?;
+        held.check(file).map_err(astray)?;
+        self.held = held;
+        Ok(db)
     }
 
     /// Answers everything that comes until then; `None` when nothing can come any more.
@@ -180,6 +217,25 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => return Some(()),
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
+        }
+    }
+}
+
+/// Tells the log why the store stays down: at once when the reason is another, else once a minute.
+#[derive(Default)]
+struct Said(Option<(Instant, String)>);
+
+impl Said {
+    fn say(&mut self, error: &(dyn std::error::Error + 'static)) {
+        const AGAIN: Duration = Duration::from_secs(60);
+        let text = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        let known = |(at, said): &(Instant, String)| *said == text && at.elapsed() < AGAIN;
+        if !self.0.as_ref().is_some_and(known) {
+            tracing::error!(error, "the store cannot be opened again yet");
+            self.0 = Some((Instant::now(), text));
         }
     }
 }

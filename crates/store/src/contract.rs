@@ -24,6 +24,7 @@ mod journal;
 mod model;
 mod payments;
 mod random;
+mod reclaim;
 mod refunds;
 mod samples;
 mod search;
@@ -36,6 +37,7 @@ pub use journal::*;
 pub use model::Model;
 pub use payments::*;
 pub use random::random_steps_agree_with_the_model;
+pub use reclaim::*;
 pub use refunds::*;
 pub use search::*;
 pub use whole::*;
@@ -115,6 +117,7 @@ cases! { $
     what_a_refused_refund_names_is_not_told,
     shards_are_read_together_in_pages,
     a_reader_that_follows_writers_misses_nothing,
+    what_a_dead_holder_had_claimed_is_due_at_once_or_left_alone,
     payments_are_listed_by_what_they_are,
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,

@@ -7,12 +7,12 @@ use std::time::Duration;
 use gopay_core::ids::TxId;
 use gopay_core::journal::{self, Entry};
 use gopay_core::money::Rupiah;
-use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
+use gopay_core::payment::{Effect, Event, Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundOutcome, RefundState};
 use gopay_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, Found, StoreError};
+use crate::{Applied, AttemptOutcome, Delivery, DeliveryState, Lookup, StoreError};
 
 /// The kind of the record of a payment's change of state.
 pub const KIND_STATE: &str = "state";
@@ -25,13 +25,16 @@ pub const KIND_ATTEMPT: &str = "delivery_attempt";
 /// time to mend it, and the log says it once an hour until then.
 pub const CORRUPT_PUT_OFF: Duration = Duration::from_secs(3600);
 
+/// No call is under way for longer: the worker looks after a minute, and this is more.
+pub const UNDER_WAY_MAX: Duration = Duration::from_secs(120);
+
 /// What a look-up of at most two rows found.
 #[must_use]
-pub fn found<T>(mut rows: Vec<T>) -> Found<T> {
+pub fn found<T>(mut rows: Vec<T>) -> Lookup<T> {
     match (rows.pop(), rows.pop()) {
-        (None, _) => Found::None,
-        (Some(one), None) => Found::One(one),
-        (Some(_), Some(_)) => Found::Many,
+        (None, _) => Lookup::None,
+        (Some(one), None) => Lookup::One(one),
+        (Some(_), Some(_)) => Lookup::Many,
     }
 }
 
@@ -71,7 +74,7 @@ pub struct OwedDelivery {
     /// The payment.
     pub tx_id: TxId,
     /// The login of the PSP.
-    pub client: String,
+    pub psp: String,
     /// Where to.
     pub url: String,
     /// When the final state was reached.
@@ -88,35 +91,35 @@ pub fn payment_apply(
 ) -> Application {
     let before = stored.state.clone();
     let step = stored.on(event, now);
-    let verdict = step.verdict;
-    if matches!(verdict, Verdict::Same | Verdict::Refused) {
-        let applied = Applied { payment: stored, before, verdict, delivery_owed: false };
+    let effect = step.effect;
+    if matches!(effect, Effect::Same | Effect::Refused) {
+        let applied = Applied { payment: stored, before, effect, delivery_owed: false };
         return Application { applied, record: None, delivery: None, entry: None };
     }
     let mut payment = step.payment;
-    if let (Verdict::Moved, Some(answer)) = (verdict, answer) {
+    if let (Effect::Moved, Some(answer)) = (effect, answer) {
         payment.store_answer_once(answer);
     }
     let owed = step.delivery_owed.then(|| payment.notification_url.clone()).flatten();
     let delivery = owed.map(|url| OwedDelivery {
         tx_id: payment.tx_id,
-        client: payment.client.clone(),
+        psp: payment.psp.clone(),
         url,
         final_at: payment.final_at.unwrap_or(now),
     });
-    let record = Some(state_detail(&before, event, verdict, &payment));
+    let record = Some(state_detail(&before, event, effect, &payment));
     let entry = journal::payment_moved(&before, &payment, now);
     let delivery_owed = delivery.is_some();
-    let applied = Applied { payment, before, verdict, delivery_owed };
+    let applied = Applied { payment, before, effect, delivery_owed };
     Application { applied, record, delivery, entry }
 }
 
-fn state_detail(before: &PaymentState, event: &Event, verdict: Verdict, after: &Payment) -> Value {
+fn state_detail(before: &PaymentState, event: &Event, effect: Effect, after: &Payment) -> Value {
     let mut detail = json!({
         "from": before.as_str(),
         "to": after.state.as_str(),
         "event": event.word(),
-        "verdict": verdict_word(verdict),
+        "verdict": effect_word(effect),
     });
     if let (Some(failure), Some(members)) = (after.state.failure(), detail.as_object_mut()) {
         members.insert("reason".to_owned(), json!(failure.reason.as_str()));
@@ -124,12 +127,12 @@ fn state_detail(before: &PaymentState, event: &Event, verdict: Verdict, after: &
     detail
 }
 
-const fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Moved => "moved",
-        Verdict::Noted => "noted",
-        Verdict::Same => "same",
-        Verdict::Refused => "refused",
+const fn effect_word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Moved => "moved",
+        Effect::Noted => "noted",
+        Effect::Same => "same",
+        Effect::Refused => "refused",
     }
 }
 
@@ -279,7 +282,7 @@ mod tests {
         let claimed = Delivery {
             delivery_id: 1,
             tx_id: TxId::new(1).unwrap(),
-            client: "psp".into(),
+            psp: "psp".into(),
             url: "https://psp.example/n".into(),
             final_at: time(0),
             attempts: 4,

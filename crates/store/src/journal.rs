@@ -37,7 +37,7 @@ pub struct JournalRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalSubject {
     /// The login of the PSP.
-    pub client: Option<String>,
+    pub psp: Option<String>,
     /// The contract.
     pub contract: Option<String>,
     /// The channel of the payment.

@@ -9,7 +9,7 @@
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
-use gopay_core::payment::{Event, Payment, PaymentState, Verdict};
+use gopay_core::payment::{Effect, Event, Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -120,14 +120,14 @@ pub struct Applied {
     /// The state before.
     pub before: PaymentState,
     /// What the event did.
-    pub verdict: Verdict,
+    pub effect: Effect,
     /// A delivery was written, which is due at once.
     pub delivery_owed: bool,
 }
 
 /// What a look-up by the PSP's own reference found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found<T> {
+pub enum Lookup<T> {
     /// Nothing.
     None,
     /// Exactly one.
@@ -144,7 +144,7 @@ pub struct Delivery {
     /// The payment.
     pub tx_id: TxId,
     /// The login of the PSP, for its secrets.
-    pub client: String,
+    pub psp: String,
     /// Where to.
     pub url: String,
     /// `finaltimestamp`: when the final state was reached.
@@ -254,7 +254,7 @@ pub trait Store: Send + Sync {
         notes: &[Note],
     ) -> Result<Created, StoreError>;
 
-    /// Applies an event by [`Payment::on`] and stores the result, a `state` record if the verdict
+    /// Applies an event by [`Payment::on`] and stores the result, a `state` record if the effect
     /// is moved or noted, the notes, the delivery if one is owed, and the entry in the journal
     /// ([`gopay_core::journal::payment_moved`]).
     ///
@@ -287,7 +287,7 @@ pub trait Store: Send + Sync {
         &self,
         contract: &str,
         merchant_tx_id: &str,
-    ) -> Result<Found<Payment>, StoreError>;
+    ) -> Result<Lookup<Payment>, StoreError>;
 
     /// Finds a contract's payment by nonce.
     async fn payment_find_nonce(
@@ -361,7 +361,7 @@ pub trait Store: Send + Sync {
         &self,
         contract: &str,
         merchant_refund_id: &str,
-    ) -> Result<Found<Refund>, StoreError>;
+    ) -> Result<Lookup<Refund>, StoreError>;
 
     /// The refunds of a payment that its own contract asked for, oldest first.
     async fn refunds_of(&self, tx_id: TxId) -> Result<Vec<Refund>, StoreError>;
@@ -401,6 +401,16 @@ pub trait Store: Send + Sync {
     /// Makes a payment's last delivery due again, whatever became of it; false if it has none.
     /// Its tries go on being counted.
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Makes due at `now` what a holder that is dead had claimed: deliveries that wait, but until
+    /// `lease_until` at most (a lease cannot be told from a retry that is planned so soon),
+    /// refunds that are not resolved, and payments whose call was under way. How many these were.
+    ///
+    /// For a process that has the store for itself, before it begins or claims anything. An engine
+    /// that processes share cannot tell whose a claim is: it changes nothing.
+    async fn reclaim(&self, _now: Timestamp, _lease_until: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 
     /// Writes and reads a little, to say whether the store works.
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError>;

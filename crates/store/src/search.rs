@@ -155,7 +155,7 @@ pub struct PaymentFilter {
     /// In this state.
     pub state: Option<PaymentStateWord>,
     /// Of this PSP's login.
-    pub client: Option<String>,
+    pub psp: Option<String>,
     /// Of this contract.
     pub contract: Option<String>,
     /// Of this channel.
@@ -174,7 +174,7 @@ impl PaymentFilter {
             payment.merchant_tx_id.as_deref().map(case_key).as_ref() == Some(&case_key(wanted))
         };
         self.state.is_none_or(|state| payment.state.as_str() == state.as_str())
-            && self.client.as_ref().is_none_or(|client| payment.client == *client)
+            && self.psp.as_ref().is_none_or(|client| payment.psp == *client)
             && self.contract.as_ref().is_none_or(|contract| payment.contract == *contract)
             && self.channel.is_none_or(|channel| payment.channel == Some(channel))
             && self.merchant_tx_id.as_ref().is_none_or(reference)
@@ -195,7 +195,7 @@ impl PaymentFilter {
         let [from, until] = self.called.conditions();
         let conditions = [
             ("state =", self.state.map(|state| state.as_str().into())),
-            ("client =", text(self.client.as_ref())),
+            ("client =", text(self.psp.as_ref())),
             ("contract =", text(self.contract.as_ref())),
             ("channel =", self.channel.map(|channel| channel.as_str().into())),
             ("merchant_tx_key =", reference),
@@ -213,7 +213,7 @@ pub struct RefundFilter {
     /// The word of its state.
     pub state: Option<RefundStateWord>,
     /// Of this PSP's login.
-    pub client: Option<String>,
+    pub psp: Option<String>,
     /// Of this contract.
     pub contract: Option<String>,
     /// Called in this range.
@@ -248,7 +248,7 @@ impl RefundFilter {
     #[must_use]
     pub fn fits(&self, refund: &Refund) -> bool {
         self.state.is_none_or(|state| refund.state.as_str() == state.as_str())
-            && self.client.as_ref().is_none_or(|client| refund.client == *client)
+            && self.psp.as_ref().is_none_or(|client| refund.psp == *client)
             && self.contract.as_ref().is_none_or(|contract| refund.contract == *contract)
             && self.called.contain(refund.created_at)
     }
@@ -259,7 +259,7 @@ impl RefundFilter {
         let [from, until] = self.called.conditions();
         let conditions = [
             ("state =", self.state.map(|state| state.as_str().into())),
-            ("client =", text(self.client.as_ref())),
+            ("client =", text(self.psp.as_ref())),
             ("contract =", text(self.contract.as_ref())),
             from,
             until,
@@ -275,7 +275,7 @@ pub struct DeliveryFilter {
     /// In this state.
     pub state: Option<DeliveryState>,
     /// To this PSP.
-    pub client: Option<String>,
+    pub psp: Option<String>,
 }
 
 impl DeliveryFilter {
@@ -283,7 +283,7 @@ impl DeliveryFilter {
     #[must_use]
     pub fn fits(&self, delivery: &Delivery) -> bool {
         self.state.is_none_or(|state| delivery.state == state)
-            && self.client.as_ref().is_none_or(|client| delivery.client == *client)
+            && self.psp.as_ref().is_none_or(|client| delivery.psp == *client)
     }
 
     /// The statements of a page.
@@ -291,7 +291,7 @@ impl DeliveryFilter {
     pub fn query(&self, page: &Page) -> ListQuery<'_> {
         let conditions = [
             ("state =", self.state.map(|state| state.as_str().into())),
-            ("client =", text(self.client.as_ref())),
+            ("client =", text(self.psp.as_ref())),
         ];
         let keys = page.keys(&Times::default());
         ListQuery::new(DELIVERIES, page, keys, conditions, false)

@@ -53,7 +53,7 @@ fn new(number: usize) -> NewPayment {
     let nonce = Nonce { value: format!("nonce-{number}"), fingerprint: [7; 32] };
     NewPayment {
         tx_id: *payments().get(number).unwrap(),
-        client: "testclient".into(),
+        psp: "testclient".into(),
         contract: "TESTCONTRACT".into(),
         channel: Some(Channel::Test),
         merchant_tx_id: Some(format!("Order-Ä-{number}")),
@@ -132,7 +132,7 @@ async fn refund(store: &dyn Database) {
         let request = RefundRequest {
             refund_id,
             tx_id,
-            client: "testclient".into(),
+            psp: "testclient".into(),
             contract: "TESTCONTRACT".into(),
             merchant_refund_id: Some(format!("Back-ß-{sen}")),
             currency: "IDR".into(),
@@ -149,7 +149,7 @@ async fn refund(store: &dyn Database) {
     let refused = Refund {
         refund_id: malformed,
         tx_id,
-        client: "testclient".into(),
+        psp: "testclient".into(),
         contract: "TESTCONTRACT".into(),
         merchant_refund_id: None,
         amount: None,

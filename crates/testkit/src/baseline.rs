@@ -4,8 +4,8 @@
 //!
 //! Written as a careful team would write it in a week: each pattern is compiled once, nothing is
 //! parsed twice, the charge borrows from the call. It checks the same rules and writes the same
-//! bytes; `crates/core/tests/baseline.rs` proves it. Of the product it borrows the arguments and the table of
-//! countries, and no rule.
+//! bytes; `crates/core/tests/baseline.rs` proves it. Of the product it borrows the arguments, the tables of
+//! countries, schemes and blanks, and no rule.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 use gopay_core::country::alpha3;
 use gopay_core::ppro::transaction::{Kyc, Terms};
+use gopay_core::text::{is_blank, is_system_scheme};
 use gopay_core::translate::ChargeTerms;
 use regex::Regex;
 use rust_decimal::Decimal;
@@ -64,9 +65,9 @@ struct Call {
     amount: String,
     #[validate(regex(path = *REFERENCE))]
     merchanttxid: Option<String>,
-    #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
+    #[validate(length(min = 1, max = 255), url, custom(function = redirect_url))]
     merchantredirecturl: Option<String>,
-    #[validate(length(min = 3, max = 100), custom(function = one_line))]
+    #[validate(length(min = 3, max = 100), custom(function = one_line), custom(function = name))]
     accountholdername: String,
     #[validate(length(min = 1, max = 255), url, regex(path = *WEB_URL))]
     notificationurl: Option<String>,
@@ -88,10 +89,10 @@ struct Call {
     #[validate(length(max = 64), regex(path = *PHONE))]
     phone: Option<String>,
     #[serde(rename = "specin.billingaddrfirstname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     billing_first_name: Option<String>,
     #[serde(rename = "specin.billingaddrlastname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     billing_last_name: Option<String>,
     #[serde(rename = "specin.billingphone")]
     #[validate(length(max = 255), custom(function = one_line))]
@@ -109,10 +110,10 @@ struct Call {
     #[validate(custom(function = country))]
     billing_country: Option<String>,
     #[serde(rename = "specin.shippingaddrfirstname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     shipping_first_name: Option<String>,
     #[serde(rename = "specin.shippingaddrlastname")]
-    #[validate(length(max = 255), custom(function = one_line))]
+    #[validate(length(max = 255), custom(function = one_line), custom(function = name))]
     shipping_last_name: Option<String>,
     #[serde(rename = "specin.shippingphone")]
     #[validate(length(max = 255), custom(function = one_line))]
@@ -155,13 +156,11 @@ static WEB_URL: LazyLock<Regex> = LazyLock::new(|| {
 });
 static APP_URL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^[A-Za-z][A-Za-z0-9+.-]*://[^\x00-\x20\x7f\\]*$"));
-static HARMFUL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern("^(?i:javascript|data|vbscript|file|filesystem|blob|about|view-source)://")
-});
 static WEB: LazyLock<Regex> = LazyLock::new(|| pattern("^(?i:https?)://"));
-static HAS_RESULT: LazyLock<Regex> = LazyLock::new(|| {
+static HTTP: LazyLock<Regex> = LazyLock::new(|| pattern("^(?i:http)://"));
+static HAS_TXID_OR_CS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^[^?#]*\?(?:[^#]*&)?(?:r|%72)(?:e|%65)(?:s|%73)(?:u|%75)(?:l|%6[cC])(?:t|%74)(?:[=&#].*)?$",
+        "^[^?#]*\\?(?:[^#]*&)?(?i:(?:t|%[57]4)(?:x|%[57]8)(?:i|%[46]9)(?:d|%[46]4)|(?:c|%[46]3)(?:s|%[57]3))(?:[=&#].*)?$",
     )
 });
 
@@ -173,14 +172,26 @@ fn one_line(value: &str) -> Result<(), ValidationError> {
     must(!value.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']), "line_break")
 }
 
+/// A scheme that opens the shop or its app, of which the product has the list.
+fn return_url(value: &str) -> bool {
+    let scheme = value.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    APP_URL.is_match(value)
+        && !is_system_scheme(&scheme)
+        && (!WEB.is_match(value) || WEB_URL.is_match(value))
+}
+
+fn redirect_url(value: &str) -> Result<(), ValidationError> {
+    must(return_url(value) && !HAS_TXID_OR_CS.is_match(value), "redirect_url")
+}
+
+fn name(value: &str) -> Result<(), ValidationError> {
+    must(value.is_empty() || !is_blank(value), "name")
+}
+
 fn app_url(value: &str) -> Result<(), ValidationError> {
     /// Leaves room in the charge for all the rest.
     const BYTES_MAX: usize = 4_000;
-    let good = value.len() <= BYTES_MAX
-        && APP_URL.is_match(value)
-        && !HARMFUL.is_match(value)
-        && (!WEB.is_match(value) || WEB_URL.is_match(value))
-        && !HAS_RESULT.is_match(value);
+    let good = value.len() <= BYTES_MAX && return_url(value) && !value.contains(['?', '#']);
     must(good, "app_url")
 }
 
@@ -234,6 +245,11 @@ impl Call {
             "testchannel" if terms.test_channel => {}
             "livechannel" if terms.live_channel => {}
             _ => return Err("not a channel of the contract".into()),
+        }
+        let returns = [&self.merchantredirecturl, &self.deeplink_callback_url];
+        let http = returns.into_iter().flatten().any(|url| HTTP.is_match(url));
+        if self.channel == "livechannel" && http {
+            return Err("http on the live channel".into());
         }
         if !terms.has_redirect_url && self.merchantredirecturl.is_none() {
             return Err("no return address".into());
@@ -327,7 +343,7 @@ impl<'de> Deserialize<'de> for Others {
 #[derive(Deserialize, Validate)]
 struct ItemFields<'a> {
     #[serde(borrow)]
-    #[validate(length(min = 1), custom(function = without_nul))]
+    #[validate(length(min = 1), custom(function = without_nul), custom(function = name))]
     name: Cow<'a, str>,
     #[serde(borrow)]
     #[validate(regex(path = *PRICE))]

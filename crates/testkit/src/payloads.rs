@@ -57,7 +57,7 @@ pub fn full() -> Vec<u8> {
         ("soldservice", "kelontong"),
         ("preferredlanguage", "id"),
         ("nonce", "c2f9d0de5b0e4a7f"),
-        ("specin.deeplinkcallbackurl", "shopapp://paid?cart=8f3a"),
+        ("specin.deeplinkcallbackurl", "shopapp://paid/8f3a-cart"),
         ("specin.email", "zoe.sudjana+toko@mail.example.co.id"),
         ("specin.phone", "+62 812-3456-789"),
         ("specin.billingaddrfirstname", "Zo\u{eb}"),

@@ -33,7 +33,7 @@ pub fn payment_with(
 ) -> Payment {
     let new = NewPayment {
         tx_id: TxId::new(number).expect("a positive number"),
-        client: "testclient".into(),
+        psp: "testclient".into(),
         contract: CONTRACT.into(),
         channel: Some(Channel::Test),
         merchant_tx_id: Some(format!("order-{number}")),
@@ -59,7 +59,7 @@ pub fn refund(number: i64, tx_id: TxId, at: Timestamp) -> Refund {
     Refund {
         refund_id: RefundId::new(number).expect("a positive number"),
         tx_id,
-        client: "testclient".into(),
+        psp: "testclient".into(),
         contract: CONTRACT.into(),
         merchant_refund_id: Some(format!("refund-{number}")),
         amount: Some(Rupiah::new(1_000).expect("an amount in the limits")),

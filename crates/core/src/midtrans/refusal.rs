@@ -29,6 +29,60 @@ impl Refusal {
     pub const VALIDATION_LINES_MAX: usize = 10;
 }
 
+impl Refusal {
+    /// The refusal in words, for the trail and the log: codes, cause and what Midtrans said, with
+    /// whatever may be personal masked.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let provider = self.provider_code.as_deref().unwrap_or("none");
+        let mut text = format!(
+            "refused {}, provider code {provider}, {}",
+            self.status_code,
+            self.cause.as_str()
+        );
+        let said =
+            [&self.message].into_iter().chain(&self.validation).chain(&self.provider_message);
+        for line in said.filter(|line| !line.is_empty()) {
+            text.push_str("; ");
+            text.push_str(&masked(line));
+        }
+        text
+    }
+}
+
+/// `line` without what may be personal: texts in quotes, words with an `@`, and numbers of five
+/// digits and more. Control characters and marks of direction are blanks.
+fn masked(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut quote = None;
+    for word in line.split_inclusive(' ') {
+        let bare = word.trim_end();
+        let opens = bare.chars().next().filter(|first| matches!(first, '"' | '\'' | '`'));
+        let within = quote.is_some() || opens.is_some();
+        quote = quote.or(opens).filter(|mark| !closes(bare, *mark, opens.is_some()));
+        let digits = bare.chars().filter(char::is_ascii_digit).count();
+        if within || bare.contains('@') || digits >= 5 {
+            out.push_str("(masked)");
+        } else {
+            out.extend(bare.chars().map(|char| if is_unprintable(char) { ' ' } else { char }));
+        }
+        out.push_str(word.get(bare.len()..).unwrap_or_default());
+    }
+    out
+}
+
+/// Whether a word ends a quotation that began with `mark`, in this word or before.
+fn closes(word: &str, mark: char, in_this_word: bool) -> bool {
+    let rest = if in_this_word { word.get(1..).unwrap_or_default() } else { word };
+    rest.contains(mark)
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn is_unprintable(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Who can do something about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusalCause {
@@ -90,6 +144,27 @@ pub(super) fn is_duplicate(provider_code: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_midtrans_said_is_kept_without_what_may_be_personal() {
+        for (line, expected) in [
+            (
+                "customer_details.email format is invalid",
+                "customer_details.email format is invalid",
+            ),
+            ("email siti@toko is invalid", "email (masked) is invalid"),
+            ("phone +62 812-3456-7890 too long", "phone +62 (masked) too long"),
+            ("name \"Siti Rahma\" too long", "name (masked) (masked) too long"),
+            ("name 'Siti' too long", "name (masked) too long"),
+            ("order 384406681783631872 exists", "order (masked) exists"),
+            ("at most 255 characters", "at most 255 characters"),
+            ("a\u{202e}b\u{1b}[2Jc", "a b [2Jc"),
+            ("an \"open quote", "an (masked) (masked)"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(line), expected, "{line:?}");
+        }
+    }
 
     #[test]
     fn every_documented_refusal_has_its_cause() {

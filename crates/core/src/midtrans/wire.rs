@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::{Deserializer as _, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Deserializer;
@@ -249,13 +250,33 @@ impl<'a> Wire<'a> {
 
     /// The URL that leads the shopper to GoPay.
     pub(super) fn deeplink(&self) -> Option<String> {
-        self.actions.deeplink().filter(|url| is_safe_link(url)).map(str::to_owned)
+        self.actions.deeplink().and_then(usable_link)
     }
 }
 
 /// The longest deeplink. It carries the callback URL, of at most 4,000 bytes, of which every one may
 /// be percent-encoded as three; the rest is space for everything else. Short enough for a header.
 const LINK_BYTES_MAX: usize = 16_384;
+
+/// What is percent-encoded in a link, besides all that is beyond ASCII.
+const SPELLING: &AsciiSet = &CONTROLS.add(b' ');
+
+/// The link as a `Location` header and an `href` can hold it; `None` if no browser may follow it.
+///
+/// Blanks and letters beyond ASCII are percent-encoded, as browsers do themselves: the charge is
+/// open, and to refuse it for its spelling would end it for ever. A control character is no
+/// spelling, and stays a fault.
+fn usable_link(link: &str) -> Option<String> {
+    let link = link.trim_matches(' ');
+    if is_safe_link(link) {
+        return Some(link.to_owned());
+    }
+    if link.len() > LINK_BYTES_MAX || link.chars().any(char::is_control) {
+        return None;
+    }
+    let encoded = utf8_percent_encode(link, SPELLING).to_string();
+    is_safe_link(&encoded).then_some(encoded)
+}
 
 /// A link that may stand in a `Location` header and in an `href`. Hosts and app schemes change
 /// without notice (`docs/midtrans.md`, "Charge response"), so only what a browser would run or
@@ -390,21 +411,47 @@ mod tests {
     #[test]
     fn only_a_link_that_a_browser_may_follow_is_a_deeplink() {
         let long = format!("https://gopay.co.id/{}", "a".repeat(LINK_BYTES_MAX));
-        for (link, good) in [
-            ("gojek://gopay/merchanttransfer?tref=1509110800474199656LMVO&amount=10000", true),
-            ("https://gopay.co.id/app/merchanttransfer?tref=1", true),
-            ("https://a.page.link/x", true),
-            ("javascript:alert(1)", false),
-            ("JavaScript:alert(1)", false),
-            ("data:text/html,x", false),
-            ("file:///etc/passwd", false),
-            ("/gopay", false),
-            ("", false),
-            ("https://gopay.co.id/\r\nSet-Cookie: a=b", false),
-            ("https://gopay.co.id/ x", false),
-            (long.as_str(), false),
+        const NONE: Option<&str> = None;
+        let letters = |count: usize| format!("https://gopay.co.id/{}", "\u{e9}".repeat(count));
+        let (short, spread) = (letters(LINK_BYTES_MAX / 8), letters(LINK_BYTES_MAX / 6));
+        let encoded = short.replace('\u{e9}', "%C3%A9");
+        let same = |link: &'static str| (link, Some(link));
+        for (link, expected) in [
+            same("gojek://gopay/merchanttransfer?tref=1509110800474199656LMVO&amount=10000"),
+            same("https://gopay.co.id/app/merchanttransfer?tref=1"),
+            same("https://a.page.link/x"),
+            same("https://gopay.co.id/a%20b?c=%C3%A9"),
+            ("https://gopay.co.id/ x", Some("https://gopay.co.id/%20x")),
+            (" https://gopay.co.id/x ", Some("https://gopay.co.id/x")),
+            ("gojek://gopay/pay?shop=Toko Kopi", Some("gojek://gopay/pay?shop=Toko%20Kopi")),
+            (
+                "https://gopay.co.id/app?shop=Caf\u{e9} 100%25",
+                Some("https://gopay.co.id/app?shop=Caf%C3%A9%20100%25"),
+            ),
+            (
+                "https://gopay.co.id/app?a=\u{202e}\u{a0}\u{1f642}",
+                Some("https://gopay.co.id/app?a=%E2%80%AE%C2%A0%F0%9F%99%82"),
+            ),
+            ("https://go pay.co.id/", NONE),
+            ("javascript:alert(1)", NONE),
+            ("JavaScript:alert(1)", NONE),
+            (" javascript:alert(1) //caf\u{e9}", NONE),
+            ("java script:alert(1)", NONE),
+            ("data:text/html,x y", NONE),
+            ("file:///etc/passwd", NONE),
+            ("/gopay", NONE),
+            ("/go pay", NONE),
+            ("", NONE),
+            (" ", NONE),
+            ("https://gopay.co.id/\r\nSet-Cookie: a=b", NONE),
+            ("https://gopay.co.id/\tx", NONE),
+            ("https://gopay.co.id/\u{85}x", NONE),
+            ("https://gopay.co.id/\u{7f}x", NONE),
+            (long.as_str(), NONE),
+            (short.as_str(), Some(encoded.as_str())),
+            (spread.as_str(), NONE),
         ] {
-            assert_eq!(is_safe_link(link), good, "{link}");
+            assert_eq!(usable_link(link).as_deref(), expected, "{link}");
         }
     }
 }

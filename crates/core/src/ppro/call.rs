@@ -10,7 +10,7 @@ use crate::ppro::check;
 use crate::ppro::field::Field;
 use crate::ppro::form::Form;
 use crate::ppro::transaction::{Checker, Stopped};
-use crate::rejection::{First, Rejection, Rule, Subject};
+use crate::rejection::{First, Flow, Rejection, Rule, Sink, Subject};
 
 /// Which call it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,21 @@ impl TxType {
             _ => return None,
         })
     }
+
+    /// The name of the call, of two the shorter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "TRANSACTION",
+            Self::GetTxStatus => "GETTXSTATUS",
+            Self::GetTxStatusByMerchantTxId => "GETTXSTATUSBYMERCHANTTXID",
+            Self::Refund => "REFUND",
+            Self::GetRefundStatus => "GETREFUNDSTATUS",
+            Self::GetRefundStatusByMerchantRefundId => "GETREFUNDBYMERCHANTREFUNDID",
+            Self::CancelTx => "CANCELTX",
+            Self::RequestData => "REQUESTDATA",
+        }
+    }
 }
 
 /// The parameters of every call.
@@ -78,31 +93,68 @@ pub fn tx_type(form: &Form<'_>) -> Option<TxType> {
     TxType::from_name(form.get(Field::Txtype)?)
 }
 
+/// The parameters of every call, in the order in which they are checked.
+const COMMON: [Field; 5] =
+    [Field::Returnmode, Field::Txtype, Field::Login, Field::Password, Field::Contractid];
+
+/// Which of the parameters of every call were sent, with or without a fault.
+#[must_use]
+pub fn common_sent(form: &Form<'_>) -> [bool; COMMON.len()] {
+    COMMON.map(|field| form.has_any(&[field]))
+}
+
+/// Reports the faults of the parameters of every call, in the order of [`open`]. Of a body that is
+/// no form nothing else is worth reporting.
+pub fn common_faults(form: &Form<'_>, sink: &mut impl Sink) -> Flow {
+    for field in COMMON {
+        let Err(rejection) = common(form, field) else { continue };
+        if sink.reject(rejection) == Flow::Stop || rejection.subject == Subject::Body {
+            return Flow::Stop;
+        }
+    }
+    Flow::Continue
+}
+
+/// One of the parameters of every call.
+fn common<'f>(form: &Form<'f>, field: Field) -> Result<&'f str, Rejection> {
+    let (returnmode, txtype) = (field == Field::Returnmode, field == Field::Txtype);
+    let rule = if returnmode {
+        Rule::Returnmode
+    } else if txtype {
+        Rule::Txtype
+    } else {
+        Rule::Missing
+    };
+    let refused = Rejection::of(field, rule);
+    // With too many parameters, one that looks missing may not have been read.
+    let absent = || form.body_fault().or(form.shape_fault()).unwrap_or(refused);
+    let value = match form.fault(field) {
+        Some(rejection) => return Err(rejection),
+        None => form.get(field).ok_or_else(absent)?,
+    };
+    let good = if returnmode {
+        value == "urlencodeext"
+    } else if txtype {
+        TxType::from_name(value).is_some()
+    } else {
+        !value.is_empty()
+    };
+    if good { Ok(value) } else { Err(refused) }
+}
+
 /// Reads the parameters of every call.
 ///
 /// # Errors
 /// The first fault, in the order `returnmode`, `txtype`, `login`, `password`, `contractid`.
 pub fn open<'f>(form: &Form<'f>) -> Result<Envelope<'f>, Rejection> {
-    // With too many parameters, one that looks missing may not have been read.
-    let absent = |field: Field, rule: Rule| form.body_fault().unwrap_or(Rejection::of(field, rule));
-    let known = |field: Field, rule: Rule| match form.fault(field) {
-        Some(rejection) => Err(rejection),
-        None => form.get(field).ok_or(absent(field, rule)),
-    };
-    if known(Field::Returnmode, Rule::Returnmode)? != "urlencodeext" {
-        return Err(Rejection::of(Field::Returnmode, Rule::Returnmode));
-    }
-    let tx_type = TxType::from_name(known(Field::Txtype, Rule::Txtype)?)
+    common(form, Field::Returnmode)?;
+    let tx_type = TxType::from_name(common(form, Field::Txtype)?)
         .ok_or(Rejection::of(Field::Txtype, Rule::Txtype))?;
-    let filled = |field: Field| match known(field, Rule::Missing)? {
-        "" => Err(Rejection::of(field, Rule::Missing)),
-        value => Ok(value),
-    };
     Ok(Envelope {
         tx_type,
-        login: filled(Field::Login)?,
-        password: filled(Field::Password)?,
-        contract: filled(Field::Contractid)?,
+        login: common(form, Field::Login)?,
+        password: common(form, Field::Password)?,
+        contract: common(form, Field::Contractid)?,
     })
 }
 
@@ -287,6 +339,57 @@ mod tests {
                 with_form(&body, |form| open(form).map(|_| ()).map_err(|fault| fault.to_string()));
             assert_eq!(got.err().as_deref(), message, "{body}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_no_form_is_told_so() {
+        const JSON: &str = "body: JSON instead of a form; name=value pairs joined by &";
+        const AMP: &str = "body: pairs are joined by &amp;; pairs joined by & alone";
+        for (body, message) in [
+            (COMMON.replace('&', "&amp;"), AMP),
+            (COMMON.replace('&', "&AMP;"), AMP),
+            (COMMON.replace('&', "&#38;"), AMP),
+            (COMMON.replace("&login", "&amp;login"), AMP),
+            (r#"{"returnmode":"urlencodeext","txtype":"REFUND"}"#.to_owned(), JSON),
+            ("\r\n [{\"returnmode\": \"a&b=%zz\"}]".to_owned(), JSON),
+            (
+                "--x\r\nContent-Disposition: form-data; name=\"txtype\"\r\n\r\nREFUND\r\n--x--"
+                    .to_owned(),
+                "body: multipart instead of a form; name=value pairs joined by &",
+            ),
+            (
+                "<?xml version=\"1.0\"?><call/>".to_owned(),
+                "body: XML instead of a form; name=value pairs joined by &",
+            ),
+            (
+                crate::ppro::reply::encode(COMMON),
+                "body: percent-encoded as a whole instead of value by value; name=value pairs joined by &",
+            ),
+            ("nothing=known".to_owned(), "Invalid returnmode, must be urlencodeext"),
+            (String::new(), "Invalid returnmode, must be urlencodeext"),
+            ("a=%7B&%7B=1".to_owned(), "Invalid returnmode, must be urlencodeext"),
+        ] {
+            let got = with_form(&body, |form| open(form).map(|_| ()));
+            assert_eq!(got.unwrap_err().to_string(), message, "{body}");
+        }
+        // What is missing nothing is nobody's mistake.
+        let body = format!("%7Ba=1&{COMMON}&amp;note=1");
+        assert!(with_form(&body, |form| open(form).is_ok()));
+    }
+
+    #[test]
+    fn all_faults_of_the_common_parameters_are_reported_in_order() {
+        let faults = |body: &str| {
+            let mut all = crate::rejection::All::default();
+            let _ = with_form(body, |form| common_faults(form, &mut all));
+            all.0.iter().map(|fault| fault.subject.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(faults(COMMON), [""; 0]);
+        assert_eq!(
+            faults("returnmode=x&txtype=y&login=&password=%zz"),
+            ["returnmode", "txtype", "login", "password", "contractid"]
+        );
+        assert_eq!(faults("{}"), ["body"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use validator::{ValidateEmail as _, ValidateUrl as _};
 use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
 use crate::link::{plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
-use crate::text::chars;
+use crate::text::{chars, is_blank, is_system_scheme};
 
 /// The length in characters. A character has one to four bytes.
 #[inline]
@@ -42,6 +42,13 @@ pub fn one_line(value: &str) -> Result<(), Rule> {
     let broken = value.bytes().any(|byte| matches!(byte, b'\n' | b'\r'))
         || !value.is_ascii() && value.contains(['\u{85}', '\u{2028}', '\u{2029}']);
     if broken { Err(Rule::LineBreak) } else { Ok(()) }
+}
+
+/// A name that can be read: one that is not empty shows at least one character.
+#[inline]
+pub fn name(value: &str) -> Result<(), Rule> {
+    let shows = value.is_empty() || value.as_bytes().first().is_some_and(u8::is_ascii_graphic);
+    if shows || !is_blank(value) { Ok(()) } else { Err(Rule::Blank) }
 }
 
 /// References, `[a-zA-Z0-9.,-_]{1,40}`, read as letters, digits and the four marks `.`, `,`, `-`,
@@ -159,16 +166,68 @@ fn strict_web_url(value: &str) -> bool {
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// Where the GoPay app returns to: a web address or an app's own scheme, `shopapp://paid`.
+/// Where a shopper may be sent back to: `https`, an app's own scheme such as `shopapp://paid`, and
+/// `http` if `http` says so. Errors of form are those of the caller's rule `malformed`.
 ///
-/// GoPay adds `order_id` and `result` itself, so it may not bring a `result` of its own
-/// (`docs/midtrans.md`, "Return from the app").
-pub fn app_url(value: &str) -> Result<(), Rule> {
-    app_url_within(value, value.as_bytes())
+/// Schemes of the system and of the browser lead to no shop ([`is_system_scheme`]).
+#[inline]
+fn return_address(value: &str, padded: &[u8], http: bool, malformed: Rule) -> Result<(), Rule> {
+    let plain = plain_url(value.as_bytes(), padded);
+    if !plain && !plain_app_url(value.as_bytes()) {
+        any_return_address(value, malformed)?;
+    }
+    let starts = |with: &str| value.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if !http && starts("http:") { Err(Rule::HttpOnTestOnly) } else { Ok(()) }
+}
+
+#[cold]
+fn any_return_address(value: &str, malformed: Rule) -> Result<(), Rule> {
+    let named = value.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    if named.len() < value.len() && is_system_scheme(&named) {
+        return Err(Rule::SystemScheme);
+    }
+    let formed = match scheme(value).as_deref() {
+        None => false,
+        Some("http" | "https") => strict_web_url(value),
+        Some(_) => all(value.as_bytes(), CLEAN) && value.validate_url(),
+    };
+    if formed { Ok(()) } else { Err(malformed) }
+}
+
+/// Where the shopper's browser returns to: a `return_address` of at most 255 characters, whose
+/// query has no `txid` and no `cs`, which we add. `http` only if `http` says so.
+///
+/// A receiver that finds a name twice takes the first, the last or both; by a name in other case
+/// too.
+pub fn redirect_url(value: &str, http: bool) -> Result<(), Rule> {
+    redirect_url_within(value, value.as_bytes(), http)
+}
+
+/// As [`redirect_url`], with `padded` as in [`email_within`].
+pub(crate) fn redirect_url_within(value: &str, padded: &[u8], http: bool) -> Result<(), Rule> {
+    length(value, 1, 255)?;
+    return_address(value, padded, http, Rule::WebUrlForm)?;
+    let Some((_, query)) = value.split_once('?') else { return Ok(()) };
+    // A question mark in the fragment begins no query.
+    if value.find('#').is_some_and(|fragment| fragment < value.len() - query.len()) {
+        return Ok(());
+    }
+    let query = query.split('#').next().unwrap_or_default();
+    let ours = |name: &str| name.eq_ignore_ascii_case("txid") || name.eq_ignore_ascii_case("cs");
+    let named = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| ours(&name));
+    if named { Err(Rule::UrlHasReturnParameter) } else { Ok(()) }
+}
+
+/// Where the GoPay app returns to: a `return_address` without a query and a fragment.
+///
+/// GoPay appends `?order_id=` and `&result=` to whatever it is given (`docs/midtrans.md`, "Return
+/// from the app"), so that they would end up inside of either.
+pub fn app_url(value: &str, http: bool) -> Result<(), Rule> {
+    app_url_within(value, value.as_bytes(), http)
 }
 
 /// As [`app_url`], with `padded` as in [`email_within`].
-pub(crate) fn app_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
+pub(crate) fn app_url_within(value: &str, padded: &[u8], http: bool) -> Result<(), Rule> {
     const CHARS_MAX: u32 = 2_000;
     // No limit is published; this one leaves space in the charge for everything else.
     const BYTES_MAX: usize = 4_000;
@@ -176,20 +235,10 @@ pub(crate) fn app_url_within(value: &str, padded: &[u8]) -> Result<(), Rule> {
     if value.len() > BYTES_MAX {
         return Err(Rule::TooLong { max: CHARS_MAX / 2, got: chars(value) });
     }
-    if plain_url(value.as_bytes(), padded) || plain_app_url(value.as_bytes()) {
-        // Only its query is left to check.
-        return no_result(value);
-    }
-    let scheme = scheme(value).unwrap_or_default();
-    let harmless = !scheme.is_empty() && !crate::text::is_harmful_scheme(&scheme);
-    let parsed = || match scheme.as_str() {
-        "http" | "https" => strict_web_url(value),
-        _ => value.validate_url(),
-    };
-    if !all(value.as_bytes(), CLEAN) || !harmless || !parsed() {
-        return Err(Rule::AppUrlForm);
-    }
-    no_result(value)
+    return_address(value, padded, http, Rule::AppUrlForm)?;
+    // Reads all bytes without a branch, so that it is done by blocks.
+    let marked = value.bytes().fold(false, |found, byte| found | matches!(byte, b'?' | b'#'));
+    if marked { Err(Rule::UrlHasQuery) } else { Ok(()) }
 }
 
 /// The scheme, in lower case: what is before the first `://`, if it has the form of one.
@@ -199,32 +248,6 @@ fn scheme(value: &str) -> Option<String> {
     let formed =
         scheme.bytes().all(good) && scheme.starts_with(|char: char| char.is_ascii_alphabetic());
     formed.then(|| scheme.to_ascii_lowercase())
-}
-
-fn no_result(value: &str) -> Result<(), Rule> {
-    let bytes = value.as_bytes();
-    // Nearly no URL has a byte that such a parameter needs or could hide behind. Reads all bytes
-    // without a branch, so that it is done by blocks.
-    let followers = bytes.get(1..).unwrap_or_default();
-    let begins = bytes.iter().zip(followers).fold(false, |found, (byte, next)| {
-        found | ((*byte == b'?') | (*byte == b'&')) & (*next == b'r')
-    });
-    let hides = bytes.iter().fold(false, |found, byte| found | matches!(byte, b'%' | b'+'));
-    if !begins && !hides {
-        return Ok(());
-    }
-    let Some(mark) = bytes.iter().position(|byte| *byte == b'?') else { return Ok(()) };
-    let end = bytes.iter().position(|byte| *byte == b'#').unwrap_or(bytes.len());
-    // A question mark in the fragment begins no query.
-    let Some(query) = bytes.get(mark + 1..end) else { return Ok(()) };
-    let named = if query.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        url::form_urlencoded::parse(query).any(|(name, _)| name == "result")
-    } else {
-        query.split(|byte| *byte == b'&').any(|pair| {
-            pair.strip_prefix(b"result").is_some_and(|rest| matches!(rest, [] | [b'=', ..]))
-        })
-    };
-    if named { Err(Rule::UrlHasResult) } else { Ok(()) }
 }
 
 /// An assigned ISO 3166-1 alpha-2 code, upper case.
@@ -300,14 +323,15 @@ mod tests {
 
     #[test]
     fn urls() {
-        for (value, web, app) in [
+        for (value, web, back) in [
             ("https://shop.example/return", true, true),
             ("http://127.0.0.1:8080/notify?x=1", true, true),
             ("https://shop.example/r?a=%20b&c=d#top", true, true),
             ("https://toko.example/caf\u{e9}", true, true),
             ("HTTPS://shop.example/", true, true),
             ("shopapp://paid", false, true),
-            ("ftp://shop.example/", false, true),
+            ("SHOPAPP://paid", false, true),
+            ("com.shop.app://paid/now", false, true),
             ("//shop.example/", false, false),
             ("shop.example", false, false),
             ("https://", false, false),
@@ -316,29 +340,114 @@ mod tests {
             ("https://shop.example/a b", false, false),
             ("https://shop.example\\@evil.example/", false, false),
             ("https://shop .example/", false, false),
-            ("javascript://x/%0aalert(1)", false, false),
-            ("javascript:alert(1)//://x", false, false),
-            ("vbscript://x", false, false),
-            ("about://blank", false, false),
             ("http://:@h.example/", false, false),
             ("https://shop.example/@me", true, true),
-            ("data:text/html,<script>alert(1)</script>://x", false, false),
             ("https:evil.example/?u=https://shop.example/", false, false),
-            ("javascript:alert(1)", false, false),
-            ("mailto:a@b.example", false, false),
             ("", false, false),
         ] {
             assert_eq!(web_url(value).is_ok(), web, "web {value:?}");
-            assert_eq!(app_url(value).is_ok(), app, "app {value:?}");
+            assert_eq!(redirect_url(value, true).is_ok(), back, "back {value:?}");
+            if !value.contains(['?', '#']) {
+                assert_eq!(app_url(value, true).is_ok(), back, "app {value:?}");
+            }
         }
-        assert_eq!(app_url("shopapp://paid?result=1"), Err(Rule::UrlHasResult));
-        assert_eq!(app_url("https://s.example/?a=1&result"), Err(Rule::UrlHasResult));
-        assert_eq!(app_url("https://s.example/?results=1#result=2"), Ok(()));
-        assert_eq!(app_url("https://s.example/#/paid?result=1"), Ok(()));
-        assert_eq!(app_url("https://s.example/?%72esult=1"), Err(Rule::UrlHasResult));
         let long = |length: usize| format!("https://s.example/{}", "a".repeat(length - 18));
         assert!(web_url(&long(255)).is_ok());
         assert!(web_url(&long(256)).is_err());
+        assert!(redirect_url(&long(256), false).is_err());
+    }
+
+    #[test]
+    fn shoppers_are_sent_back_to_no_scheme_of_the_system_or_the_browser() {
+        for value in [
+            "javascript://x/%0aalert(1)",
+            "javascript:alert(1)//://x",
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "data:text/html,<script>alert(1)</script>://x",
+            "vbscript://x",
+            "about://blank",
+            "about:blank",
+            "view-source:https://shop.example/",
+            "blob:https://shop.example/x",
+            "file:///etc/passwd",
+            "intent://scan/#Intent;scheme=zxing;end",
+            "INTENT://scan/",
+            "tel:+6281",
+            "tel://6281",
+            "sms://6281",
+            "mailto:a@b.example",
+            "market://details",
+            "content://contacts/people",
+            "chrome://settings",
+            "ws://shop.example/",
+            "ftp://shop.example/",
+            "itms-services://x",
+            "ms-settings://x",
+        ] {
+            assert_eq!(redirect_url(value, true), Err(Rule::SystemScheme), "{value:?}");
+            assert_eq!(app_url(value, true), Err(Rule::SystemScheme), "{value:?}");
+        }
+        assert_eq!(app_url("someapps://callback", false), Ok(()));
+    }
+
+    #[test]
+    fn http_returns_on_the_test_channel_only() {
+        for value in ["http://shop.example/r", "HTTP://shop.example/r", "http://caf\u{e9}.example/"]
+        {
+            for (http, expected) in [(true, Ok(())), (false, Err(Rule::HttpOnTestOnly))] {
+                assert_eq!(redirect_url(value, http), expected, "{value}");
+                assert_eq!(app_url(value, http), expected, "{value}");
+            }
+        }
+        for value in
+            ["https://shop.example/r", "HTTPS://shop.example/r", "httpshop://r", "shopapp://r"]
+        {
+            assert_eq!(redirect_url(value, false), Ok(()), "{value}");
+            assert_eq!(app_url(value, false), Ok(()), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_to_a_return_address_finds_its_place() {
+        for (value, expected) in [
+            ("https://s.example/", Ok(())),
+            ("https://s.example/?a=1", Err(Rule::UrlHasQuery)),
+            ("https://s.example/?", Err(Rule::UrlHasQuery)),
+            ("https://s.example/#top", Err(Rule::UrlHasQuery)),
+            ("shopapp://paid?result=1", Err(Rule::UrlHasQuery)),
+            ("https://s.example/%3Fa=1", Ok(())),
+        ] {
+            assert_eq!(app_url(value, false), expected, "{value}");
+        }
+        for (query, good) in [
+            ("?a=1&txids=2&css=3", true),
+            ("?a=txid&b=cs", true),
+            ("?", true),
+            ("#txid=1", true),
+            ("#/x?txid=1&cs=2", true),
+            ("?txid=1", false),
+            ("?a=1&cs", false),
+            ("?TxId=1", false),
+            ("?a&%74xid=1", false),
+            ("?cs=1#top", false),
+            ("?&cs=", false),
+        ] {
+            let expected = if good { Ok(()) } else { Err(Rule::UrlHasReturnParameter) };
+            for base in ["https://s.example/r", "shopapp://paid"] {
+                assert_eq!(redirect_url(&format!("{base}{query}"), false), expected, "{query}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_shows_something() {
+        for value in ["", "Siti", " Siti", "\u{200b}S", "\u{e9}", "-", "\u{1f642}", "\u{4e2d}"] {
+            assert_eq!(name(value), Ok(()), "{value:?}");
+        }
+        for value in [" ", "   ", "\t", "\u{a0}\u{3000}", "\u{200b}\u{feff}", "\u{3164}", "\u{1}"] {
+            assert_eq!(name(value), Err(Rule::Blank), "{value:?}");
+        }
     }
 
     #[test]
@@ -415,18 +524,6 @@ mod tests {
             if plain_phone(&number) {
                 proptest::prop_assert!(is_phone(&number), "{}", number);
             }
-        }
-
-        /// Without escapes the query is read as the form reader reads it.
-        #[test]
-        fn results_are_found_as_the_form_reader_finds_them(
-            pairs in "((result|results|a|%72esult|)(=(result|b|))?[&?#]){0,4}",
-        ) {
-            let link = format!("https://s.example/{pairs}");
-            let before = link.split('#').next().unwrap();
-            let query = before.split_once('?').map_or("", |(_, query)| query);
-            let named = url::form_urlencoded::parse(query.as_bytes()).any(|pair| pair.0 == "result");
-            proptest::prop_assert_eq!(no_result(&link).is_err(), named, "{}", link);
         }
 
         #[test]

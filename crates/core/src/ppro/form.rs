@@ -290,6 +290,35 @@ impl<'s> Form<'s> {
         self.fault.filter(|fault| fault.subject == Subject::Body)
     }
 
+    /// What the body is instead of a form, as far as the names of its parameters tell.
+    ///
+    /// Asked only when a parameter is missing: what a good call holds is nobody's mistake.
+    #[must_use]
+    #[cold]
+    pub(crate) fn shape_fault(&self) -> Option<Rejection> {
+        let mut names = self.others.iter().filter_map(|other| self.text.get(other.name.range()));
+        let first = names.clone().next()?.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+        let escaped = |name: &str| {
+            ["amp;", "#38;", "#x26;"].iter().any(|entity| {
+                name.get(..entity.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(entity))
+            })
+        };
+        let rule = if first.starts_with("--") && first.contains("Content-Disposition") {
+            Rule::NotAForm("multipart instead of a form")
+        } else if first.starts_with(['{', '[']) {
+            Rule::NotAForm("JSON instead of a form")
+        } else if first.starts_with('<') {
+            Rule::NotAForm("XML instead of a form")
+        } else if first.contains("txtype=") || first.contains("returnmode=") {
+            Rule::NotAForm("percent-encoded as a whole instead of value by value")
+        } else if names.any(escaped) {
+            Rule::EscapedAmpersands
+        } else {
+            return None;
+        };
+        Some(Rejection { subject: Subject::Body, rule })
+    }
+
     /// How many `specin.*` parameters were sent.
     #[must_use]
     pub fn specin_count(&self) -> u32 {

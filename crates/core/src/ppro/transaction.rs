@@ -1,4 +1,4 @@
-//! TRANSACTION: from a decoded form to an [`Order`], or to the reasons why not.
+//! TRANSACTION: from a decoded form to an [`TransactionRequest`], or to the reasons why not.
 //!
 //! Faults are found in one fixed order: common parameters (see [`super::call`]), then too many
 //! parameters, then the parameters in the order of [`Field`], each first by encoding, then presence, length and form;
@@ -72,7 +72,7 @@ pub struct Address<'f> {
 
 /// A TRANSACTION call that passed every check. Borrows from the decoded form.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'f> {
+pub struct TransactionRequest<'f> {
     /// Where it goes.
     pub channel: Channel,
     /// What it costs; equals the sum of the items.
@@ -118,7 +118,7 @@ pub fn check<'f>(
     items: &'f mut Vec<Item>,
     terms: Terms,
     sink: &mut impl Sink,
-) -> Option<Order<'f>> {
+) -> Option<TransactionRequest<'f>> {
     let mut checker = Checker { form, sink, good: true };
     let order = checker.order(items, terms).ok().flatten()?;
     checker.good.then_some(order)
@@ -153,7 +153,10 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     fn absent(&mut self, field: Field, needed: bool) -> Result<(), Stopped> {
         match self.form.fault(field) {
             Some(rejection) => self.report(rejection),
-            None if needed => self.report(Rejection::of(field, Rule::Missing)),
+            // It may be there under a name that its separator has spoilt.
+            None if needed => {
+                self.report(self.form.shape_fault().unwrap_or(Rejection::of(field, Rule::Missing)))
+            }
             None => Ok(()),
         }
     }
@@ -213,6 +216,17 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         Ok(value.filter(|value| !value.is_empty()))
     }
 
+    /// A first or last name of PPRO's form `.{0,255}`.
+    #[inline]
+    fn name(&mut self, field: Field) -> Result<Option<&'f str>, Stopped> {
+        let form = self.form;
+        let value = self.optional(field, |value| {
+            let value = line(form, value, 0, 255)?;
+            check::name(value).map(|()| value)
+        })?;
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
     fn postal_code(&mut self, field: Field) -> Result<Option<&'f str>, Stopped> {
         let value = self.optional(field, |value| check::postal_code(value).map(|()| value))?;
         Ok(value.filter(|value| !value.is_empty()))
@@ -222,25 +236,34 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         &mut self,
         items: &'f mut Vec<Item>,
         terms: Terms,
-    ) -> Result<Option<Order<'f>>, Stopped> {
+    ) -> Result<Option<TransactionRequest<'f>>, Stopped> {
         if let Some(rejection) = self.form.body_fault() {
             // A parameter that looks missing below may not have been read.
             self.report(rejection)?;
         }
         let channel = self.channel(terms)?;
-        self.constant(Field::Tag, "gopay")?;
+        self.tag()?;
         self.constant(Field::Countrycode, "ID")?;
         self.constant(Field::Currency, "IDR")?;
         let amount = self.required(Field::Amount, check::amount)?;
         let amount = self.amount(amount)?;
         let merchant_tx_id =
             self.optional(Field::Merchanttxid, |value| check::reference(value).map(|()| value))?;
-        let merchant_redirect_url =
-            self.web_url(Field::Merchantredirecturl, terms.has_redirect_url)?;
         let form = self.form;
-        let account_holder =
-            self.required(Field::Accountholdername, |value| line(form, value, 3, 100))?;
-        let notification_url = self.web_url(Field::Notificationurl, terms.has_notification_url)?;
+        let http = channel != Some(Channel::Live);
+        let redirect_url = |value: &'f str| {
+            check::redirect_url_within(value, form.behind(value), http).map(|()| value)
+        };
+        let merchant_redirect_url =
+            self.given(Field::Merchantredirecturl, terms.has_redirect_url, redirect_url)?;
+        let account_holder = self.required(Field::Accountholdername, |value| {
+            let value = line(form, value, 3, 100)?;
+            check::name(value).map(|()| value)
+        })?;
+        let web_url =
+            |value: &'f str| check::web_url_within(value, form.behind(value)).map(|()| value);
+        let notification_url =
+            self.given(Field::Notificationurl, terms.has_notification_url, web_url)?;
         for field in [Field::Sellingpoint, Field::Soldservice] {
             self.optional(field, |value| line(form, value, 0, 50))?;
         }
@@ -248,7 +271,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let nonce =
             self.optional(Field::Nonce, |value| check::ascii(value, 255).map(|()| value))?;
         let deeplink_callback_url = self.optional(Field::DeeplinkCallbackUrl, |value| {
-            check::app_url_within(value, form.behind(value)).map(|()| value)
+            check::app_url_within(value, form.behind(value), http).map(|()| value)
         })?;
         let email = self.optional(Field::Email, |value| {
             check::email_within(value, form.behind(value)).map(|()| value)
@@ -277,7 +300,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         else {
             return Ok(None);
         };
-        Ok(Some(Order {
+        Ok(Some(TransactionRequest {
             channel,
             amount,
             merchant_tx_id,
@@ -298,12 +321,24 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         }))
     }
 
+    /// `gopay`. PPRO's generic test tag stands for methods that have no simulator of their own.
+    fn tag(&mut self) -> Result<(), Stopped> {
+        self.required(Field::Tag, |value| match value {
+            "gopay" => Ok(()),
+            "dumbdummy" => Err(Rule::GenericTestTag),
+            _ => Err(Rule::MustBe("gopay")),
+        })
+        .map(|_| ())
+    }
+
     fn channel(&mut self, terms: Terms) -> Result<Option<Channel>, Stopped> {
         self.required(Field::Channel, |value| match Channel::from_word(value) {
             None => Err(Rule::MustBe("testchannel or livechannel")),
             Some(Channel::Test) if terms.test_channel => Ok(Channel::Test),
             Some(Channel::Live) if terms.live_channel => Ok(Channel::Live),
-            Some(Channel::Test | Channel::Live) => Err(Rule::ChannelNotInContract),
+            // A contract has one channel at least.
+            Some(Channel::Test) => Err(Rule::ChannelNotInContract("livechannel")),
+            Some(Channel::Live) => Err(Rule::ChannelNotInContract("testchannel")),
         })
     }
 
@@ -318,11 +353,14 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         self.report(Rejection::of(Field::Amount, rule)).map(|()| None)
     }
 
-    /// A web address that the contract may supply instead.
-    fn web_url(&mut self, field: Field, configured: bool) -> Result<Option<&'f str>, Stopped> {
-        let form = self.form;
-        let check =
-            |value: &'f str| check::web_url_within(value, form.behind(value)).map(|()| value);
+    /// An address that the contract may supply instead.
+    #[inline]
+    fn given(
+        &mut self,
+        field: Field,
+        configured: bool,
+        check: impl FnOnce(&'f str) -> Result<&'f str, Rule>,
+    ) -> Result<Option<&'f str>, Stopped> {
         if configured { self.optional(field, check) } else { self.required(field, check) }
     }
 
@@ -340,8 +378,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             return Ok(Address::default());
         }
         Ok(Address {
-            first_name: self.part(Field::BillingFirstName)?,
-            last_name: self.part(Field::BillingLastName)?,
+            first_name: self.name(Field::BillingFirstName)?,
+            last_name: self.name(Field::BillingLastName)?,
             phone: self.part(Field::BillingPhone)?,
             line: self.part(Field::BillingLine1)?,
             city: self.part(Field::BillingCity)?,
@@ -366,8 +404,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
             return Ok(Address::default());
         }
         Ok(Address {
-            first_name: self.part(Field::ShippingFirstName)?,
-            last_name: self.part(Field::ShippingLastName)?,
+            first_name: self.name(Field::ShippingFirstName)?,
+            last_name: self.name(Field::ShippingLastName)?,
             phone: self.part(Field::ShippingPhone)?,
             line: self.part(Field::ShippingLine1)?,
             city: self.part(Field::ShippingCity)?,
@@ -521,6 +559,7 @@ mod tests {
             ("channel", None, Some("missing")), ("channel", s(""), Some("missing")),
             ("channel", s("prod"), Some("must_be")), ("channel", s("livechannel"), Some("channel_not_in_contract")),
             ("tag", None, Some("missing")), ("tag", s("ovo"), Some("must_be")), ("tag", s("GOPAY"), Some("must_be")),
+            ("tag", s("dumbdummy"), Some("generic_test_tag")),
             ("countrycode", None, Some("missing")), ("countrycode", s("SG"), Some("must_be")), ("countrycode", s("IDN"), Some("must_be")),
             ("currency", None, Some("missing")), ("currency", s("USD"), Some("must_be")), ("currency", s("idr"), Some("must_be")),
             ("amount", None, Some("missing")), ("amount", s(""), Some("missing")), ("amount", s("0"), Some("amount_not_positive")),
@@ -531,17 +570,23 @@ mod tests {
             ("merchanttxid", None, None), ("merchanttxid", s(""), Some("too_short")), ("merchanttxid", text(40), None),
             ("merchanttxid", text(41), Some("too_long")), ("merchanttxid", s("a b"), Some("reference_form")),
             ("merchantredirecturl", None, Some("missing")), ("merchantredirecturl", s("shop"), Some("web_url_form")),
-            ("merchantredirecturl", s("app://x"), Some("web_url_form")),
+            ("merchantredirecturl", s("shopapp://paid"), None), ("merchantredirecturl", s("http://shop.example/"), None),
+            ("merchantredirecturl", s("tel:+6281"), Some("system_scheme")), ("merchantredirecturl", s("https://shop.example/?txid=1"), Some("url_has_return_parameter")),
             ("accountholdername", None, Some("missing")), ("accountholdername", s("Li"), Some("too_short")),
             ("accountholdername", s("Ani"), None), ("accountholdername", text(100), None), ("accountholdername", text(101), Some("too_long")),
             ("accountholdername", Some("\u{e9}".repeat(100)), None), ("accountholdername", s("a\nbc"), Some("line_break")),
+            ("accountholdername", s("   "), Some("blank")), ("accountholdername", s("\u{a0}\u{200b}\u{3000}"), Some("blank")),
+            ("specin.billingaddrfirstname", s(" "), Some("blank")), ("specin.billingaddrlastname", s(" "), Some("blank")),
+            ("specin.shippingaddrfirstname", s("\u{3164}"), Some("blank")), ("specin.shippingaddrlastname", s("  "), Some("blank")),
+            ("specin.billingaddrcity", s(" "), None),
             ("notificationurl", None, Some("missing")), ("notificationurl", s("ftp://psp.example/"), Some("web_url_form")),
             ("sellingpoint", text(50), None), ("sellingpoint", text(51), Some("too_long")),
             ("soldservice", text(51), Some("too_long")),
             ("preferredlanguage", s("klingon"), None),
             ("nonce", s("n-1"), None), ("nonce", s("\u{e9}"), Some("not_ascii")), ("nonce", text(256), Some("too_long")),
             ("specin.deeplinkcallbackurl", s("shopapp://paid"), None), ("specin.deeplinkcallbackurl", s("paid"), Some("app_url_form")),
-            ("specin.deeplinkcallbackurl", s("shopapp://paid?result=1"), Some("url_has_result")), ("specin.deeplinkcallbackurl", s(""), Some("too_short")),
+            ("specin.deeplinkcallbackurl", s("shopapp://paid?result=1"), Some("url_has_query")), ("specin.deeplinkcallbackurl", s(""), Some("too_short")),
+            ("specin.deeplinkcallbackurl", s("intent://x"), Some("system_scheme")), ("specin.deeplinkcallbackurl", s("http://shop.example/"), None),
             ("specin.email", None, None), ("specin.email", s("siti"), Some("email_form")), ("specin.email", s(""), Some("too_short")),
             ("specin.phone", None, None), ("specin.phone", s("08123456789"), Some("phone_form")), ("specin.phone", s(""), Some("phone_form")),
             ("specin.billingaddrfirstname", text(255), None), ("specin.billingaddrfirstname", text(256), Some("too_long")),
@@ -604,6 +649,29 @@ mod tests {
                 }
             }
             assert_eq!(first_code(&pairs, terms).map(|(_, code)| code), code, "{rupiah}");
+        }
+    }
+
+    #[test]
+    fn shoppers_return_by_http_from_the_test_channel_only() {
+        for field in ["merchantredirecturl", "specin.deeplinkcallbackurl", "notificationurl"] {
+            for (channel, url, code) in [
+                ("testchannel", "http://shop.example/", None),
+                ("livechannel", "http://shop.example/", Some("http_on_test_only")),
+                ("livechannel", "https://shop.example/", None),
+                ("livechannel", "HTTP://shop.example/", Some("http_on_test_only")),
+            ] {
+                let mut pairs = example();
+                pairs.retain(|(name, _)| *name != field && *name != "channel");
+                pairs.extend([("channel", channel.to_owned()), (field, url.to_owned())]);
+                // A notification is signed, and not a shopper's way.
+                let code = code.filter(|_| field != "notificationurl");
+                assert_eq!(
+                    first_code(&pairs, Terms::OPEN).map(|(_, code)| code),
+                    code,
+                    "{field} {url}"
+                );
+            }
         }
     }
 

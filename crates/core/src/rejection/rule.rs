@@ -25,6 +25,12 @@ pub enum Rule {
         /// Parameters allowed.
         max: u32,
     },
+    /// The body is no form, but this.
+    NotAForm(&'static str),
+    /// The pairs are joined by `&amp;`, as in a page.
+    EscapedAmpersands,
+    /// Parameters of the body are in the query of the address.
+    InQuery,
     /// The parameter occurs twice.
     Repeated,
     /// A `%` that is not followed by two hex digits.
@@ -51,8 +57,10 @@ pub enum Rule {
     },
     /// The only value that would pass is another.
     MustBe(&'static str),
-    /// The contract does not use this channel.
-    ChannelNotInContract,
+    /// PPRO's tag for tests of methods that have no simulator of their own.
+    GenericTestTag,
+    /// The contract does not use this channel, but the named one.
+    ChannelNotInContract(&'static str),
     /// Not decimal digits.
     AmountForm,
     /// Zero.
@@ -69,6 +77,8 @@ pub enum Rule {
     NotAscii,
     /// The contract used this nonce for a call with other content.
     NonceReused,
+    /// Characters that show nothing.
+    Blank,
     /// A line break.
     LineBreak,
     /// Not an e-mail address.
@@ -79,8 +89,16 @@ pub enum Rule {
     WebUrlForm,
     /// Not an absolute address of a page or app.
     AppUrlForm,
-    /// The address has a `result` parameter, which GoPay adds itself.
-    UrlHasResult,
+    /// The address has a scheme of the system or of the browser.
+    SystemScheme,
+    /// The address is private, and the operator allows no calls to it.
+    PrivateAddress,
+    /// `http` on `livechannel`.
+    HttpOnTestOnly,
+    /// The address has a query or a fragment, and GoPay appends a query to whatever it is given.
+    UrlHasQuery,
+    /// The query has a `txid` or a `cs`, which are added at the return.
+    UrlHasReturnParameter,
     /// Not an assigned ISO 3166-1 alpha-2 code.
     CountryForm,
     /// Not letters, digits, `-` and space.
@@ -207,6 +225,9 @@ impl Rule {
             Self::ContractDisabled => row("contract_disabled", Plain("the contract is disabled"), "a contract that is enabled").reason(FailReason::LocalDecline),
             Self::BodyTooLong { max } => row("body_too_long", Figures("more than {} bytes", [max.into(), 0]), "a smaller body"),
             Self::TooManyParameters { max } => row("too_many_parameters", Figures("more than {} parameters", [max.into(), 0]), "fewer parameters"),
+            Self::NotAForm(shape) => row("not_a_form", Plain(shape), "name=value pairs joined by &").source(ENCODING),
+            Self::EscapedAmpersands => row("escaped_ampersands", Plain("pairs are joined by &amp;"), "pairs joined by & alone").source(ENCODING),
+            Self::InQuery => row("in_query", Plain("parameters are in the query of the address"), "all parameters in the body").source(ENCODING),
             Self::Repeated => row("repeated", Plain("sent more than once"), "send it once").source(ENCODING),
             Self::BadEscape => row("bad_escape", Plain("broken percent-encoding"), "% and two hex digits").source(ENCODING),
             Self::NotUtf8 => row("not_utf8", Plain("not UTF-8"), "UTF-8, percent-encoded").source(ENCODING),
@@ -215,7 +236,8 @@ impl Rule {
             Self::TooLong { max, got } => row("too_long", Figures("{} characters, at most {} allowed", [got.into(), max.into()]), "a shorter value"),
             Self::TooShort { min, got } => row("too_short", Figures("{} characters, at least {} needed", [got.into(), min.into()]), "a longer value"),
             Self::MustBe(value) => row("must_be", MustBe(value), value),
-            Self::ChannelNotInContract => row("channel_not_in_contract", Plain("not a channel of the contract"), "a channel of the contract"),
+            Self::GenericTestTag => row("generic_test_tag", Plain("stands for methods without a simulator of their own"), "gopay, which has one on testchannel"),
+            Self::ChannelNotInContract(other) => row("channel_not_in_contract", Plain("not a channel of the contract"), other),
             Self::AmountForm => row("amount_form", Plain("not a whole number"), "digits only, in sen: 1 IDR is 100"),
             Self::AmountNotPositive => row("amount_not_positive", Plain("below the minimum"), "at least 100, which is 1 IDR"),
             Self::AmountNotWhole => row("amount_not_whole", Plain("not whole rupiah"), "a multiple of 100, since 1 IDR is 100"),
@@ -224,12 +246,17 @@ impl Rule {
             Self::ReferenceForm => row("reference_form", Plain("has a character that is not allowed"), "letters, digits and .,-_ only"),
             Self::NotAscii => row("not_ascii", Plain("has a character outside printable ASCII"), "printable ASCII only"),
             Self::NonceReused => row("nonce_reused", Plain("used before for a call with other content"), "a new nonce for a new call"),
+            Self::Blank => row("blank", Plain("blanks only"), "a name that can be read"),
             Self::LineBreak => row("line_break", Plain("holds a line break"), "one line"),
             Self::EmailForm => row("email_form", Plain("not an e-mail address"), "an address such as name@example.org"),
             Self::PhoneForm => row("phone_form", Plain("not an international phone number"), "+ and country code, such as +628123456789"),
             Self::WebUrlForm => row("web_url_form", Plain("not a valid URL"), "an absolute http or https URL"),
             Self::AppUrlForm => row("app_url_form", Plain("not a valid URL"), "an absolute URL such as https://shop.example/ or shopapp://paid"),
-            Self::UrlHasResult => row("url_has_result", Plain("has a result parameter"), "a URL without a result parameter, which GoPay adds"),
+            Self::SystemScheme => row("system_scheme", Plain("a scheme of the system or the browser"), "https or an app's own scheme"),
+            Self::PrivateAddress => row("private_address", Plain("a private address, which is never called"), "a public address"),
+            Self::HttpOnTestOnly => row("http_on_test_only", Plain("http is for testchannel only"), "an https URL or an app's own scheme"),
+            Self::UrlHasQuery => row("url_has_query", Plain("has a query or fragment"), "a URL without ? and #, as GoPay appends ?order_id="),
+            Self::UrlHasReturnParameter => row("url_has_return_parameter", Plain("has a txid or cs parameter"), "a URL without txid and cs, which are added to it"),
             Self::CountryForm => row("country_form", Plain("not a country code"), "an ISO 3166-1 alpha-2 code such as ID"),
             Self::PostalCodeForm => row("postal_code_form", Plain("not a postal code"), "letters, digits, - and space only"),
             Self::TooManySpecin { got } => row("too_many_specin", Figures("{} specin parameters", [got.into(), 0]), "at most 29 specin parameters"),

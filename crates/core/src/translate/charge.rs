@@ -14,7 +14,7 @@ use crate::ppro::call::{self, TxType};
 use crate::ppro::field::Field;
 use crate::ppro::form::{Form, Scratch};
 use crate::ppro::items::Item;
-use crate::ppro::transaction::{Address, Order, Terms, check};
+use crate::ppro::transaction::{Address, Terms, TransactionRequest, check};
 use crate::rejection::{First, Rejection, Rule};
 use crate::text::{
     behind, cut, push_digits, push_json_escaped, push_json_escaped_within, push_json_string,
@@ -121,7 +121,7 @@ pub fn translate_into(
 ///
 /// At most [`BODY_BYTES_MAX`] bytes: first surplus items are folded into one line whose price
 /// keeps the sum exact, then, only for absurdly long texts, the parts of addresses are cut.
-pub fn charge(order: &Order<'_>, terms: &ChargeTerms<'_>, out: &mut Vec<u8>) {
+pub fn charge(order: &TransactionRequest<'_>, terms: &ChargeTerms<'_>, out: &mut Vec<u8>) {
     // Address parts pass the check with at most 255 characters, so that the first turn cuts
     // nothing; the last turn always fits: 14 texts of 40 characters, 6 bytes each in the worst
     // escape, take less than 4,000 bytes; name, e-mail, phone and descriptor less than 4,000; and
@@ -141,7 +141,7 @@ pub fn charge(order: &Order<'_>, terms: &ChargeTerms<'_>, out: &mut Vec<u8>) {
 }
 
 /// How many items may stay if the body is `surplus` bytes too long.
-fn items_that_fit(order: &Order<'_>, surplus: usize) -> usize {
+fn items_that_fit(order: &TransactionRequest<'_>, surplus: usize) -> usize {
     /// Room for the line that stands for the others; its name and figures are bounded.
     const FOLDED_BYTES: usize = 120;
     let mut freed = 0;
@@ -158,7 +158,7 @@ fn items_that_fit(order: &Order<'_>, surplus: usize) -> usize {
 }
 
 fn write_charge(
-    order: &Order<'_>,
+    order: &TransactionRequest<'_>,
     terms: &ChargeTerms<'_>,
     part_max: usize,
     kept: usize,
@@ -189,7 +189,7 @@ fn write_charge(
     out.push(b'}');
 }
 
-fn write_items(order: &Order<'_>, kept: usize, out: &mut Vec<u8>) {
+fn write_items(order: &TransactionRequest<'_>, kept: usize, out: &mut Vec<u8>) {
     let (shown, folded) = order.items.split_at_checked(kept).unwrap_or((order.items, &[]));
     let padded = order.padded.get(order.items_start..).unwrap_or_default();
     for item in shown {
@@ -271,7 +271,7 @@ fn write_any_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn write_customer(order: &Order<'_>, part_max: usize, out: &mut Vec<u8>) {
+fn write_customer(order: &TransactionRequest<'_>, part_max: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"first_name\":\"");
     let padded = order.padded;
     push_json_escaped_within(out, order.account_holder, padded);
@@ -556,7 +556,7 @@ mod tests {
     #[test]
     fn absurdly_long_texts_still_fit() {
         for filler in ["\u{1f600}", "\u{1}", "\""] {
-            let long = filler.repeat(255);
+            let long = format!("a{}", filler.repeat(254));
             let url = format!("shopapp://{}", "a".repeat(1_990));
             let descriptor = "\u{1f600}".repeat(300);
             let mut pairs = vec![

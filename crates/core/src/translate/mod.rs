@@ -7,6 +7,9 @@
 
 pub mod charge;
 pub mod outcome;
+mod refused_field;
+
+pub use refused_field::refused_field;
 
 pub use charge::{
     BODY_BYTES_MAX, ChargeTerms, charge, printable_descriptor, translate, translate_into,

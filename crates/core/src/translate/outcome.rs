@@ -4,13 +4,14 @@
 //! Source: `docs/midtrans.md`, "Refusals", "GET status", "Ordering and duplicates", and
 //! `docs/psp-guide.md`, "Reasons" and "Notifications".
 
+use super::refused_field::refused_field;
 use crate::midtrans::{
     ChargeReply, CloseReply, Created, OrderId, RefundReply, Refusal, RefusalCause, StatusReply,
     StatusView, TransactionStatus,
 };
 use crate::money::Rupiah;
 use crate::payment::{
-    Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState, Upstream,
+    ChargeState, Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState,
 };
 use crate::refund::{MidtransRefund, Refund};
 use crate::time::Timestamp;
@@ -85,7 +86,7 @@ pub fn charge_after_status(payment: &Payment, reply: Option<StatusReply>) -> Eve
 /// The event of a charge that may exist without anybody knowing.
 #[must_use]
 pub fn charge_unknown() -> Event {
-    Event::ChargeUnclear(Failure::new(
+    Event::ChargeOutcomeUnknown(Failure::new(
         FailReason::RemoteError,
         "GoPay did not confirm the charge in time; try again",
     ))
@@ -107,6 +108,12 @@ pub fn refusal_failure(refusal: &Refusal) -> Failure {
         || refusal.status_code.to_string(),
         |provider| format!("{}/{provider}", refusal.status_code),
     );
+    if refusal.cause == RefusalCause::InputData
+        && let Some(field) = refused_field(refusal)
+    {
+        let text = format!("{}: GoPay does not accept it (code {code})", field.name());
+        return Failure::new(FailReason::InputData, &text);
+    }
     let (reason, text) = match refusal.cause {
         RefusalCause::InputData => (FailReason::InputData, "GoPay does not accept the data sent"),
         RefusalCause::Declined => (FailReason::RemoteDecline, "Declined by GoPay"),
@@ -227,16 +234,16 @@ impl Close {
     }
 }
 
-/// The event of an answer to a cancel or expire; [`Event::NoNews`] if GET status must be asked.
+/// The event of an answer to a cancel or expire; [`Event::NoAnswer`] if GET status must be asked.
 #[must_use]
 pub fn close_event(payment: &Payment, reply: &CloseReply) -> Event {
     match reply {
-        CloseReply::Closed(view) => status_event(payment, view).unwrap_or(Event::NoNews),
+        CloseReply::Closed(view) => status_event(payment, view).unwrap_or(Event::NoAnswer),
         CloseReply::WrongState
         | CloseReply::NotFound
         | CloseReply::InProgress
         | CloseReply::Misconfigured(_)
-        | CloseReply::Unclear => Event::NoNews,
+        | CloseReply::Unclear => Event::NoAnswer,
     }
 }
 
@@ -266,7 +273,7 @@ pub fn next_step(payment: &Payment, event: &Event, now: Timestamp) -> NextStep {
         PaymentState::Initialized | PaymentState::Pending if may_give_up(payment, now) => {
             NextStep::GiveUp
         }
-        PaymentState::Failed(_) if open && payment.upstream == Upstream::Open => {
+        PaymentState::Failed(_) if open && payment.charge_state == ChargeState::Open => {
             NextStep::Close(Close::Cancel)
         }
         PaymentState::Initialized
@@ -317,7 +324,7 @@ pub fn after_notification(
     claimed: &TransactionStatus,
     event: &Event,
 ) -> AfterNotification {
-    let no_answer = *event == Event::NoNews;
+    let no_answer = *event == Event::NoAnswer;
     let lags = claims_money(claimed) && !matches!(event, Event::Paid { .. });
     let open = matches!(event, Event::StillOpen { .. } | Event::NotFound);
     AfterNotification {
@@ -465,6 +472,7 @@ mod tests {
             (body("201", "pending", &[LINK, ("gross_amount", "\"10001.00\"")]), A::Unusable("created, but not our order or amount")),
             (body("202", "deny", &[("channel_response_code", "\"201\"")]), refused(FailReason::RemoteDecline, "Declined by GoPay (code 202/201)")),
             (body("400", "", &[]), refused(FailReason::InputData, "GoPay does not accept the data sent (code 400)")),
+            (body("400", "", &[("validation_messages", r#"["customer_details.email format is invalid"]"#)]), refused(FailReason::InputData, "specin.email: GoPay does not accept it (code 400)")),
             (body("401", "", &[]), refused(FailReason::LocalError, "The merchant is not set up at GoPay; contact support (code 401)")),
             (body("429", "", &[]), refused(FailReason::RemoteError, "GoPay has a temporary fault; try again later (code 429)")),
             (body("410", "", &[]), refused(FailReason::Unknown, "Refused by GoPay (code 410)")),
@@ -570,17 +578,17 @@ mod tests {
         let rows = [
             (&start, &open, soon, N::Close(Close::Cancel)),
             (&start, &Event::NotFound, soon, N::GiveUp),
-            (&start, &Event::NoNews, soon, N::Nothing),
-            (&start, &Event::NoNews, start.created_at.after(GIVE_UP_AFTER), N::GiveUp),
+            (&start, &Event::NoAnswer, soon, N::Nothing),
+            (&start, &Event::NoAnswer, start.created_at.after(GIVE_UP_AFTER), N::GiveUp),
             (&pending, &open, soon, N::Nothing),
             (&pending, &open, over, N::Close(Close::Expire)),
-            (&pending, &Event::NoNews, over, N::Nothing),
-            (&pending, &Event::NoNews, silent, N::GiveUp),
+            (&pending, &Event::NoAnswer, over, N::Nothing),
+            (&pending, &Event::NoAnswer, silent, N::GiveUp),
             (&asked, &open, soon, N::Close(Close::Cancel)),
-            (&asked, &Event::NoNews, soon, N::Nothing),
+            (&asked, &Event::NoAnswer, soon, N::Nothing),
             (&recovered, &open, soon, N::Close(Close::Cancel)),
             (&unclear, &Event::NotFound, silent, N::Nothing),
-            (&succeeded, &Event::NoNews, silent, N::Nothing),
+            (&succeeded, &Event::NoAnswer, silent, N::Nothing),
         ];
         for (payment, event, now, expected) in rows {
             let case = format!("{:?} {event:?} at {now}", payment.state);
@@ -618,7 +626,7 @@ mod tests {
         let closed = Event::Closed(Closure::Expired);
         for (state, claimed, event, poll_soon, send_again) in [
             (&PaymentState::Pending, T::Settlement, &paid(), false, false),
-            (&PaymentState::Pending, T::Settlement, &Event::NoNews, true, true),
+            (&PaymentState::Pending, T::Settlement, &Event::NoAnswer, true, true),
             (&PaymentState::Pending, T::Settlement, &open, true, false),
             (&PaymentState::Pending, T::Expire, &open, true, false),
             (&PaymentState::Pending, T::Expire, &closed, false, false),
@@ -667,7 +675,7 @@ mod tests {
         let refund = Refund {
             refund_id: RefundId::new(71).unwrap(),
             tx_id: payment.tx_id,
-            client: payment.client.clone(),
+            psp: payment.psp.clone(),
             contract: payment.contract.clone(),
             merchant_refund_id: None,
             amount: Some(amount),

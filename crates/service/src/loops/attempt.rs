@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Service;
 use crate::describe::chain;
+use crate::observe::{self, UseCase};
 
 /// Answers are read to see `OK`; some receivers send a whole page with it.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
@@ -17,6 +18,13 @@ const REPLY_BYTES_MAX: usize = 256 * 1024;
 impl Service {
     /// Sends one delivery and stores how that ended; true if it was confirmed.
     pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<bool, StoreError> {
+        observe::observed(UseCase::Delivery, self.deliver_once(delivery)).await
+    }
+
+    async fn deliver_once(&self, delivery: Delivery) -> Result<bool, StoreError> {
+        observe::learn(|seen| {
+            (seen.tx_id, seen.psp) = (Some(delivery.tx_id), Some(delivery.psp.clone()));
+        });
         let (good, detail) = self.attempt(&delivery).await;
         let now = self.now();
         let retry = usize::try_from(delivery.attempts).ok();
@@ -27,12 +35,19 @@ impl Service {
             (false, None) => {
                 tracing::error!(
                     payment.tx_id = %delivery.tx_id,
-                    attempts = delivery.attempts,
+                    attempts = delivery.attempts.saturating_add(1),
                     "a notification is given up"
                 );
                 AttemptOutcome::GiveUp
             }
         };
+        observe::learn(|seen| {
+            seen.outcome = match &outcome {
+                AttemptOutcome::Delivered => "delivered",
+                AttemptOutcome::Retry(_) | AttemptOutcome::Postpone(_) => "retry",
+                AttemptOutcome::GiveUp => "given_up",
+            };
+        });
         let record =
             || self.0.store.delivery_record(&delivery, &outcome, detail.clone(), self.now());
         self.retry_while_busy(record).await?;
@@ -40,13 +55,13 @@ impl Service {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> (bool, Value) {
-        let Some(client) = self.0.directory.client(&delivery.client) else {
+        let Some(psp) = self.0.directory.psp(&delivery.psp) else {
             return (
                 false,
                 json!({"error": "the client is no longer configured", "delivered": false}),
             );
         };
-        let Some(secret) = client.notification_secrets.first() else {
+        let Some(secret) = psp.notification_secrets.first() else {
             return (
                 false,
                 json!({"error": "the client has no notification secret", "delivered": false}),
@@ -61,7 +76,7 @@ impl Service {
             timeout: self.settings().delivery_timeout,
             reply_bytes_max: REPLY_BYTES_MAX,
         };
-        outcome(self.0.receivers.send(request).await, client.require_ok_body)
+        outcome(observe::receiver(self.0.receivers.send(request)).await, psp.require_ok_body)
     }
 }
 

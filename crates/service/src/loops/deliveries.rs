@@ -13,6 +13,20 @@ use crate::Service;
 use crate::describe::log_store_error;
 
 impl Service {
+    /// Takes over what the process before had claimed, if the store is this one's alone; to be
+    /// called before it begins or claims anything itself.
+    ///
+    /// If it cannot, the leases run out by themselves.
+    pub async fn reclaim(&self) {
+        let now = self.now();
+        let lease_until = now.after(lease_of(self.settings()));
+        match self.0.store.reclaim(now, lease_until).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "what was under way at the last end is due at once"),
+            Err(error) => log_store_error(&error),
+        }
+    }
+
     /// Sends the deliveries that are due now, once each. For tests and simulations.
     ///
     /// # Errors
@@ -108,9 +122,9 @@ impl Deliveries {
 
     /// Claims what is due and begins what may begin. Returns how many were claimed.
     async fn begin(&mut self) -> Result<usize, StoreError> {
-        const LOT: usize = 64;
+        const BATCH: usize = 64;
         let settings = self.service.settings();
-        let room = settings.delivery_concurrency.saturating_sub(self.running.len()).min(LOT);
+        let room = settings.delivery_concurrency.saturating_sub(self.running.len()).min(BATCH);
         if room == 0 {
             return Ok(0);
         }

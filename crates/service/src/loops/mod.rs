@@ -1,6 +1,6 @@
 //! The loops that finish what calls began: checks of payments, checks of refunds, deliveries.
 //!
-//! Each claims due work from the store in small lots, so that any number of instances can share
+//! Each claims due work from the store in small batches, so that any number of instances can share
 //! it, and an instance that dies leaves nothing behind but a time at which the next one looks.
 
 use std::time::Duration;

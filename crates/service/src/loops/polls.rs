@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use super::IDLE;
 use crate::Service;
 use crate::describe::log_store_error;
+use crate::observe::{self, UseCase};
 
 pub(super) async fn poll_loop(service: Service, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
-    let (lot, pause) = lots(service.settings().checks_per_second);
+    let (batch, pause) = batches(service.settings().checks_per_second);
     while !*stop.borrow() {
         let began = Instant::now();
-        let begun = service.begin_checks(lot, &mut running).await.unwrap_or_else(|error| {
+        let begun = service.begin_checks(batch, &mut running).await.unwrap_or_else(|error| {
             log_store_error(&error);
             Begun::default()
         });
@@ -39,14 +40,14 @@ pub(super) async fn poll_loop(service: Service, mut stop: watch::Receiver<bool>)
 ///
 /// Those of a whole second at once would hold up the calls of PSPs: the claim writes a page for
 /// each, and all their answers come together.
-fn lots(a_second: usize) -> (usize, Duration) {
+fn batches(a_second: usize) -> (usize, Duration) {
     /// One for refunds, one for payments.
-    const LOT_MIN: usize = 2;
-    const LOTS_A_SECOND: usize = 10;
+    const BATCH_MIN: usize = 2;
+    const BATCHES_A_SECOND: usize = 10;
     let a_second = a_second.max(1);
-    let lot = a_second.div_ceil(LOTS_A_SECOND).max(LOT_MIN);
+    let batch = a_second.div_ceil(BATCHES_A_SECOND).max(BATCH_MIN);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    (lot, Duration::from_secs(1).saturating_mul(count(lot)) / count(a_second))
+    (batch, Duration::from_secs(1).saturating_mul(count(batch)) / count(a_second))
 }
 
 /// What [`Service::begin_checks`] found.
@@ -74,24 +75,24 @@ async fn wait(stop: &mut watch::Receiver<bool>, rest: Duration) {
 }
 
 impl Service {
-    /// Takes payments and refunds that are due, at most a lot of them, and begins to look after
+    /// Takes payments and refunds that are due, at most a batch of them, and begins to look after
     /// them. Those of before may still be running: a Midtrans that is slow about one must not hold
     /// up the others.
     async fn begin_checks(
         &self,
-        lot: usize,
+        batch: usize,
         running: &mut JoinSet<Result<(), StoreError>>,
     ) -> Result<Begun, StoreError> {
         /// Each holds a connection to Midtrans.
         const RUNNING_MAX: usize = 256;
-        let lot = lot.min(RUNNING_MAX.saturating_sub(running.len()));
-        if lot == 0 {
+        let batch = batch.min(RUNNING_MAX.saturating_sub(running.len()));
+        if batch == 0 {
             return Ok(Begun { count: 0, more: true });
         }
         let store = &self.0.store;
-        let half = lot.div_ceil(2);
+        let half = batch.div_ceil(2);
         let refunds = store.refund_claim_due(self.now(), half).await?;
-        let left = lot.saturating_sub(refunds.len());
+        let left = batch.saturating_sub(refunds.len());
         let payments = store.payment_claim_due(self.now(), left).await?;
         let begun = Begun {
             count: refunds.len() + payments.len(),
@@ -99,11 +100,11 @@ impl Service {
         };
         for refund in refunds {
             let service = self.clone();
-            running.spawn(async move { service.check_refund(refund).await });
+            running.spawn(async move { service.poll_refund(refund).await });
         }
         for payment in payments {
             let service = self.clone();
-            running.spawn(async move { service.check(payment).await });
+            running.spawn(async move { service.poll_payment(payment).await });
         }
         Ok(begun)
     }
@@ -122,10 +123,30 @@ impl Service {
         Ok(begun.count)
     }
 
+    async fn poll_payment(&self, payment: Payment) -> Result<(), StoreError> {
+        observe::observed(UseCase::Poll, async {
+            observe::learn(|seen| (seen.kind, seen.tx_id) = ("payment", Some(payment.tx_id)));
+            self.check(payment).await
+        })
+        .await
+    }
+
+    async fn poll_refund(&self, refund: Refund) -> Result<(), StoreError> {
+        observe::observed(UseCase::Poll, async {
+            observe::learn(|seen| {
+                (seen.kind, seen.tx_id) = ("refund", Some(refund.tx_id));
+                seen.refund_id = Some(refund.refund_id);
+            });
+            self.check_refund(refund).await
+        })
+        .await
+    }
+
     /// Looks after a payment whose check is due: asks, closes what must not stay open, gives up
     /// what Midtrans keeps silent about.
     pub(crate) async fn check(&self, payment: Payment) -> Result<(), StoreError> {
         let (event, notes) = self.ask(&payment, vec![]).await;
+        observe::learn(|seen| seen.outcome = event.word());
         let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
         let now = self.now();
         match next_step(&applied.payment, &event, now) {
@@ -149,7 +170,7 @@ impl Service {
         const PAUSES: [Duration; 3] =
             [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
         for pause in PAUSES {
-            if event != Event::NoNews {
+            if event != Event::NoAnswer {
                 break;
             }
             tokio::time::sleep(pause).await;
@@ -157,7 +178,7 @@ impl Service {
             self.apply(payment.tx_id, &told, None, &notes).await?;
             event = told;
         }
-        if matches!(event, Event::NoNews | Event::NotFound) {
+        if matches!(event, Event::NoAnswer | Event::NotFound) {
             self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
         }
         Ok(())
@@ -185,9 +206,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lots_and_rests_add_up_to_the_bound() {
+    fn batches_and_rests_add_up_to_the_bound() {
         let millis = Duration::from_millis;
-        for (a_second, lot, rest) in [
+        for (a_second, batch, rest) in [
             (0, 2, millis(2_000)),
             (1, 2, millis(2_000)),
             (20, 2, millis(100)),
@@ -195,7 +216,7 @@ mod tests {
             (200, 20, millis(100)),
             (10_000, 1_000, millis(100)),
         ] {
-            assert_eq!(lots(a_second), (lot, rest), "{a_second} a second");
+            assert_eq!(batches(a_second), (batch, rest), "{a_second} a second");
         }
     }
 }

@@ -10,6 +10,7 @@ use gopay_store::{Note, StoreError};
 use serde_json::json;
 
 use crate::describe::{chain, describe};
+use crate::observe;
 use crate::{Service, note};
 
 impl Service {
@@ -19,29 +20,28 @@ impl Service {
         self.retry_while_busy(|| self.0.store.payment_check_at(tx_id, at)).await
     }
 
-    /// Asks Midtrans for the status; never fails, `NoNews` says that it told nothing.
+    /// Asks Midtrans for the status; never fails, `NoAnswer` says that it told nothing.
     pub(crate) async fn ask(&self, payment: &Payment, mut notes: Vec<Note>) -> (Event, Vec<Note>) {
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
-            return (Event::NoNews, notes);
+        let Some(account) = self.0.midtrans.of(payment.channel) else {
+            return (Event::NoAnswer, notes);
         };
-        let (found, said) = match upstream.client.status(&payment.upstream_id()).await {
+        let id = payment.upstream_id();
+        let (found, said) = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
                 Ok(event) => (event, view.status.as_str().to_owned()),
                 Err(mismatch) => {
                     let why = mismatch.as_str();
                     tracing::error!(payment.tx_id = %payment.tx_id, why, "a status that does not fit the payment");
-                    (Event::NoNews, why.to_owned())
+                    (Event::NoAnswer, why.to_owned())
                 }
             },
             Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),
-            Ok(StatusReply::InProgress) => (Event::NoNews, "in progress".to_owned()),
+            Ok(StatusReply::InProgress) => (Event::NoAnswer, "in progress".to_owned()),
             Ok(StatusReply::Misconfigured(refusal)) => {
-                let said = describe(&refusal);
-                tracing::error!(payment.tx_id = %payment.tx_id, said, "Midtrans did not let us in");
-                (Event::NoNews, said)
+                (Event::NoAnswer, describe("status", &refusal))
             }
-            Ok(StatusReply::Unclear) => (Event::NoNews, "unclear".to_owned()),
-            Err(error) => (Event::NoNews, chain(&error)),
+            Ok(StatusReply::Unclear) => (Event::NoAnswer, "unclear".to_owned()),
+            Err(error) => (Event::NoAnswer, chain(&error)),
         };
         notes.push(note("asked", json!({"about": "status", "answer": said})));
         (found, notes)
@@ -49,24 +49,24 @@ impl Service {
 
     /// Ends a charge at Midtrans and says what it is now.
     pub(crate) async fn close(&self, payment: &Payment, how: Close) -> (Event, Vec<Note>) {
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
-            return (Event::NoNews, vec![]);
+        let Some(account) = self.0.midtrans.of(payment.channel) else {
+            return (Event::NoAnswer, vec![]);
         };
         let id = payment.upstream_id();
         // A key of its own for every try: an answer from before must not come back.
         let salt = hex_word(self.0.ids.bytes::<4>());
         let key = format!("x{}-{salt}", payment.tx_id);
-        let client = &upstream.client;
+        let client = &account.client;
         let reply = match how {
-            Close::Expire => client.expire(&id, &key).await,
-            Close::Cancel => client.cancel(&id, &key).await,
+            Close::Expire => observe::upstream("expire", client.expire(&id, &key)).await,
+            Close::Cancel => observe::upstream("cancel", client.cancel(&id, &key)).await,
         };
         let (found, said) = match reply {
             Ok(reply) => (close_event(payment, &reply), closed(&reply)),
-            Err(error) => (Event::NoNews, chain(&error)),
+            Err(error) => (Event::NoAnswer, chain(&error)),
         };
         let notes = vec![note("close_sent", json!({"how": how.as_str(), "answer": said}))];
-        if found == Event::NoNews {
+        if found == Event::NoAnswer {
             // Not pending any more, or the answer was lost: the status knows.
             return self.ask(payment, notes).await;
         }
@@ -81,7 +81,7 @@ fn closed(reply: &CloseReply) -> String {
         CloseReply::WrongState => "wrong state".to_owned(),
         CloseReply::NotFound => "not found".to_owned(),
         CloseReply::InProgress => "in progress".to_owned(),
-        CloseReply::Misconfigured(refusal) => describe(refusal),
+        CloseReply::Misconfigured(refusal) => describe("close", refusal),
         CloseReply::Unclear => "unclear".to_owned(),
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::CALL_DEADLINE;
 use crate::describe::{chain, describe_charge};
-use crate::{Service, note};
+use crate::{Service, note, observe};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -36,7 +36,7 @@ impl Service {
     /// A second try uses the same idempotency key and the same order id: Midtrans answers what it
     /// answered before, or refuses a duplicate, but never charges twice.
     pub(crate) async fn open_charge(&self, payment: &Payment, body: Bytes) -> (Event, Vec<Note>) {
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+        let Some(account) = self.0.midtrans.of(payment.channel) else {
             let failure = Failure::new(
                 FailReason::LocalError,
                 "channel: not connected to GoPay here; contact support",
@@ -54,7 +54,8 @@ impl Service {
                 }
                 tokio::time::sleep(PAUSE * attempt).await;
             }
-            let reply = upstream.client.charge(body.clone(), &key, None).await;
+            let reply = account.client.charge(body.clone(), &key, None);
+            let reply = observe::upstream("charge", reply).await;
             let (tried, said) = read(payment, reply);
             notes.push(note("charge_sent", json!({"attempt": attempt, "answer": said})));
             match tried {
@@ -78,7 +79,7 @@ impl Service {
         if !may_exist {
             return (charge_not_sent(), notes);
         }
-        let event = self.ask_for_charge(&upstream.client, payment, started, &mut notes).await;
+        let event = self.ask_for_charge(&account.client, payment, started, &mut notes).await;
         (event, notes)
     }
 
@@ -90,8 +91,10 @@ impl Service {
         started: Instant,
         notes: &mut Vec<Note>,
     ) -> Event {
+        let id = payment.tx_id.to_string();
         let left = CALL_DEADLINE.saturating_sub(started.elapsed());
-        let asked = tokio::time::timeout(left, client.status(&payment.tx_id.to_string())).await;
+        let asked =
+            tokio::time::timeout(left, observe::upstream("status", client.status(&id))).await;
         let event = charge_after_status(payment, asked.ok().and_then(Result::ok));
         notes.push(note("asked", json!({"about": "charge", "event": event.word()})));
         event

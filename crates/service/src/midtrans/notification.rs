@@ -11,6 +11,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::describe::log_store_error;
+use crate::observe::{self, UseCase};
+use crate::thin::{self, UNAUTHENTICATED_PAUSE};
 use crate::{Service, note};
 
 /// How to answer a notification, so that Midtrans does the right thing.
@@ -34,18 +36,30 @@ impl Service {
             // The dashboard's test button sends such; there is nothing to do about it.
             Err(NotificationError::DoubleEncoded) => return NotificationAnswer::Done,
             Err(error) => {
-                tracing::warn!(error = %error, "a body that is no notification");
+                if let Some(repeats) =
+                    thin::due("a body that is no notification", UNAUTHENTICATED_PAUSE)
+                {
+                    tracing::warn!(error = %error, repeats, "a body that is no notification");
+                }
                 return NotificationAnswer::Malformed;
             }
         };
         let Some(permit) = self.0.admission.notification() else {
-            tracing::warn!("too many notifications at once; Midtrans sends this one again");
+            if let Some(repeats) =
+                thin::due("too many notifications at once", UNAUTHENTICATED_PAUSE)
+            {
+                tracing::warn!(
+                    repeats,
+                    "too many notifications at once; Midtrans sends this one again"
+                );
+            }
             return NotificationAnswer::Unavailable;
         };
         let service = self.clone();
         // Applied to its end even if Midtrans hangs up.
         let task = tokio::spawn(async move {
-            let answer = service.apply_notification(unverified).await;
+            let work = service.apply_notification(unverified);
+            let answer = observe::observed(UseCase::Notification, work).await;
             drop(permit);
             answer
         });
@@ -74,20 +88,25 @@ impl Service {
             // Somebody else's order under one of our keys needs no retry.
             return Ok(self.verify_with_any(unverified));
         };
-        let key = self.0.upstreams.of(payment.channel).map(|upstream| &upstream.server_key);
+        let key = self.0.midtrans.of(payment.channel).map(|account| &account.server_key);
         let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
         let Some(notification) = verified else {
-            tracing::warn!(payment.tx_id = %payment.tx_id, "a notification with a wrong signature");
+            if let Some(repeats) =
+                thin::due("a notification with a wrong signature", UNAUTHENTICATED_PAUSE)
+            {
+                let tx_id = payment.tx_id;
+                tracing::warn!(payment.tx_id = %tx_id, repeats, "a notification with a wrong signature");
+            }
             return Ok(NotificationAnswer::Forged);
         };
         self.handle_notification(&payment, &notification).await
     }
 
     fn verify_with_any(&self, unverified: UnverifiedNotification) -> NotificationAnswer {
-        let upstreams = &self.0.upstreams;
+        let midtrans = &self.0.midtrans;
         let good =
-            upstreams.test.iter().chain(&upstreams.live).any(|upstream| {
-                unverified.clone().verify(upstream.server_key.expose_secret()).is_ok()
+            midtrans.test.iter().chain(&midtrans.live).any(|account| {
+                unverified.clone().verify(account.server_key.expose_secret()).is_ok()
             });
         if good { NotificationAnswer::Done } else { NotificationAnswer::Forged }
     }
@@ -99,6 +118,9 @@ impl Service {
         notification: &Notification,
     ) -> Result<NotificationAnswer, StoreError> {
         let claimed = notification.claimed_status();
+        observe::learn(|seen| {
+            (seen.tx_id, seen.outcome) = (Some(payment.tx_id), "recorded");
+        });
         let detail = json!({"claimed": claimed.as_str(), "code": notification.status_code().map(|code| code.get())});
         let notes = [note("notification", detail)];
         if !notification_needs_status(&payment.state, claimed) {
@@ -111,6 +133,7 @@ impl Service {
         }
         let (event, notes) = self.ask(payment, notes.to_vec()).await;
         self.apply(payment.tx_id, &event, None, &notes).await?;
+        observe::learn(|seen| seen.outcome = event.word());
         let after = after_notification(&payment.state, claimed, &event);
         if after.poll_soon {
             self.poll_soon(payment.tx_id).await?;

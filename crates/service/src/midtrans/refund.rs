@@ -12,12 +12,13 @@ use gopay_core::translate::outcome::{
 };
 use gopay_midtrans_client::CallError;
 use gopay_store::{Note, StoreError};
+use metrics::counter;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::CALL_DEADLINE;
 use crate::describe::{chain, describe_refund};
-use crate::{Service, note};
+use crate::{Service, meters, note, observe};
 
 /// A refusal that follows an unclear try may be about the repeat, and the status may lag: only
 /// after this long is its word taken.
@@ -121,14 +122,15 @@ impl Service {
         payment: &Payment,
         amount: Rupiah,
     ) -> (Tried, String) {
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else {
+        let Some(account) = self.0.midtrans.of(payment.channel) else {
             return (Tried::NotSent, "channel not connected".to_owned());
         };
         let id = payment.upstream_id();
         // The same key for every try of one refund: Midtrans repeats what it answered before.
         let key = format!("r{}", refund.refund_id);
         let reason = refund.descriptor.as_deref();
-        match upstream.client.refund(&id, refund.refund_id, amount, reason, &key).await {
+        let request = account.client.refund(&id, refund.refund_id, amount, reason, &key);
+        match observe::upstream("refund", request).await {
             Ok(reply) => (Tried::Answered(refund_answer(&reply)), describe_refund(&reply)),
             Err(error @ CallError::NotSent(_)) => (Tried::NotSent, chain(&error)),
             Err(error @ CallError::OutcomeUnknown(_)) => {
@@ -145,8 +147,9 @@ impl Service {
         amount: Rupiah,
         notes: &mut Vec<Note>,
     ) -> Option<Option<MidtransRefund>> {
-        let upstream = self.0.upstreams.of(payment.channel)?;
-        let found = match upstream.client.status(&payment.upstream_id()).await {
+        let account = self.0.midtrans.of(payment.channel)?;
+        let id = payment.upstream_id();
+        let found = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
             _ => None,
         };
@@ -173,12 +176,14 @@ impl Service {
                 self.0.store.refund_resolve(id, outcome.clone(), &notes, self.now())
             })
             .await?;
-        tracing::info!(
-            payment.tx_id = %refund.tx_id,
-            refund.id = %id,
-            state = resolved.state.as_str(),
-            "refund resolved"
-        );
+        if resolved.state != refund.state {
+            counter!(meters::REFUNDS, "state" => resolved.state.as_str()).increment(1);
+        }
+        observe::learn(|seen| {
+            seen.tx_id = Some(refund.tx_id);
+            seen.refund_id = Some(id);
+            seen.outcome = resolved.state.as_str();
+        });
         Ok(resolved)
     }
 
@@ -191,11 +196,11 @@ impl Service {
             RefundState::Succeeded => refund.midtrans.funds_confirmed_at.is_none(),
             RefundState::Failed(_) => false,
         });
-        let Some(upstream) = self.0.upstreams.of(payment.channel) else { return Ok(()) };
+        let Some(account) = self.0.midtrans.of(payment.channel) else { return Ok(()) };
         if refunds.is_empty() {
             return Ok(());
         }
-        let Ok(StatusReply::Found(view)) = upstream.client.status(&payment.upstream_id()).await
+        let Ok(StatusReply::Found(view)) = account.client.status(&payment.upstream_id()).await
         else {
             return Ok(());
         };

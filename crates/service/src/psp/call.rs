@@ -18,9 +18,13 @@ use super::transaction::Draft;
 use crate::Service;
 use crate::admission::CallPermit;
 use crate::answer::{Answer, crashed, credentials, overload, refused, transaction_unavailable};
+use crate::meters;
+use crate::observe::{UseCase, learn, observed};
+use crate::thin::{self, UNAUTHENTICATED_PAUSE};
+use metrics::counter;
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
-enum Plan {
+enum Dispatch {
     /// Too many calls are running.
     Overload(Reply),
     Verify {
@@ -35,7 +39,7 @@ enum Plan {
 
 /// How far a call has been let in.
 #[derive(Default)]
-struct Admission {
+struct Progress {
     /// Its password has just been verified.
     verified: bool,
     permit: Option<CallPermit>,
@@ -61,7 +65,8 @@ impl Service {
         let service = self.clone();
         let copy = body.clone();
         // Boxed, because a task is copied several times on its way, and this one is large.
-        let task = tokio::spawn(Box::pin(async move { service.run(copy).await }));
+        let task =
+            tokio::spawn(Box::pin(async move { observed(UseCase::Call, service.run(copy)).await }));
         match task.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -78,34 +83,53 @@ impl Service {
         self.answer(&reply::transaction_refused(&rejection.failure()))
     }
 
+    /// The answer to a call of which parameters of every call are in the query of the address and
+    /// not in the body; `None` if there are none.
+    #[must_use]
+    pub fn misplaced(&self, query: &[u8], body: &[u8]) -> Option<Answer> {
+        let read =
+            |text: &[u8]| with_form(text, |form, _| (call::common_sent(form), call::tx_type(form)));
+        let ((there, kind), (here, own_kind)) = (read(query), read(body));
+        let misplaced = there.iter().zip(here).any(|(there, here)| *there && !here);
+        let rejection = Rejection { subject: Subject::Body, rule: Rule::InQuery };
+        misplaced.then(|| self.answer(&refused(own_kind.or(kind), &rejection)))
+    }
+
     pub(crate) fn answer(&self, reply: &Reply) -> Answer {
         Answer { body: reply.render(self.0.ids.rand()).into_bytes(), overloaded: false }
     }
 
     async fn run(&self, body: Bytes) -> Answer {
-        let mut admission = Admission::default();
+        let mut progress = Progress::default();
         // Twice for the password, and again for an id that was taken, which one clock can cause
         // only by going back.
         for _ in 0..5 {
-            let plan =
-                with_form(&body, |form, items| self.plan(form, items, &body, &mut admission));
-            match plan {
-                Plan::Overload(reply) => {
+            let dispatch =
+                with_form(&body, |form, items| self.dispatch(form, items, &body, &mut progress));
+            match dispatch {
+                Dispatch::Overload(reply) => {
+                    learn(|seen| seen.outcome = "overloaded");
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
-                Plan::Verify { login, password, tx_type, permit: _held } => {
+                Dispatch::Verify { login, password, tx_type, permit: _held } => {
                     if !self.0.directory.verify(login, password).await {
+                        counter!(meters::LOGIN_FAILURES).increment(1);
+                        if let Some(repeats) =
+                            thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE)
+                        {
+                            tracing::warn!(repeats, "a wrong login or password");
+                        }
                         return self.answer(&refused(Some(tx_type), &credentials()));
                     }
-                    admission.verified = true;
+                    progress.verified = true;
                 }
-                Plan::Transaction(draft) => match self.transact(*draft).await {
+                Dispatch::Transaction(draft) => match self.transact(*draft).await {
                     Ok(answer) => return answer,
                     // The id was taken: plan anew with the next.
                     Err(StoreError::Conflict) => {}
                     Err(error) => return self.answer(&transaction_unavailable(&error)),
                 },
-                Plan::Other(other) => return self.answer(&self.answer_call(other).await),
+                Dispatch::Other(other) => return self.answer(&self.answer_call(other).await),
             }
         }
         self.answer(&transaction_unavailable(&StoreError::Conflict))
@@ -130,52 +154,55 @@ impl Service {
     }
 
     /// Decides what a call wants, checking in the documented order.
-    fn plan<'f>(
+    fn dispatch<'f>(
         &self,
         form: &Form<'f>,
         items: &'f mut Vec<Item>,
         body: &Bytes,
-        admission: &mut Admission,
-    ) -> Plan {
+        progress: &mut Progress,
+    ) -> Dispatch {
         let envelope = match call::open(form) {
             Ok(envelope) => envelope,
             Err(rejection) => {
-                return Plan::Other(Other::Answer(refused(call::tx_type(form), &rejection)));
+                return Dispatch::Other(Other::Answer(refused(call::tx_type(form), &rejection)));
             }
         };
         let Envelope { tx_type, login, password, contract } = envelope;
+        learn(|seen| seen.kind = tx_type.name());
         let limits = &self.0.admission;
-        if !admission.verified && !self.0.directory.is_cached(login, password) {
+        if !progress.verified && !self.0.directory.is_cached(login, password) {
             let Some(permit) = limits.unauthenticated() else {
-                return Plan::Overload(overload(tx_type));
+                return Dispatch::Overload(overload(tx_type));
             };
             let password = SecretString::from(password.to_owned());
-            return Plan::Verify { login: login.to_owned(), password, tx_type, permit };
+            return Dispatch::Verify { login: login.to_owned(), password, tx_type, permit };
         }
-        if admission.permit.is_none() {
-            admission.permit = limits.psp_call(tx_type, login);
-            if admission.permit.is_none() {
-                return Plan::Overload(overload(tx_type));
+        learn(|seen| seen.psp = Some(login.to_owned()));
+        if progress.permit.is_none() {
+            progress.permit = limits.psp_call(tx_type, login);
+            learn(|seen| seen.psp = Some(login.to_owned()));
+            if progress.permit.is_none() {
+                return Dispatch::Overload(overload(tx_type));
             }
         }
         let Some(terms) = self.0.directory.contract(login, contract) else {
-            return Plan::Other(Other::Answer(refused(Some(tx_type), &credentials())));
+            return Dispatch::Other(Other::Answer(refused(Some(tx_type), &credentials())));
         };
         if !terms.enabled && tx_type != TxType::Transaction {
             let rejection = Rejection::of(Field::Contractid, Rule::ContractDisabled);
-            return Plan::Other(Other::Answer(refused(Some(tx_type), &rejection)));
+            return Dispatch::Other(Other::Answer(refused(Some(tx_type), &rejection)));
         }
         // TRANSACTION and REFUND report faults in their own order, and record them.
         if !matches!(tx_type, TxType::Transaction | TxType::Refund)
             && let Some(rejection) = form.any_fault()
         {
-            return Plan::Other(Other::Answer(refused(Some(tx_type), &rejection)));
+            return Dispatch::Other(Other::Answer(refused(Some(tx_type), &rejection)));
         }
         let contract = contract.to_owned();
         let wrong = |rejection: Rejection| Other::Answer(refused(Some(tx_type), &rejection));
         let other = match tx_type {
             TxType::Transaction => {
-                return Plan::Transaction(Box::new(self.draft(form, items, login, terms)));
+                return Dispatch::Transaction(Box::new(self.draft(form, items, login, terms)));
             }
             TxType::GetTxStatus => match call::tx_id(form) {
                 Ok(tx_id) => Other::Status { contract, tx_id },
@@ -209,6 +236,6 @@ impl Service {
                 "No data available",
             )),
         };
-        Plan::Other(other)
+        Dispatch::Other(other)
     }
 }

@@ -55,7 +55,7 @@ impl Service {
             (Ok(Some(tx_id)), Ok(call)) => RefundCall::Request(RefundRequest {
                 refund_id: self.0.ids.refund_id(self.now()),
                 tx_id,
-                client: login.to_owned(),
+                psp: login.to_owned(),
                 contract: contract.id.clone(),
                 merchant_refund_id: merchant_refund_id.clone(),
                 currency: call.currency.to_owned(),
@@ -150,7 +150,7 @@ impl Service {
         let refund = Refund {
             refund_id: self.0.ids.refund_id(now),
             tx_id: payment.tx_id,
-            client: payment.client.clone(),
+            psp: payment.psp.clone(),
             contract: payment.contract.clone(),
             merchant_refund_id,
             amount: None,

@@ -5,7 +5,7 @@ use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::Payment;
 use gopay_core::ppro::reply::{self, Reply, RequestFailReason, Sent};
 use gopay_core::refund::{Refund, RefundState};
-use gopay_store::{Found, StoreError};
+use gopay_store::{Lookup, StoreError};
 
 use crate::Service;
 use crate::answer::{
@@ -23,9 +23,9 @@ impl Service {
 
     pub(crate) async fn status_by_reference(&self, contract: &str, reference: &str) -> Reply {
         match self.0.store.payment_find(contract, reference).await {
-            Ok(Found::One(payment)) => self.status_of(&payment).await,
-            Ok(Found::None) => tx_not_found(),
-            Ok(Found::Many) => {
+            Ok(Lookup::One(payment)) => self.status_of(&payment).await,
+            Ok(Lookup::None) => tx_not_found(),
+            Ok(Lookup::Many) => {
                 reply::status_failed(RequestFailReason::TxNotUnique, "Ambiguous MerchantTxId")
             }
             Err(error) => status_unavailable(&error),
@@ -77,9 +77,9 @@ impl Service {
         reference: &str,
     ) -> Reply {
         match self.0.store.refund_find(contract, reference).await {
-            Ok(Found::One(refund)) => about(&refund),
-            Ok(Found::None) => refund_not_found(),
-            Ok(Found::Many) => reply::refund_status_failed(
+            Ok(Lookup::One(refund)) => about(&refund),
+            Ok(Lookup::None) => refund_not_found(),
+            Ok(Lookup::Many) => reply::refund_status_failed(
                 RequestFailReason::RefundNotUnique,
                 "Ambiguous MerchantRefundId",
             ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gopay_core::ids::TxId;
 use gopay_core::payment::{
-    Channel, Event, FailReason, Failure, NewPayment, Nonce, Payment, PaymentState, Verdict,
+    Channel, Effect, Event, FailReason, Failure, NewPayment, Nonce, Payment, PaymentState,
 };
 use gopay_core::ppro::call;
 use gopay_core::ppro::check;
@@ -13,7 +13,7 @@ use gopay_core::ppro::field::Field;
 use gopay_core::ppro::form::Form;
 use gopay_core::ppro::items::Item;
 use gopay_core::ppro::reply::{self, Reply, Sent};
-use gopay_core::ppro::transaction::{self, Order};
+use gopay_core::ppro::transaction::{self, TransactionRequest};
 use gopay_core::rejection::{First, Rejection, Rule};
 use gopay_core::translate::outcome::Close;
 use gopay_core::translate::{ChargeTerms, charge};
@@ -24,6 +24,7 @@ use crate::answer::Answer;
 use crate::describe::log_store_error;
 use crate::directory::Contract;
 use crate::midtrans::CALL_DEADLINE;
+use crate::observe::learn;
 use crate::{Service, note};
 
 /// A checked call that is ready to be stored.
@@ -50,6 +51,7 @@ impl Service {
         let mut first = First::default();
         let order = if contract.enabled {
             transaction::check(form, items, contract.terms(), &mut first)
+                .filter(|order| self.has_receiver(order, &mut first))
         } else {
             first.0 = Some(Rejection::of(Field::Contractid, Rule::ContractDisabled));
             None
@@ -60,6 +62,7 @@ impl Service {
                 let rejection =
                     rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
                 let payment = Payment::refused(new, rejection.failure());
+                learn(|seen| (seen.outcome, seen.code) = ("refused", Some(rejection.code())));
                 let detail = json!({
                     "code": rejection.code(),
                     "field": rejection.subject.to_string(),
@@ -71,6 +74,15 @@ impl Service {
         }
     }
 
+    /// Whether the notifications of this order can be sent at all, as far as its address tells.
+    fn has_receiver(&self, order: &TransactionRequest<'_>, first: &mut First) -> bool {
+        let refused = order.notification_url.is_some_and(|url| self.0.receivers.refuses(url));
+        if refused {
+            first.0 = Some(Rejection::of(Field::Notificationurl, Rule::PrivateAddress));
+        }
+        !refused
+    }
+
     /// What is known of the payment before the checks.
     fn new_payment(&self, form: &Form<'_>, login: &str, contract: &Contract) -> NewPayment {
         let now = self.now();
@@ -80,7 +92,7 @@ impl Service {
         let nonce = good(Field::Nonce, |value| check::ascii(value, 255));
         NewPayment {
             tx_id: self.0.ids.tx_id(now),
-            client: login.to_owned(),
+            psp: login.to_owned(),
             contract: contract.id.clone(),
             channel: form.get(Field::Channel).and_then(Channel::from_word),
             merchant_tx_id: good(Field::Merchanttxid, check::reference),
@@ -93,7 +105,12 @@ impl Service {
         }
     }
 
-    fn accepted(&self, mut new: NewPayment, request: String, order: &Order<'_>) -> Draft {
+    fn accepted(
+        &self,
+        mut new: NewPayment,
+        request: String,
+        order: &TransactionRequest<'_>,
+    ) -> Draft {
         let own = |url: Option<&str>, other: Option<String>| url.map(str::to_owned).or(other);
         new.merchant_redirect_url = own(order.merchant_redirect_url, new.merchant_redirect_url);
         new.notification_url = own(order.notification_url, new.notification_url);
@@ -127,6 +144,7 @@ impl Service {
         let Some(body) = charge else {
             return Ok(Answer { body: refusal.unwrap_or_default(), overloaded: false });
         };
+        learn(|seen| seen.tx_id = Some(payment.tx_id));
         let (event, notes) = self.open_charge(&payment, body).await;
         let body = self.book(payment, &event, &notes).await;
         Ok(Answer { body, overloaded: false })
@@ -136,9 +154,13 @@ impl Service {
     async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
+        learn(|seen| {
+            seen.outcome = expected.state.as_str();
+            seen.code = expected.state.failure().map(|failure| failure.reason.as_str());
+        });
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
         match self.apply_with_retry(payment.tx_id, event, repeatable, notes).await {
-            Ok(applied) if applied.verdict == Verdict::Moved => {
+            Ok(applied) if applied.effect == Effect::Moved => {
                 self.store_answer(applied.payment, body).await
             }
             // A notification was faster, or a worker, because this call took too long: what is
@@ -152,6 +174,7 @@ impl Service {
                 // What the store holds is not known: initialized, and a worker will close what may
                 // exist at Midtrans; or pending after all, so it is closed from here too.
                 self.cancel_in_background(expected);
+                learn(|seen| seen.outcome = "unavailable");
                 let text =
                     "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
                 self.render_fault(&payment, text)
@@ -247,6 +270,7 @@ impl Service {
         if fingerprint(&earlier) != fingerprint(&repeat) {
             return self.refuse_reused_nonce(&earlier, repeat, request).await;
         }
+        learn(|seen| (seen.tx_id, seen.outcome) = (Some(earlier.tx_id), "repeated"));
         let first = self.wait_for_first(earlier).await;
         // A call that was refused at once has had its answer stored with it.
         let body = self.render(&first);

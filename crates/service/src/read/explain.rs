@@ -41,7 +41,7 @@ fn write_story(
     deliveries: &[Delivery],
 ) -> std::fmt::Result {
     writeln!(out, "Transaction {}", payment.tx_id)?;
-    writeln!(out, "  client {}, contract {}", payment.client, payment.contract)?;
+    writeln!(out, "  client {}, contract {}", payment.psp, payment.contract)?;
     let channel = payment.channel.map_or("none", gopay_core::payment::Channel::as_str);
     writeln!(out, "  channel {channel}")?;
     match payment.amount {
@@ -50,7 +50,12 @@ fn write_story(
         }
         None => writeln!(out, "  amount not accepted")?,
     }
-    writeln!(out, "  state {}, at Midtrans {}", payment.state.as_str(), payment.upstream.as_str())?;
+    writeln!(
+        out,
+        "  state {}, at Midtrans {}",
+        payment.state.as_str(),
+        payment.charge_state.as_str()
+    )?;
     if let Some(failure) = payment.state.failure() {
         writeln!(out, "  failed: {} ({})", failure.reason.as_str(), failure.message)?;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gopay_core::payment::{PaymentRecord, PaymentState, Verdict};
+use gopay_core::payment::{Effect, PaymentRecord, PaymentState};
 
 use super::UnderTest;
 use super::samples::{
@@ -116,8 +116,8 @@ pub async fn paid_news_that_race_move_once(store: UnderTest) {
     for told in news {
         let applied = told.await.unwrap();
         assert_eq!(applied.payment.state, PaymentState::Succeeded);
-        assert!(matches!(applied.verdict, Verdict::Moved | Verdict::Same), "{applied:?}");
-        moved += usize::from(applied.verdict == Verdict::Moved);
+        assert!(matches!(applied.effect, Effect::Moved | Effect::Same), "{applied:?}");
+        moved += usize::from(applied.effect == Effect::Moved);
         owed += usize::from(applied.delivery_owed);
     }
     assert_eq!((moved, owed), (1, 1));

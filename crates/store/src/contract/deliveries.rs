@@ -37,7 +37,7 @@ pub async fn final_states_owe_deliveries(store: UnderTest) {
     let expected = Delivery {
         delivery_id: delivery.delivery_id,
         tx_id: tx(1),
-        client: "testclient".into(),
+        psp: "testclient".into(),
         url: "https://psp.example/notify".into(),
         final_at: at,
         attempts: 0,

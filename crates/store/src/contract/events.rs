@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gopay_core::payment::{Event, PaymentRecord, PaymentState, Verdict};
+use gopay_core::payment::{Effect, Event, PaymentRecord, PaymentState};
 use serde_json::json;
 
 use super::UnderTest;
@@ -27,7 +27,7 @@ pub async fn events_move_a_payment_and_leave_records(store: UnderTest) {
         Applied {
             payment: opened.clone(),
             before: PaymentState::Initialized,
-            verdict: Verdict::Moved,
+            effect: Effect::Moved,
             delivery_owed: false,
         }
     );
@@ -82,7 +82,7 @@ pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
             .await
             .unwrap();
         assert_eq!(applied.payment.answer, kept, "payment {number}");
-        for event in [Event::CancelRequested, Event::NoNews, charge_created()] {
+        for event in [Event::CancelRequested, Event::NoAnswer, charge_created()] {
             let applied =
                 store.payment_apply(tx(number), &event, Some(b"two"), &[], at).await.unwrap();
             assert_eq!(applied.payment.answer, kept, "{event:?}");
@@ -129,17 +129,17 @@ pub async fn news_that_changes_nothing_leaves_only_notes(store: UnderTest) {
     let before = create_paid(&store, &payment(1)).await;
     let lines = trail(&store, tx(1)).await;
     let later = start().after(DAY);
-    for (event, verdict) in [
-        (paid(), Verdict::Same),
-        (expired(), Verdict::Refused),
-        (charge_created(), Verdict::Refused),
-        (Event::CancelRequested, Verdict::Refused),
+    for (event, effect) in [
+        (paid(), Effect::Same),
+        (expired(), Effect::Refused),
+        (charge_created(), Effect::Refused),
+        (Event::CancelRequested, Effect::Refused),
     ] {
         let applied = apply(&store, tx(1), &event, later).await;
         let expected = Applied {
             payment: before.clone(),
             before: PaymentState::Succeeded,
-            verdict,
+            effect,
             delivery_owed: false,
         };
         assert_eq!(applied, expected, "{event:?}");
@@ -153,8 +153,8 @@ pub async fn news_that_changes_nothing_leaves_only_notes(store: UnderTest) {
     // No news of an open payment does not move its next check either: that is for the claim.
     create(&store, &payment(2)).await;
     let open = apply(&store, tx(2), &charge_created(), start().after(SECOND)).await.payment;
-    let applied = apply(&store, tx(2), &Event::NoNews, start().after(MINUTE)).await;
-    assert_eq!((applied.payment, applied.verdict), (open.clone(), Verdict::Same));
+    let applied = apply(&store, tx(2), &Event::NoAnswer, start().after(MINUTE)).await;
+    assert_eq!((applied.payment, applied.effect), (open.clone(), Effect::Same));
     assert_eq!(stored(&store, tx(2)).await, open);
 }
 
@@ -164,7 +164,7 @@ pub async fn what_is_noted_is_stored_without_a_delivery(store: UnderTest) {
     apply(&store, tx(1), &charge_created(), start().after(SECOND)).await;
     let at = start().after(MINUTE);
     let applied = apply(&store, tx(1), &Event::CancelRequested, at).await;
-    assert_eq!((applied.verdict, applied.before), (Verdict::Noted, PaymentState::Pending));
+    assert_eq!((applied.effect, applied.before), (Effect::Noted, PaymentState::Pending));
     assert!(applied.payment.cancel_requested);
     assert_eq!(stored(&store, tx(1)).await, applied.payment);
     let record = trail(&store, tx(1)).await.pop().unwrap();

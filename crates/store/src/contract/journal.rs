@@ -73,7 +73,7 @@ pub async fn money_events_are_entered_with_what_is_known_of_them(store: UnderTes
         ..entry.clone()
     };
     let about = JournalSubject {
-        client: Some("testclient".into()),
+        psp: Some("testclient".into()),
         contract: Some(CONTRACT.into()),
         channel: begun.channel,
         merchant_tx_id: begun.merchant_tx_id.clone(),
@@ -115,10 +115,10 @@ pub async fn nothing_else_is_entered(store: UnderTest) {
     let taken = restored(PaymentRecord { nonce: None, ..again.into_record() });
     let taken = restored(PaymentRecord { tx_id: tx(3), ..taken.into_record() });
     assert!(is_conflict(&store.payment_create(&taken, REQUEST, &[]).await));
-    for event in [paid(), expired(), charge_created(), Event::NoNews] {
+    for event in [paid(), expired(), charge_created(), Event::NoAnswer] {
         apply(&store, tx(3), &event, start().after(DAY)).await;
     }
-    apply(&store, tx(2), &Event::NoNews, start().after(DAY)).await;
+    apply(&store, tx(2), &Event::NoAnswer, start().after(DAY)).await;
     store.payment_answer(tx(2), b"x").await.unwrap();
     store.payment_note(tx(2), &[note("x")], start()).await.unwrap();
     store.payment_check_at(tx(2), start()).await.unwrap();

@@ -14,7 +14,7 @@ use gopay_core::time::Timestamp;
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::{
     Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, DeliveryState, EventRecord,
-    Found, Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject, Listed, Note, Order,
+    Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject, Listed, Lookup, Note, Order,
     Page, PaymentFilter, RefundFilter, Reserved, Search, Store, StoreError, Times, Totals,
 };
 
@@ -94,11 +94,11 @@ impl Rows {
             .payments
             .get(&entry.tx_id)
             .filter(|payment| refund.is_none_or(|refund| refund.contract == payment.contract));
-        let of_payment = |payment: &Payment| (payment.client.clone(), payment.contract.clone());
-        let of_refund = |refund: &Refund| (refund.client.clone(), refund.contract.clone());
-        let (client, contract) = refund.map(of_refund).or(payment.map(of_payment)).unzip();
+        let of_payment = |payment: &Payment| (payment.psp.clone(), payment.contract.clone());
+        let of_refund = |refund: &Refund| (refund.psp.clone(), refund.contract.clone());
+        let (psp, contract) = refund.map(of_refund).or(payment.map(of_payment)).unzip();
         JournalSubject {
-            client,
+            psp,
             contract,
             channel: payment.and_then(|payment| payment.channel),
             merchant_tx_id: payment.and_then(|payment| payment.merchant_tx_id.clone()),
@@ -188,7 +188,7 @@ impl Store for Model {
             rows.deliveries.push(Delivery {
                 delivery_id,
                 tx_id: owed.tx_id,
-                client: owed.client,
+                psp: owed.psp,
                 url: owed.url,
                 final_at: owed.final_at,
                 attempts: 0,
@@ -219,7 +219,7 @@ impl Store for Model {
         &self,
         contract: &str,
         merchant_tx_id: &str,
-    ) -> Result<Found<Payment>, StoreError> {
+    ) -> Result<Lookup<Payment>, StoreError> {
         let rows = self.rows();
         let wanted = |payment: &&Payment| {
             payment.contract == contract
@@ -353,7 +353,7 @@ impl Store for Model {
         &self,
         contract: &str,
         merchant_refund_id: &str,
-    ) -> Result<Found<Refund>, StoreError> {
+    ) -> Result<Lookup<Refund>, StoreError> {
         let rows = self.rows();
         let wanted = |refund: &&Refund| {
             refund.contract == contract
@@ -441,6 +441,36 @@ impl Store for Model {
         last.state = DeliveryState::Waiting;
         last.next_attempt_at = now;
         Ok(true)
+    }
+
+    async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
+        let mut rows = self.rows();
+        let mut count = 0;
+        for delivery in &mut rows.deliveries {
+            let leased = delivery.next_attempt_at > now && delivery.next_attempt_at <= lease_until;
+            if delivery.state == DeliveryState::Waiting && leased {
+                delivery.next_attempt_at = now;
+                count += 1;
+            }
+        }
+        for refund in rows.refunds.values_mut() {
+            if refund.next_check_at.is_some_and(|at| at > now) {
+                refund.next_check_at = Some(now);
+                count += 1;
+            }
+        }
+        let latest = now.after(engine::UNDER_WAY_MAX);
+        for payment in rows.payments.values_mut() {
+            let sooner = payment
+                .check_at(now)
+                .filter(|_| payment.state == PaymentState::Initialized)
+                .filter(|_| payment.next_check_at.is_some_and(|at| at <= latest));
+            if let Some(sooner) = sooner {
+                *payment = sooner;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {

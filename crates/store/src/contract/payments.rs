@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::{
-    Channel, FailReason, FirstFailure, Nonce, PaidAtSource, PaymentRecord, PaymentState, Upstream,
+    Channel, ChargeState, FailReason, FirstFailure, Nonce, PaidAtSource, PaymentRecord,
+    PaymentState,
 };
 use gopay_core::time::Timestamp;
 use serde_json::json;
@@ -15,14 +16,14 @@ use super::samples::{
     CONTRACT, DAY, REQUEST, SECOND, apply, charge_created, create, failure, is_conflict, line,
     nonce, note, payment, restored, start, stored, trail, tx,
 };
-use crate::{Created, Found, Note};
+use crate::{Created, Lookup, Note};
 
 /// Every field comes back as it went in.
 pub async fn a_payment_is_stored_whole(store: UnderTest) {
     let plain = payment(1);
     let full = restored(PaymentRecord {
         state: PaymentState::Failed(failure("GoPay said no: ß")),
-        upstream: Upstream::Closed,
+        charge_state: ChargeState::Closed,
         midtrans_tx_id: Some("1a9c1a6d-0000-4000-8000-c0ffee000000".into()),
         deeplink: Some("gojek://gopay/merchanttransfer?tref=1".into()),
         channel: Some(Channel::Live),
@@ -46,7 +47,7 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
         amount: None,
         state: PaymentState::Failed(failure("")),
         final_at: Some(start()),
-        upstream: Upstream::Absent,
+        charge_state: ChargeState::Absent,
         merchant_redirect_url: None,
         notification_url: None,
         next_check_at: None,
@@ -99,7 +100,7 @@ pub async fn extreme_values_are_stored(store: UnderTest) {
         let lines = [line(payment.created_at, &notes[0])];
         assert_eq!(trail(&store, payment.tx_id).await, lines);
     }
-    let Found::One(empty) = store.payment_find(CONTRACT, "").await.unwrap() else {
+    let Lookup::One(empty) = store.payment_find(CONTRACT, "").await.unwrap() else {
         panic!("an empty reference is one too")
     };
     assert_eq!(empty.tx_id, tx(i64::MAX));
@@ -215,26 +216,26 @@ pub async fn references_are_found_without_case_within_a_contract(store: UnderTes
         .await;
     }
     for (contract, reference, expected) in [
-        (CONTRACT, "order-1", Found::One(1)),
-        (CONTRACT, "ORDER-1", Found::One(1)),
-        (CONTRACT, "bestellung-äöü-é", Found::One(2)),
-        (CONTRACT, "BESTELLUNG-ÄÖÜ-É", Found::One(2)),
-        (CONTRACT, "bestellung-aou-e", Found::None),
-        (CONTRACT, "Twice", Found::Many),
-        ("OTHER", "twice", Found::One(6)),
-        ("OTHER", "ORDER-1", Found::One(5)),
-        ("other", "order-1", Found::None),
-        (CONTRACT, "οδος", Found::One(8)),
-        (CONTRACT, "order-", Found::None),
-        (CONTRACT, "order-_", Found::None),
-        (CONTRACT, "%", Found::One(9)),
-        (CONTRACT, "", Found::None),
-        ("NOBODY", "order-1", Found::None),
+        (CONTRACT, "order-1", Lookup::One(1)),
+        (CONTRACT, "ORDER-1", Lookup::One(1)),
+        (CONTRACT, "bestellung-äöü-é", Lookup::One(2)),
+        (CONTRACT, "BESTELLUNG-ÄÖÜ-É", Lookup::One(2)),
+        (CONTRACT, "bestellung-aou-e", Lookup::None),
+        (CONTRACT, "Twice", Lookup::Many),
+        ("OTHER", "twice", Lookup::One(6)),
+        ("OTHER", "ORDER-1", Lookup::One(5)),
+        ("other", "order-1", Lookup::None),
+        (CONTRACT, "οδος", Lookup::One(8)),
+        (CONTRACT, "order-", Lookup::None),
+        (CONTRACT, "order-_", Lookup::None),
+        (CONTRACT, "%", Lookup::One(9)),
+        (CONTRACT, "", Lookup::None),
+        ("NOBODY", "order-1", Lookup::None),
     ] {
         let found = match store.payment_find(contract, reference).await.unwrap() {
-            Found::None => Found::None,
-            Found::One(payment) => Found::One(payment.tx_id.get()),
-            Found::Many => Found::Many,
+            Lookup::None => Lookup::None,
+            Lookup::One(payment) => Lookup::One(payment.tx_id.get()),
+            Lookup::Many => Lookup::Many,
         };
         assert_eq!(found, expected, "{contract} {reference:?}");
     }

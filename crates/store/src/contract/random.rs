@@ -61,11 +61,11 @@ fn step() -> impl Strategy<Value = Step> {
         Event::Closed(Closure::Denied),
         Event::StillOpen { midtrans_tx_id: "m-2".into() },
         Event::NotFound,
-        Event::NoNews,
+        Event::NoAnswer,
         Event::GaveUp,
         Event::CancelRequested,
         Event::ChargeRefused(failure("refused")),
-        Event::ChargeUnclear(failure("unclear")),
+        Event::ChargeOutcomeUnknown(failure("unclear")),
     ]);
     let nonce = proptest::option::of(0..4_u8);
     proptest::prop_oneof![

@@ -16,7 +16,7 @@ use super::samples::{
     CONTRACT, DAY, MINUTE, TERMS, admitted, create, create_paid, failed_refund, is_conflict, kinds,
     made, note, payment, refund_request, refused, restored, rf, start, stored, trail, tx,
 };
-use crate::{Found, Reserved, StoreError};
+use crate::{Lookup, Reserved, StoreError};
 
 /// Every rejection in its order, and an admission; all are stored and on the trail.
 pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
@@ -57,7 +57,7 @@ pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
     let expected = Refund {
         refund_id: rf(7),
         tx_id: tx(1),
-        client: "testclient".into(),
+        psp: "testclient".into(),
         contract: CONTRACT.into(),
         merchant_refund_id: Some("r-7".into()),
         amount: Some(Rupiah::new(4_000).unwrap()),
@@ -248,18 +248,18 @@ pub async fn refunds_are_found_without_case_within_a_contract(store: UnderTest) 
     }
     admitted(&store, &refund_request(5, tx(1), 100), now).await;
     for (contract, reference, expected) in [
-        (CONTRACT, "RÜCKGABE-1", Found::One(1)),
-        (CONTRACT, "rückgabe-1", Found::One(1)),
-        (CONTRACT, "rueckgabe-1", Found::None),
-        (CONTRACT, "Twice", Found::Many),
-        ("OTHER", "twice", Found::One(4)),
-        ("OTHER", "Rückgabe-1", Found::None),
-        (CONTRACT, "", Found::None),
+        (CONTRACT, "RÜCKGABE-1", Lookup::One(1)),
+        (CONTRACT, "rückgabe-1", Lookup::One(1)),
+        (CONTRACT, "rueckgabe-1", Lookup::None),
+        (CONTRACT, "Twice", Lookup::Many),
+        ("OTHER", "twice", Lookup::One(4)),
+        ("OTHER", "Rückgabe-1", Lookup::None),
+        (CONTRACT, "", Lookup::None),
     ] {
         let found = match store.refund_find(contract, reference).await.unwrap() {
-            Found::None => Found::None,
-            Found::One(refund) => Found::One(refund.refund_id.get()),
-            Found::Many => Found::Many,
+            Lookup::None => Lookup::None,
+            Lookup::One(refund) => Lookup::One(refund.refund_id.get()),
+            Lookup::Many => Lookup::Many,
         };
         assert_eq!(found, expected, "{contract} {reference:?}");
     }
@@ -317,7 +317,7 @@ pub async fn calls_refused_early_are_recorded_as_failed_refunds(store: UnderTest
     assert_eq!(store.refunds_of(tx(1)).await.unwrap(), [own]);
     assert_eq!(store.refunds_of(tx(404)).await.unwrap(), []);
     assert_eq!(trail(&store, tx(1)).await, lines);
-    assert_eq!(store.refund_find(CONTRACT, "BACK-ß-1").await.unwrap(), Found::Many);
+    assert_eq!(store.refund_find(CONTRACT, "BACK-ß-1").await.unwrap(), Lookup::Many);
     let open = Refund { state: RefundState::Unresolved, ..failed_refund(4, tx(1), CONTRACT) };
     let stored = store.refund_record_refused(&open, now).await;
     assert!(matches!(stored, Err(StoreError::Invalid { table: "refunds", .. })), "{stored:?}");

@@ -136,7 +136,7 @@ pub(super) fn refund_request(number: i64, tx_id: TxId, sen: u64) -> RefundReques
     RefundRequest {
         refund_id: rf(number),
         tx_id,
-        client: "testclient".into(),
+        psp: "testclient".into(),
         contract: CONTRACT.into(),
         merchant_refund_id: None,
         currency: "IDR".into(),

@@ -39,7 +39,7 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
         let payment = restored(PaymentRecord {
             tx_id: issued(seconds),
             contract: contract.into(),
-            client: client.into(),
+            psp: client.into(),
             channel: Some(channel),
             merchant_tx_id: Some(reference.into()),
             created_at: at(seconds),
@@ -57,7 +57,7 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
         (none(), vec![0, 60, 120, 180]),
         (PaymentFilter { state: Some(PaymentStateWord::Initialized), ..none() }, vec![0]),
         (PaymentFilter { state: Some(PaymentStateWord::Failed), ..none() }, vec![120]),
-        (PaymentFilter { client: text("other"), ..none() }, vec![120, 180]),
+        (PaymentFilter { psp: text("other"), ..none() }, vec![120, 180]),
         (PaymentFilter { contract: text(CONTRACT), ..none() }, vec![0, 60]),
         (PaymentFilter { channel: Some(Channel::Live), ..none() }, vec![60, 180]),
         (PaymentFilter { merchant_tx_id: text("order-Ä"), ..none() }, vec![60, 120]),
@@ -71,7 +71,7 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
         (
             PaymentFilter {
                 state: Some(PaymentStateWord::Succeeded),
-                client: text("other"),
+                psp: text("other"),
                 contract: text("OTHER"),
                 channel: Some(Channel::Live),
                 merchant_tx_id: text("order-1"),
@@ -79,7 +79,7 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
             },
             vec![180],
         ),
-        (PaymentFilter { client: text("nobody"), ..none() }, vec![]),
+        (PaymentFilter { psp: text("nobody"), ..none() }, vec![]),
     ] {
         let listed = store.payments_list(&filter, &ALL).await.unwrap();
         let ids: Vec<_> = listed.rows.iter().map(|payment| payment.tx_id).collect();
@@ -104,7 +104,7 @@ pub async fn refunds_are_listed_by_what_they_are(store: UnderTest) {
         (state(RefundStateWord::Unresolved), vec![1, 3]),
         (state(RefundStateWord::Succeeded), vec![2]),
         (state(RefundStateWord::Failed), vec![4]),
-        (RefundFilter { client: Some("testclient".into()), ..none() }, vec![1, 2, 3, 4]),
+        (RefundFilter { psp: Some("testclient".into()), ..none() }, vec![1, 2, 3, 4]),
         (RefundFilter { contract: Some("OTHER".into()), ..none() }, vec![]),
         (RefundFilter { called: Times { until: Some(at(120)), from: None }, ..none() }, vec![1]),
     ] {
@@ -131,7 +131,7 @@ pub async fn deliveries_are_listed_by_what_they_are(store: UnderTest) {
         (DeliveryFilter { state: Some(DeliveryState::GivenUp), ..none() }, vec![1]),
         (DeliveryFilter { state: Some(DeliveryState::Delivered), ..none() }, vec![2]),
         (DeliveryFilter { state: Some(DeliveryState::Waiting), ..none() }, vec![3]),
-        (DeliveryFilter { client: Some("nobody".into()), ..none() }, vec![]),
+        (DeliveryFilter { psp: Some("nobody".into()), ..none() }, vec![]),
     ] {
         let listed = store.deliveries_list(&filter, &ALL).await.unwrap();
         let ids: Vec<_> = listed.rows.iter().map(|delivery| delivery.tx_id.get()).collect();

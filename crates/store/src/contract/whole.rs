@@ -1,6 +1,6 @@
 //! The whole store: sums, health, callers that go away.
 
-use gopay_core::payment::{PaymentState, Verdict};
+use gopay_core::payment::{Effect, PaymentState};
 use serde_json::json;
 
 use super::UnderTest;
@@ -73,7 +73,7 @@ pub async fn a_caller_that_goes_away_leaves_whole_steps(store: UnderTest) {
         let step = store.payment_apply(tx(number), &event, None, &[], start().after(SECOND));
         tokio::select! {
             biased;
-            applied = step => assert_eq!(applied.unwrap().verdict, Verdict::Moved),
+            applied = step => assert_eq!(applied.unwrap().effect, Effect::Moved),
             () = yield_for(number % 4) => {}
         }
     }

@@ -36,7 +36,7 @@ pub fn delivery(row: &dyn SqlRow) -> Result<Delivery, StoreError> {
         next_attempt_at: row.time("next_attempt_at")?,
         state: row.parse("state", DeliveryState::from_word)?,
         tx_id: row.tx_id()?,
-        client: row.text("client")?,
+        psp: row.text("client")?,
         url: row.text("url")?,
         final_at: row.time("final_at")?,
     })
@@ -62,7 +62,7 @@ pub fn owed_cells(owed: &OwedDelivery, due_at: Timestamp) -> [Cell<'_>; 8] {
         due_at.into(),
         DeliveryState::Waiting.as_str().into(),
         owed.tx_id.get().into(),
-        owed.client.as_str().into(),
+        owed.psp.as_str().into(),
         owed.url.as_str().into(),
         owed.final_at.into(),
         Some(receiver_of(&owed.url)).into(),

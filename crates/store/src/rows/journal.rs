@@ -59,7 +59,7 @@ pub fn journal(row: &dyn SqlRow) -> Result<JournalRecord, StoreError> {
             payment_option: row.text_opt("payment_option")?,
         },
         about: JournalSubject {
-            client: row.text_opt("client")?,
+            psp: row.text_opt("client")?,
             contract: row.text_opt("contract")?,
             channel: row.parse_opt("channel", Channel::from_word)?,
             merchant_tx_id: row.text_opt("merchant_tx_id")?,

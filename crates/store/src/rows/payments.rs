@@ -1,8 +1,8 @@
 //! The rows of payments and of the calls that made them.
 
 use gopay_core::payment::{
-    Channel, FailReason, FirstFailure, Nonce, PaidAtSource, Payment, PaymentRecord, PaymentState,
-    Upstream,
+    Channel, ChargeState, FailReason, FirstFailure, Nonce, PaidAtSource, Payment, PaymentRecord,
+    PaymentState,
 };
 
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
@@ -71,7 +71,7 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
     let record = PaymentRecord {
         tx_id: row.tx_id()?,
         state: state(&mut row)?,
-        upstream: row.parse("upstream", Upstream::from_word)?,
+        charge_state: row.parse("upstream", ChargeState::from_word)?,
         midtrans_tx_id: row.text_opt("midtrans_tx_id")?,
         deeplink: row.text_opt("deeplink")?,
         answer: row.bytes_opt("answer")?,
@@ -85,7 +85,7 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
         refund_reserved: row.sen("refund_reserved_sen")?,
         next_check_at: row.time_opt("next_check_at")?,
         checks: row.count("checks")?,
-        client: row.text("client")?,
+        psp: row.text("client")?,
         contract: row.text("contract")?,
         channel: row.parse_opt("channel", Channel::from_word)?,
         merchant_tx_id: row.text_opt("merchant_tx_id")?,
@@ -135,7 +135,7 @@ pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 19], StoreError> 
         payment.state.as_str().into(),
         fail_reason,
         fail_message,
-        payment.upstream.as_str().into(),
+        payment.charge_state.as_str().into(),
         (&payment.midtrans_tx_id).into(),
         (&payment.deeplink).into(),
         payment.answer.as_deref().into(),
@@ -162,7 +162,7 @@ pub fn payment_cells(payment: &Payment) -> Result<Vec<Cell<'_>>, StoreError> {
     let mut cells = Vec::with_capacity(PAYMENTS.columns.len());
     cells.extend(payment_changes(payment)?);
     cells.extend([
-        payment.client.as_str().into(),
+        payment.psp.as_str().into(),
         payment.contract.as_str().into(),
         payment.channel.map(Channel::as_str).into(),
         (&payment.merchant_tx_id).into(),

@@ -53,7 +53,7 @@ pub fn refund(row: &dyn SqlRow) -> Result<Refund, StoreError> {
             funds_confirmed_at: row.time_opt("funds_confirmed_at")?,
         },
         tx_id: row.tx_id()?,
-        client: row.text("client")?,
+        psp: row.text("client")?,
         contract: row.text("contract")?,
         merchant_refund_id: row.text_opt("merchant_refund_id")?,
         amount: row.rupiah_opt("amount_sen")?,
@@ -108,7 +108,7 @@ pub fn refund_cells(refund: &Refund) -> Result<Vec<Cell<'_>>, StoreError> {
     cells.extend(refund_changes(refund));
     cells.extend([
         refund.tx_id.get().into(),
-        refund.client.as_str().into(),
+        refund.psp.as_str().into(),
         refund.contract.as_str().into(),
         (&refund.merchant_refund_id).into(),
         amount.transpose()?.unwrap_or(Cell::Null),

@@ -91,6 +91,9 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
         return None;
     }
     let start = at + 1;
+    if may_be_blank(*bytes.get(start)?) {
+        return None;
+    }
     let mut at = start;
     loop {
         let window = bytes.get(at..)?.first_chunk::<STOPS>()?;
@@ -112,6 +115,12 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     item.name_at = u32::try_from(start).ok()?;
     item.name_bytes = u32::try_from(at - start).ok()?;
     Some(at + 1)
+}
+
+/// Whether a name that begins with this byte may show nothing: an ASCII blank or control character,
+/// an escape, or the first byte of such a character in UTF-8 ([`crate::text::is_blank_char`]).
+const fn may_be_blank(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b'\\' | 0x7f | 0xc2 | 0xe1..=0xe3 | 0xef)
 }
 
 /// Whether the charge writes this escape in the same form.

@@ -7,6 +7,7 @@ use super::fast;
 use super::item::{Item, LINE_MAX, unescape, unescaped};
 use crate::ppro::field::Field;
 use crate::rejection::{Flow, Member, Rejection, Rule, Sink, Subject};
+use crate::text::{is_blank, is_blank_char};
 
 /// The most items in a cart. Midtrans' body limit of 16,000 characters holds about 400 of the
 /// shortest; surplus items are folded into one line, so this bounds only the work.
@@ -387,6 +388,12 @@ fn read_name(value: &str, got: &Value<'_>, item: &mut Item) -> Result<(), Rule> 
     {
         return Err(Rule::HasNul);
     }
+    let shows_nothing = |raw: &str| {
+        if *escaped { unescaped(raw).all(is_blank_char) } else { is_blank(raw) }
+    };
+    if value.get(raw.clone()).is_some_and(shows_nothing) {
+        return Err(Rule::Blank);
+    }
     item.name_at = u32::try_from(raw.start).unwrap_or(u32::MAX);
     item.name_bytes = u32::try_from(raw.len()).unwrap_or(0);
     item.escaped = *escaped;
@@ -492,6 +499,10 @@ mod tests {
             (item(r#""name":"a","n\u0061me":"b","price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::MemberRepeated),
             (item(r#""name":5,"price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::NameType),
             (item(r#""name":"","price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::NameEmpty),
+            (item(r#""name":" ","price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::Blank),
+            (item(r#""name":"\n\t","price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::Blank),
+            (item(r#""name":"\u00a0\u200b","price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::Blank),
+            (item("\"name\":\"\u{3000}\u{3164}\",\"price\":\"1.00\",\"quantity\":1"), format!("{p}[1].name"), Rule::Blank),
             (item(r#""name":"a\u0000","price":"1.00","quantity":1"#), format!("{p}[1].name"), Rule::HasNul),
             (price("1"), format!("{p}[1].price"), Rule::PriceType),
             (price("1.00"), format!("{p}[1].price"), Rule::PriceType),

@@ -1,0 +1,76 @@
+//! Every metric of the adapter: name, unit and meaning. Recorded here and in `http`, exported by the
+//! root from every role.
+//!
+//! Labels hold stable words only: never an id, a login or a text from outside.
+
+use std::time::Duration;
+
+use gopay_core::payment::{Event, PaymentState};
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+/// Upper bounds of the buckets of every histogram, in seconds: from an answer out of memory to the
+/// end of a call's time.
+pub const BUCKETS_SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
+
+/// Calls of PSPs by `overloaded`.
+pub const CALLS: &str = "gopay_calls_total";
+/// Calls of PSPs by `txtype`, `outcome` and, of refused ones, `code`.
+pub const CALL_OUTCOMES: &str = "gopay_call_outcomes_total";
+/// Time from the first byte of a call to its answer.
+pub const CALL_SECONDS: &str = "gopay_call_duration_seconds";
+/// The part of [`CALL_SECONDS`] that was spent waiting for Midtrans.
+pub const CALL_UPSTREAM_SECONDS: &str = "gopay_call_upstream_seconds";
+/// Logins that were wrong.
+pub const LOGIN_FAILURES: &str = "gopay_login_failures_total";
+/// Notifications of Midtrans by `answer`.
+pub const NOTIFICATIONS: &str = "gopay_midtrans_notifications_total";
+/// Requests to Midtrans by `call` and `result`.
+pub const MIDTRANS_REQUESTS: &str = "gopay_midtrans_requests_total";
+/// Time of requests to Midtrans by `call`.
+pub const MIDTRANS_SECONDS: &str = "gopay_midtrans_request_duration_seconds";
+/// Refusals of Midtrans by `call` and `cause`.
+pub const MIDTRANS_REFUSALS: &str = "gopay_midtrans_refusals_total";
+/// Changes of payments by `from`, `to` and `event`.
+pub const TRANSITIONS: &str = "gopay_payment_transitions_total";
+/// Polls of payments and refunds by `about` and `outcome`.
+pub const POLLS: &str = "gopay_polls_total";
+/// Refunds that came to their end, by `state`.
+pub const REFUNDS: &str = "gopay_refunds_total";
+/// Delivery attempts by `outcome`.
+pub const DELIVERY_ATTEMPTS: &str = "gopay_delivery_attempts_total";
+/// Time of delivery attempts.
+pub const DELIVERY_SECONDS: &str = "gopay_delivery_attempt_duration_seconds";
+/// Steps that the store did not take, by `reason`.
+pub const STORE_ERRORS: &str = "gopay_store_errors_total";
+
+/// Gives every metric its unit and its line of help. Once, after the recorder is installed.
+pub fn describe() {
+    let count = |name, help: &'static str| describe_counter!(name, Unit::Count, help);
+    let seconds = |name, help: &'static str| describe_histogram!(name, Unit::Seconds, help);
+    count(CALLS, "Calls of PSPs, by whether they were turned away because too many ran.");
+    count(CALL_OUTCOMES, "Calls of PSPs by type, outcome and, if refused, code of the rule.");
+    seconds(CALL_SECONDS, "Time from the first byte of a call to its answer.");
+    seconds(CALL_UPSTREAM_SECONDS, "Part of a call's time that was spent waiting for Midtrans.");
+    count(LOGIN_FAILURES, "Calls with a wrong login or password.");
+    count(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
+    count(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
+    seconds(MIDTRANS_SECONDS, "Time of requests to Midtrans by call.");
+    count(MIDTRANS_REFUSALS, "Refusals of Midtrans by call and by who can do something about it.");
+    count(TRANSITIONS, "Changes of payments by state before and after, and by event.");
+    count(POLLS, "Polls of payments and refunds by what came of them.");
+    count(REFUNDS, "Refunds that came to their end, by state.");
+    count(DELIVERY_ATTEMPTS, "Attempts to notify PSPs by outcome.");
+    seconds(DELIVERY_SECONDS, "Time of attempts to notify PSPs.");
+    count(STORE_ERRORS, "Steps that the store did not take, by reason.");
+}
+
+pub(crate) fn request_to_midtrans(call: &'static str, result: &'static str, took: Duration) {
+    counter!(MIDTRANS_REQUESTS, "call" => call, "result" => result).increment(1);
+    histogram!(MIDTRANS_SECONDS, "call" => call).record(took);
+}
+
+pub(crate) fn transition(from: &PaymentState, to: &PaymentState, event: &Event) {
+    let (from, to) = (from.as_str(), to.as_str());
+    counter!(TRANSITIONS, "from" => from, "to" => to, "event" => event.word()).increment(1);
+}

@@ -1,0 +1,188 @@
+//! What is seen of a use case: one span, one line in the log, its metrics.
+//!
+//! Code inside a use case notes what it learns ([`learn`]); [`observed`] writes it at the end, with
+//! our own time and the time that others took apart.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use gopay_core::ids::{RefundId, TxId};
+use gopay_midtrans_client::CallError;
+use metrics::{counter, histogram};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::meters;
+
+/// What a span and a line of the log are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UseCase {
+    /// A call of a PSP.
+    Call,
+    /// A notification of Midtrans.
+    Notification,
+    /// A poll of a payment or refund.
+    Poll,
+    /// One attempt to notify a PSP.
+    Delivery,
+}
+
+impl UseCase {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Notification => "notification",
+            Self::Poll => "poll",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+/// What is known of a use case so far. Words are stable; nothing personal is kept.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    use_case: UseCase,
+    began: Instant,
+    /// Waiting for Midtrans or a receiver.
+    upstream: Duration,
+    /// Of a call its `txtype`; of a poll what it is about.
+    pub(crate) kind: &'static str,
+    pub(crate) outcome: &'static str,
+    /// The code of the rule that refused a call.
+    pub(crate) code: Option<&'static str>,
+    /// The login, once it is verified.
+    pub(crate) psp: Option<String>,
+    pub(crate) tx_id: Option<TxId>,
+    pub(crate) refund_id: Option<RefundId>,
+    /// The state of the payment before and after, if it changed.
+    pub(crate) moved: Option<(&'static str, &'static str)>,
+    /// The event that changed it.
+    pub(crate) event: &'static str,
+}
+
+tokio::task_local! {
+    static SEEN: RefCell<Seen>;
+}
+
+/// Runs a use case in a span of its own, then writes its line and its metrics.
+pub(crate) async fn observed<T>(use_case: UseCase, work: impl Future<Output = T>) -> T {
+    let seen = RefCell::new(Seen {
+        use_case,
+        began: Instant::now(),
+        upstream: Duration::ZERO,
+        kind: "",
+        outcome: "done",
+        code: None,
+        psp: None,
+        tx_id: None,
+        refund_id: None,
+        moved: None,
+        event: "",
+    });
+    let span = tracing::info_span!("use_case", kind = use_case.as_str());
+    let all = async {
+        let done = work.await;
+        SEEN.with(|seen| seen.borrow().write());
+        done
+    };
+    SEEN.scope(seen, all.instrument(span)).await
+}
+
+/// Notes what a use case has learnt; nothing outside of one.
+pub(crate) fn learn(note: impl FnOnce(&mut Seen)) {
+    let _ = SEEN.try_with(|seen| note(&mut seen.borrow_mut()));
+}
+
+/// Waits for an answer of Midtrans, and counts the time as Midtrans'.
+pub(crate) async fn upstream<T>(
+    call: &'static str,
+    request: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let began = Instant::now();
+    let answer = request.await;
+    let took = began.elapsed();
+    let result = match &answer {
+        Ok(_) => "answered",
+        Err(CallError::NotSent(_)) => "not_sent",
+        Err(CallError::OutcomeUnknown(_)) => "unknown",
+    };
+    meters::request_to_midtrans(call, result, took);
+    learn(|seen| seen.upstream += took);
+    answer
+}
+
+/// Waits for the answer of a receiver, and counts the time as the receiver's.
+pub(crate) async fn receiver<T>(request: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let answer = request.await;
+    learn(|seen| seen.upstream += began.elapsed());
+    answer
+}
+
+impl Seen {
+    fn write(&self) {
+        let total = self.began.elapsed();
+        match self.use_case {
+            UseCase::Call => {
+                let (kind, outcome) = (self.kind, self.outcome);
+                let code = self.code.unwrap_or_default();
+                counter!(meters::CALL_OUTCOMES, "txtype" => kind, "outcome" => outcome, "code" => code)
+                    .increment(1);
+                histogram!(meters::CALL_UPSTREAM_SECONDS).record(self.upstream);
+            }
+            UseCase::Notification => {}
+            UseCase::Poll => {
+                let (about, outcome) = (self.kind, self.outcome);
+                counter!(meters::POLLS, "about" => about, "outcome" => outcome).increment(1);
+            }
+            UseCase::Delivery => {
+                counter!(meters::DELIVERY_ATTEMPTS, "outcome" => self.outcome).increment(1);
+                histogram!(meters::DELIVERY_SECONDS).record(total);
+            }
+        }
+        // A caller that nobody knows must not fill the log: its calls are counted, and refused
+        // logins are logged where they are refused.
+        let quiet = match self.use_case {
+            UseCase::Call => self.psp.is_none(),
+            UseCase::Poll => self.moved.is_none(),
+            UseCase::Notification => self.tx_id.is_none(),
+            UseCase::Delivery => false,
+        };
+        if quiet { self.line_at_debug(total) } else { self.line_at_info(total) }
+    }
+}
+
+/// A line has all fields at either level; fields without a value are left out.
+macro_rules! line {
+    ($method:ident, $level:ident) => {
+        impl Seen {
+            fn $method(&self, total: Duration) {
+                let (from, to) = self.moved.unzip();
+                let ours = total.saturating_sub(self.upstream);
+                tracing::$level!(
+                    use_case = self.use_case.as_str(),
+                    kind = (!self.kind.is_empty()).then_some(self.kind),
+                    outcome = self.outcome,
+                    code = self.code,
+                    psp = self.psp.as_deref(),
+                    payment.tx_id = self.tx_id.map(tracing::field::display),
+                    refund.id = self.refund_id.map(tracing::field::display),
+                    from,
+                    to,
+                    event = (!self.event.is_empty()).then_some(self.event),
+                    ours_ms = millis(ours),
+                    upstream_ms = millis(self.upstream),
+                    "{}",
+                    self.use_case.as_str()
+                );
+            }
+        }
+    };
+}
+
+line!(line_at_info, info);
+line!(line_at_debug, debug);
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,232 @@
+//! `demo`: everything in one process.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use gopay_core::payment::Channel;
+use gopay_core::ppro::transaction::Kyc;
+use gopay_core::time::Timestamp;
+use gopay_demo::{Demo, credentials};
+use gopay_service::{Clock, Contract, Psp, Service};
+use gopay_simulator::{MovableClock, OffsetClock, SimulatorConfig, SimulatorState};
+use secrecy::SecretString;
+use tokio::task::JoinSet;
+
+use crate::Outcome;
+use crate::args::Role;
+use crate::commands::simulate::start_simulator;
+use crate::config::{Account, Config, Listen};
+use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};
+use crate::store::StoreUrl;
+use crate::telemetry::metrics;
+use gopay_inbound::Ending;
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Address of the adapter: Simple API, shopper pages, Midtrans notifications.
+    #[arg(long, env = "GOPAY_ADAPTER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Address of health, metrics and sums.
+    #[arg(long, env = "GOPAY_ADAPTER_ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
+    pub(crate) admin_listen: SocketAddr,
+    /// Address of the simulator, the shop and the PSP.
+    #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
+    pub(crate) simulator_listen: SocketAddr,
+    /// Folder of the store. Without it the store is temporary, like the simulator's memory.
+    #[arg(long, env = "GOPAY_ADAPTER_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
+    #[arg(long, env = "GOPAY_ADAPTER_STORE", conflicts_with = "data", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// Seed of the simulator's ids and chances.
+    #[arg(long, env = "GOPAY_ADAPTER_SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// Adapter and simulator go by one clock, which `/simulator/v1/clock` moves.
+#[derive(Debug)]
+struct DemoClock(Arc<OffsetClock>);
+
+impl Clock for DemoClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+const SERVER_KEY: &str = "SB-Mid-server-demo";
+
+pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
+    let temporary = match &args.data {
+        Some(_) => None,
+        None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
+    };
+    let place = args.store.as_deref().map(StoreUrl::parse).transpose();
+    let place =
+        place.map_err(|wrong| anyhow::anyhow!("--store: {wrong}; valid: {}", StoreUrl::WANTED))?;
+    let folder = match (&args.data, &temporary) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => PathBuf::from("data"),
+    };
+    runtime()?.block_on(async {
+        // Nobody stands in front who would have to be told.
+        let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
+        let (mut config, listeners, simulator) = bind(&args, folder).await?;
+        if let Some(place) = place {
+            place
+                .migrate()
+                .await
+                .with_context(|| format!("cannot open the store {}", place.name()))?;
+            config.store = place;
+        }
+        let clock = Arc::new(OffsetClock::new());
+        let adapter_url = format!("http://{}/", config.listen.psp);
+        let simulator_url = format!("http://{}", simulator.local_addr()?);
+        let addresses = Addresses {
+            adapter: adapter_url.clone(),
+            admin: format!("http://{}", config.listen.admin),
+            simulator: simulator_url.clone(),
+            store: config.store.name(),
+        };
+        let mut tasks = JoinSet::new();
+        let settings = SimulatorConfig {
+            base_url: simulator_url.clone(),
+            seed: args.seed,
+            ..SimulatorConfig::default()
+        };
+        let state = SimulatorState::start(settings, clock.clone(), args.data.as_deref())?;
+        let demo = Demo::new(adapter_url, simulator_url)?;
+        let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
+        let prepared = prepare(config).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("{}", problems.join("; "))
+        })?;
+        let adapter =
+            build(prepared, true, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
+        let router = router.merge(due_router(adapter.service.clone()));
+        start_simulator(&mut tasks, state, simulator, router, &stop);
+        addresses.print()?;
+        let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
+        gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
+        ended
+    })
+}
+
+/// Polls and deliveries that are due, on demand.
+fn due_router(service: Service) -> axum::Router {
+    gopay_demo::due_router(move || {
+        let service = service.clone();
+        async move {
+            // The loops run too: they say what is wrong with the store.
+            let polled = service.check_due().await.unwrap_or(0);
+            polled.saturating_add(service.deliver_due().await.unwrap_or(0))
+        }
+    })
+}
+
+async fn bind(
+    args: &DemoArgs,
+    folder: PathBuf,
+) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
+    let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
+    let connections = Config::default().limits.connections;
+    let listeners = Listeners::bind(&wanted, Role::All, connections).await?;
+    let simulator = gopay_inbound::bind(args.simulator_listen).await?;
+    // Port 0 asks for any free port: what was bound counts.
+    let bound = |face| listeners.address(face).context("a listener without an address");
+    let (psp, admin) = (bound(Face::Psp)?, bound(Face::Admin)?);
+    let config = config(Listen { psp, public: psp, admin }, simulator.local_addr()?, folder)?;
+    Ok((config, listeners, simulator))
+}
+
+fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Result<Config> {
+    let mut salt = [0; 16];
+    gopay_service::os_random(&mut salt);
+    let password_hash = gopay_service::hash_password(credentials::PASSWORD, &salt)
+        .map_err(|error| anyhow::anyhow!("cannot hash the demo password: {error}"))?;
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    let default = Config::default();
+    let mut delivery = default.delivery.clone();
+    // Shop and PSP of the demo are on this machine.
+    delivery.allow_private = ["127.0.0.0/8".parse()?, "::1/128".parse()?].to_vec();
+    Ok(Config {
+        base_url: format!("http://{}", listen.public),
+        listen,
+        store: StoreUrl::Sqlite(folder.join("gopay.db")),
+        test: Some(Account {
+            base_url: format!("http://{simulator}"),
+            server_key: secret(SERVER_KEY),
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            refund_path: gopay_midtrans_client::RefundPath::default(),
+        }),
+        delivery,
+        under_way_max: Duration::from_secs(2),
+        clients: vec![Psp {
+            login: credentials::LOGIN.to_owned(),
+            password_hash: secret(&password_hash),
+            shared_secret: secret(credentials::SHARED_SECRET),
+            notification_secrets: vec![secret(credentials::NOTIFICATION_SECRET)],
+            require_ok_body: false,
+        }],
+        contracts: vec![Contract {
+            id: credentials::CONTRACT.to_owned(),
+            psp: credentials::LOGIN.to_owned(),
+            enabled: true,
+            channels: vec![Channel::Test],
+            kyc: Kyc::Verified,
+            notification_url: Some(format!("http://{simulator}/psp/notify")),
+            redirect_url: Some(format!("http://{simulator}/shop/return")),
+            refunds: true,
+        }],
+        ..default
+    })
+}
+
+struct Addresses {
+    adapter: String,
+    admin: String,
+    simulator: String,
+    store: String,
+}
+
+impl Addresses {
+    fn print(&self) -> anyhow::Result<()> {
+        let Self { adapter, admin, simulator, store } = self;
+        let body = gopay_demo::example_body(simulator);
+        writeln!(
+            std::io::stdout().lock(),
+            "gopay-adapter demo is running; stop it with Ctrl-C.
+
+  Simple API      {adapter}
+  shop            {simulator}/shop
+  PSP's receiver  {simulator}/psp/notifications
+  simulator       {simulator}/simulator/v1/transactions
+  health          {admin}/health/ready
+  sums            {admin}/admin/v1/totals
+  store           {store}
+
+  login {login}, password {password}, contractid {contract}, channel {channel}
+  shared secret {shared}, notification secret {notification}
+
+Open a payment of IDR 10,000:
+
+  curl -sS {adapter} -d '{body}'
+
+Then open the REDIRECTURL of the answer (percent-decoded) in a browser.",
+            login = credentials::LOGIN,
+            password = credentials::PASSWORD,
+            contract = credentials::CONTRACT,
+            channel = credentials::CHANNEL,
+            shared = credentials::SHARED_SECRET,
+            notification = credentials::NOTIFICATION_SECRET,
+        )?;
+        std::io::stdout().flush()?;
+        Ok(())
+    }
+}

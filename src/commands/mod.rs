@@ -1,0 +1,72 @@
+//! A file a command: its arguments, and what it does.
+
+pub(crate) mod backup;
+pub(crate) mod check_config;
+#[cfg(feature = "postgres")]
+pub(crate) mod copy_store;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod hash_password;
+pub(crate) mod migrate;
+pub(crate) mod redeliver;
+pub(crate) mod serve;
+pub(crate) mod simulate;
+pub(crate) mod translate;
+
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::args::ConfigArgs;
+use crate::cli::Command;
+use crate::config::{Config, Problem};
+use crate::start::Prepared;
+use crate::{Outcome, start};
+
+/// Runs a command.
+pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::HashPassword => hash_password::run(),
+        Command::Translate(args) => translate::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        #[cfg(feature = "postgres")]
+        Command::CopyStore(args) => copy_store::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Redeliver(args) => redeliver::run(&args),
+    }
+}
+
+/// Reads a config; prints its problems and answers "no" if it has any.
+fn valid_config(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
+    match crate::config::read(&args.config) {
+        Ok(config) => Ok(Ok(config)),
+        Err(problems) => {
+            report(&args.config, &problems)?;
+            Ok(Err(Outcome::No))
+        }
+    }
+}
+
+/// Reads a config and makes of it all that `serve` needs; else prints its problems, and answers
+/// "no".
+fn prepared(args: &ConfigArgs) -> anyhow::Result<Result<Prepared, Outcome>> {
+    match crate::config::read(&args.config).and_then(start::prepare) {
+        Ok(prepared) => Ok(Ok(prepared)),
+        Err(problems) => {
+            report(&args.config, &problems)?;
+            Ok(Err(Outcome::No))
+        }
+    }
+}
+
+fn report(path: &Path, problems: &[Problem]) -> anyhow::Result<()> {
+    let mut out = std::io::stderr().lock();
+    for problem in problems {
+        writeln!(out, "{}: {problem}", path.display())?;
+    }
+    Ok(())
+}

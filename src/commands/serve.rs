@@ -1,0 +1,69 @@
+//! `serve`: the adapter.
+
+use std::sync::Arc;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use gopay_service::SystemClock;
+
+use crate::Outcome;
+use crate::args::{ConfigArgs, Role};
+use crate::commands::prepared;
+use crate::start::{Face, Listeners, build, run_adapter, runtime};
+use crate::store::Number;
+use crate::telemetry::metrics;
+use gopay_inbound::Ending;
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// What this instance does.
+    #[arg(long, env = "GOPAY_ADAPTER_ROLE", value_enum, default_value_t = Role::All)]
+    pub(crate) role: Role,
+    /// Creates a missing SQLite store, which is refused otherwise: it may be that it went.
+    #[arg(long, env = "GOPAY_ADAPTER_CREATE_STORE", value_parser = FalseyValueParser::new())]
+    pub(crate) create_store: bool,
+}
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
+    let prepared = match prepared(&args.config)? {
+        Ok(prepared) => prepared,
+        Err(no) => return Ok(no),
+    };
+    for warning in &prepared.config.warnings {
+        tracing::warn!(key = warning.key, risk = warning.risk, better = warning.better, "config");
+    }
+    runtime()?.block_on(async {
+        let config = &prepared.config;
+        let Ending { draining, stop } = gopay_inbound::on_signals(config.limits.drain)?;
+        let listeners =
+            Listeners::bind(&config.listen, args.role, config.limits.connections).await?;
+        let (place, number) = (config.store.clone(), config.instance);
+        let adapter =
+            build(prepared, args.create_store, Arc::new(SystemClock), metrics()?, draining).await?;
+        // Workers draw no ids.
+        let lock = match args.role {
+            Role::All | Role::Api => Some(Number::take(&place, number).await?),
+            Role::Worker => None,
+        };
+        tracing::info!(
+            psp = listeners.address(Face::Psp).map(display),
+            public = listeners.address(Face::Public).map(display),
+            admin = listeners.address(Face::Admin).map(display),
+            role = ?args.role,
+            "ready"
+        );
+        tokio::select! {
+            ended = run_adapter(adapter, listeners, args.role, stop) => ended,
+            lost = number_lost(lock.as_ref()) => Err(lost),
+        }
+    })
+}
+
+async fn number_lost(number: Option<&Number>) -> anyhow::Error {
+    match number {
+        Some(number) => number.lost().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,339 @@
+//! `translate`: the core at full speed over files of form bodies.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read as _, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use gopay_core::ids::TxId;
+use gopay_core::ppro::call::{TxType, common_faults, tx_type};
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::{Form, Scratch};
+use gopay_core::ppro::transaction::{self, Terms};
+use gopay_core::rejection::{All, First, Flow, Rejection, Rule, Sink as _, Subject};
+use gopay_core::text::{cut, push_json_string};
+use gopay_core::time::Timestamp;
+use gopay_core::translate::{ChargeTerms, charge};
+use gopay_service::{Clock as _, Settings, SystemClock};
+
+use crate::Outcome;
+
+#[derive(Args)]
+pub(crate) struct TranslateArgs {
+    /// Form bodies, one a line; standard input if absent.
+    #[arg(long = "in", env = "GOPAY_ADAPTER_IN")]
+    pub(crate) input: Option<PathBuf>,
+    /// JSON, one object a line; standard output if absent.
+    #[arg(long = "out", env = "GOPAY_ADAPTER_OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Use the rules of this contract; without it everything a contract can allow is allowed.
+    #[arg(long, env = "GOPAY_ADAPTER_CONTRACT", requires = "config")]
+    pub(crate) contract: Option<String>,
+    /// The config file with the contract.
+    #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Report every fault of a body, not only the first.
+    #[arg(long, env = "GOPAY_ADAPTER_EXPLAIN", value_parser = FalseyValueParser::new())]
+    pub(crate) explain: bool,
+    /// Show progress on standard error.
+    #[arg(long, env = "GOPAY_ADAPTER_PROGRESS", value_parser = FalseyValueParser::new())]
+    pub(crate) progress: bool,
+    /// The time at which the sessions begin, RFC 3339; now if absent.
+    #[arg(long, env = "GOPAY_ADAPTER_AT", value_parser = Timestamp::from_rfc3339)]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// What all lines share.
+struct Job {
+    terms: Terms,
+    explain: bool,
+    at: Timestamp,
+    session: Duration,
+    return_url: String,
+    line_bytes_max: usize,
+}
+
+/// Counts for the end of the run.
+#[derive(Default)]
+struct Counts {
+    lines: u64,
+    rejected: u64,
+}
+
+pub(crate) fn run(args: &TranslateArgs) -> anyhow::Result<Outcome> {
+    let Some(job) = job(args)? else { return Ok(Outcome::No) };
+    let mut input: Box<dyn BufRead> = match &args.input {
+        Some(path) => {
+            let file =
+                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Box::new(BufReader::with_capacity(1 << 20, file))
+        }
+        None => Box::new(BufReader::with_capacity(1 << 20, io::stdin().lock())),
+    };
+    let output: Box<dyn Write> = match &args.output {
+        Some(path) => Box::new(
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+        ),
+        None => Box::new(io::stdout().lock()),
+    };
+    let mut output = BufWriter::with_capacity(1 << 20, output);
+    let counts = match job.run(&mut input, &mut output, args.progress) {
+        Ok(counts) => counts,
+        // The reader of our output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
+        Err(error) => return Err(error).context("translating"),
+    };
+    if args.progress || io::stderr().is_terminal() {
+        writeln!(io::stderr(), "{} lines, {} rejected", counts.lines, counts.rejected)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// None if the config is not valid, which was reported.
+fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
+    let mut job = Job {
+        terms: Terms::OPEN,
+        explain: args.explain,
+        at: args.at.unwrap_or_else(|| SystemClock.now()),
+        session: Settings::SESSION_MAX,
+        return_url: "https://pay.example/return/gopay/".to_owned(),
+        line_bytes_max: 262_144,
+    };
+    let Some(path) = &args.config else { return Ok(Some(job)) };
+    let config = match crate::config::read(path) {
+        Ok(config) => config,
+        Err(problems) => {
+            super::report(path, &problems)?;
+            return Ok(None);
+        }
+    };
+    job.session = config.limits.session;
+    job.line_bytes_max = config.limits.call_bytes;
+    job.return_url = format!("{}/return/gopay/", config.base_url);
+    if let Some(id) = &args.contract {
+        let contract = config.contracts.iter().find(|contract| contract.id == *id);
+        let contract =
+            contract.ok_or_else(|| anyhow!("--contract {id}: not in {}", path.display()))?;
+        job.terms = contract.terms();
+    }
+    Ok(Some(job))
+}
+
+impl Job {
+    fn run(
+        &self,
+        input: &mut dyn BufRead,
+        output: &mut impl Write,
+        progress: bool,
+    ) -> io::Result<Counts> {
+        let mut counts = Counts::default();
+        let mut line = Vec::new();
+        let mut out = Vec::new();
+        let mut scratch = Scratch::new();
+        let mut shown = Instant::now();
+        while self.next_line(input, &mut line)? {
+            counts.lines += 1;
+            out.clear();
+            counts.rejected += u64::from(!self.line(&line, counts.lines, &mut scratch, &mut out));
+            out.push(b'\n');
+            output.write_all(&out)?;
+            if progress && counts.lines % 4_096 == 0 && shown.elapsed() >= Duration::from_secs(1) {
+                shown = Instant::now();
+                writeln!(io::stderr(), "{} lines, {} rejected", counts.lines, counts.rejected)?;
+            }
+        }
+        output.flush()?;
+        Ok(counts)
+    }
+
+    /// Reads a line without its end. Of one that is too long only the beginning is kept, one byte
+    /// more than allowed, so that it is seen to be too long.
+    fn next_line(&self, input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+        line.clear();
+        let limit = u64::try_from(self.line_bytes_max).unwrap_or(u64::MAX).saturating_add(2);
+        let read = (&mut *input).take(limit).read_until(b'\n', line)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+        } else if line.len() > self.line_bytes_max {
+            input.skip_until(b'\n')?;
+        }
+        Ok(true)
+    }
+
+    /// Translates one body; true if it was accepted.
+    fn line(&self, line: &[u8], number: u64, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+        if line.len() > self.line_bytes_max {
+            let max = u32::try_from(self.line_bytes_max).unwrap_or(u32::MAX);
+            let rejection = Rejection { subject: Subject::Body, rule: Rule::BodyTooLong { max } };
+            push_rejected(out, &[rejection], |_| format!("({} bytes)", line.len()));
+            return false;
+        }
+        let (form, items) = Form::decode(line, scratch);
+        let mut all = All::default();
+        if self.explain && common_faults(&form, &mut all) == Flow::Stop {
+            push_rejected(out, &all.0, |subject| got(&form, subject));
+            return false;
+        }
+        if form.get(Field::Txtype).is_some() && tx_type(&form) != Some(TxType::Transaction) {
+            let rejection = Rejection::of(Field::Txtype, Rule::MustBe("TRANSACTION"));
+            let _ = all.reject(rejection);
+            push_rejected(out, &all.0, |subject| got(&form, subject));
+            return false;
+        }
+        let (order, rejections) = if self.explain {
+            let order = transaction::check(&form, items, self.terms, &mut all);
+            (order.filter(|_| all.0.is_empty()), all.0)
+        } else {
+            let mut first = First::default();
+            let order = transaction::check(&form, items, self.terms, &mut first);
+            (order, first.0.into_iter().collect())
+        };
+        let Some(order) = order else {
+            push_rejected(out, &rejections, |subject| got(&form, subject));
+            return false;
+        };
+        // The number of the line stands in for the TXID.
+        let order_id = i64::try_from(number).ok().and_then(|number| TxId::new(number).ok());
+        let Some(order_id) = order_id else { return false };
+        let terms = ChargeTerms {
+            order_id,
+            order_time: self.at,
+            session: self.session,
+            return_url: &self.return_url,
+        };
+        let mut body = Vec::with_capacity(line.len());
+        charge(&order, &terms, &mut body);
+        out.extend_from_slice(b"{\"charge\":");
+        out.extend_from_slice(&body);
+        out.push(b'}');
+        true
+    }
+}
+
+fn push_rejected(out: &mut Vec<u8>, rejections: &[Rejection], got: impl Fn(Subject) -> String) {
+    out.extend_from_slice(b"{\"rejected\":[");
+    for (at, rejection) in rejections.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let values = [
+            ("{\"field\":", rejection.subject.to_string()),
+            (",\"rule\":", rejection.code().to_owned()),
+            (",\"got\":", got(rejection.subject)),
+            (",\"wanted\":", rejection.wanted().to_owned()),
+            (",\"source\":", rejection.source().to_owned()),
+        ];
+        for (name, value) in values {
+            out.extend_from_slice(name.as_bytes());
+            push_json_string(out, &value);
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// What was sent, shortened; of personal data only the length.
+fn got(form: &Form<'_>, subject: Subject) -> String {
+    const SHOWN_MAX: usize = 64;
+    let field = match subject {
+        Subject::Field(field) => field,
+        Subject::Item(..) => Field::Orderitems,
+        Subject::Other(_) | Subject::Body => return String::new(),
+    };
+    match form.get(field) {
+        None => String::new(),
+        Some(value) if field.is_personal() => format!("({} characters)", value.chars().count()),
+        Some(value) => cut(value, SHOWN_MAX).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn run(input: &str, explain: bool, line_bytes_max: usize) -> Vec<serde_json::Value> {
+        let job = Job {
+            terms: Terms::OPEN,
+            explain,
+            at: Timestamp::from_rfc3339("2025-06-21T08:34:20Z").unwrap(),
+            session: Settings::SESSION_MAX,
+            return_url: "https://pay.example/return/gopay/".to_owned(),
+            line_bytes_max,
+        };
+        let mut output = Vec::new();
+        let mut input = Cursor::new(input.as_bytes().to_vec());
+        job.run(&mut input, &mut output, false).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn each_line_in_gives_one_line_out() {
+        let example = gopay_demo::example_body("http://127.0.0.1:8090");
+        let input = format!("{example}\r\n\nchannel=x&tag=y\ntxtype=REFUND\n{example}");
+        let lines = run(&input, false, 4_096);
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0]["charge"]["transaction_details"]["gross_amount"], 10_000);
+        assert_eq!(lines[4]["charge"]["transaction_details"]["order_id"], "5");
+        assert_eq!(lines[1]["rejected"][0]["rule"], "missing");
+        assert_eq!(lines[2]["rejected"].as_array().unwrap().len(), 1);
+        assert_eq!(lines[2]["rejected"][0]["got"], "x");
+        assert_eq!(lines[3]["rejected"][0]["field"], "txtype");
+    }
+
+    #[test]
+    fn explain_reports_every_fault_and_no_personal_data() {
+        let lines = run("channel=x&specin.email=secret", true, 4_096);
+        let rejected = lines[0]["rejected"].as_array().unwrap();
+        assert!(rejected.len() > 5);
+        assert!(!lines[0].to_string().contains("secret"));
+    }
+
+    #[test]
+    fn explain_reports_what_a_call_lacks_before_it_is_a_call() {
+        let example = gopay_demo::example_body("http://127.0.0.1:8090");
+        let without = |name: &str| {
+            let kept = example.split('&').filter(|pair| !pair.starts_with(&format!("{name}=")));
+            kept.collect::<Vec<_>>().join("&")
+        };
+        for (line, expected) in [
+            (example.clone(), vec![]),
+            (without("login"), vec!["login"]),
+            (without("password"), vec!["password"]),
+            (without("contractid"), vec!["contractid"]),
+            (without("txtype"), vec!["txtype"]),
+            (example.replace("=urlencodeext", "=urlencode"), vec!["returnmode"]),
+            (without("login").replace("tag=gopay", "tag=ovo"), vec!["login", "tag"]),
+            (
+                "txtype=REFUND".to_owned(),
+                vec!["returnmode", "login", "password", "contractid", "txtype"],
+            ),
+            (example.replace('&', "&amp;"), vec!["body"]),
+            (r#"{"login":"x"}"#.to_owned(), vec!["body"]),
+        ] {
+            let lines = run(&line, true, 4_096);
+            let rejected = lines[0]["rejected"].as_array().cloned().unwrap_or_default();
+            let fields: Vec<_> = rejected.iter().map(|fault| fault["field"].clone()).collect();
+            assert_eq!(fields, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_costs_only_itself() {
+        let input = format!("{}\ntag=x\n", "a".repeat(10_000));
+        let lines = run(&input, false, 100);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["rejected"][0]["rule"], "body_too_long");
+        assert_eq!(lines[1]["rejected"][0]["rule"], "missing");
+    }
+}

@@ -1,0 +1,116 @@
+//! `[[contract]]`: a merchant of a PSP
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use gopay_core::payment::Channel;
+use gopay_core::ppro::check;
+use gopay_core::ppro::transaction::Kyc;
+use gopay_outbound::AddressPolicy;
+use gopay_service::Contract;
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::section::Section;
+
+/// What a contract may refer to: what the file has, whether valid or not.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) logins: BTreeSet<String>,
+    pub(super) test: bool,
+    pub(super) live: bool,
+    pub(super) allow_private: Vec<IpNet>,
+}
+
+pub(super) fn read_contract(contract: &mut Section<'_>, known: &Known) -> Option<Contract> {
+    let id = contract.required("id");
+    if id.as_deref().is_some_and(|id| check::reference(id).is_err()) {
+        contract.problem("id", "not a contract id", "1 to 40 letters, digits and .,-_");
+    }
+    let client = contract.required("client");
+    if client.as_ref().is_some_and(|client| !known.logins.contains(client)) {
+        contract.problem("client", "no such client", "the login of a [[client]]");
+    }
+    let mut enabled = true;
+    contract.flag("enabled", &mut enabled);
+    let channels = read_channels(contract, known);
+    let kyc = match contract.text("kyc").as_deref() {
+        None | Some("unverified") => Kyc::Unverified,
+        Some("verified") => Kyc::Verified,
+        Some(_) => {
+            contract.problem("kyc", "not a rule", "verified or unverified");
+            Kyc::Unverified
+        }
+    };
+    let notification_url = contract.url("notification_url");
+    if let Some(url) = &notification_url {
+        check_receiver(contract, url, known);
+    }
+    let redirect_url = contract.url("redirect_url");
+    for (key, url) in [("notification_url", &notification_url), ("redirect_url", &redirect_url)] {
+        let plain = url.as_ref().is_some_and(|url| url.starts_with("http:"));
+        if plain && channels.contains(&Channel::Live) {
+            contract.warn(key, "http, on the live channel", "an https URL");
+        }
+    }
+    let mut refunds = true;
+    contract.flag("refunds", &mut refunds);
+    Some(Contract {
+        id: id?,
+        psp: client?,
+        enabled,
+        channels,
+        kyc,
+        notification_url,
+        redirect_url,
+        refunds,
+    })
+}
+
+fn read_channels(contract: &mut Section<'_>, known: &Known) -> Vec<Channel> {
+    const KEY: &str = "channels";
+    let channels = match contract.texts(KEY) {
+        None if contract.reported(KEY) => return Vec::new(),
+        None => vec![Channel::Test],
+        Some(words) => {
+            let channels: Option<Vec<_>> =
+                words.iter().map(|word| Channel::from_word(word)).collect();
+            match channels.filter(|channels| !channels.is_empty()) {
+                Some(channels) => channels,
+                None => {
+                    let wanted = "a list of testchannel and livechannel";
+                    contract.problem(KEY, "not channels", wanted);
+                    return Vec::new();
+                }
+            }
+        }
+    };
+    for channel in &channels {
+        let (account, wanted) = match channel {
+            Channel::Test => (known.test, "a section [midtrans.test], or another channel"),
+            Channel::Live => (known.live, "a section [midtrans.live], or another channel"),
+        };
+        if !account {
+            let wrong = format!("{} has no Midtrans account", channel.as_str());
+            contract.problem(KEY, &wrong, wanted);
+        }
+    }
+    channels
+}
+
+/// A receiver that the transport refuses to call would fail at each try.
+fn check_receiver(contract: &mut Section<'_>, url: &str, known: &Known) {
+    let address: Option<IpAddr> = match Url::parse(url).as_ref().ok().and_then(Url::host) {
+        Some(Host::Ipv4(address)) => Some(address.into()),
+        Some(Host::Ipv6(address)) => Some(address.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    let policy = AddressPolicy::public(known.allow_private.clone());
+    if address.is_some_and(|address| !policy.permits(address)) {
+        contract.problem(
+            "notification_url",
+            "a private address, which is never called",
+            "a public address, or one of delivery.allow_private",
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! `[midtrans.test]` and `[midtrans.live]`
+
+use std::time::Duration;
+
+use gopay_core::payment::Channel;
+use gopay_midtrans_client::RefundPath;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::host::{self, Reach};
+use super::section::Section;
+
+/// An account at Midtrans.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) base_url: String,
+    pub(crate) server_key: SecretString,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) refund_path: RefundPath,
+}
+
+/// Hosts of Midtrans' Core API.
+const PRODUCTION: &str = "api.midtrans.com";
+const SANDBOX: &str = "api.sandbox.midtrans.com";
+
+const SERVER_KEY: &str =
+    "the server key as Midtrans' dashboard shows it under Access Keys, or env:NAME, or file:PATH";
+
+pub(super) fn read_account(account: &mut Section<'_>, channel: Channel) -> Option<Account> {
+    let base_url = account.url("base_url");
+    match &base_url {
+        Some(url) => check_base_url(account, url, channel),
+        None if !account.reported("base_url") => {
+            let wanted = "https://api.midtrans.com, or that of the sandbox";
+            account.problem("base_url", "missing", wanted);
+        }
+        None => {}
+    }
+    let server_key = account.secret("server_key");
+    if let Some(key) = &server_key {
+        check_key(account, key, channel);
+    }
+    let mut timeout = Duration::from_secs(10);
+    let mut connect_timeout = Duration::from_secs(5);
+    // A call to us has 25 s, and may need two answers of Midtrans.
+    const SECOND: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(12);
+    account.span("timeout", SECOND, LONGEST, "1s to 12s", &mut timeout);
+    account.span("connect_timeout", SECOND, LONGEST, "1s to 12s", &mut connect_timeout);
+    let refund_path = match account.text("refund_path").as_deref() {
+        None | Some("refund") => RefundPath::Refund,
+        Some("direct") => RefundPath::OnlineDirect,
+        Some(_) => {
+            account.problem("refund_path", "not a path", "refund or direct");
+            RefundPath::Refund
+        }
+    };
+    let reported = account.reported("timeout") || account.reported("connect_timeout");
+    if connect_timeout >= timeout && !reported {
+        account.problem("connect_timeout", "not below timeout", "less than timeout");
+    }
+    Some(Account {
+        base_url: base_url?.trim_end_matches('/').to_owned(),
+        server_key: server_key?,
+        timeout,
+        connect_timeout,
+        refund_path,
+    })
+}
+
+/// Under another address than that of its environment, each charge fails, or moves real money.
+fn check_base_url(account: &mut Section<'_>, text: &str, channel: Channel) {
+    const KEY: &str = "base_url";
+    let Ok(url) = Url::parse(text) else { return };
+    let host = url.host_str().unwrap_or_default();
+    let of_midtrans = host == "midtrans.com" || host.ends_with(".midtrans.com");
+    let path = url.path().trim_matches('/');
+    let (wanted, other) = match channel {
+        Channel::Test => ("https://api.sandbox.midtrans.com, or a stand-in", PRODUCTION),
+        Channel::Live => ("https://api.midtrans.com", SANDBOX),
+    };
+    if host == other {
+        let wrong = match channel {
+            Channel::Test => "the production address in the section of the test channel",
+            Channel::Live => "the sandbox's address in the section of the live channel",
+        };
+        account.problem(KEY, wrong, wanted);
+    } else if of_midtrans && !matches!(host, PRODUCTION | SANDBOX) {
+        account.problem(KEY, "not an address of the Core API", wanted);
+    } else if (of_midtrans && !path.is_empty())
+        || path.split('/').any(|segment| matches!(segment, "v1" | "v2" | "charge"))
+    {
+        let wrong = "names a path of the API, which is put behind it";
+        account.problem(KEY, wrong, "scheme and host only, without /v2");
+    } else if url.scheme() == "http" {
+        check_plain(account, &url, of_midtrans, channel);
+    }
+}
+
+/// The server key travels in each call.
+fn check_plain(account: &mut Section<'_>, url: &Url, of_midtrans: bool, channel: Channel) {
+    const KEY: &str = "base_url";
+    let near = host::of_url(url) == Reach::Machine;
+    match channel {
+        _ if of_midtrans => account.problem(KEY, "http: the key could be read", "an https URL"),
+        Channel::Live if !near => {
+            account.problem(KEY, "http: the live key could be read", "an https URL");
+        }
+        Channel::Live => {
+            let risk = "http to this machine, in the section of the live channel";
+            account.warn(KEY, risk, "https://api.midtrans.com");
+        }
+        Channel::Test if host::of_url(url) == Reach::Public => {
+            account.warn(KEY, "http: the key can be read on the way", "an https URL");
+        }
+        Channel::Test => {}
+    }
+}
+
+/// Midtrans' keys say by their beginning what they are for. Only the sandbox's mark is proof:
+/// a key without it is warned about, not refused.
+fn check_key(account: &mut Section<'_>, key: &SecretString, channel: Channel) {
+    const KEY: &str = "server_key";
+    let key = key.expose_secret();
+    if key.contains(|char: char| char.is_whitespace() || char.is_control()) {
+        account.problem(KEY, "holds a blank or a line break", SERVER_KEY);
+    } else if key.contains("Mid-client-") {
+        account.problem(KEY, "a client key", SERVER_KEY);
+    } else if channel == Channel::Live && key.starts_with("SB-") {
+        account.problem(KEY, "a key of the sandbox in the section of the live channel", SERVER_KEY);
+    } else if channel == Channel::Test && key.starts_with("Mid-server-") {
+        let risk = "looks like a production key in the section of the test channel";
+        account.warn(KEY, risk, "the sandbox's key, which begins with SB-Mid-server-");
+    }
+}

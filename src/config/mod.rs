@@ -1,0 +1,177 @@
+//! The config file: TOML, every key known, every problem reported at once with its key and with
+//! what would be valid. `docs/config.toml` shows every key at its default.
+
+mod client;
+mod contract;
+mod delivery;
+mod host;
+mod limits;
+mod listen;
+mod midtrans;
+mod parties;
+mod public;
+mod report;
+mod section;
+mod store;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use gopay_core::payment::Channel;
+use gopay_core::refund::REFUND_WINDOW_MAX;
+use gopay_service::{Contract, Psp, Settings};
+use toml::Table;
+
+use self::client::read_client;
+use self::contract::{Known, read_contract};
+pub(crate) use self::delivery::Delivery;
+use self::delivery::read_delivery;
+pub(crate) use self::limits::Limits;
+use self::limits::read_limits;
+pub(crate) use self::listen::Listen;
+use self::listen::read_listen;
+pub(crate) use self::midtrans::Account;
+use self::midtrans::read_account;
+use self::parties::check_parties;
+use self::public::{check_reach, read_public};
+use self::report::Report;
+pub(crate) use self::report::{Problem, Warning};
+use self::section::{Outside, Section, open_to_all};
+use self::store::read_store;
+use crate::store::StoreUrl;
+
+/// What the operator may set.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) base_url: String,
+    pub(crate) store: StoreUrl,
+    /// Connections to a shared database at most.
+    pub(crate) connections: usize,
+    pub(crate) limits: Limits,
+    pub(crate) test: Option<Account>,
+    pub(crate) live: Option<Account>,
+    pub(crate) delivery: Delivery,
+    pub(crate) instance: u16,
+    /// Not a key of the file: the demo's Midtrans is in the same process.
+    pub(crate) under_way_max: Duration,
+    pub(crate) clients: Vec<Psp>,
+    pub(crate) contracts: Vec<Contract>,
+    /// What is dangerous though it works.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            listen: Listen { psp: local(8080), public: local(8080), admin: local(8081) },
+            base_url: "http://127.0.0.1:8080".to_owned(),
+            store: StoreUrl::Sqlite("data/gopay.db".into()),
+            connections: 16,
+            limits: Limits {
+                session: Settings::SESSION_MAX,
+                refund_window: REFUND_WINDOW_MAX,
+                call_bytes: 262_144,
+                notification_bytes: 65_536,
+                body_timeout: Duration::from_secs(10),
+                drain: Duration::from_secs(5),
+                concurrent_calls: 1_024,
+                concurrent_calls_per_client: 512,
+                connections: 4_096,
+                checks_per_second: 200,
+            },
+            test: None,
+            live: None,
+            delivery: Delivery {
+                schedule: Settings::default_schedule(),
+                timeout: Duration::from_secs(30),
+                concurrency: 256,
+                concurrency_per_receiver: 16,
+                allow_private: Vec::new(),
+            },
+            instance: 0,
+            under_way_max: Settings::UNDER_WAY_MAX,
+            clients: Vec::new(),
+            contracts: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Reads a config file and the secrets it refers to.
+///
+/// # Errors
+/// Every problem, in the order of the sections.
+pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let key = "file".to_owned();
+        vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
+    })?;
+    let (mut config, holds_secrets) = parse(&text, &Outside::real())?;
+    if holds_secrets && open_to_all(path) {
+        config.warnings.push(Warning {
+            key: "file".to_owned(),
+            risk: "holds secrets, and every user of this machine may read it".to_owned(),
+            better: "mode 0600, or env:NAME and file:PATH in place of secrets",
+        });
+    }
+    Ok(config)
+}
+
+/// Reads a config; also says whether secrets stand in the text itself.
+///
+/// # Errors
+/// Every problem, in the order of the sections.
+fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
+    let table: Table = text.parse().map_err(|error: toml::de::Error| {
+        let line =
+            error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
+        let key = format!("line {line}");
+        vec![Problem { key, wrong: error.message().to_owned(), wanted: "TOML" }]
+    })?;
+    let mut report = Report::default();
+    let mut root = Section { path: String::new(), table, outside, report: &mut report };
+    let mut config = read_config(&mut root);
+    root.end();
+    if !report.problems.is_empty() {
+        return Err(report.problems);
+    }
+    config.warnings = report.warnings;
+    Ok((config, report.holds_secrets))
+}
+
+fn read_config(root: &mut Section<'_>) -> Config {
+    let mut config = Config::default();
+    let mut known = Known::default();
+    if let Some(midtrans) = root.table.get("midtrans") {
+        known.test = midtrans.get("test").is_some();
+        known.live = midtrans.get("live").is_some();
+    }
+    root.section("listen", |listen| read_listen(listen, &mut config.listen));
+    root.section("public", |public| read_public(public, &mut config.base_url));
+    if !root.reported("public.base_url") {
+        check_reach(root, &config.base_url, known.live);
+    }
+    root.section("store", |store| read_store(store, &mut config));
+    root.section("limits", |limits| read_limits(limits, &mut config.limits));
+    root.section("midtrans", |midtrans| {
+        config.test = midtrans.present("test", |test| read_account(test, Channel::Test));
+        config.live = midtrans.present("live", |live| read_account(live, Channel::Live));
+    });
+    root.section("delivery", |delivery| read_delivery(delivery, &mut config.delivery));
+    known.allow_private.clone_from(&config.delivery.allow_private);
+    root.section("instance", |instance| {
+        instance.number("number", 0, 1023, &mut config.instance);
+    });
+    config.clients = root.list("client", "login", &mut known.logins, read_client);
+    let contract = |contract: &mut Section<'_>| read_contract(contract, &known);
+    config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
+    check_parties(root, &config);
+    config
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,374 @@
+//! What the file may say, what is refused, and what is warned about.
+
+use secrecy::ExposeSecret as _;
+
+use super::delivery::schedule_step;
+use super::section::span;
+use super::*;
+
+const SHOWN: &str = include_str!("../../docs/config.toml");
+
+fn outside() -> Outside {
+    Outside {
+        variable: Box::new(|name| {
+            // Shells and secret managers often leave a line break.
+            (name == "MIDTRANS_SERVER_KEY").then(|| "key-from-env\n".to_owned())
+        }),
+        file: Box::new(|path| match path {
+            "/run/secrets/shared" => Ok("secret-from-file\n".to_owned()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }),
+        open_to_all: Box::new(|path| path.ends_with("open")),
+    }
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let problems = parse(text, &outside()).err().unwrap_or_default();
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_shown_config_is_the_default() {
+    let shown = parse(SHOWN, &outside()).unwrap().0;
+    let default = Config::default();
+    assert_eq!(shown.listen, default.listen);
+    assert_eq!(shown.base_url, default.base_url);
+    assert_eq!(shown.store.name(), default.store.name());
+    assert_eq!(shown.connections, default.connections);
+    assert_eq!(shown.limits, default.limits);
+    assert_eq!(shown.delivery, default.delivery);
+    assert_eq!(shown.instance, default.instance);
+    assert!(shown.clients.is_empty() && shown.contracts.is_empty() && shown.test.is_none());
+}
+
+#[test]
+fn the_shown_examples_are_valid() {
+    let text: String = SHOWN
+        .lines()
+        .map(|line| line.strip_prefix("#~ ").unwrap_or(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = parse(&text, &outside()).unwrap().0;
+    assert_eq!(config.clients.len(), 1);
+    assert_eq!(config.contracts.len(), 1);
+    let test = config.test.unwrap();
+    assert_eq!(test.server_key.expose_secret(), "key-from-env");
+    assert_eq!(config.clients[0].shared_secret.expose_secret(), "secret-from-file");
+}
+
+#[test]
+fn every_problem_is_reported_with_its_key() {
+    let got = problems(
+        r#"
+        speed = 9
+        [listen]
+        psp = "here"
+        pps = "127.0.0.1:1"
+        [public]
+        base_url = "https://pay.example/"
+        [store]
+        url = "postgres://localhost"
+        [limits]
+        session = "2h"
+        refund_window = "soon"
+        concurrent_calls = 0
+        [midtrans.test]
+        base_url = "ftp://x"
+        server_key = "env:NOT_SET"
+        [delivery]
+        schedule = ["often"]
+        allow_private = ["ten"]
+        [[client]]
+        login = "a"
+        password_hash = "plain"
+        shared_secret = "file:/nowhere"
+        [[contract]]
+        id = "C 1"
+        client = "b"
+        channels = ["testchannel", "livechannel"]
+        kyc = "perhaps"
+        "#,
+    );
+    let keys: Vec<&str> = got.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        keys,
+        [
+            "listen.psp",
+            "listen.pps",
+            "public.base_url",
+            "store.url",
+            "limits.session",
+            "limits.refund_window",
+            "limits.concurrent_calls",
+            "midtrans.test.base_url",
+            "midtrans.test.server_key",
+            "delivery.schedule",
+            "delivery.allow_private",
+            "client \"a\".password_hash",
+            "client \"a\".shared_secret",
+            "client \"a\".notification_secrets",
+            "contract \"C 1\".id",
+            "contract \"C 1\".client",
+            "contract \"C 1\".channels",
+            "contract \"C 1\".kyc",
+            "speed",
+        ]
+    );
+    assert!(got.iter().all(|problem| problem.contains("; valid: ")), "{got:#?}");
+    assert_eq!(problems("[listen\n")[0].split(':').next(), Some("line 1"));
+}
+
+#[test]
+fn the_store_is_a_file_or_a_database() {
+    for (url, name) in [
+        ("sqlite:a/b.db", Ok("a/b.db")),
+        ("postgres://u:p@db/pay", Ok("postgres database pay at db")),
+        ("postgresql://u@/pay?host=/run/pg", Ok("postgres database pay at /run/pg")),
+        ("env:STORE_URL", Ok("postgres database pay at there")),
+        ("sqlite:", Err("no path")),
+        ("mysql://db/pay", Err("not a store")),
+        ("env:NOT_SET", Err("the variable NOT_SET is not set")),
+        ("postgres://u:hidden@db/pay?sslmode=perhaps", Err("sslmode")),
+    ] {
+        let outside = Outside {
+            variable: Box::new(|name| {
+                (name == "STORE_URL").then(|| "postgres://u:p@there/pay".to_owned())
+            }),
+            ..outside()
+        };
+        let parsed = parse(&format!("[store]\nurl = \"{url}\""), &outside);
+        match (parsed, name) {
+            (Ok((config, _)), Ok(name)) => assert_eq!(config.store.name(), name),
+            (Err(problems), Err(wrong)) => {
+                let text = problems[0].to_string();
+                assert!(text.starts_with("store.url: ") && text.contains(wrong), "{text}");
+                assert!(!text.contains("hidden"), "{text}");
+            }
+            (parsed, name) => panic!("{url}: {parsed:?} instead of {name:?}"),
+        }
+    }
+}
+
+#[test]
+fn durations_and_schedules_read() {
+    for (text, expected) in [
+        ("1h", Some(3_600_000)),
+        ("15m", Some(900_000)),
+        ("250ms", Some(250)),
+        ("30d", Some(2_592_000_000)),
+        ("1.5h", None),
+        ("h", None),
+        ("15", None),
+        ("99999999999999999999h", None),
+    ] {
+        assert_eq!(span(text).map(|span| span.as_millis()), expected, "{text}");
+    }
+    assert_eq!(schedule_step("192 x 15m").unwrap().len(), 192);
+    assert_eq!(schedule_step("1001 x 15m"), None);
+}
+
+/// A config that is good in every way.
+const GOOD: &str = r#"
+    [public]
+    base_url = "https://pay.example"
+    [midtrans.test]
+    base_url = "https://api.sandbox.midtrans.com"
+    server_key = "SB-Mid-server-EXAMPLE-1"
+    [midtrans.live]
+    base_url = "https://api.midtrans.com"
+    server_key = "Mid-server-EXAMPLE-2"
+    [[client]]
+    login = "one"
+    password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94"
+    shared_secret = "shared-secret-of-one"
+    notification_secrets = ["notification-secret-of-one"]
+    [[contract]]
+    id = "C-ONE"
+    client = "one"
+    channels = ["testchannel", "livechannel"]
+    notification_url = "https://psp.example/notify"
+"#;
+
+/// Problems and warnings of the good config with a change in it.
+fn changed(from: &str, to: &str) -> (Vec<String>, Vec<String>) {
+    assert!(GOOD.contains(from), "{from}");
+    match parse(&GOOD.replacen(from, to, 1), &outside()) {
+        Ok((config, _)) => (Vec::new(), config.warnings.iter().map(ToString::to_string).collect()),
+        Err(problems) => (problems.iter().map(ToString::to_string).collect(), Vec::new()),
+    }
+}
+
+#[test]
+fn a_good_config_gives_neither_problem_nor_warning() {
+    assert_eq!(changed("C-ONE", "C-ONE"), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_cannot_work_or_would_lose_money_is_refused() {
+    const TEST: &str = "https://api.sandbox.midtrans.com";
+    const LIVE: &str = "https://api.midtrans.com";
+    const KEY: &str = "SB-Mid-server-EXAMPLE-1";
+    const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94";
+    for (from, to, expected) in [
+        (KEY, " SB-Mid-server-EXAMPLE", "midtrans.test.server_key: holds a blank"),
+        (KEY, "SB-Mid-server- EXAMPLE", "midtrans.test.server_key: holds a blank"),
+        (KEY, "SB-Mid-client-EXAMPLE", "midtrans.test.server_key: a client key"),
+        ("Mid-server-EXAMPLE-2", KEY, "midtrans.live.server_key: a key of the sandbox"),
+        (TEST, "https://api.sandbox.midtrans.com/v2", "midtrans.test.base_url: names a path"),
+        (TEST, "https://proxy.example/v2/charge", "midtrans.test.base_url: names a path"),
+        (TEST, "https://app.sandbox.midtrans.com", "midtrans.test.base_url: not an address"),
+        (TEST, LIVE, "midtrans.test.base_url: the production address"),
+        (TEST, "http://api.sandbox.midtrans.com", "midtrans.test.base_url: http"),
+        (LIVE, TEST, "midtrans.live.base_url: the sandbox's address"),
+        (LIVE, "http://api.midtrans.com", "midtrans.live.base_url: http"),
+        (LIVE, "http://10.0.0.1", "midtrans.live.base_url: http"),
+        ("https://pay.example", "http://pay.example", "public.base_url: http on a public host"),
+        (HASH, "$2b$12$K3JNi5xUQEppzEYqEXAMPLE", "client \"one\".password_hash: not a hash"),
+        (
+            HASH,
+            "$argon2i$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94",
+            "client \"one\".password_hash: not a hash of Argon2id",
+        ),
+        ("shared-secret-of-one", "x", "client \"one\".shared_secret: a secret that can"),
+        ("notification-secret-of-one", "x", "client \"one\".notification_secrets: a secret that"),
+        (
+            "https://psp.example/notify",
+            "http://192.168.1.2/notify",
+            "contract \"C-ONE\".notification_url: a private address",
+        ),
+        (
+            "[public]",
+            "[listen]\nadmin = \"0.0.0.0:8080\"\npublic = \"0.0.0.0:8080\"\n[public]",
+            "listen.admin: the address of public",
+        ),
+        (
+            "[public]",
+            "[delivery]\nschedule = [\"5 x 0s\"]\n[public]",
+            "delivery.schedule: a wait below 1s",
+        ),
+        (
+            "[public]",
+            "[delivery]\nallow_private = [\"0.0.0.0/0\"]\n[public]",
+            "delivery.allow_private: 0.0.0.0/0",
+        ),
+        (
+            "[public]",
+            "[delivery]\nallow_private = [\"::/0\"]\n[public]",
+            "delivery.allow_private: ::/0",
+        ),
+        (
+            "[public]",
+            "[limits]\nconcurrent_calls = 5\nconcurrent_calls_per_client = 6\n[public]",
+            "limits.concurrent_calls_per_client: 6 is above",
+        ),
+        (
+            "[public]",
+            "[delivery]\nconcurrency = 5\nconcurrency_per_receiver = 6\n[public]",
+            "delivery.concurrency_per_receiver: 6 is above",
+        ),
+    ] {
+        let (problems, _) = changed(from, to);
+        assert_eq!(problems.len(), 1, "{to}: {problems:#?}");
+        assert!(problems[0].starts_with(expected), "{to}: {problems:#?}");
+    }
+}
+
+#[test]
+fn what_works_but_is_dangerous_is_warned_about() {
+    const TEST: &str = "https://api.sandbox.midtrans.com";
+    for (from, to, expected) in [
+        ("SB-Mid-server-EXAMPLE-1", "Mid-server-EXAMPLE-1", "midtrans.test.server_key: looks like"),
+        (TEST, "http://proxy.example", "midtrans.test.base_url: http"),
+        (
+            "https://api.midtrans.com",
+            "http://127.0.0.1:8090",
+            "midtrans.live.base_url: http to this",
+        ),
+        ("https://pay.example", "http://127.0.0.1:8080", "public.base_url: shoppers and Midtrans"),
+        ("Mid-server-EXAMPLE-2", "shared-secret-of-one", "client \"one\".shared_secret: the same"),
+        (
+            "notification-secret-of-one",
+            "shared-secret-of-one",
+            "client \"one\".notification_secrets: the same",
+        ),
+        ("shared-secret-of-one", "short-one", "client \"one\".shared_secret: a secret of 9"),
+        (
+            "shared-secret-of-one",
+            "shared-secret-of-one ",
+            "client \"one\".shared_secret: a secret with a blank",
+        ),
+        ("\"shared-secret-of-one\"", "\"file:open\"", "client \"one\".shared_secret: every user"),
+        ("m=19456,t=2", "m=4096,t=1", "client \"one\".password_hash: its cost is m=4096,t=1,p=1"),
+        (
+            "https://psp.example/notify",
+            "http://psp.example/notify",
+            "contract \"C-ONE\".notification_url: http",
+        ),
+        (
+            "[public]",
+            "[listen]\nadmin = \"0.0.0.0:8081\"\n[public]",
+            "listen.admin: not on the loopback",
+        ),
+        (
+            "[public]",
+            "[listen]\nadmin = \"127.0.0.1:8080\"\n[public]",
+            "listen.admin: the address of public",
+        ),
+        (
+            "[public]",
+            "[delivery]\nschedule = [\"1000 x 15m\"]\n[public]",
+            "delivery.schedule: the last try comes after 10 days",
+        ),
+        ("[public]", "[delivery]\nschedule = []\n[public]", "delivery.schedule: no retry"),
+        (
+            "[public]",
+            "[delivery]\nallow_private = [\"127.0.0.0/8\"]\n[public]",
+            "delivery.allow_private: 127.0.0.0/8",
+        ),
+        (
+            "[public]",
+            "[delivery]\nallow_private = [\"169.254.0.0/16\"]\n[public]",
+            "delivery.allow_private: 169.254.0.0/16",
+        ),
+    ] {
+        let outside = Outside {
+            file: Box::new(|_| Ok("secret-of-a-file-that-is-long".to_owned())),
+            ..outside()
+        };
+        let parsed = parse(&GOOD.replacen(from, to, 1), &outside);
+        let (config, _) = parsed.unwrap_or_else(|problems| panic!("{to}: {problems:#?}"));
+        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 1, "{to}: {warnings:#?}");
+        assert!(warnings[0].starts_with(expected), "{to}: {warnings:#?}");
+    }
+    assert!(parse("", &outside()).unwrap().0.warnings[0].to_string().starts_with("client: none"));
+}
+
+#[test]
+fn one_fault_is_told_once_and_by_name() {
+    for (from, to, key) in [
+        ("SB-Mid-server-EXAMPLE-1", "env:NOT_SET", "midtrans.test.server_key"),
+        ("shared-secret-of-one", "env:NOT_SET", "client \"one\".shared_secret"),
+        (
+            "channels = [\"testchannel\", \"livechannel\"]",
+            "channels = 5",
+            "contract \"C-ONE\".channels",
+        ),
+        ("login = \"one\"", "login = \"other\"", "contract \"C-ONE\".client"),
+    ] {
+        let (problems, _) = changed(from, to);
+        assert_eq!(problems.len(), 1, "{to}: {problems:#?}");
+        assert!(problems[0].starts_with(&format!("{key}: ")), "{problems:#?}");
+    }
+    let twice = format!("{GOOD}\n[[client]]\nlogin = \"one\"\n[[contract]]\nclient = \"one\"");
+    let keys = problems(&twice);
+    for key in ["client \"one\".login: used twice", "contract #2.id: missing"] {
+        assert!(keys.iter().any(|problem| problem.starts_with(key)), "{key} in {keys:#?}");
+    }
+}
+
+#[test]
+fn a_share_that_is_not_written_is_lowered_to_its_total() {
+    let (config, _) = parse("[limits]\nconcurrent_calls = 5", &outside()).unwrap();
+    assert_eq!(config.limits.concurrent_calls_per_client, 5);
+}

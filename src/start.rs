@@ -1,0 +1,262 @@
+//! Puts an adapter together and runs it: what `serve` and `demo` share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use gopay_http::App;
+use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
+use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
+use gopay_service::{
+    Clock, Directory, MidtransAccount, MidtransAccounts, Parts, Service, Settings,
+};
+use gopay_store::Database;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::Outcome;
+use crate::args::Role;
+use crate::config::{Account, Config, Listen, Problem};
+use crate::silence::Noticed;
+use crate::store::Engine;
+use crate::telemetry;
+use gopay_inbound::{Bounds, Stop};
+
+/// The service and what it stands on.
+pub(crate) struct Adapter {
+    pub(crate) service: Service,
+    pub(crate) store: Engine,
+    pub(crate) app: App,
+}
+
+/// What is served to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// The Simple API, to PSPs.
+    Psp,
+    /// Pages to shoppers, notifications from Midtrans.
+    Public,
+    /// Health, metrics and sums, to operators.
+    Admin,
+}
+
+/// The listeners of an adapter, bound.
+pub(crate) struct Listeners {
+    bound: Vec<Bound>,
+    /// Of each.
+    bounds: Bounds,
+}
+
+/// One listener, and what it serves.
+struct Bound {
+    wanted: SocketAddr,
+    listener: TcpListener,
+    faces: Vec<Face>,
+}
+
+impl Listeners {
+    /// Binds what an instance of this role serves; equal addresses share a listener. Who only
+    /// works has nothing to say to PSPs and shoppers.
+    pub(crate) async fn bind(
+        listen: &Listen,
+        role: Role,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
+        let all =
+            [(Face::Psp, listen.psp), (Face::Public, listen.public), (Face::Admin, listen.admin)];
+        let mut bound: Vec<Bound> = Vec::new();
+        for (face, wanted) in all {
+            if role == Role::Worker && face != Face::Admin {
+                continue;
+            }
+            match bound.iter_mut().find(|bound| bound.wanted == wanted) {
+                Some(shared) => shared.faces.push(face),
+                None => {
+                    let listener = gopay_inbound::bind(wanted).await?;
+                    bound.push(Bound { wanted, listener, faces: vec![face] });
+                }
+            }
+        }
+        Ok(Self { bound, bounds: Bounds::connections(connections) })
+    }
+
+    /// Where a face is reached; none if it is not served.
+    pub(crate) fn address(&self, face: Face) -> Option<SocketAddr> {
+        let bound = self.bound.iter().find(|bound| bound.faces.contains(&face))?;
+        bound.listener.local_addr().ok()
+    }
+
+    /// Starts serving.
+    fn serve(self, app: &App, tasks: &mut JoinSet<()>, stop: &Stop) {
+        for Bound { listener, faces, .. } in self.bound {
+            let routes = faces.iter().fold(Router::new(), |routes, face| {
+                routes.merge(match face {
+                    Face::Psp => gopay_http::psp::router(app.clone()),
+                    Face::Public => gopay_http::public::router(app.clone()),
+                    Face::Admin => gopay_http::admin::router(app.clone()),
+                })
+            });
+            let routes = gopay_http::listener(routes, app);
+            gopay_inbound::serve(tasks, listener, routes, self.bounds, stop);
+        }
+    }
+}
+
+/// Everything that can fail to be made of a config, made. No socket and no store was opened.
+pub(crate) struct Prepared {
+    /// What is left of it.
+    pub(crate) config: Config,
+    directory: Directory,
+    midtrans: MidtransAccounts,
+    receivers: HttpTransport,
+}
+
+/// Makes of a config all that `serve` needs and that can fail: `check-config` does no more and no
+/// less, so a config that it calls valid is one that `serve` starts with.
+///
+/// # Errors
+/// What cannot be made, with the key that it comes from.
+pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
+    let notify = format!("{}/midtrans/notification", config.base_url);
+    let mut problems = Vec::new();
+    let mut upstream = |account: Option<Account>, name| {
+        account.and_then(|account| {
+            upstream(account, &notify, name).map_err(|problem| problems.push(problem)).ok()
+        })
+    };
+    let test = upstream(config.test.take(), "test");
+    let live = upstream(config.live.take(), "live");
+    let receivers =
+        HttpTransport::builder(AddressPolicy::public(config.delivery.allow_private.clone()))
+            .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
+            .build()
+            .map_err(|error| problems.push(no_transport("delivery", &error)));
+    let mut salt = [0; 32];
+    gopay_service::os_random(&mut salt);
+    let (clients, contracts) =
+        (std::mem::take(&mut config.clients), std::mem::take(&mut config.contracts));
+    match receivers {
+        Ok(receivers) if problems.is_empty() => Ok(Prepared {
+            config,
+            directory: Directory::new(clients, contracts, salt),
+            midtrans: MidtransAccounts { test, live },
+            receivers,
+        }),
+        _ => Err(problems),
+    }
+}
+
+fn upstream(
+    account: Account,
+    notify: &str,
+    name: &'static str,
+) -> Result<MidtransAccount, Problem> {
+    let section = format!("midtrans.{name}");
+    let transport: Arc<dyn Transport> = Arc::new(
+        HttpTransport::builder(AddressPolicy::any())
+            .connect_timeout(account.connect_timeout)
+            .build()
+            .map_err(|error| no_transport(&section, &error))?,
+    );
+    let mut endpoint = Endpoint::new(account.base_url, account.server_key.clone());
+    endpoint.timeout = account.timeout;
+    endpoint.refund_path = account.refund_path;
+    endpoint.notification_url = Some(notify.to_owned());
+    let transport = Arc::new(Noticed::new(transport, name));
+    let client = MidtransClient::new(transport, endpoint).map_err(|error| {
+        let (key, wanted) = match error {
+            EndpointError::BaseUrl => (format!("{section}.base_url"), "scheme and host only"),
+            EndpointError::ServerKey => (format!("{section}.server_key"), "a server key"),
+            EndpointError::NotificationUrl => ("public.base_url".to_owned(), "without a comma"),
+        };
+        Problem { key, wrong: error.to_string(), wanted }
+    })?;
+    Ok(MidtransAccount { client, server_key: account.server_key })
+}
+
+/// The transport needs the system's root certificates.
+fn no_transport(key: &str, error: &BuildError) -> Problem {
+    Problem {
+        key: key.to_owned(),
+        wrong: gopay_service::chain(error),
+        wanted: "a system with root certificates (package ca-certificates)",
+    }
+}
+
+/// Opens the store, which only `create` may make, and puts an adapter together.
+pub(crate) async fn build(
+    prepared: Prepared,
+    create: bool,
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+    draining: watch::Receiver<bool>,
+) -> anyhow::Result<Adapter> {
+    let config = &prepared.config;
+    let store = Engine::open(&config.store, config.connections, create).await?;
+    let limits = gopay_http::Limits {
+        call_bytes_max: config.limits.call_bytes,
+        notification_bytes_max: config.limits.notification_bytes,
+        body_timeout: config.limits.body_timeout,
+    };
+    let service = service(prepared, store.handle(), clock);
+    let app = App { service: service.clone(), limits, metrics, draining };
+    Ok(Adapter { service, store, app })
+}
+
+fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) -> Service {
+    let Prepared { config, directory, midtrans, receivers } = prepared;
+    Service::new(Parts {
+        settings: Settings {
+            public_base_url: config.base_url,
+            session: config.limits.session,
+            refund_window: config.limits.refund_window,
+            delivery_schedule: config.delivery.schedule,
+            delivery_timeout: config.delivery.timeout,
+            delivery_concurrency: config.delivery.concurrency,
+            delivery_concurrency_per_receiver: config.delivery.concurrency_per_receiver,
+            checks_per_second: config.limits.checks_per_second,
+            concurrent_calls: config.limits.concurrent_calls,
+            concurrent_calls_per_client: config.limits.concurrent_calls_per_client,
+            under_way_max: config.under_way_max,
+            instance: config.instance,
+            rand_pair: true,
+        },
+        directory: Arc::new(directory),
+        store,
+        midtrans,
+        receivers: Arc::new(receivers),
+        clock,
+        random: Box::new(gopay_service::os_random),
+    })
+}
+
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Runs an adapter to its stop, then closes the store.
+pub(crate) async fn run_adapter(
+    adapter: Adapter,
+    listeners: Listeners,
+    role: Role,
+    stop: Stop,
+) -> anyhow::Result<Outcome> {
+    let Adapter { service, store, app } = adapter;
+    let mut tasks = JoinSet::new();
+    if role != Role::Api {
+        service.reclaim().await;
+    }
+    listeners.serve(&app, &mut tasks, &stop);
+    tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
+    if role != Role::Api {
+        tasks.spawn(gopay_service::loops::run(service.clone(), stop.clone()));
+    }
+    // Calls whose callers have hung up run on without a connection.
+    gopay_inbound::finish(tasks, stop, service.until_idle()).await;
+    drop((service, app));
+    store.close().await?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,217 @@
+//! Log and metrics. The log goes to standard error, so that standard output is for results.
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::str::FromStr;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use gopay_inbound::Stop;
+use gopay_service::meters;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// What is logged: a level for all, and levels for parts of the program.
+#[derive(Clone, Debug)]
+pub(crate) struct LogFilter(Targets);
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut targets = Targets::new();
+        for part in text.split(',').map(str::trim) {
+            targets = match part.split_once('=') {
+                None => targets.with_default(level(part)?),
+                Some((target, word)) if is_target(target) => {
+                    targets.with_target(target, level(word)?)
+                }
+                Some((target, _)) => return Err(format!("{target:?} is no part of the program")),
+            };
+        }
+        Ok(Self(targets))
+    }
+}
+
+fn level(word: &str) -> Result<LevelFilter, String> {
+    match word.to_ascii_lowercase().as_str() {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err(format!(
+            "{word:?} is not a level; valid: off, error, warn, info, debug, trace, and for a part \
+             of the program gopay_service=debug"
+        )),
+    }
+}
+
+/// The path of a module, such as `gopay_service::deliver`.
+fn is_target(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+}
+
+/// How many lines may wait to be written. Who logs more waits: no line is dropped.
+const WAITING_MAX: usize = 4_096;
+
+/// How long a line may wait for others. Without it, each line would have to wake the thread of the
+/// log, and that costs its caller more than the line.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What the thread of the log is sent.
+enum Message {
+    Line(Vec<u8>),
+    End,
+}
+
+/// Sends lines to the thread of the log.
+#[derive(Clone)]
+struct Lines(SyncSender<Message>);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Write for Lines {
+    /// The subscriber writes each line at once.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // An error means that the log has ended.
+        let _ = self.0.send(Message::Line(bytes.to_vec()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A log that runs. It ends, with everything written, when this is dropped.
+pub(crate) struct Log {
+    lines: Lines,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let _ = self.lines.0.send(Message::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the log.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(crate) fn start_log(filter: LogFilter, format: LogFormat) -> io::Result<Log> {
+    let terminal = io::stderr().is_terminal();
+    let (sender, lines) = sync_channel(WAITING_MAX);
+    let writer = BufWriter::with_capacity(64 << 10, io::stderr());
+    let thread = std::thread::Builder::new().name("log".to_owned());
+    let thread = thread.spawn(move || write_lines(&lines, writer))?;
+    let lines = Lines(sender);
+    let registry = tracing_subscriber::registry().with(filter.0);
+    let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
+    match format {
+        LogFormat::Text => registry.with(layer.with_ansi(terminal)).init(),
+        LogFormat::Json => registry.with(layer.json()).init(),
+    }
+    Ok(Log { lines, thread: Some(thread) })
+}
+
+/// Writes together what comes within a pause. That standard error is closed stops nothing.
+fn write_lines(lines: &Receiver<Message>, mut out: impl Write) {
+    while let Ok(first) = lines.recv() {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Line(line) => drop(out.write_all(&line)),
+                Message::End => return drop(out.flush()),
+            }
+            next = lines.try_recv().ok();
+        }
+        drop(out.flush());
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Installs the recorder of metrics; once a process.
+pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets(meters::BUCKETS_SECONDS)?;
+    let handle = builder.install_recorder()?;
+    meters::describe();
+    Ok(handle)
+}
+
+/// Sums up what was recorded until the stop. The recorder keeps each single value until it is
+/// asked for the metrics or told to do this; where nobody asks, it would grow for ever.
+pub(crate) async fn keep_up(metrics: PrometheusHandle, stop: Stop) {
+    const PAUSE: Duration = Duration::from_secs(2);
+    let mut stopped = std::pin::pin!(gopay_inbound::stopped(stop));
+    while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
+        metrics.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_for_all_and_for_parts() {
+        for (text, wrong) in [
+            ("off", None),
+            ("INFO", None),
+            ("info,gopay_service=debug", None),
+            ("warn, gopay_service::deliver=trace", None),
+            ("gopay_service=debug", None),
+            ("", Some("\"\" is not a level")),
+            ("inof", Some("\"inof\" is not a level")),
+            ("info,,warn", Some("\"\" is not a level")),
+            ("gopay_service=loud", Some("\"loud\" is not a level")),
+            ("gopay_service", Some("\"gopay_service\" is not a level")),
+            ("=debug", Some("\"\" is no part")),
+            ("a b=debug", Some("\"a b\" is no part")),
+            ("[span]=debug", Some("\"[span]\" is no part")),
+        ] {
+            match (text.parse::<LogFilter>(), wrong) {
+                (Ok(_), None) => {}
+                (Err(error), Some(wrong)) => assert!(error.starts_with(wrong), "{text}: {error}"),
+                (got, _) => panic!("{text}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn all_lines_before_the_end_are_written() {
+        let (sender, lines) = sync_channel(8);
+        for line in ["one\n", "two\n"] {
+            sender.send(Message::Line(line.into())).unwrap();
+        }
+        sender.send(Message::End).unwrap();
+        let mut out = Vec::new();
+        write_lines(&lines, &mut out);
+        assert_eq!(out, b"one\ntwo\n");
+    }
+}

@@ -1,0 +1,22 @@
+//! Drives the built program as a PSP, a shopper and an operator would, over HTTP: a module a use
+//! case. `GOPAY_TEST_STORE=postgres` runs all of it on PostgreSQL.
+#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod instances;
+mod life_of_a_payment;
+mod notifications;
+mod observed;
+mod official_client;
+mod pages;
+mod redeliver;
+mod refunds;
+mod released;
+mod samples;
+mod schemas;
+mod simple_api;
+mod smoke;
+mod two_clients;

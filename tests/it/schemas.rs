@@ -1,0 +1,232 @@
+//! The JSON that the built program writes is what `schemas/` says.
+#![allow(clippy::unwrap_used, reason = "a surprise fails the test")]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::support::Demo;
+use jsonschema::{Registry, Validator};
+use serde_json::{Value, json};
+
+fn schema(name: &str) -> Value {
+    let path = format!("{}/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
+}
+
+fn validator(name: &str) -> Validator {
+    let charge = schema("midtrans-charge-request");
+    let id = charge["$id"].as_str().unwrap().to_owned();
+    let registry = Registry::new().add(id, charge).unwrap().prepare().unwrap();
+    jsonschema::draft202012::options().with_registry(&registry).build(&schema(name)).unwrap()
+}
+
+fn assert_valid(schema: &str, document: &Value) {
+    let errors: Vec<String> =
+        validator(schema).iter_errors(document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{schema}: {errors:#?}\n{document}");
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_what_the_schemas_say() {
+    let demo = Demo::start().await;
+    let txid = demo.paid().await;
+    demo.refund(&txid, 100).await;
+    demo.refund(&txid, 150).await;
+    demo.transaction(&[("amount", "1")]).await;
+    demo.pending().await;
+    demo.until_outbox_empty().await;
+    let totals = demo.totals().await;
+    assert_eq!(totals["payments"], json!({"failed": 1, "pending": 1, "succeeded": 1}));
+    assert_valid("admin-totals", &totals);
+    for path in ["live", "ready"] {
+        let (_, text) = demo.get(&format!("{}/health/{path}", demo.admin)).await;
+        assert_valid("admin-health", &serde_json::from_str(&text).unwrap());
+    }
+}
+
+#[test]
+fn schemas_of_the_admin_listener_refuse_what_is_wrong() {
+    let good = json!({"payments": {"pending": 1}, "succeeded_sen": 0, "refunded_sen": 0, "refunds": {}, "deliveries": {}});
+    assert_valid("admin-totals", &good);
+    for (key, value) in [
+        ("payments", json!({"lost": 1})),
+        ("payments", json!({"pending": -1})),
+        ("succeeded_sen", json!(50)),
+        ("refunded_sen", json!("0")),
+        ("extra", json!(1)),
+    ] {
+        let mut bad = good.clone();
+        bad[key] = value;
+        assert!(!validator("admin-totals").is_valid(&bad), "{bad}");
+    }
+    for bad in [
+        json!({"status": "fine"}),
+        json!({"status": "not ready"}),
+        json!({"status": "ready", "reason": "x"}),
+    ] {
+        assert!(!validator("admin-health").is_valid(&bad), "{bad}");
+    }
+}
+
+#[test]
+fn translate_writes_lines_of_its_schema() {
+    let pairs = crate::support::example(&[]);
+    let good =
+        crate::support::encode(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let input =
+        format!("{good}\n\nchannel=x&tag=%ff&a=%00\ntxtype=REFUND\n{good}&specin.email=x\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .args(["translate", "--explain"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 5);
+    assert!(lines[0].get("charge").is_some() && lines[4].get("rejected").is_some());
+    for line in &lines {
+        assert_valid("translate-line", line);
+    }
+}
+
+/// The description is written beside the handlers; this holds it against the program that runs.
+#[tokio::test]
+async fn every_described_path_is_there_with_its_methods_and_no_other() {
+    let demo = Demo::start().await;
+    let (_, text) = demo.get(&format!("{}/openapi.json", demo.admin)).await;
+    let openapi: Value = serde_json::from_str(&text).unwrap();
+    let paths = openapi["paths"].as_object().unwrap();
+    assert!(paths.len() >= 11, "{} paths", paths.len());
+    for (path, methods) in paths {
+        let methods = methods.as_object().unwrap();
+        let of_admin = methods.values().any(|method| method["tags"][0] == "admin");
+        let base = if of_admin { &demo.admin } else { &demo.adapter };
+        let url = format!("{base}{}", path.replace("{tx}", "1").replace("{code}", "0"));
+        for method in ["get", "post", "put", "delete"] {
+            let request = demo.http.request(method.to_uppercase().parse().unwrap(), &url);
+            let answer = request.send().await.unwrap();
+            let allowed = answer.status() != 405;
+            assert_eq!(allowed, methods.contains_key(method), "{method} {path}");
+        }
+    }
+    for path in ["/nothing", "/admin/v1", "/simulator/v1/clock"] {
+        assert_eq!(demo.get(&format!("{}{path}", demo.admin)).await.0, 404, "{path}");
+    }
+}
+
+/// The stored trail, as `explain` prints it: time, kind, detail.
+fn trail(story: &str) -> Vec<Value> {
+    let lines = story.lines().skip_while(|line| *line != "What happened").skip(1);
+    lines
+        .take_while(|line| line.starts_with("  "))
+        .map(|line| {
+            let mut parts = line.trim().splitn(3, "  ");
+            let (_time, kind, detail) =
+                (parts.next(), parts.next().unwrap(), parts.next().unwrap());
+            json!({"kind": kind, "detail": serde_json::from_str::<Value>(detail).unwrap()})
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_stored_event_is_of_its_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let demo = Demo::start_with(&["--data", folder]).await;
+    let refused = demo.transaction(&[("amount", "1")]).await["TXID"].clone();
+    demo.fault(json!({"on": "charge", "action": "lost_after"})).await;
+    let paid = demo.paid().await;
+    demo.fault(json!({"on": "refund", "action": "lost_after"})).await;
+    demo.refund(&paid, 100).await;
+    demo.refund(&paid, 150).await;
+    let cancelled = demo.pending().await;
+    demo.call("CANCELTX", &[("txid", &cancelled)]).await;
+    let abandoned = demo.pending().await;
+    demo.advance("1h1s").await;
+    demo.until_status(&abandoned, "FAILED").await;
+    demo.until_outbox_empty().await;
+
+    let config = format!("{folder}/explain.toml");
+    std::fs::write(&config, format!("[store]\nurl = \"sqlite:{folder}/gopay.db\"\n")).unwrap();
+    let mut kinds = std::collections::BTreeSet::new();
+    for txid in [&refused, &paid, &cancelled, &abandoned] {
+        let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+            .args(["explain", "--config", &config, txid])
+            .output()
+            .unwrap();
+        for record in trail(&String::from_utf8(output.stdout).unwrap()) {
+            assert_valid("event-record", &record);
+            kinds.insert(record["kind"].as_str().unwrap().to_owned());
+        }
+    }
+    let described = schema("event-record")["oneOf"].as_array().unwrap().clone();
+    for branch in described {
+        let kind = branch["properties"]["kind"]["const"].as_str().unwrap();
+        assert!(kinds.contains(kind), "{kind} did not occur in {kinds:?}");
+    }
+    for bad in [
+        json!({"kind": "unheard", "detail": {}}),
+        json!({"kind": "state", "detail": {"from": "pending", "to": "paid", "event": "x", "verdict": "moved"}}),
+        json!({"kind": "accepted", "detail": {"items": 0, "bytes": 1}}),
+        json!({"kind": "refund", "detail": {"refund_id": "0", "to": "failed"}}),
+    ] {
+        assert!(!validator("event-record").is_valid(&bad), "{bad}");
+    }
+}
+
+/// A call at the simulator as Midtrans is called.
+async fn upstream(demo: &Demo, method: &str, path: &str, body: Option<Value>) -> Value {
+    let url = format!("{}/v2/{path}", demo.simulator);
+    let mut request = demo.http.request(method.parse().unwrap(), url);
+    request = request.basic_auth("SB-Mid-server-demo", Some(""));
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_simulator_answers_what_the_schemas_of_midtrans_say() {
+    let demo = Demo::start().await;
+    let charge = |order: &str| {
+        json!({
+            "payment_type": "gopay",
+            "transaction_details": {"order_id": order, "gross_amount": 10_000},
+        })
+    };
+    for order in ["o-1", "o-2", "o-3"] {
+        let created = upstream(&demo, "POST", "charge", Some(charge(order))).await;
+        assert_eq!(created["status_code"], "201");
+        assert_valid("midtrans-charge-response", &created);
+        assert_valid(
+            "midtrans-status-response",
+            &upstream(&demo, "GET", &format!("{order}/status"), None).await,
+        );
+    }
+    let cancelled = upstream(&demo, "POST", "o-2/cancel", Some(json!({}))).await;
+    assert_eq!(cancelled["transaction_status"], "cancel");
+    assert_valid("midtrans-status-response", &cancelled);
+    let expired = upstream(&demo, "POST", "o-3/expire", Some(json!({}))).await;
+    assert_eq!(expired["status_code"], "407");
+    assert_valid("midtrans-status-response", &expired);
+    demo.wallet("o-1", "pay", json!({})).await;
+    let refund = json!({"refund_key": "r-1", "amount": 4_000, "reason": "half"});
+    let refunded = upstream(&demo, "POST", "o-1/refund", Some(refund)).await;
+    assert_eq!(refunded["transaction_status"], "partial_refund");
+    assert_valid("midtrans-refund-response", &refunded);
+    assert_valid("midtrans-status-response", &upstream(&demo, "GET", "o-1/status", None).await);
+    for (path, body) in [
+        ("charge", charge("o-1")),
+        ("charge", json!({"payment_type": "gopay"})),
+        ("nobody/cancel", json!({})),
+        ("o-2/refund", json!({"amount": 1})),
+    ] {
+        let error = upstream(&demo, "POST", path, Some(body)).await;
+        assert_valid("midtrans-error", &error);
+        assert!(!error["status_code"].as_str().unwrap().starts_with('2'), "{path}: {error}");
+    }
+}
