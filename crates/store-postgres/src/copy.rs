@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use crate::connect::DatabaseUrl;
 use crate::error::{at, down, store_error};
 use crate::row::{Columns, PgRow, insert_many};
-use crate::schema;
+use crate::schema::{self, at_rest};
 
 /// The connection of the one that copies is not one of the running adapter's.
 const NAME: &str = "gopay-adapter copy-store";
@@ -67,20 +67,6 @@ impl PgTarget {
             }
         }
         Ok(Self { client })
-    }
-}
-
-/// Nobody may write while a store is copied: what came after would be lost.
-async fn at_rest(client: &Client) -> Result<(), StoreError> {
-    let sql = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()
-            AND application_name LIKE 'gopay-adapter%' AND application_name NOT LIKE '% migrate'";
-    let row = client.query_one(sql, &[]).await.map_err(store_error)?;
-    match row.try_get(0).map_err(store_error)? {
-        0_i64 => Ok(()),
-        count => Err(down(format!(
-            "{count} connections of gopay-adapter are open; stop every instance first"
-        ))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The journal. Its statement is the last of a transaction: it locks the heads of its shards, in
 //! ascending order, until the commit, so that entries are numbered in the order of commits.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use gopay_core::journal::Entry;
@@ -8,22 +9,47 @@ use gopay_store::rows::{self, JOURNAL, Kind};
 use gopay_store::{Cursor, JournalPage, JournalQuery, journal_head_columns};
 
 use crate::error::DbError;
-use crate::row::{Columns, limit_cell, read_all, unnest};
-use crate::session::{Session, Statement};
+use crate::row::{Columns, limit_cell, read_all, unnest_from};
+use crate::session::{Session, Statement, Value};
 
 /// Entries to be added, as the values of a statement.
-pub(crate) struct NewEntries<'a>(Columns<'a>);
+pub(crate) struct NewEntries<'a> {
+    /// The shards, ascending, so that everybody locks them in one order.
+    shards: Vec<i64>,
+    /// How many entries each gets.
+    counts: Vec<i64>,
+    /// How far each entry is from the last of its shard.
+    from_last: Vec<i64>,
+    entries: Columns<'a>,
+}
 
 impl<'a> NewEntries<'a> {
     pub(crate) fn of(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut columns = Columns::new(written().count());
-        entries.into_iter().for_each(|entry| columns.push(rows::journal_cells(entry)));
-        Self(columns)
+        let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut places = Vec::new();
+        for entry in entries {
+            let shard = i64::from(entry.shard());
+            let count = counts.entry(shard).or_default();
+            *count = count.saturating_add(1);
+            places.push((shard, *count));
+            columns.push(rows::journal_cells(entry));
+        }
+        let last = |shard| counts.get(shard).copied().unwrap_or_default();
+        let from_last = places.iter().map(|(shard, place)| last(shard).saturating_sub(*place));
+        let from_last = from_last.collect();
+        let (shards, counts) = counts.into_iter().unzip();
+        Self { shards, counts, from_last, entries: columns }
     }
 
     /// None if there is nothing to add.
     pub(crate) fn statement(&self) -> Option<Statement<'_>> {
-        (!self.0.is_empty()).then(|| (APPEND.as_str(), self.0.values()))
+        if self.shards.is_empty() {
+            return None;
+        }
+        let mut values: Vec<Value<'_>> = vec![&self.shards, &self.counts, &self.from_last];
+        values.extend(self.entries.values());
+        Some((APPEND.as_str(), values))
     }
 }
 
@@ -33,25 +59,22 @@ fn written() -> impl Iterator<Item = (&'static str, Kind)> {
 }
 
 static APPEND: LazyLock<String> = LazyLock::new(|| {
-    let columns: Vec<_> = written().collect();
+    let columns: Vec<_> = [("from_last", Kind::Int)].into_iter().chain(written()).collect();
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let [lists, names] = [unnest(&columns), names.join(", ")];
-    let fixed: Vec<_> = written().skip(1).map(|(name, _)| format!("new.{name}")).collect();
-    let (all, fixed) = (JOURNAL.names(), fixed.join(", "));
+    // Behind the two lists about shards.
+    let lists = unnest_from(2, &columns);
+    let fixed: Vec<_> = names.iter().skip(2).map(|name| format!("new.{name}")).collect();
+    let (all, names, fixed) = (JOURNAL.names(), names.join(", "), fixed.join(", "));
     format!(
         "-- journal: append
-        WITH new AS (SELECT * FROM {lists} WITH ORDINALITY AS new ({names}, place)),
-        heads AS (
+        WITH heads AS (
             INSERT INTO journal_heads AS head (shard, seq)
-            SELECT shard, count(*) FROM new GROUP BY shard ORDER BY shard
+            SELECT * FROM unnest($1::bigint[], $2::bigint[])
             ON CONFLICT (shard) DO UPDATE SET seq = head.seq + excluded.seq
             RETURNING shard, seq)
         INSERT INTO journal ({all})
-        SELECT new.shard,
-            heads.seq - count(*) OVER (PARTITION BY new.shard)
-                + row_number() OVER (PARTITION BY new.shard ORDER BY new.place),
-            {fixed}
-        FROM new JOIN heads ON heads.shard = new.shard"
+        SELECT new.shard, heads.seq - new.from_last, {fixed}
+        FROM {lists} AS new ({names}) JOIN heads ON heads.shard = new.shard"
     )
 });
 

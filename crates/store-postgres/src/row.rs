@@ -123,14 +123,19 @@ impl<'a> Columns<'a> {
 }
 
 /// The lists of columns as a statement takes them: `unnest($1::bigint[], ...)`.
-pub(crate) fn unnest(columns: &[(&str, Kind)]) -> String {
+fn unnest(columns: &[(&str, Kind)]) -> String {
+    unnest_from(0, columns)
+}
+
+/// The same behind so many other values.
+pub(crate) fn unnest_from(before: usize, columns: &[(&str, Kind)]) -> String {
     let type_of = |kind| match kind {
         Kind::Int => "bigint",
         Kind::Flag => "boolean",
         Kind::Text => "text",
         Kind::Bytes => "bytea",
     };
-    let lists = columns.iter().zip(1_usize..);
+    let lists = columns.iter().zip(before.saturating_add(1)..);
     let lists = lists.map(|((_, kind), place)| format!("${place}::{}[]", type_of(*kind)));
     format!("unnest({})", lists.collect::<Vec<_>>().join(", "))
 }

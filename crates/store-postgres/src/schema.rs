@@ -12,6 +12,10 @@ use crate::error::{at, down, store_error};
 const MIGRATIONS: &[&str] =
     &[include_str!("../migrations/0001_store.sql"), include_str!("../migrations/0002_journal.sql")];
 
+/// Migrations that read what was written before. Programs of the version before would go on writing
+/// without what is derived from it, so they must not run; all others only add what those ignore.
+const AT_REST: &[i64] = &[2];
+
 /// The second half of the key under which migrations run; the first is [`LOCKS`].
 const MIGRATING: i32 = -1;
 
@@ -69,6 +73,21 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Nobody may write while a store is copied, or while what was written is read for a migration:
+/// what came after would be lost.
+pub(crate) async fn at_rest(client: &Client) -> Result<(), StoreError> {
+    let sql = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND application_name LIKE 'gopay-adapter%' AND application_name NOT LIKE '% migrate'";
+    let row = client.query_one(sql, &[]).await.map_err(store_error)?;
+    match row.try_get(0).map_err(store_error)? {
+        0_i64 => Ok(()),
+        count => Err(down(format!(
+            "{count} connections of gopay-adapter are open; stop every instance first"
+        ))),
+    }
+}
+
 /// Brings the schema up to date; its version afterwards. A migration that fails leaves the version
 /// before it. If several programs migrate at once, one does and the others find it done.
 pub(crate) async fn migrate(place: &DatabaseUrl) -> Result<i64, StoreError> {
@@ -97,6 +116,9 @@ async fn migrate_locked(client: &Client) -> Result<i64, StoreError> {
     }
     let done = usize::try_from(found).unwrap_or(usize::MAX);
     for (sql, version) in MIGRATIONS.iter().zip(1_i64..).skip(done) {
+        if found > 0 && AT_REST.contains(&version) {
+            at_rest(client).await.map_err(at("migrate the schema"))?;
+        }
         let step = format!(
             "BEGIN;
             CREATE TABLE IF NOT EXISTS gopay_schema (

@@ -4,10 +4,11 @@
 //! ran when this was the newest. It is never made again; a later version makes a file of its own.
 
 use std::process::Command;
+use std::time::Duration;
 
 use gopay_store::{Journal as _, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
+use gopay_store_postgres::{DatabaseUrl, InstanceLock, Options, PgStore};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
@@ -22,6 +23,16 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     }
     let place = DatabaseUrl::parse(&old).unwrap();
     assert!(PgStore::open(&place, Options::default()).await.is_err());
+    // What an old instance writes meanwhile would be missing in the journal.
+    let running = InstanceLock::take(&place, 3, Duration::ZERO).await.unwrap();
+    let error = PgStore::migrate(&place).await.unwrap_err();
+    assert!(format!("{error:?}").contains("stop every instance first"), "{error:?}");
+    drop(running);
+    while let Err(error) = PgStore::migrate(&place).await {
+        // The database has not seen yet that it is gone.
+        assert!(format!("{error:?}").contains("stop every instance first"), "{error:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(PgStore::migrate(&place).await.unwrap(), PgStore::schema_version_known());
     let old = PgStore::open(&place, Options::default()).await.unwrap();
     let new = DatabaseUrl::parse(&cluster.migrated().await.unwrap()).unwrap();

@@ -3,17 +3,24 @@
 use std::sync::LazyLock;
 
 use gopay_core::journal::Entry;
-use gopay_store::rows::{self, Cell, JOURNAL};
+use gopay_store::rows::{self, JOURNAL};
 use gopay_store::{
     Cursor, JournalPage, JournalQuery, JournalRecord, StoreError, journal_head_columns,
 };
 use rusqlite::{Connection, params};
 
-use crate::query::{all, first, write_cells};
+use crate::query::{all, write, write_cells};
 
+/// The number comes from the shard's head, which [`advance`] has set.
 static APPEND: LazyLock<String> = LazyLock::new(|| {
-    let (names, places) = (JOURNAL.names(), JOURNAL.places('?'));
-    format!("-- journal: append\nINSERT INTO journal ({names}) VALUES ({places})")
+    let names = JOURNAL.names();
+    let places: Vec<String> = (2..JOURNAL.columns.len()).map(|place| format!("?{place}")).collect();
+    let places = places.join(", ");
+    format!(
+        "-- journal: append
+        INSERT INTO journal ({names})
+        VALUES (?1, (SELECT seq FROM journal_heads WHERE shard = ?1), {places})"
+    )
 });
 
 /// Adds entries in their order.
@@ -22,20 +29,22 @@ pub(crate) fn append(
     entries: impl IntoIterator<Item = Entry>,
 ) -> Result<(), StoreError> {
     for entry in entries {
-        let seq = next(db, entry.shard())?;
-        let [shard, fixed @ ..] = rows::journal_cells(&entry);
-        let cells: Vec<Cell<'_>> = [shard, seq.into()].into_iter().chain(fixed).collect();
-        write_cells(db, &APPEND, &cells)?;
+        advance(db, entry.shard())?;
+        write_cells(db, &APPEND, &rows::journal_cells(&entry))?;
     }
     Ok(())
 }
 
-fn next(db: &Connection, shard: u16) -> Result<i64, StoreError> {
+/// Two statements, of which nearly always one runs: `RETURNING` would cost more than both.
+fn advance(db: &Connection, shard: u16) -> Result<(), StoreError> {
     let sql = "-- journal: next
-        INSERT INTO journal_heads (shard, seq) VALUES (?1, 1)
-        ON CONFLICT (shard) DO UPDATE SET seq = seq + 1 RETURNING shard, seq";
-    let head = first(db, sql, params![shard], rows::journal_head)?;
-    head.map(|(_, seq)| seq).ok_or(StoreError::Missing { table: rows::JOURNAL_HEADS.name })
+        UPDATE journal_heads SET seq = seq + 1 WHERE shard = ?1";
+    if write(db, sql, params![shard])? == 0 {
+        let sql = "-- journal: first of a shard
+            INSERT INTO journal_heads (shard, seq) VALUES (?1, 1)";
+        write(db, sql, params![shard])?;
+    }
+    Ok(())
 }
 
 pub(crate) fn journal_end(db: &Connection) -> Result<Cursor, StoreError> {
