@@ -234,8 +234,18 @@ fn text(max: usize, min: usize) -> BoxedStrategy<String> {
     let lengths = prop_oneof![4 => min..=min.max(12), 1 => min..=max, 1 => max..=max];
     lengths
         .prop_flat_map(move |length| prop::collection::vec(any.clone(), length))
-        .prop_map(String::from_iter)
+        .prop_map(readable)
         .boxed()
+}
+
+/// The text of these characters, the first of them a letter if no other can be read: names of
+/// blanks only are refused.
+fn readable(mut chars: Vec<char>) -> String {
+    let seen = chars.iter().any(|char| char.is_alphanumeric());
+    if let Some(first) = chars.first_mut().filter(|_| !seen) {
+        *first = 'a';
+    }
+    String::from_iter(chars)
 }
 
 /// A cart and what it comes to, in rupiah.
