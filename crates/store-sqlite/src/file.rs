@@ -124,7 +124,8 @@ impl DbFile {
         self.use_log(&db)?;
         schema::migrate(&mut db)?;
         self.make_durable(&db)?;
-        let held = Held::of(self).map_err(|error| StoreError::Down(Box::new(error)))?;
+        let held = Held::of(self.given().to_owned(), self.log())
+            .map_err(|error| StoreError::Down(Box::new(error)))?;
         Ok((db, held))
     }
 

@@ -8,8 +8,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::file::DbFile;
-
 /// A file, whatever its name. Its numbers go to no other while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId {
@@ -18,10 +16,12 @@ struct FileId {
 }
 
 /// The files that a writer has open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     main: FileId,
     log: FileId,
+    main_path: PathBuf,
+    log_path: PathBuf,
     /// Of the main file, in bytes. It only grows.
     length: u64,
 }
@@ -52,35 +52,33 @@ pub(crate) enum Astray {
 }
 
 impl Held {
-    /// What a writer that has just opened a file has open.
-    pub(crate) fn of(file: &DbFile) -> Result<Self, Astray> {
-        let ((main, length), (log, _)) = (look(file.given())?, look(&file.log())?);
-        Ok(Self { main, log, length })
+    /// What a writer has open that has just opened the main file and its log at these paths.
+    pub(crate) fn of(main_path: PathBuf, log_path: PathBuf) -> Result<Self, Astray> {
+        let ((main, length), (log, _)) = (look(&main_path)?, look(&log_path)?);
+        Ok(Self { main, log, main_path, log_path, length })
     }
 
     /// Two system calls: cheap beside the `fsync` of a commit.
     ///
     /// # Errors
     /// If the next start would open something else.
-    pub(crate) fn check(&mut self, file: &DbFile) -> Result<(), Astray> {
-        self.check_main(file)?;
-        let path = file.log();
-        let (log, _) = look(&path)?;
-        if log == self.log { Ok(()) } else { Err(Astray::Replaced { path }) }
+    pub(crate) fn check(&mut self) -> Result<(), Astray> {
+        self.check_main()?;
+        let (log, _) = look(&self.log_path)?;
+        if log == self.log { Ok(()) } else { Err(Astray::Replaced { path: self.log_path.clone() }) }
     }
 
     /// The same of the main file alone.
     ///
     /// # Errors
     /// As [`Held::check`].
-    pub(crate) fn check_main(&mut self, file: &DbFile) -> Result<(), Astray> {
-        let path = || file.given().to_owned();
-        let (main, length) = look(file.given())?;
+    pub(crate) fn check_main(&mut self) -> Result<(), Astray> {
+        let (main, length) = look(&self.main_path)?;
         if main != self.main {
-            return Err(Astray::Replaced { path: path() });
+            return Err(Astray::Replaced { path: self.main_path.clone() });
         }
         if length < self.length {
-            return Err(Astray::Overwritten { path: path() });
+            return Err(Astray::Overwritten { path: self.main_path.clone() });
         }
         self.length = length;
         Ok(())
@@ -90,11 +88,10 @@ impl Held {
     ///
     /// # Errors
     /// [`Astray::Replaced`] if its name went to another file, which would be taken for it.
-    pub(crate) fn log_is_gone(&self, file: &DbFile) -> Result<bool, Astray> {
-        let path = file.log();
-        match look(&path) {
+    pub(crate) fn log_is_gone(&self) -> Result<bool, Astray> {
+        match look(&self.log_path) {
             Ok((log, _)) if log == self.log => Ok(false),
-            Ok(_) => Err(Astray::Replaced { path }),
+            Ok(_) => Err(Astray::Replaced { path: self.log_path.clone() }),
             Err(Astray::Gone { .. }) => Ok(true),
             Err(other) => Err(other),
         }

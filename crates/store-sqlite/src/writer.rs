@@ -118,7 +118,7 @@ impl Writer {
 
     /// Whether the next start will find what was committed.
     fn in_place(&mut self) -> Result<(), Uncommitted> {
-        let looked = self.held.check(&self.shared.file);
+        let looked = self.held.check();
         looked.map_err(|astray| Uncommitted::Failed(Arc::new(astray)))
     }
 
@@ -191,8 +191,8 @@ impl Writer {
     fn reopen(&mut self, last: &mut Option<Connection>) -> Result<Connection, StoreError> {
         let astray = |astray| StoreError::Down(Box::new(astray));
         let file = &self.shared.file;
-        self.held.check_main(file).map_err(astray)?;
-        if self.held.log_is_gone(file).map_err(astray)?
+        self.held.check_main().map_err(astray)?;
+        if self.held.log_is_gone().map_err(astray)?
             && let Some(db) = last.as_ref()
         {
             if !db.is_autocommit() {
@@ -203,8 +203,8 @@ impl Writer {
         drop(last.take());
         let (db, mut held) = file.open_writer(&self.options, false)?;
         // It may have gone between the look and the opening.
-        self.held.check_main(file).map_err(astray)?;
-        held.check(file).map_err(astray)?;
+        self.held.check_main().map_err(astray)?;
+        held.check().map_err(astray)?;
         self.held = held;
         Ok(db)
     }
