@@ -38,7 +38,7 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
 pub use midtrans::NotificationAnswer;
-pub use read::story;
+pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
 pub use shopper::{Landing, PageError};
 
 /// What the operator may set.
