@@ -811,6 +811,40 @@ fn translate_stops_quietly_when_nobody_reads_on() {
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{ended:?}");
 }
 
+#[test]
+fn check_config_online_says_whether_midtrans_takes_the_key() {
+    let setup = Setup::new();
+    let mut simulator = Running(
+        program()
+            .args(["--log", "off", "simulate", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts"),
+    );
+    let out = simulator.0.stdout.take().expect("piped");
+    let line = BufReader::new(out).lines().next().expect("a line").expect("text");
+    let port = line.trim().rsplit(':').next().expect("a port").parse().expect("a number");
+    setup.write("gopay.db", port);
+    let good = setup.run("check-config", &["--online"]);
+    assert_eq!(good.code, 0, "{good:?}");
+    assert!(good.out.ends_with(": valid\n"), "{good:?}");
+
+    let config = std::fs::read_to_string(&setup.config).expect("text");
+    let other = config.replace("SB-Mid-server-demo", "SB-Mid-server-other");
+    std::fs::write(&setup.config, other).expect("written");
+    assert_eq!(setup.run("check-config", &[]).code, 0, "a key of the right form");
+    let refused = setup.run("check-config", &["--online"]);
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+    let said = "midtrans.test.server_key: Midtrans does not take it (refused 401";
+    assert!(refused.err.contains(said), "{refused:?}");
+
+    drop(simulator);
+    let silent = setup.run("check-config", &["--online"]);
+    assert_eq!((silent.code, silent.out.as_str()), (1, ""), "{silent:?}");
+    let said = "midtrans.test.base_url: no answer that says whether the key is taken";
+    assert!(silent.err.contains(said), "{silent:?}");
+}
+
 /// By a merchanttxid in any case, with and without the config's contracts, and by Midtrans' id.
 fn explain_takes_any_id(setup: &Setup, txid: &str, simulator: u16, story: &str) {
     let url = format!("http://127.0.0.1:{simulator}/simulator/v1/transactions/{txid}");

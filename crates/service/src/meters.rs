@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use gopay_core::payment::{Event, PaymentState};
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use gopay_core::payment::{Channel, Event, PaymentState};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Upper bounds of the buckets of every histogram, in seconds: from an answer out of memory to the
 /// end of a call's time.
@@ -44,6 +46,9 @@ pub const DELIVERY_SECONDS: &str = "gopay_delivery_attempt_duration_seconds";
 /// Steps that the store did not take, by `reason`.
 pub const STORE_ERRORS: &str = "gopay_store_errors_total";
 
+/// How far our clock is ahead of Midtrans', by `channel`; below zero if it is behind.
+pub const CLOCK_SKEW: &str = "gopay_clock_skew_seconds";
+
 /// Gives every metric its unit and its line of help. Once, after the recorder is installed.
 pub fn describe() {
     let count = |name, help: &'static str| describe_counter!(name, Unit::Count, help);
@@ -62,6 +67,11 @@ pub fn describe() {
     count(REFUNDS, "Refunds that came to their end, by state.");
     count(DELIVERY_ATTEMPTS, "Attempts to notify PSPs by outcome.");
     seconds(DELIVERY_SECONDS, "Time of attempts to notify PSPs.");
+    describe_gauge!(
+        CLOCK_SKEW,
+        Unit::Seconds,
+        "How far our clock is ahead of Midtrans', by the last answer; below zero if behind."
+    );
     count(STORE_ERRORS, "Steps that the store did not take, by reason.");
 }
 
@@ -73,4 +83,11 @@ pub(crate) fn request_to_midtrans(call: &'static str, result: &'static str, took
 pub(crate) fn transition(from: &PaymentState, to: &PaymentState, event: &Event) {
     let (from, to) = (from.as_str(), to.as_str());
     counter!(TRANSITIONS, "from" => from, "to" => to, "event" => event.word()).increment(1);
+}
+
+/// One of both times is zero.
+pub(crate) fn clock_skew(channel: Channel, ahead: Duration, behind: Duration) {
+    let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+    let skew = seconds(ahead).saturating_sub(seconds(behind));
+    gauge!(CLOCK_SKEW, "channel" => channel.as_str()).set(skew);
 }
