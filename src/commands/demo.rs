@@ -183,6 +183,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
             kyc: Kyc::Verified,
             notification_url: Some(format!("http://{simulator}/psp/notify")),
             redirect_url: Some(format!("http://{simulator}/shop/return")),
+            return_schemes: None,
             refunds: true,
         }],
         ..default
