@@ -52,6 +52,9 @@ pub const STORE_ERRORS: &str = "gopay_store_errors_total";
 /// How far our clock is ahead of Midtrans', by `channel`; below zero if it is behind.
 pub const CLOCK_SKEW: &str = "gopay_clock_skew_seconds";
 
+/// Lines of the log that nobody took in time.
+pub const LOG_LINES_DROPPED: &str = "gopay_log_lines_dropped_total";
+
 /// Gives every metric its unit and its line of help. Once, after the recorder is installed.
 pub fn describe() {
     let counts = |name, help: &'static str| describe_counter!(name, Unit::Count, help);
@@ -75,6 +78,7 @@ pub fn describe() {
         Unit::Seconds,
         "How far our clock is ahead of Midtrans', by the last answer; below zero if behind."
     );
+    counts(LOG_LINES_DROPPED, "Lines of the log that were dropped because its reader is too slow.");
     counts(STORE_ERRORS, "Steps that the store did not take, by reason.");
 }
 
