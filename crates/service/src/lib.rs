@@ -12,6 +12,7 @@
 mod admission;
 mod answer;
 mod clock;
+mod credentials;
 mod describe;
 mod directory;
 pub mod loops;
