@@ -6,8 +6,9 @@
 //!   lanes together one, in turn. So a PSP waits for as many verifications as there are other logins
 //!   under attack, however many callers attack them.
 //! - All unknown logins share one lane, which rests three times as long as it works.
-//! - A source that fails again and again has to pause, longer each time. Remembered credentials are
-//!   good from any source at any time, so nobody can lock a PSP out that has called before.
+//! - A source that fails again and again with a login has to pause with it, longer each time; it has
+//!   one count for all unknown logins. Other sources, other logins and remembered credentials are
+//!   good at any time, so nobody can lock a PSP out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -123,14 +124,18 @@ impl Credentials {
         matches(password, hash).await;
     }
 
-    /// Whether a source may have a password verified now.
-    pub(crate) fn may_try(&self, source: IpAddr) -> bool {
-        self.sources().may_try(source, Instant::now())
+    /// Whether a source may have a password of a login verified now.
+    pub(crate) fn may_try(&self, source: IpAddr, login: &str) -> bool {
+        self.sources().may_try(&self.key(source, login), Instant::now())
     }
 
     /// Notes how a verification ended, for [`Self::may_try`].
-    pub(crate) fn tried(&self, source: IpAddr, good: bool) {
-        self.sources().tried(source, good, Instant::now());
+    pub(crate) fn tried(&self, source: IpAddr, login: &str, good: bool) {
+        self.sources().tried(self.key(source, login), good, Instant::now());
+    }
+
+    fn key(&self, source: IpAddr, login: &str) -> Key {
+        (source, self.lanes.contains_key(login).then(|| login.to_owned()))
     }
 
     fn lane(&self, login: &str) -> &Lane {
@@ -171,9 +176,12 @@ async fn matches(password: SecretString, hash: SecretString) -> bool {
     started.is_ok() && result.await.unwrap_or(false)
 }
 
+/// A source, and the login that it tries; none for all that nobody has.
+type Key = (IpAddr, Option<String>);
+
 /// Sources that failed lately.
 #[derive(Debug, Default)]
-struct Sources(HashMap<IpAddr, Failures>);
+struct Sources(HashMap<Key, Failures>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
@@ -184,7 +192,7 @@ struct Failures {
 
 impl Sources {
     /// So many mistakes in a row are free.
-    const FREE: u32 = 20;
+    const FREE: u32 = 50;
     /// The first pause; each failure doubles it.
     const PAUSE: Duration = Duration::from_millis(250);
     const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -193,11 +201,11 @@ impl Sources {
     /// Sources that are remembered; those longest quiet go first.
     const KEPT_MAX: usize = 4_096;
 
-    fn may_try(&self, source: IpAddr, now: Instant) -> bool {
-        self.0.get(&source).is_none_or(|failures| failures.until <= now)
+    fn may_try(&self, source: &Key, now: Instant) -> bool {
+        self.0.get(source).is_none_or(|failures| failures.until <= now)
     }
 
-    fn tried(&mut self, source: IpAddr, good: bool, now: Instant) {
+    fn tried(&mut self, source: Key, good: bool, now: Instant) {
         if good {
             self.0.remove(&source);
             return;
@@ -223,7 +231,7 @@ impl Sources {
         if self.0.len() >= Self::KEPT_MAX
             && let Some(oldest) = self.0.iter().min_by_key(|(_, failures)| failures.seen)
         {
-            let oldest = *oldest.0;
+            let oldest = oldest.0.clone();
             self.0.remove(&oldest);
         }
     }
@@ -273,21 +281,24 @@ mod tests {
     #[test]
     fn a_source_that_fails_again_and_again_pauses_longer_each_time() {
         let mut sources = Sources::default();
-        let (source, other): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let key = |last: u8, login: Option<&str>| -> Key {
+            ([192, 0, 2, last].into(), login.map(str::to_owned))
+        };
+        let (source, others) = (key(1, Some("one")), [key(2, Some("one")), key(1, None)]);
         let start = Instant::now();
         for _ in 1..Sources::FREE {
-            sources.tried(source, false, start);
+            sources.tried(source.clone(), false, start);
         }
-        assert!(sources.may_try(source, start));
+        assert!(sources.may_try(&source, start));
         let millis = Duration::from_millis;
         for pause in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            sources.tried(source, false, start);
-            assert!(!sources.may_try(source, start + millis(pause - 1)), "{pause}");
-            assert!(sources.may_try(source, start + millis(pause)), "{pause}");
-            assert!(sources.may_try(other, start));
+            sources.tried(source.clone(), false, start);
+            assert!(!sources.may_try(&source, start + millis(pause - 1)), "{pause}");
+            assert!(sources.may_try(&source, start + millis(pause)), "{pause}");
+            assert!(others.iter().all(|other| sources.may_try(other, start)));
         }
-        sources.tried(source, true, start);
-        assert!(sources.may_try(source, start));
+        sources.tried(source.clone(), true, start);
+        assert!(sources.may_try(&source, start));
     }
 
     #[test]
@@ -296,11 +307,11 @@ mod tests {
         let start = Instant::now();
         for number in 0..10_000_u32 {
             let now = start + Duration::from_millis(number.into());
-            sources.tried(IpAddr::V4(number.into()), false, now);
+            sources.tried((IpAddr::V4(number.into()), None), false, now);
         }
         assert_eq!(sources.0.len(), Sources::KEPT_MAX);
         let late = start + Sources::FORGET * 2;
-        sources.tried(IpAddr::V4(10_001.into()), false, late);
+        sources.tried((IpAddr::V4(10_001.into()), None), false, late);
         assert_eq!(sources.0.len(), 1);
     }
 }

@@ -147,7 +147,7 @@ impl Service {
 
     async fn verify(&self, login: &str, password: SecretString, source: IpAddr) -> bool {
         let good = self.0.directory.verify(login, password).await;
-        self.0.directory.credentials().tried(source, good);
+        self.0.directory.credentials().tried(source, login, good);
         if !good {
             counter!(meters::LOGIN_FAILURES).increment(1);
             if let Some(repeats) = thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE) {
@@ -195,7 +195,7 @@ impl Service {
         let gate = self.0.directory.credentials();
         let secret = || SecretString::from(password.to_owned());
         if !progress.verified && !gate.is_cached(login, password) {
-            let place = gate.may_try(progress.source).then(|| gate.wait(login)).flatten();
+            let place = gate.may_try(progress.source, login).then(|| gate.wait(login)).flatten();
             let Some(place) = place else { return Dispatch::Overload(overload(tx_type)) };
             return Dispatch::Verify {
                 login: login.to_owned(),
