@@ -34,7 +34,7 @@ pub enum TransactionStatus {
 }
 
 impl TransactionStatus {
-    /// Reads the wire word; every word has a value.
+    /// Reads the wire word, whatever its case; every word has a value.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
         match text {
@@ -50,7 +50,30 @@ impl TransactionStatus {
             "partial_refund" => Self::PartialRefund,
             "chargeback" => Self::Chargeback,
             "partial_chargeback" => Self::PartialChargeback,
-            other => Self::Unknown(word(other)),
+            other => match plain(other) {
+                Some(plain) => match Self::from_wire(&plain) {
+                    Self::Unknown(_) => Self::Unknown(word(other)),
+                    known => known,
+                },
+                None => Self::Unknown(word(other)),
+            },
+        }
+    }
+
+    /// Whether there is money under it, was, or nobody can tell: all but the words that say clearly
+    /// that there is none.
+    #[must_use]
+    pub const fn may_be_money(&self) -> bool {
+        match self {
+            Self::Pending | Self::Deny | Self::Cancel | Self::Expire | Self::Failure => false,
+            Self::Settlement
+            | Self::Capture
+            | Self::Authorize
+            | Self::Refund
+            | Self::PartialRefund
+            | Self::Chargeback
+            | Self::PartialChargeback
+            | Self::Unknown(_) => true,
         }
     }
 
@@ -75,6 +98,13 @@ impl TransactionStatus {
     }
 }
 
+/// A word without blanks around it and in lower case; none if it is so already. How a word is
+/// spelt must not decide about money.
+fn plain(text: &str) -> Option<String> {
+    let plain = text.trim().to_ascii_lowercase();
+    (plain != text).then_some(plain)
+}
+
 /// Midtrans' `fraud_status`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FraudStatus {
@@ -89,14 +119,20 @@ pub enum FraudStatus {
 }
 
 impl FraudStatus {
-    /// Reads the wire word; every word has a value.
+    /// Reads the wire word, whatever its case; every word has a value.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
         match text {
             "accept" => Self::Accept,
             "deny" => Self::Deny,
             "challenge" => Self::Challenge,
-            other => Self::Unknown(word(other)),
+            other => match plain(other) {
+                Some(plain) => match Self::from_wire(&plain) {
+                    Self::Unknown(_) => Self::Unknown(word(other)),
+                    known => known,
+                },
+                None => Self::Unknown(word(other)),
+            },
         }
     }
 
@@ -141,7 +177,11 @@ mod tests {
             assert!(!matches!(fraud, FraudStatus::Unknown(_)), "{text}");
             assert_eq!(fraud.as_str(), text);
         }
-        assert_eq!(TransactionStatus::from_wire("Pending").as_str(), "Pending");
+        for text in ["Pending", "PENDING", " pending "] {
+            assert_eq!(TransactionStatus::from_wire(text), TransactionStatus::Pending, "{text}");
+        }
+        assert_eq!(FraudStatus::from_wire("Accept"), FraudStatus::Accept);
+        assert_eq!(TransactionStatus::from_wire("Brand_New").as_str(), "Brand_New");
         assert_eq!(FraudStatus::from_wire("new"), FraudStatus::Unknown("new".into()));
         assert_eq!(TransactionStatus::from_wire(&"x".repeat(99)).as_str().len(), 64);
     }
