@@ -4,12 +4,14 @@ use clap::{Parser, Subcommand};
 
 use crate::args::ConfigArgs;
 
+use crate::commands::attention::AttentionArgs;
 use crate::commands::backup::BackupArgs;
 #[cfg(feature = "postgres")]
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::redeliver::RedeliverArgs;
+use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
@@ -64,6 +66,12 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
+    /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
+    /// orders that the store does not know. Exit code 0 whether or not there is any.
+    Attention(AttentionArgs),
+    /// Decides about something that `attention` lists. A SQLite store must not be in use: stop `serve`
+    /// first, or decide by POST /admin/v1/attention/TXID.
+    Resolve(ResolveArgs),
 }
 
 impl Command {

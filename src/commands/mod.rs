@@ -1,5 +1,6 @@
 //! A file a command: its arguments, and what it does.
 
+pub(crate) mod attention;
 pub(crate) mod backup;
 pub(crate) mod check_config;
 #[cfg(feature = "postgres")]
@@ -9,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod hash_password;
 pub(crate) mod migrate;
 pub(crate) mod redeliver;
+pub(crate) mod resolve;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod translate;
@@ -37,6 +39,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
+        Command::Attention(args) => attention::run(&args),
+        Command::Resolve(args) => resolve::run(&args),
     }
 }
 

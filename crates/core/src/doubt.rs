@@ -50,7 +50,9 @@ words!(
         Open = "open",
         /// The money is to go back; Midtrans has not confirmed it yet.
         Returning = "returning",
-        /// A person has decided, and it is done.
+        /// It went back: whatever Midtrans says of it later, it is not the payment's.
+        Returned = "returned",
+        /// A person has decided otherwise.
         Resolved = "resolved",
     }
 );
@@ -113,6 +115,12 @@ impl Doubt {
         let charged = amount.map_or(Sen::ZERO, Rupiah::sen);
         let at_risk = finding.gross.unwrap_or(charged);
         Self { finding, since, at_risk, standing: Standing::Open }
+    }
+
+    /// Whether a person decided that it goes back.
+    #[must_use]
+    pub const fn goes_back(&self) -> bool {
+        matches!(self.standing, Standing::Returning | Standing::Returned)
     }
 
     /// Whether something is still to be decided or done.

@@ -510,7 +510,7 @@ impl Payment {
             (
                 Event::Paid { .. } | Event::Closed(_) | Event::StillOpen { .. },
                 S::Initialized | S::Pending | S::Failed(_),
-            ) if self.to_return().is_some() => Effect::Same,
+            ) if self.goes_back() => Effect::Same,
             // Money was seen: silence about it is no word that it went.
             (
                 Event::NotFound | Event::NoAnswer | Event::GaveUp,
@@ -667,6 +667,10 @@ impl Payment {
         self.doubt.as_ref().filter(|doubt| doubt.is_open()).map(|doubt| doubt.at_risk)
     }
 
+    fn goes_back(&self) -> bool {
+        self.doubt.as_ref().is_some_and(Doubt::goes_back)
+    }
+
     /// The money that Midtrans is to give back because it does not fit.
     #[must_use]
     pub fn to_return(&self) -> Option<Rupiah> {
@@ -727,7 +731,7 @@ impl Payment {
                 return Some(now.after(wait));
             }
             // A person has said what the money is.
-            Some(Standing::Resolved) => return None,
+            Some(Standing::Resolved | Standing::Returned) => return None,
             None => {}
         }
         let wait = match (&self.state, self.charge_state) {
@@ -802,7 +806,7 @@ impl PaymentRecord {
         if known.is_some_and(|doubt| doubt.finding.is_same(finding)) {
             return Effect::Same;
         }
-        if known.is_some_and(|doubt| doubt.standing == Standing::Returning) {
+        if known.is_some_and(Doubt::goes_back) {
             return Effect::Same;
         }
         let since = known.filter(|doubt| doubt.is_open()).map_or(now, |doubt| doubt.since);
@@ -817,33 +821,43 @@ impl PaymentRecord {
     /// What a person decided about money that does not fit, or what came of that.
     fn decided(&mut self, event: &Event, now: Timestamp) -> Effect {
         let Some(doubt) = &mut self.doubt else { return Effect::Refused };
-        let returning = doubt.standing == Standing::Returning;
-        match event {
-            Event::Judged(Verdict::Paid) if !returning => {
+        if doubt.standing == Standing::Returning {
+            return self.after_return(event, now);
+        }
+        let Event::Judged(verdict) = event else { return Effect::Refused };
+        match verdict {
+            Verdict::Paid => {
                 doubt.standing = Standing::Resolved;
                 let id = self.midtrans_tx_id.clone().unwrap_or_default();
                 self.succeed(&id, None, now)
             }
-            Event::Judged(Verdict::Failed) if !returning => {
+            Verdict::Failed => {
                 doubt.standing = Standing::Resolved;
                 self.end_without_money("Not accepted after the operator looked into it", now)
             }
-            Event::Judged(Verdict::Refund) if !returning && doubt.finding.returnable().is_some() => {
+            Verdict::Refund if doubt.finding.returnable().is_none() => Effect::Refused,
+            Verdict::Refund => {
                 doubt.standing = Standing::Returning;
                 self.checks = 0;
                 Effect::Noted
             }
-            Event::Returned if returning => {
-                doubt.standing = Standing::Resolved;
-                self.end_without_money("The money did not fit and goes back to the shopper", now)
-            }
-            Event::ReturnRefused if returning => {
-                doubt.standing = Standing::Open;
-                self.checks = 0;
-                Effect::Noted
-            }
-            _ => Effect::Refused,
         }
+    }
+
+    /// What came of giving back money that does not fit.
+    fn after_return(&mut self, event: &Event, now: Timestamp) -> Effect {
+        let Some(doubt) = &mut self.doubt else { return Effect::Refused };
+        if *event == Event::Returned {
+            doubt.standing = Standing::Returned;
+            return self
+                .end_without_money("The money did not fit and goes back to the shopper", now);
+        }
+        if *event != Event::ReturnRefused {
+            return Effect::Refused;
+        }
+        doubt.standing = Standing::Open;
+        self.checks = 0;
+        Effect::Noted
     }
 
     /// Fails because we do not take the money; a payment that has failed keeps its reason.
@@ -1005,6 +1019,7 @@ pub(crate) mod tests {
         let judged = Event::Judged;
         let doubtful = pending.on(&doubted(), early).payment;
         let returning = doubtful.on(&judged(Verdict::Refund), early).payment;
+        let returned = returning.on(&Event::Returned, early).payment;
         let dismissed = doubtful.on(&judged(Verdict::Failed), early).payment;
         #[rustfmt::skip]
         let rows = [
@@ -1079,6 +1094,8 @@ pub(crate) mod tests {
             (&returning, judged(Verdict::Paid), "pending", V::Refused, false),
             (&returning, Event::Returned, "failed", V::Moved, true),
             (&returning, Event::ReturnRefused, "pending", V::Noted, false),
+            (&returned, paid(), "failed", V::Same, false),
+            (&returned, doubted(), "failed", V::Same, false),
             (&dismissed, doubted(), "failed", V::Same, false),
             (&dismissed, paid(), "succeeded", V::Moved, true),
             (&dismissed, judged(Verdict::Paid), "failed", V::Refused, false),
@@ -1106,9 +1123,11 @@ pub(crate) mod tests {
         assert_eq!(later.state, PaymentState::Pending);
         assert_eq!(later.doubt.as_ref().map(|doubt| doubt.since), Some(at), "since the first look");
         let now = at.after(Duration::from_secs(3600));
-        for (verdict, at_risk, looks_on) in
-            [(Verdict::Paid, false, false), (Verdict::Failed, false, false), (Verdict::Refund, true, true)]
-        {
+        for (verdict, at_risk, looks_on) in [
+            (Verdict::Paid, false, false),
+            (Verdict::Failed, false, false),
+            (Verdict::Refund, true, true),
+        ] {
             let decided = later.on(&Event::Judged(verdict), now).payment;
             assert_eq!(decided.at_risk().is_some(), at_risk, "{verdict:?}");
             assert_eq!(decided.next_check_at.is_some(), looks_on, "{verdict:?}");
@@ -1206,7 +1225,7 @@ pub(crate) mod tests {
             for (pick, seconds) in picks {
                 let event = all_events().swap_remove(pick);
                 now = now.after(Duration::from_secs(seconds));
-                let (in_doubt, returning) = (payment.is_in_doubt(), payment.to_return().is_some());
+                let (in_doubt, returning) = (payment.is_in_doubt(), payment.goes_back());
                 let found = matches!(event, Event::Paid { .. });
                 let judged = in_doubt && event == Event::Judged(Verdict::Paid);
                 was_paid |= (found || judged) && !returning;

@@ -8,6 +8,7 @@ use crate::ids::{RefundId, TxId};
 use crate::money::{Rupiah, Sen};
 use crate::payment::{FailReason, Failure, Payment, PaymentState};
 use crate::time::Timestamp;
+use crate::words::words;
 
 /// PPRO's limit for GoPay: 30 days after the payment succeeded, to the second.
 pub const REFUND_WINDOW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -86,6 +87,27 @@ pub struct Refund {
     pub checks: u32,
     /// What Midtrans says of it.
     pub midtrans: MidtransRefund,
+    /// How it came about, if nobody asked us for it.
+    pub made_elsewhere: Option<MadeElsewhere>,
+}
+
+words!(
+    /// How money goes back without us.
+    Elsewhere {
+        /// A refund in Midtrans' dashboard, or by another program under the same account.
+        Dashboard = "dashboard",
+        /// The shopper's side took it back after a dispute.
+        Chargeback = "chargeback",
+    }
+);
+
+/// A refund that nobody asked us for: Midtrans tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeElsewhere {
+    /// How.
+    pub how: Elsewhere,
+    /// Midtrans' `refund_key`, if it has one.
+    pub key: Option<String>,
 }
 
 /// A REFUND call that is well-formed, with what its contract allows: to be admitted or refused.
@@ -143,6 +165,7 @@ impl RefundRequest {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         }
     }
 }
@@ -410,6 +433,7 @@ mod tests {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         };
         let now = start.created_at;
         let made = || RefundOutcome::Made(MidtransRefund::default());

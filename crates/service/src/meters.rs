@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use gopay_core::payment::{Event, PaymentState};
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use gopay_store::AttentionSums;
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Upper bounds of the buckets of every histogram, in seconds: from an answer out of memory to the
 /// end of a call's time.
@@ -44,6 +47,15 @@ pub const DELIVERY_SECONDS: &str = "gopay_delivery_attempt_duration_seconds";
 /// Steps that the store did not take, by `reason`.
 pub const STORE_ERRORS: &str = "gopay_store_errors_total";
 
+/// Money that was found not to fit its payment, by `what` is unclear.
+pub const DOUBTS: &str = "gopay_doubts_total";
+/// Money under order ids without a payment, by `form` of the id: ours or another's.
+pub const UNKNOWN_ORDERS: &str = "gopay_unknown_orders_total";
+/// What needs a person now, by `kind`.
+pub const ATTENTION: &str = "gopay_attention_items";
+/// The money of what needs a person now.
+pub const AT_RISK: &str = "gopay_attention_at_risk_sen";
+
 /// Gives every metric its unit and its line of help. Once, after the recorder is installed.
 pub fn describe() {
     let count = |name, help: &'static str| describe_counter!(name, Unit::Count, help);
@@ -62,12 +74,27 @@ pub fn describe() {
     count(REFUNDS, "Refunds that came to their end, by state.");
     count(DELIVERY_ATTEMPTS, "Attempts to notify PSPs by outcome.");
     seconds(DELIVERY_SECONDS, "Time of attempts to notify PSPs.");
+    count(DOUBTS, "Money that was found not to fit its payment, by what is unclear.");
+    count(UNKNOWN_ORDERS, "Money under order ids without a payment, by the form of the id.");
+    describe_gauge!(ATTENTION, Unit::Count, "What needs a person now, by kind.");
+    describe_gauge!(AT_RISK, Unit::Count, "The money of what needs a person now, in sen.");
     count(STORE_ERRORS, "Steps that the store did not take, by reason.");
 }
 
 pub(crate) fn request_to_midtrans(call: &'static str, result: &'static str, took: Duration) {
     counter!(MIDTRANS_REQUESTS, "call" => call, "result" => result).increment(1);
     histogram!(MIDTRANS_SECONDS, "call" => call).record(took);
+}
+
+pub(crate) fn attention(sums: &AttentionSums) {
+    gauge!(ATTENTION, "kind" => "payment").set(number(sums.payments));
+    gauge!(ATTENTION, "kind" => "order").set(number(sums.orders));
+    gauge!(AT_RISK).set(number(sums.at_risk_sen));
+}
+
+/// A gauge is a float. Exact up to 2^53.
+fn number(count: u64) -> f64 {
+    count.to_string().parse().unwrap_or(f64::MAX)
 }
 
 pub(crate) fn transition(from: &PaymentState, to: &PaymentState, event: &Event) {

@@ -11,9 +11,9 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
-    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
-    StoreError, Totals,
+    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
+    Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, RefundFilter,
+    Reserved, Search, Store, StoreError, Totals, UnknownOrder,
 };
 
 use crate::process::Life;
@@ -124,6 +124,8 @@ forward! { Store {
     delivery_claim_due(now: Timestamp, lease_until: Timestamp, limit: usize, busy: &[String]) -> Vec<Delivery>;
     delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
     delivery_again(tx_id: TxId, now: Timestamp) -> bool;
+    order_record(seen: &UnknownOrder) -> UnknownOrder;
+    order_resolve(tx_id: TxId, resolution: &OrderResolution) -> Option<UnknownOrder>;
     ping(now: Timestamp) -> ();
 }
     async fn reclaim(&self, now: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
@@ -137,6 +139,10 @@ forward! { Search {
     payments_list(filter: &PaymentFilter, page: &Page) -> Listed<Payment>;
     refunds_list(filter: &RefundFilter, page: &Page) -> Listed<Refund>;
     deliveries_list(filter: &DeliveryFilter, page: &Page) -> Listed<Delivery>;
+    payments_in_doubt(limit: usize) -> Vec<Payment>;
+    orders_open(limit: usize) -> Vec<UnknownOrder>;
+    order_get(tx_id: TxId) -> Option<UnknownOrder>;
+    attention() -> AttentionSums;
     totals() -> Totals;
 } }
 

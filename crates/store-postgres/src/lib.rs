@@ -33,6 +33,7 @@ mod instance;
 mod journal;
 mod lists;
 mod options;
+mod orders;
 mod payments;
 mod pool;
 mod refunds;

@@ -10,9 +10,9 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
-    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
-    StoreError, Totals, rows,
+    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
+    Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, RefundFilter,
+    Reserved, Search, Store, StoreError, Totals, UnknownOrder, rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -20,7 +20,7 @@ use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::{deliveries, events, journal, lists, payments, refunds, schema, sums};
+use crate::{deliveries, events, journal, lists, orders, payments, refunds, schema, sums};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
@@ -302,6 +302,20 @@ impl Store for PgStore {
             .await
     }
 
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError> {
+        self.connections.alone(|db| async move { orders::order_record(&db, seen).await }).await
+    }
+
+    async fn order_resolve(
+        &self,
+        tx_id: TxId,
+        resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError> {
+        self.connections
+            .alone(|db| async move { orders::order_resolve(&db, tx_id, resolution).await })
+            .await
+    }
+
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
         self.connections.alone(|db| async move { sums::ping(&db, now).await }).await
     }
@@ -350,6 +364,24 @@ impl Search for PgStore {
         self.connections
             .alone(|db| async move { lists::list(&db, query, rows::delivery).await })
             .await
+    }
+
+    async fn payments_in_doubt(&self, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.connections
+            .alone(|db| async move { orders::payments_in_doubt(&db, limit).await })
+            .await
+    }
+
+    async fn orders_open(&self, limit: usize) -> Result<Vec<UnknownOrder>, StoreError> {
+        self.connections.alone(|db| async move { orders::orders_open(&db, limit).await }).await
+    }
+
+    async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
+        self.connections.alone(|db| async move { orders::order_get(&db, tx_id).await }).await
+    }
+
+    async fn attention(&self) -> Result<AttentionSums, StoreError> {
+        self.connections.alone(|db| async move { orders::attention(&db).await }).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

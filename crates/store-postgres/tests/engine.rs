@@ -194,10 +194,12 @@ async fn a_number_that_another_took_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_column_is_copied() {
     let Some((cluster, url)) = start().await else { return };
+    // Claims are this engine's own, and of no use in a copy.
     for table in TABLES {
         let sql = format!(
             "SELECT string_agg(column_name, ',' ORDER BY column_name COLLATE \"C\")
-            FROM information_schema.columns WHERE table_name = '{}'",
+            FROM information_schema.columns
+            WHERE table_name = '{}' AND column_name <> 'leased_by'",
             table.name
         );
         let mut names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();

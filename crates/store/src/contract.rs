@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::Database;
 
+mod attention;
 mod checks;
 mod deliveries;
 mod events;
@@ -30,6 +31,7 @@ mod samples;
 mod search;
 mod whole;
 
+pub use attention::*;
 pub use checks::*;
 pub use deliveries::*;
 pub use events::*;
@@ -122,6 +124,8 @@ cases! { $
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,
     a_list_looks_at_so_many_rows_and_goes_on,
+    money_that_does_not_fit_is_listed_until_it_is_decided,
+    orders_that_are_not_known_are_kept_until_they_are_decided,
     totals_count_every_row,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,

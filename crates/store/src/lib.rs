@@ -14,6 +14,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use attention::{AttentionSums, OrderResolution, UnknownOrder};
 pub use journal::{
     Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject,
@@ -23,6 +24,7 @@ pub use search::{
     RefundStateWord, Search, Times,
 };
 
+mod attention;
 pub mod copy;
 pub mod engine;
 mod journal;
@@ -230,6 +232,8 @@ pub struct Totals {
     pub refunds: std::collections::BTreeMap<String, u64>,
     /// Deliveries per state word.
     pub deliveries: std::collections::BTreeMap<String, u64>,
+    /// What needs a person.
+    pub attention: AttentionSums,
 }
 
 /// All that an engine does.
@@ -401,6 +405,17 @@ pub trait Store: Send + Sync {
     /// Makes a payment's last delivery due again, whatever became of it; false if it has none.
     /// Its tries go on being counted.
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Stores that money was seen of an order that the store does not know, or that it was seen again
+    /// ([`UnknownOrder::and`]). Returns the order afterwards.
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError>;
+
+    /// Stores what a person decided about such an order; none if there is none.
+    async fn order_resolve(
+        &self,
+        tx_id: TxId,
+        resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError>;
 
     /// Makes due at `now` what a holder that is dead had claimed: deliveries that wait, but until
     /// `lease_until` at most (a lease cannot be told from a retry that is planned so soon),

@@ -37,7 +37,12 @@ impl TransactionStatus {
     /// Reads the wire word, whatever its case; every word has a value.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
-        match text {
+        let known = Self::known(text).or_else(|| Self::known(&plain(text)));
+        known.unwrap_or_else(|| Self::Unknown(word(text)))
+    }
+
+    fn known(text: &str) -> Option<Self> {
+        Some(match text {
             "pending" => Self::Pending,
             "settlement" => Self::Settlement,
             "capture" => Self::Capture,
@@ -50,14 +55,8 @@ impl TransactionStatus {
             "partial_refund" => Self::PartialRefund,
             "chargeback" => Self::Chargeback,
             "partial_chargeback" => Self::PartialChargeback,
-            other => match plain(other) {
-                Some(plain) => match Self::from_wire(&plain) {
-                    Self::Unknown(_) => Self::Unknown(word(other)),
-                    known => known,
-                },
-                None => Self::Unknown(word(other)),
-            },
-        }
+            _ => return None,
+        })
     }
 
     /// Whether there is money under it, was, or nobody can tell: all but the words that say clearly
@@ -98,11 +97,9 @@ impl TransactionStatus {
     }
 }
 
-/// A word without blanks around it and in lower case; none if it is so already. How a word is
-/// spelt must not decide about money.
-fn plain(text: &str) -> Option<String> {
-    let plain = text.trim().to_ascii_lowercase();
-    (plain != text).then_some(plain)
+/// A word without blanks around it and in lower case: how it is spelt must not decide about money.
+fn plain(text: &str) -> String {
+    text.trim().to_ascii_lowercase()
 }
 
 /// Midtrans' `fraud_status`.
@@ -122,18 +119,17 @@ impl FraudStatus {
     /// Reads the wire word, whatever its case; every word has a value.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
-        match text {
+        let known = Self::known(text).or_else(|| Self::known(&plain(text)));
+        known.unwrap_or_else(|| Self::Unknown(word(text)))
+    }
+
+    fn known(text: &str) -> Option<Self> {
+        Some(match text {
             "accept" => Self::Accept,
             "deny" => Self::Deny,
             "challenge" => Self::Challenge,
-            other => match plain(other) {
-                Some(plain) => match Self::from_wire(&plain) {
-                    Self::Unknown(_) => Self::Unknown(word(other)),
-                    known => known,
-                },
-                None => Self::Unknown(word(other)),
-            },
-        }
+            _ => return None,
+        })
     }
 
     /// The wire word.

@@ -196,7 +196,8 @@ fn unclear_money(payment: &Payment, view: &StatusView) -> Option<Finding> {
 
 /// What would have fitted, and what Midtrans says instead, as texts for people.
 fn compared(what: Unclear, payment: &Payment, view: &StatusView) -> (String, String) {
-    let said = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("none").to_owned();
+    let said =
+        |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("none").to_owned();
     match what {
         Unclear::OrderId => {
             let found = match view.order_id {
@@ -470,8 +471,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ids::RefundId;
     use crate::doubt::Verdict;
+    use crate::ids::RefundId;
     use crate::payment::tests::{created, doubted, initialized, paid};
     use crate::refund::RefundState;
 
@@ -798,6 +799,7 @@ mod tests {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         };
         for (refunds, expected) in [
             (

@@ -161,6 +161,7 @@ impl Service {
                 Ok(())
             }
             NextStep::GiveUp => self.give_up(&applied.payment, event).await,
+            NextStep::Return(amount) => self.return_money(&applied.payment, amount).await,
         }
     }
 

@@ -29,10 +29,10 @@ impl Service {
         let (found, said) = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
                 Ok(event) => (event, view.status.as_str().to_owned()),
-                Err(mismatch) => {
-                    let why = mismatch.as_str();
-                    tracing::error!(payment.tx_id = %payment.tx_id, why, "a status that does not fit the payment");
-                    (Event::NoAnswer, why.to_owned())
+                Err(unclear) => {
+                    let (tx_id, why) = (payment.tx_id, unclear.as_str());
+                    tracing::error!(payment.tx_id = %tx_id, why, "a status of another payment");
+                    (Event::NoAnswer, format!("of another payment: {why}"))
                 }
             },
             Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),

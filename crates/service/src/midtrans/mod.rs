@@ -6,6 +6,7 @@ mod ask;
 mod charge;
 mod notification;
 mod refund;
+mod returning;
 
 pub use notification::NotificationAnswer;
 

@@ -150,7 +150,7 @@ impl Service {
         let account = self.0.midtrans.of(payment.channel)?;
         let id = payment.upstream_id();
         let found = match observe::upstream("status", account.client.status(&id)).await {
-            Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
+            Ok(StatusReply::Found(view)) => listed(&view, refund, amount),
             _ => None,
         };
         let listed = found.as_ref().map(Option::is_some);
@@ -205,9 +205,8 @@ impl Service {
             return Ok(());
         };
         for refund in refunds {
-            let Some(said) = refund.amount.and_then(|amount| listed(&view, &refund, amount)) else {
-                continue;
-            };
+            let said = refund.amount.and_then(|amount| listed(&view, &refund, amount));
+            let Some(Some(said)) = said else { continue };
             let id = refund.refund_id.to_string();
             let detail = json!({"about": "refund", "refund": id, "listed": true});
             self.resolve(&refund, Ok(said), vec![note("asked", detail)]).await?;
@@ -216,13 +215,17 @@ impl Service {
     }
 }
 
-/// What GET status says of the refund, if it lists it as ours.
-fn listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Option<MidtransRefund> {
+/// What GET status says of the refund, if it lists it as ours; none if its list cannot be read.
+fn listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Option<Option<MidtransRefund>> {
     match refund_listed(view, refund, amount) {
-        Listed::Yes(said) => Some(said),
-        Listed::No => None,
+        Listed::Yes(said) => Some(Some(said)),
+        Listed::No => Some(None),
         Listed::OtherAmount => {
             tracing::error!(refund.id = %refund.refund_id, "a refund is listed with another amount");
+            Some(None)
+        }
+        Listed::Unreadable => {
+            tracing::error!(refund.id = %refund.refund_id, "the list of refunds cannot be read");
             None
         }
     }

@@ -161,6 +161,7 @@ impl Service {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         };
         self.retry_while_busy(|| self.0.store.refund_record_refused(&refund, now)).await?;
         Ok(reply::refund(&refund))

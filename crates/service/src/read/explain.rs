@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use gopay_core::doubt::Standing;
 use gopay_core::ids::TxId;
 use gopay_core::payment::Payment;
 use gopay_core::ppro::field::Field;
@@ -65,6 +66,7 @@ fn write_story(
         payment.midtrans_tx_id.as_deref().unwrap_or("none")
     )?;
     writeln!(out, "  session until {}", payment.deadline_at)?;
+    write_doubt(out, payment)?;
     match payment.next_check_at {
         Some(at) => writeln!(out, "  next check {at}, {} so far in this phase", payment.checks)?,
         None => writeln!(out, "  no further check")?,
@@ -123,6 +125,28 @@ fn write_story(
         )?;
     }
     Ok(())
+}
+
+/// Money at Midtrans that does not fit, and what is to be done about it.
+fn write_doubt(out: &mut String, payment: &Payment) -> std::fmt::Result {
+    let Some(doubt) = &payment.doubt else { return Ok(()) };
+    let finding = &doubt.finding;
+    writeln!(
+        out,
+        "  money that does not fit: {} since {}; expected {:?}, Midtrans says {:?} (status {:?})",
+        finding.what.as_str(),
+        doubt.since,
+        finding.expected,
+        finding.found,
+        finding.status
+    )?;
+    let next = match doubt.standing {
+        Standing::Open => "a person must decide: gopay-adapter resolve TXID paid|failed|refund",
+        Standing::Returning => "it goes back to the shopper; Midtrans has not confirmed that yet",
+        Standing::Returned => "it went back to the shopper; see `resolved` below",
+        Standing::Resolved => "a person has decided; see `resolved` below",
+    };
+    writeln!(out, "  at risk {} sen; {next}", doubt.at_risk.get())
 }
 
 /// The charge, rebuilt from the stored call. The cart is not kept: one line stands for it.

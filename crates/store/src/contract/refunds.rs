@@ -68,6 +68,7 @@ pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
         next_check_at: request.admitted(Rupiah::new(4_000).unwrap(), now).next_check_at,
         checks: 0,
         midtrans: MidtransRefund::default(),
+        made_elsewhere: None,
     };
     assert!(expected.next_check_at > Some(now));
     let reserving =

@@ -1,0 +1,231 @@
+//! Money that came is never hidden and never told as unpaid: what cannot be decided waits for a person.
+use std::process::{Command, Output};
+
+use crate::support::Demo;
+use crate::support::postgres::{Engine, on_both_engines};
+use serde_json::{Value, json};
+
+on_both_engines! {
+    money_that_does_not_fit_waits_for_a_person_and_is_never_told_as_unpaid,
+    a_person_decides_what_money_is_that_does_not_fit,
+    money_that_does_not_fit_goes_back_when_a_person_wants_it,
+    what_is_decided_must_be_in_the_list,
+}
+
+/// GET status shows a fee on top of what was charged.
+async fn with_fee(demo: &Demo, txid: &str) {
+    let fee = json!({"customer_fee": {"rupiah": 71}});
+    demo.fault(json!({"on": "status", "action": fee, "order_id": txid, "times": null})).await;
+}
+
+async fn list(demo: &Demo) -> Value {
+    let (status, text) = demo.get(&format!("{}/admin/v1/attention", demo.admin)).await;
+    assert_eq!(status, 200, "{text}");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+async fn decide(demo: &Demo, txid: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/admin/v1/attention/{txid}", demo.admin);
+    let answer = demo.http.post(url).json(&body).send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    (status, answer.json().await.expect("JSON"))
+}
+
+fn decision(verdict: &str) -> Value {
+    json!({"verdict": verdict, "reason": "asked the shop", "by": "Sri"})
+}
+
+/// A payment that was paid, and of which GET status says something else; its TXID.
+async fn in_doubt(demo: &Demo) -> String {
+    let txid = demo.pending().await;
+    with_fee(demo, &txid).await;
+    demo.wallet(&txid, "pay", json!({})).await;
+    demo.eventually("it is listed", async || {
+        list(demo).await["items"].as_array().expect("a list").iter().any(|one| one["txid"] == txid)
+    })
+    .await;
+    txid
+}
+
+async fn money_that_does_not_fit_waits_for_a_person_and_is_never_told_as_unpaid(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let txid = in_doubt(&demo).await;
+    // Midtrans need not send its notification again.
+    demo.eventually("it was taken", async || {
+        let news = &demo.upstream(&txid).await["notifications"];
+        news["delivered"] == news["queued"]
+    })
+    .await;
+    let all = list(&demo).await;
+    assert_eq!((&all["payments"], &all["orders"]), (&json!(1), &json!(0)));
+    assert_eq!(all["at_risk_sen"], 1_007_100);
+    let item = &all["items"][0];
+    for (field, value) in [
+        ("kind", "payment"),
+        ("what", "amount"),
+        ("expected", "10000.00"),
+        ("found", "10071.00"),
+        ("midtrans_status", "settlement"),
+        ("standing", "open"),
+        ("state", "pending"),
+    ] {
+        assert_eq!(item[field], value, "{item}");
+    }
+    let sums = json!({"payments": 1, "orders": 0, "at_risk_sen": 1_007_100});
+    assert_eq!(demo.totals().await["attention"], sums);
+    let (status, ready) = demo.get(&format!("{}/health/ready", demo.admin)).await;
+    let ready: Value = serde_json::from_str(&ready).expect("JSON");
+    assert_eq!((status, &ready["attention"]), (200, &sums));
+    let (_, metrics) = demo.get(&format!("{}/metrics", demo.admin)).await;
+    for line in [
+        "gopay_attention_items{kind=\"payment\"} 1",
+        "gopay_attention_at_risk_sen 1007100",
+        "gopay_doubts_total{what=\"amount\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+
+    // Days go by: neither the end of the session nor silence makes it unpaid.
+    for span in ["2h", "2h", "30h", "100h"] {
+        demo.move_clock(span).await;
+        demo.run_due().await;
+        assert_eq!(demo.status(&txid).await["STATUS"], "PENDING");
+    }
+    assert_eq!(demo.received(&txid).await.len(), 0);
+    // Midtrans mends its word.
+    demo.clear_faults().await;
+    demo.move_clock("2h").await;
+    demo.run_due().await;
+    demo.until_status(&txid, "SUCCEEDED").await;
+    demo.until_told(&txid, 1).await;
+    assert_eq!(list(&demo).await["items"], json!([]));
+    assert_eq!(demo.totals().await["attention"]["at_risk_sen"], 0);
+}
+
+async fn a_person_decides_what_money_is_that_does_not_fit(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    for (verdict, status, told) in
+        [("paid", "SUCCEEDED", "SUCCEEDED"), ("failed", "FAILED", "FAILED")]
+    {
+        let txid = in_doubt(&demo).await;
+        let (code, answer) = decide(&demo, &txid, decision(verdict)).await;
+        assert_eq!(code, 200, "{answer}");
+        assert_eq!(answer["standing"], "resolved");
+        assert_eq!(demo.status(&txid).await["STATUS"], status);
+        demo.until_told(&txid, 1).await;
+        assert_eq!(demo.received(&txid).await[0]["status"], told);
+        // Decided is decided, whatever GET status goes on saying.
+        demo.move_clock("2h").await;
+        demo.run_due().await;
+        assert_eq!(demo.status(&txid).await["STATUS"], status);
+        assert_eq!(list(&demo).await["items"], json!([]));
+        assert_eq!(decide(&demo, &txid, decision("paid")).await.0, 404);
+    }
+    assert_eq!(demo.totals().await["succeeded_sen"], 1_000_000);
+}
+
+async fn money_that_does_not_fit_goes_back_when_a_person_wants_it(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let txid = in_doubt(&demo).await;
+    // The simulator has no 10071 rupiah of it.
+    let (code, answer) = decide(&demo, &txid, decision("refund")).await;
+    assert_eq!((code, &answer["standing"]), (200, &json!("returning")), "{answer}");
+    demo.eventually("refused", async || {
+        demo.run_due().await;
+        demo.move_clock("1m").await;
+        list(&demo).await["items"][0]["standing"] == "open"
+    })
+    .await;
+    assert_eq!(demo.status(&txid).await["STATUS"], "PENDING");
+    demo.clear_faults().await;
+    let (code, answer) = decide(&demo, &txid, decision("refund")).await;
+    assert_eq!(code, 200, "{answer}");
+    let ended = demo.until_status(&txid, "FAILED").await;
+    assert_eq!(ended["FAILREASON"], "LOCAL_DECLINE", "{ended:?}");
+    let upstream = demo.upstream(&txid).await;
+    assert_eq!((&upstream["status"], &upstream["refunded"]), (&json!("refund"), &json!(10_000)));
+    demo.until_told(&txid, 1).await;
+    assert_eq!(list(&demo).await["items"], json!([]));
+}
+
+async fn what_is_decided_must_be_in_the_list(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let paid = demo.paid().await;
+    let doubtful = in_doubt(&demo).await;
+    for (txid, body, expected) in [
+        (paid.as_str(), decision("failed"), 404),
+        ("1", decision("failed"), 404),
+        ("x", decision("failed"), 404),
+        (&doubtful, json!({"verdict": "maybe", "reason": "r", "by": "b"}), 400),
+        (&doubtful, json!({"verdict": "paid", "by": "b"}), 400),
+        (&doubtful, json!({"verdict": "paid", "reason": " ", "by": "b"}), 400),
+        (&doubtful, json!({"verdict": "paid", "reason": "r", "by": "b", "amount": 1}), 400),
+    ] {
+        let (code, answer) = decide(&demo, txid, body.clone()).await;
+        assert_eq!(code, expected, "{txid} {body}: {answer}");
+        assert!(answer["reason"].is_string(), "{answer}");
+    }
+    let url = format!("{}/admin/v1/attention/{doubtful}", demo.admin);
+    let plain = demo.http.post(url).body(decision("paid").to_string()).send().await;
+    assert_eq!(plain.expect("an answer").status().as_u16(), 415);
+    assert_eq!(demo.status(&doubtful).await["STATUS"], "PENDING");
+    assert_eq!(demo.status(&paid).await["STATUS"], "SUCCEEDED");
+}
+
+/// A config for commands on the store of a demo.
+fn config(folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("config.toml");
+    let store = folder.join("gopay.db");
+    let text = format!("[store]\nurl = \"sqlite:{}\"\n", store.display());
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+fn command(name: &str, config: &std::path::Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"));
+    command.args(["--log", "warn", name, "--config"]).arg(config).args(args);
+    command.output().expect("it runs")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_list_and_decide() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("text").to_owned();
+    let demo = Demo::start_with(&["--data", &data]).await;
+    let txid = in_doubt(&demo).await;
+    let config = config(folder.path());
+
+    let shown = text(&command("attention", &config, &[]));
+    for part in [
+        "1 payments and 0 unknown orders need a person; IDR 10071.00 (1007100 sen) are at risk",
+        "amount: expected \"10000.00\", found \"10071.00\"",
+        &txid,
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let object = command("attention", &config, &["--json"]);
+    let object: Value = serde_json::from_slice(&object.stdout).expect("one object");
+    assert_eq!(object["items"][0]["txid"], txid);
+    let story = text(&command("explain", &config, &[&txid]));
+    assert!(story.contains("money that does not fit: amount"), "{story}");
+    assert!(story.contains("a person must decide"), "{story}");
+
+    let decide = ["paid", "--reason", "the shop has it", "--by", "Sri"];
+    let busy = command("resolve", &config, &[&[txid.as_str()], decide.as_slice()].concat());
+    assert_eq!(busy.status.code(), Some(3), "{}", text(&busy));
+    drop(demo);
+    let nobody = command("resolve", &config, &["404", "paid", "--reason", "r", "--by", "b"]);
+    assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
+    let done = command("resolve", &config, &[&[txid.as_str()], decide.as_slice()].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let story = text(&command("explain", &config, &[&txid]));
+    for part in ["state succeeded", "\"by\":\"Sri\"", "\"reason\":\"the shop has it\""] {
+        assert!(story.contains(part), "{part}: {story}");
+    }
+    let shown = text(&command("attention", &config, &[]));
+    assert!(shown.starts_with("0 payments and 0 unknown orders"), "{shown}");
+}
