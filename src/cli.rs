@@ -10,6 +10,7 @@ use crate::commands::backup::BackupArgs;
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
     /// orders that the store does not know. Exit code 0 whether or not there is any.
     Attention(AttentionArgs),
+    /// Asks Midtrans for every order that a lost stretch of the store can have held, after a restore,
+    /// and lists those with money that the store does not know. A SQLite store must not be in use.
+    Recover(RecoverArgs),
     /// Decides about something that `attention` lists. A SQLite store must not be in use: stop `serve`
     /// first, or decide by POST /admin/v1/attention/TXID.
     Resolve(ResolveArgs),

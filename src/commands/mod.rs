@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
 pub(crate) mod migrate;
+pub(crate) mod recover;
 pub(crate) mod redeliver;
 pub(crate) mod resolve;
 pub(crate) mod serve;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Explain(args) => explain::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
         Command::Attention(args) => attention::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Resolve(args) => resolve::run(&args),
     }
 }

@@ -3,6 +3,7 @@ use std::process::{Command, Output};
 
 use crate::support::Demo;
 use crate::support::postgres::{Engine, on_both_engines};
+use crate::support::wire::SERVER_KEY;
 use serde_json::{Value, json};
 
 on_both_engines! {
@@ -10,6 +11,8 @@ on_both_engines! {
     a_person_decides_what_money_is_that_does_not_fit,
     money_that_does_not_fit_goes_back_when_a_person_wants_it,
     what_is_decided_must_be_in_the_list,
+    money_of_an_order_that_the_store_does_not_know_is_kept_and_listed,
+    a_notification_without_a_transaction_id_is_taken,
 }
 
 /// GET status shows a fee on top of what was charged.
@@ -172,6 +175,95 @@ async fn what_is_decided_must_be_in_the_list(engine: Engine) {
     assert_eq!(demo.status(&paid).await["STATUS"], "SUCCEEDED");
 }
 
+/// Charges an order past the adapter, with its notifications to the adapter, and pays it.
+async fn charged_past_us(demo: &Demo, order: &str) {
+    let charge = json!({
+        "payment_type": "gopay",
+        "transaction_details": {"order_id": order, "gross_amount": 25_000},
+    });
+    let answer = demo
+        .http
+        .post(format!("{}/v2/charge", demo.simulator))
+        .basic_auth(SERVER_KEY, Some(""))
+        .header("X-Override-Notification", format!("{}/midtrans/notification", demo.adapter))
+        .json(&charge)
+        .send()
+        .await
+        .expect("an answer");
+    let answer: Value = answer.json().await.expect("JSON");
+    assert_eq!(answer["status_code"], "201", "{answer}");
+    demo.wallet(order, "pay", json!({})).await;
+}
+
+async fn money_of_an_order_that_the_store_does_not_know_is_kept_and_listed(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let lost = "384441201849270272";
+    charged_past_us(&demo, lost).await;
+    let item = async || {
+        let all = list(&demo).await;
+        let found = all["items"].as_array().expect("a list").iter().find(|one| one["txid"] == lost);
+        found.cloned().unwrap_or_default()
+    };
+    demo.eventually("it is listed", async || !item().await.is_null()).await;
+    let listed = item().await;
+    for (field, value) in [
+        ("kind", "order"),
+        ("what", "unknown_order"),
+        ("channel", "testchannel"),
+        ("midtrans_status", "settlement"),
+        ("standing", "open"),
+    ] {
+        assert_eq!(listed[field], value, "{listed}");
+    }
+    assert_eq!(listed["at_risk_sen"], 2_500_000);
+    let sums = json!({"payments": 0, "orders": 1, "at_risk_sen": 2_500_000});
+    assert_eq!(demo.totals().await["attention"], sums);
+    let (_, ready) = demo.get(&format!("{}/health/ready", demo.admin)).await;
+    assert!(ready.contains("\"orders\":1"), "{ready}");
+    let (_, metrics) = demo.get(&format!("{}/metrics", demo.admin)).await;
+    assert!(metrics.contains("gopay_unknown_orders_total{form=\"ours\"}"), "{metrics}");
+
+    // Another shop under the same account is not our trouble; nor is what nobody signed.
+    charged_past_us(&demo, "shop-7").await;
+    let news = demo.news(lost, "200", "settlement").await;
+    let forged = json!({"signature_key": "ab"});
+    let mut other = news.clone();
+    other["order_id"] = json!("384441201849270273");
+    other["signature_key"] = forged["signature_key"].clone();
+    assert_eq!(demo.tell(other.to_string()).await, 403);
+    demo.eventually("another shop's is counted", async || {
+        let (_, metrics) = demo.get(&format!("{}/metrics", demo.admin)).await;
+        metrics.contains("gopay_unknown_orders_total{form=\"other\"} 1")
+    })
+    .await;
+    assert_eq!(demo.tell(news.to_string()).await, 200, "told again");
+    assert_eq!(list(&demo).await["orders"], 1);
+
+    // GET status confirms it, or it is told again.
+    demo.fault(json!({"on": "status", "action": {"http": {"status": 503}}, "times": 1})).await;
+    assert_eq!(demo.tell(news.to_string()).await, 503);
+
+    assert_eq!(decide(&demo, lost, decision("refund")).await.0, 409);
+    let (code, answer) = decide(&demo, lost, decision("failed")).await;
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(decide(&demo, lost, decision("failed")).await.0, 404);
+    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(list(&demo).await["orders"], 0, "what is decided stays so");
+}
+
+async fn a_notification_without_a_transaction_id_is_taken(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    for field in ["transaction_id", "fraud_status", "currency", "payment_type"] {
+        let txid = demo.pending().await;
+        demo.fault(json!({"on": "notification", "action": "drop", "order_id": txid})).await;
+        demo.wallet(&txid, "pay", json!({})).await;
+        let mut news = demo.news(&txid, "200", "settlement").await;
+        news.as_object_mut().expect("an object").remove(field);
+        assert_eq!(demo.tell(news.to_string()).await, 200, "without {field}");
+        assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED", "without {field}");
+    }
+}
+
 /// A config for commands on the store of a demo.
 fn config(folder: &std::path::Path) -> std::path::PathBuf {
     let path = folder.join("config.toml");
@@ -227,5 +319,57 @@ async fn commands_list_and_decide() {
         assert!(story.contains(part), "{part}: {story}");
     }
     let shown = text(&command("attention", &config, &[]));
+    assert!(shown.starts_with("0 payments and 0 unknown orders"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_that_a_restored_store_has_lost_are_found_again() {
+    let demo = Demo::start_with(&[]).await;
+    let (paid, open) = (demo.paid().await, demo.pending().await);
+    // A store from before both of them.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = config(folder.path());
+    let midtrans = format!(
+        "[midtrans.test]\nbase_url = \"{}\"\nserver_key = \"{SERVER_KEY}\"\n",
+        demo.simulator
+    );
+    let whole = std::fs::read_to_string(&path).expect("a config")
+        + "[public]\nbase_url = \"http://127.0.0.1:8080\"\n"
+        + &midtrans;
+    std::fs::write(&path, whole).expect("written");
+    assert_eq!(command("migrate", &path, &[]).status.code(), Some(0));
+    let export = folder.path().join("export.csv");
+    let lines = format!("Order ID,Amount\n{paid},10000\n{open},10000\n384441201849270272,1\n");
+    std::fs::write(&export, lines).expect("written");
+    let export = export.to_str().expect("text");
+    let done = command("recover", &path, &["--orders", export, "--per-second", "100"]);
+    let said = text(&done);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    for part in [
+        format!("{paid}: \"settlement\", 1000000 sen"),
+        "1 have money that the store does not know".to_owned(),
+        "1 without money; 0 known to the store; 1 unknown to Midtrans; 0 could not".to_owned(),
+    ] {
+        assert!(said.contains(&part), "{part}: {said}");
+    }
+    let shown = text(&command("attention", &path, &[]));
+    assert!(shown.contains(&format!("order {paid} on testchannel: IDR 10000.00")), "{shown}");
+
+    // The stretch of time in which it was issued.
+    let id: gopay_core::ids::TxId = paid.parse().expect("a TXID");
+    let ms = 1_704_067_200_000 + (id.get() >> 22);
+    let at = |ms: i64| gopay_core::time::Timestamp::from_micros(ms * 1_000).to_string();
+    let span = ["--from", &at(ms - 5), "--to", &at(ms + 5), "--per-second", "1000"];
+    let again = text(&command("recover", &path, &span));
+    assert!(again.contains("10 orders to ask for"), "{again}");
+    assert!(again.contains("1 have money") || again.contains("2 have money"), "{again}");
+    let long = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z"];
+    let no = command("recover", &path, &long);
+    assert_eq!(no.status.code(), Some(1), "{}", text(&no));
+
+    let order = ["failed", "--reason", "given back by hand", "--by", "Sri"];
+    let decided = command("resolve", &path, &[&[paid.as_str()], order.as_slice()].concat());
+    assert_eq!(decided.status.code(), Some(0), "{}", text(&decided));
+    let shown = text(&command("attention", &path, &[]));
     assert!(shown.starts_with("0 payments and 0 unknown orders"), "{shown}");
 }

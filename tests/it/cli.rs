@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "serve",
     "simulate",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 13] = [
     "explain",
     "redeliver",
     "attention",
+    "recover",
     "resolve",
 ];
 

@@ -41,7 +41,7 @@ pub use attention::{
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
-pub use midtrans::NotificationAnswer;
+pub use midtrans::{NotificationAnswer, Recovered};
 pub use read::story;
 pub use shopper::{Landing, PageError};
 

@@ -85,8 +85,7 @@ impl Service {
             None => None,
         };
         let Some(payment) = payment else {
-            // Somebody else's order under one of our keys needs no retry.
-            return Ok(self.verify_with_any(unverified));
+            return self.unknown_order(unverified).await;
         };
         let key = self.0.midtrans.of(payment.channel).map(|account| &account.server_key);
         let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
@@ -100,15 +99,6 @@ impl Service {
             return Ok(NotificationAnswer::Forged);
         };
         self.handle_notification(&payment, &notification).await
-    }
-
-    fn verify_with_any(&self, unverified: UnverifiedNotification) -> NotificationAnswer {
-        let midtrans = &self.0.midtrans;
-        let good =
-            midtrans.test.iter().chain(&midtrans.live).any(|account| {
-                unverified.clone().verify(account.server_key.expose_secret()).is_ok()
-            });
-        if good { NotificationAnswer::Done } else { NotificationAnswer::Forged }
     }
 
     /// Acts on a verified notification: asks whether what it claims is so.
