@@ -13,6 +13,9 @@ on_both_engines! {
     what_is_decided_must_be_in_the_list,
     money_of_an_order_that_the_store_does_not_know_is_kept_and_listed,
     a_notification_without_a_transaction_id_is_taken,
+    what_goes_back_at_midtrans_itself_is_seen_and_never_given_back_again,
+    a_chargeback_is_seen_and_never_given_back_again,
+    what_went_back_before_it_was_known_to_be_paid_is_seen,
 }
 
 /// GET status shows a fee on top of what was charged.
@@ -262,6 +265,64 @@ async fn a_notification_without_a_transaction_id_is_taken(engine: Engine) {
         assert_eq!(demo.tell(news.to_string()).await, 200, "without {field}");
         assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED", "without {field}");
     }
+}
+
+async fn what_goes_back_at_midtrans_itself_is_seen_and_never_given_back_again(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let txid = demo.paid().await;
+    assert_eq!(demo.refund(&txid, 200_000).await["STATUS"], "SUCCEEDED");
+    // Its notification is lost: the refusal of what is too much brings it out.
+    demo.fault(json!({"on": "notification", "action": "drop", "order_id": txid})).await;
+    demo.wallet(&txid, "refund", json!({"amount": 3_000})).await;
+    let too_much = demo.refund(&txid, 800_000).await;
+    assert_eq!(too_much["STATUS"], "FAILED", "{too_much:?}");
+    assert_eq!(demo.totals().await["refunded_sen"], 500_000);
+    // The next ones are told.
+    demo.clear_faults().await;
+    demo.wallet(&txid, "refund", json!({"amount": 1_000, "refund_key": "by-hand"})).await;
+    demo.eventually("it is counted", async || demo.totals().await["refunded_sen"] == 600_000).await;
+    let refused = demo.refund(&txid, 400_100).await;
+    assert_eq!(refused["ERRMSG"], "amount: more than is left to refund; at most 400000 would pass");
+    assert_eq!(demo.refund(&txid, 400_000).await["STATUS"], "SUCCEEDED");
+    demo.eventually("all is told", async || {
+        let news = &demo.upstream(&txid).await["notifications"];
+        news["delivered"] == news["queued"]
+    })
+    .await;
+    assert_eq!(demo.totals().await["refunded_sen"], 1_000_000);
+    assert_eq!(demo.upstream(&txid).await["refunded"], 10_000);
+    assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
+}
+
+async fn a_chargeback_is_seen_and_never_given_back_again(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let txid = demo.paid().await;
+    demo.fault(json!({"on": "status", "action": {"http": {"status": 503}}, "times": 1})).await;
+    demo.wallet(&txid, "chargeback", json!({})).await;
+    // The first look fails, so Midtrans has to tell it again.
+    demo.eventually("it is counted", async || {
+        demo.move_clock("10m").await;
+        demo.totals().await["refunded_sen"] == 1_000_000
+    })
+    .await;
+    let refused = demo.refund(&txid, 100).await;
+    assert_eq!(refused["ERRMSG"], "amount: more than is left to refund; at most 0 would pass");
+    assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
+    assert_eq!(demo.upstream(&txid).await["refunded"], 0);
+}
+
+async fn what_went_back_before_it_was_known_to_be_paid_is_seen(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    demo.silence().await;
+    let txid = demo.pending().await;
+    demo.wallet(&txid, "pay", json!({})).await;
+    demo.wallet(&txid, "refund", json!({"amount": 4_000})).await;
+    demo.move_clock("10m").await;
+    demo.run_due().await;
+    demo.until_status(&txid, "SUCCEEDED").await;
+    demo.eventually("it is counted", async || demo.totals().await["refunded_sen"] == 400_000).await;
+    let refused = demo.refund(&txid, 600_100).await;
+    assert_eq!(refused["ERRMSG"], "amount: more than is left to refund; at most 600000 would pass");
 }
 
 /// A config for commands on the store of a demo.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
@@ -126,6 +126,16 @@ impl Store for NullStore {
         _now: Timestamp,
     ) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn refund_record_elsewhere(
+        &self,
+        _tx_id: TxId,
+        _seen: &SeenBack,
+        _ids: &[RefundId],
+        _now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn refund_get(&self, _refund_id: RefundId) -> Result<Option<Refund>, StoreError> {

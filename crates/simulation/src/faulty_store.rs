@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
@@ -117,6 +117,7 @@ forward! { Store {
     refund_reserve(request: &RefundRequest, now: Timestamp) -> Reserved;
     refund_resolve(refund_id: RefundId, outcome: RefundOutcome, notes: &[Note], now: Timestamp) -> Refund;
     refund_record_refused(refund: &Refund, now: Timestamp) -> ();
+    refund_record_elsewhere(tx_id: TxId, seen: &SeenBack, ids: &[RefundId], now: Timestamp) -> Vec<Refund>;
     refund_get(refund_id: RefundId) -> Option<Refund>;
     refund_find(contract: &str, merchant_refund_id: &str) -> Lookup<Refund>;
     refunds_of(tx_id: TxId) -> Vec<Refund>;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::refund_created;
 use gopay_core::money::Rupiah;
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, REFUNDS};
@@ -123,6 +123,33 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 async fn update(session: &Session, refund: &Refund) -> Result<(), DbError> {
     let changes = Cells::of(rows::refund_changes(refund));
     session.run(&UPDATE, &changes.values()).await.map(|_| ())
+}
+
+pub(crate) async fn refund_record_elsewhere(
+    session: &Session,
+    tx_id: TxId,
+    seen: &SeenBack,
+    ids: &[RefundId],
+    now: Timestamp,
+) -> Result<Vec<Refund>, DbError> {
+    let payment = payments::begin_locked(session, tx_id).await?;
+    let sql = select!("refund_record_elsewhere", "WHERE tx_id = $1 ORDER BY refund_id");
+    let known = read_all(&session.rows(sql, &[&tx_id.get()]).await?, rows::refund)?;
+    let found = engine::refunds_elsewhere(&payment, &known, seen, ids, now);
+    if found.refunds.is_empty() {
+        session.commit().await?;
+        return Ok(found.refunds);
+    }
+    for refund in &found.refunds {
+        insert(session, refund).await?;
+    }
+    payments::update(session, &found.payment).await?;
+    let mut records = NewRecords::default();
+    found.records.iter().for_each(|detail| records.push(KIND_REFUND, detail));
+    let appended = events::Appended::to(tx_id, &records, now);
+    let entries = NewEntries::of(&found.entries);
+    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await?;
+    Ok(found.refunds)
 }
 
 pub(crate) async fn refund_record_refused(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
@@ -228,6 +228,20 @@ impl Store for PgStore {
     ) -> Result<(), StoreError> {
         self.connections
             .alone(|db| async move { refunds::refund_record_refused(&db, refund, now).await })
+            .await
+    }
+
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                refunds::refund_record_elsewhere(&db, tx_id, seen, ids, now).await
+            })
             .await
     }
 

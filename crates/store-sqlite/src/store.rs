@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
@@ -327,6 +327,17 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let refund = refund.clone();
         self.write(move |db| refunds::refund_record_refused(db, &refund, now)).await
+    }
+
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let (seen, ids) = (seen.clone(), ids.to_vec());
+        self.write(move |db| refunds::refund_record_elsewhere(db, tx_id, &seen, &ids, now)).await
     }
 
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {

@@ -113,6 +113,7 @@ cases! { $
     refunds_are_found_without_case_within_a_contract,
     due_refunds_are_claimed_oldest_first,
     calls_refused_early_are_recorded_as_failed_refunds,
+    refunds_that_nobody_asked_for_are_recorded_once,
     money_events_are_entered_with_what_is_known_of_them,
     nothing_else_is_entered,
     refunds_are_entered_beside_their_payment,

@@ -10,7 +10,7 @@
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Effect, Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -356,6 +356,19 @@ pub trait Store: Send + Sync {
         refund: &Refund,
         now: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Stores the refunds that Midtrans tells of and nobody asked us for, as succeeded, and counts
+    /// them as gone ([`Payment::refunded_elsewhere`]), with `refund` records and entries in the
+    /// journal. Returns those that are new. `ids` has one for each that Midtrans lists, and one more;
+    /// [`StoreError::Conflict`] if one of them is taken. [`StoreError::Missing`] if there is no such
+    /// payment.
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError>;
 
     /// Reads a refund.
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError>;

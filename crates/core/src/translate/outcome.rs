@@ -14,7 +14,7 @@ use crate::money::Rupiah;
 use crate::payment::{
     ChargeState, Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState,
 };
-use crate::refund::{MidtransRefund, Refund};
+use crate::refund::{ChargedBack, MidtransRefund, Refund, SeenBack, SeenRefund};
 use crate::time::Timestamp;
 
 /// What one answer to a charge told.
@@ -457,6 +457,51 @@ pub fn refund_listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> List
         }),
         Some(_) => Listed::OtherAmount,
     }
+}
+
+/// What a status tells of money that went back; none if its list of refunds cannot be read. A refund
+/// that is not whole rupiah cannot be one of rupiah, and counts as unreadable.
+#[must_use]
+pub fn seen_back(view: &StatusView) -> Option<SeenBack> {
+    let refunds = view.refunds.as_ref()?.iter().map(|entry| {
+        Some(SeenRefund {
+            key: entry.key.clone(),
+            amount: Rupiah::from_sen(entry.amount).ok()?,
+            midtrans: MidtransRefund {
+                id: entry.chargeback_id.map(|id| id.to_string()),
+                at: entry.created_at,
+                funds_confirmed_at: entry.bank_confirmed_at,
+            },
+        })
+    });
+    let charged_back = match view.status {
+        TransactionStatus::Chargeback => Some(ChargedBack::Whole),
+        TransactionStatus::PartialChargeback => Some(ChargedBack::Part),
+        TransactionStatus::Pending
+        | TransactionStatus::Settlement
+        | TransactionStatus::Capture
+        | TransactionStatus::Authorize
+        | TransactionStatus::Deny
+        | TransactionStatus::Cancel
+        | TransactionStatus::Expire
+        | TransactionStatus::Failure
+        | TransactionStatus::Refund
+        | TransactionStatus::PartialRefund
+        | TransactionStatus::Unknown(_) => None,
+    };
+    Some(SeenBack { refunds: refunds.collect::<Option<_>>()?, charged_back })
+}
+
+/// Whether a notification tells that money of a payment that has succeeded went back.
+#[must_use]
+pub const fn claims_money_back(claimed: &TransactionStatus) -> bool {
+    matches!(
+        claimed,
+        TransactionStatus::Refund
+            | TransactionStatus::PartialRefund
+            | TransactionStatus::Chargeback
+            | TransactionStatus::PartialChargeback
+    )
 }
 
 /// Whether a PSP's answer confirms a notification: any 2xx and, if the PSP wants it so, a body

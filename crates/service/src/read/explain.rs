@@ -99,6 +99,10 @@ fn write_story(
             refund.refund_id,
             refund.state.as_str()
         )?;
+        if let Some(made) = &refund.made_elsewhere {
+            let id = refund.midtrans.id.as_deref().unwrap_or("none");
+            write!(out, ", not asked for by the PSP: {}, at Midtrans {id:?}", made.how.as_str())?;
+        }
         if let RefundState::Failed(failure) = &refund.state {
             write!(out, ": {} ({})", failure.reason.as_str(), failure.message)?;
         }

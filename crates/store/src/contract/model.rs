@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::{self, Entry};
 use gopay_core::payment::{Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, SeenBack};
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
@@ -358,6 +358,29 @@ impl Store for Model {
         rows.refund_insert(refund.clone())?;
         rows.enter([journal::refund_created(&refund, now)]);
         Ok(())
+    }
+
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let mut rows = self.rows();
+        let payment = rows.payment(tx_id)?.clone();
+        let known: Vec<Refund> =
+            rows.refunds.values().filter(|row| row.tx_id == tx_id).cloned().collect();
+        let found = engine::refunds_elsewhere(&payment, &known, seen, ids, now);
+        for refund in &found.refunds {
+            rows.refund_insert(refund.clone())?;
+        }
+        rows.payments.insert(tx_id, found.payment);
+        for detail in found.records {
+            rows.record(tx_id, now, KIND_REFUND, detail);
+        }
+        rows.enter(found.entries);
+        Ok(found.refunds)
     }
 
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
