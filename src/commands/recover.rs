@@ -79,7 +79,8 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
     )?;
     runtime()?.block_on(async {
         let (_draining, watched) = tokio::sync::watch::channel(false);
-        let adapter = build(prepared, false, Arc::new(SystemClock), metrics()?, watched).await?;
+        let adapter =
+            build(prepared, false, None, Arc::new(SystemClock), metrics()?, watched).await?;
         let done = ask_all(&adapter.service, orders, a_second).await;
         drop((adapter.service, adapter.app));
         adapter.store.close().await?;

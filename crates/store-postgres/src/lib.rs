@@ -36,6 +36,7 @@ mod options;
 mod orders;
 mod payments;
 mod pool;
+mod reclaim;
 mod refunds;
 mod row;
 mod schema;

@@ -15,6 +15,7 @@ use crate::error::DbError;
 use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::payments;
+use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
 
@@ -197,6 +198,7 @@ pub(crate) async fn refund_claim_due(
     session: &Session,
     now: Timestamp,
     limit: usize,
+    holder: Holder,
 ) -> Result<Vec<Refund>, DbError> {
     let sql = select!(
         "refund_claim_due",
@@ -227,9 +229,10 @@ pub(crate) async fn refund_claim_due(
         return Ok(claimed);
     }
     let sql = "-- refund_claim_due: plan
-        UPDATE refunds r SET next_check_at = plan.at, checks = coalesce(plan.checks, r.checks)
+        UPDATE refunds r SET next_check_at = plan.at, checks = coalesce(plan.checks, r.checks),
+            leased_by = $4
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS plan (refund_id, at, checks)
         WHERE r.refund_id = plan.refund_id";
-    session.run_and_commit(sql, &[&keys, &times, &counts]).await?;
+    session.run_and_commit(sql, &[&keys, &times, &counts, &holder.cell()]).await?;
     Ok(claimed)
 }

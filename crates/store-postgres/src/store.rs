@@ -20,13 +20,15 @@ use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::{deliveries, events, journal, lists, orders, payments, refunds, schema, sums};
+use crate::reclaim::Holder;
+use crate::{deliveries, events, journal, lists, orders, payments, reclaim, refunds, schema, sums};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
 pub struct PgStore {
     connections: Arc<Connections>,
     groups: Arc<Groups>,
+    holder: Holder,
 }
 
 impl PgStore {
@@ -64,7 +66,7 @@ impl PgStore {
         schema::check(&client).await?;
         drop(client);
         let groups = Arc::new(Groups::new(Arc::clone(&connections), &options));
-        Ok(Self { connections, groups })
+        Ok(Self { connections, groups, holder: Holder::new(options.holder) })
     }
 
     /// Creates the schema or brings it up to date; its version afterwards. Of several programs
@@ -271,7 +273,9 @@ impl Store for PgStore {
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError> {
         self.connections
-            .alone(|db| async move { refunds::refund_claim_due(&db, now, limit).await })
+            .alone(
+                |db| async move { refunds::refund_claim_due(&db, now, limit, self.holder).await },
+            )
             .await
     }
 
@@ -284,7 +288,8 @@ impl Store for PgStore {
     ) -> Result<Vec<Delivery>, StoreError> {
         self.connections
             .alone(|db| async move {
-                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy).await
+                let holder = self.holder;
+                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy, holder).await
             })
             .await
     }
@@ -313,6 +318,13 @@ impl Store for PgStore {
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
         self.connections
             .alone(|db| async move { deliveries::delivery_again(&db, tx_id, now).await })
+            .await
+    }
+
+    async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
+        let holder = self.holder;
+        self.connections
+            .alone(|db| async move { reclaim::reclaim(&db, holder, now, lease_until).await })
             .await
     }
 

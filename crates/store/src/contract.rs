@@ -120,7 +120,7 @@ cases! { $
     what_a_refused_refund_names_is_not_told,
     shards_are_read_together_in_pages,
     a_reader_that_follows_writers_misses_nothing,
-    what_a_dead_holder_had_claimed_is_due_at_once_or_left_alone,
+    what_a_dead_holder_had_claimed_is_due_at_once,
     payments_are_listed_by_what_they_are,
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,

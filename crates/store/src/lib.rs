@@ -434,8 +434,8 @@ pub trait Store: Send + Sync {
     /// `lease_until` at most (a lease cannot be told from a retry that is planned so soon),
     /// refunds that are not resolved, and payments whose call was under way. How many these were.
     ///
-    /// For a process that has the store for itself, before it begins or claims anything. An engine
-    /// that processes share cannot tell whose a claim is: it changes nothing.
+    /// For a process that begins, before it begins or claims anything. In an engine that processes
+    /// share, only what the same number had claimed, and nothing if the process holds no number.
     async fn reclaim(&self, _now: Timestamp, _lease_until: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }
