@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "serve",
     "simulate",
@@ -22,6 +22,9 @@ const COMMANDS: [&str; 11] = [
     "copy-store",
     "explain",
     "redeliver",
+    "attention",
+    "recover",
+    "resolve",
 ];
 
 /// PPRO's example as a form body without credentials.
