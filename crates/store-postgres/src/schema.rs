@@ -9,8 +9,11 @@ use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{at, down, store_error};
 
 /// In order; the first makes version 1. Never edited once released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_store.sql"), include_str!("../migrations/0002_journal.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_store.sql"),
+    include_str!("../migrations/0002_journal.sql"),
+    include_str!("../migrations/0003_settlements.sql"),
+];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing
 /// without what is derived from it, so they must not run; all others only add what those ignore.

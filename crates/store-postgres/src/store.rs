@@ -10,9 +10,9 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
-    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
-    StoreError, Totals, rows,
+    Applied, AttemptOutcome, ClosedSettlement, Created, Cursor, Delivery, DeliveryFilter,
+    EventRecord, Journal, JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter,
+    Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Totals, rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -20,7 +20,7 @@ use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::{deliveries, events, journal, lists, payments, refunds, schema, sums};
+use crate::{deliveries, events, journal, lists, payments, refunds, schema, settlements, sums};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
@@ -369,5 +369,36 @@ impl Journal for PgStore {
 
     async fn journal_end(&self) -> Result<Cursor, StoreError> {
         self.connections.alone(|db| async move { journal::journal_end(&db).await }).await
+    }
+}
+
+#[async_trait]
+impl Settlements for PgStore {
+    async fn settlement_head(
+        &self,
+        account: SettlementAccount,
+    ) -> Result<Option<ClosedSettlement>, StoreError> {
+        self.connections
+            .alone(|db| async move { settlements::settlement_head(&db, account).await })
+            .await
+    }
+
+    async fn settlements_after(
+        &self,
+        account: SettlementAccount,
+        ordinal: i64,
+        limit: usize,
+    ) -> Result<Vec<ClosedSettlement>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                settlements::settlements_after(&db, account, ordinal, limit).await
+            })
+            .await
+    }
+
+    async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { settlements::settlement_close(&db, closed).await })
+            .await
     }
 }

@@ -35,6 +35,7 @@ mod readers;
 mod reclaim;
 mod refunds;
 mod schema;
+mod settlements;
 mod store;
 mod sums;
 mod writer;

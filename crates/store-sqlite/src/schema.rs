@@ -6,8 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{down, failed};
 
 /// In order; the first makes version 1. Never edited once released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_store.sql"), include_str!("../migrations/0002_journal.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_store.sql"),
+    include_str!("../migrations/0002_journal.sql"),
+    include_str!("../migrations/0003_settlements.sql"),
+];
 
 /// Marks the file as ours, so that another program's database is not taken for an empty store:
 /// the letters "gopa".

@@ -28,6 +28,7 @@ mod reclaim;
 mod refunds;
 mod samples;
 mod search;
+mod settlements;
 mod whole;
 
 pub use checks::*;
@@ -40,6 +41,7 @@ pub use random::random_steps_agree_with_the_model;
 pub use reclaim::*;
 pub use refunds::*;
 pub use search::*;
+pub use settlements::*;
 pub use whole::*;
 
 /// A store under test.
@@ -122,6 +124,9 @@ cases! { $
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,
     a_list_looks_at_so_many_rows_and_goes_on,
+    settlements_are_closed_in_a_chain_for_each_account,
+    closings_that_race_leave_one,
+    an_adjustment_is_used_once,
     totals_count_every_row,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,

@@ -10,15 +10,24 @@ use sha2::{Digest as _, Sha256};
 use crate::StoreError;
 use crate::rows::{
     Cell, DELIVERIES, EVENTS, JOURNAL, JOURNAL_HEADS, Kind, PAYMENT_REQUESTS, PAYMENTS, REFUNDS,
-    SqlRow, Table, Unreadable,
+    SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, SqlRow, Table, Unreadable,
 };
 
 /// Rows in one batch. A call may have 256 KiB, so a batch of requests has at most 50 MiB.
 pub const BATCH: usize = 200;
 
 /// Every table, those first that others refer to. `pings` holds nothing worth keeping.
-pub const TABLES: &[Table] =
-    &[PAYMENTS, PAYMENT_REQUESTS, EVENTS, REFUNDS, DELIVERIES, JOURNAL, JOURNAL_HEADS];
+pub const TABLES: &[Table] = &[
+    PAYMENTS,
+    PAYMENT_REQUESTS,
+    EVENTS,
+    REFUNDS,
+    DELIVERIES,
+    JOURNAL,
+    JOURNAL_HEADS,
+    SETTLEMENTS,
+    SETTLEMENT_ADJUSTMENTS,
+];
 
 /// The cells of a row, in the order of the table's columns.
 pub type Row = Vec<Cell<'static>>;

@@ -93,6 +93,12 @@ impl Cursor {
         self.0.get(&shard).copied().unwrap_or(0)
     }
 
+    /// Whether everything that another position has passed is passed by this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(shard, seq)| self.position(*shard) >= *seq)
+    }
+
     /// The cursor with a shard read as far as `seq`.
     #[must_use]
     pub fn advanced(mut self, shard: u16, seq: i64) -> Self {
