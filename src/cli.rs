@@ -11,6 +11,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
 use crate::telemetry::{LogFilter, LogFormat};
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
+    /// Closes a billing period and writes its settlement files; of a closed one, the same again.
+    Settle(SettleArgs),
 }
 
 impl Command {

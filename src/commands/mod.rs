@@ -10,6 +10,7 @@ pub(crate) mod hash_password;
 pub(crate) mod migrate;
 pub(crate) mod redeliver;
 pub(crate) mod serve;
+pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod translate;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
+        Command::Settle(args) => settle::run(&args),
     }
 }
 
