@@ -7,12 +7,15 @@ pub(crate) mod copy_store;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
+pub(crate) mod journal;
 pub(crate) mod migrate;
+pub(crate) mod process_files;
 pub(crate) mod redeliver;
 pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod translate;
+pub(crate) mod verify_files;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -39,6 +42,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Explain(args) => explain::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
         Command::Settle(args) => settle::run(&args),
+        Command::VerifyFiles(args) => verify_files::run(args),
+        Command::ProcessFiles(args) => process_files::run(&args),
+        Command::Journal(args) => journal::run(&args),
     }
 }
 

@@ -146,7 +146,7 @@ impl Closing<'_> {
         let manifest = manifest_of(&closed)?;
         let staging = Staging::new(self.out, &manifest.set)?;
         let folder = DiskFolder::of_set(staging.path());
-        let finished =
+        let (_, finished) =
             rebuild(self.store, &manifest, before.as_ref(), &closed, folder, staging.path())
                 .await?;
         if finished.sha256 != closed.manifest_sha256 {
@@ -258,7 +258,7 @@ impl Closing<'_> {
         let membership = Membership::new(head, read_to.clone(), period.until());
         let range = (&read_from, &read_to);
         let folder = DiskFolder::of_set(staging.path());
-        let (finished, read_on) =
+        let ((_, finished), read_on) =
             write(self.store, basis, &membership, range, folder, staging.path()).await?;
         let manifest = &finished.manifest;
         let closed = ClosedSettlement {
@@ -296,7 +296,7 @@ pub(crate) async fn rebuild<F: Folder>(
     closed: &ClosedSettlement,
     folder: F,
     scratch: &Path,
-) -> anyhow::Result<Finished> {
+) -> anyhow::Result<(F, Finished)> {
     let membership = Membership::of(before, closed);
     let range = (&closed.read_from, &closed.read_to);
     Ok(write(store, &manifest.basis, &membership, range, folder, scratch).await?.0)
@@ -309,13 +309,13 @@ async fn write<F: Folder>(
     range: (&Cursor, &Cursor),
     folder: F,
     scratch: &Path,
-) -> anyhow::Result<(Finished, Cursor)> {
+) -> anyhow::Result<((F, Finished), Cursor)> {
     let (mut sorted, read_on) = events::members(store, basis, membership, range, scratch).await?;
     let mut set = SetWriter::begin(basis, folder)?;
     while let Some(event) = sorted.next()? {
         set.add(&event)?;
     }
-    Ok((set.finish()?.1, read_on))
+    Ok((set.finish()?, read_on))
 }
 
 /// The sets of an account in a folder, with their manifests.

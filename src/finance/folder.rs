@@ -96,6 +96,11 @@ pub(crate) struct DiskFolder {
 }
 
 impl DiskFolder {
+    /// Without compressed twins.
+    pub(crate) fn plain(path: &Path) -> Self {
+        Self { path: path.to_owned(), compressed: &[] }
+    }
+
     /// Of a settlement set: everything but the manifest has a compressed twin.
     pub(crate) fn of_set(path: &Path) -> Self {
         Self { path: path.to_owned(), compressed: &["csv", "html", "pdf"] }

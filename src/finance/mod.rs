@@ -3,6 +3,9 @@
 
 pub(crate) mod adjustments;
 pub(crate) mod chain;
+pub(crate) mod day;
 pub(crate) mod events;
 pub(crate) mod folder;
+pub(crate) mod position;
 pub(crate) mod sort;
+pub(crate) mod verify;

@@ -56,7 +56,7 @@ impl RowType {
 }
 
 /// A row of the aggregate file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// `MERCHANT_ID`.
     pub contract: String,

@@ -10,7 +10,7 @@
 //!
 //! Reading order: [`amount`], [`calendar`], [`period`], [`rates`], [`terms`] (values);
 //! [`event`], [`membership`] (which events); [`basis`], [`tally`], [`balance`] (amounts);
-//! [`table`], [`set`], [`manifest`], [`invoice`] (files); [`journal_file`], [`processing`],
+//! [`table`], [`set`], [`manifest`], [`invoice`], [`pdf`] (files); [`verify`]; [`journal_file`], [`processing`],
 //! [`ledger`] (the other files).
 
 pub mod amount;
@@ -19,13 +19,18 @@ pub mod basis;
 pub mod calendar;
 pub mod event;
 pub mod invoice;
+pub mod journal_file;
+pub mod ledger;
 pub mod manifest;
 pub mod membership;
+pub mod pdf;
 pub mod period;
+pub mod processing;
 pub mod rates;
 pub mod set;
 pub mod table;
 pub mod tally;
 pub mod terms;
+pub mod verify;
 
 pub use gopay_store::SettlementAccount;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::amount::Amount;
-use crate::balance::{AppliedRate, Rounding};
+use crate::balance::{AppliedRate, Rounding, Row};
 use crate::basis::{Basis, State};
 use crate::table::FileFacts;
 
@@ -24,7 +24,9 @@ pub struct Manifest {
     pub applied: Vec<AppliedRate>,
     /// Every rounding.
     pub roundings: Vec<Rounding>,
-    /// The rows of the aggregate in the settlement currency.
+    /// The rows of the aggregate file.
+    pub rows: Vec<Row>,
+    /// Those in the settlement currency together.
     pub rows_total: Amount,
     /// Carried forward from the set before.
     pub opening: Amount,

@@ -8,6 +8,7 @@ use crate::basis::Basis;
 use crate::event::{Money, MoneyEvent};
 use crate::invoice;
 use crate::manifest::{self, Manifest};
+use crate::pdf;
 use crate::table::{FileFacts, Folder, Table, WriteError, whole};
 use crate::tally::{FeeType, Tally, discount, event_type, fixed_fees, indicative};
 use crate::terms::{COUNTRY, PAYMENT_METHOD, PROCESSING_CURRENCY, Terms};
@@ -306,12 +307,15 @@ fn write_rest<F: Folder>(
     let invoice = invoice::Invoice { basis, set: &set, balance: &balance };
     let html = invoice::html(&invoice);
     files.push(whole(&mut folder, &format!("{set}-invoice.html"), html.as_bytes())?);
+    let pdf = pdf::pdf(&invoice);
+    files.push(whole(&mut folder, &format!("{set}-invoice.pdf"), &pdf)?);
     let manifest = Manifest {
         format: Manifest::FORMAT,
         set,
         basis: basis.clone(),
         applied: balance.applied.clone(),
         roundings: balance.roundings.clone(),
+        rows: balance.rows.clone(),
         rows_total: balance.rows_total,
         opening: basis.before.carry_forward,
         reserve_withheld: balance.withheld,

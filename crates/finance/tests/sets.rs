@@ -141,7 +141,7 @@ fn a_set_is_these_bytes() {
     ];
     let (folder, finished) = write(&basis, events);
     assert_eq!(finished.manifest.set, "1-999-D-2026-031");
-    assert_eq!(folder.files.len(), 9);
+    assert_eq!(folder.files.len(), 10);
     for (name, content) in &folder.files {
         compare(name, content);
     }
