@@ -335,10 +335,9 @@ pub(crate) fn sets_in(
         if !name.starts_with(&prefix) {
             continue;
         }
-        match std::fs::read_to_string(entry.path().join(manifest::NAME)) {
-            Ok(text) => sets.push((name, text)),
-            // A folder of something else, or a set without its manifest: verify-files tells.
-            Err(_) => {}
+        // A folder of something else, or a set without its manifest: verify-files tells.
+        if let Ok(text) = std::fs::read_to_string(entry.path().join(manifest::NAME)) {
+            sets.push((name, text));
         }
     }
     sets.sort();

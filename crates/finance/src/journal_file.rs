@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use gopay_core::journal::SignedSen;
-use gopay_core::payment::Channel;
+use gopay_core::journal::{Kind, SignedSen};
+use gopay_core::payment::{Channel, FailReason};
+use gopay_core::time::Timestamp;
 use gopay_store::JournalRecord;
 
 use crate::table::csv_writer;
@@ -51,12 +52,10 @@ impl<W: Write> JournalWriter<W> {
     pub fn add(&mut self, record: &JournalRecord) -> io::Result<()> {
         let (entry, about) = (&record.entry, &record.about);
         // Late money is money: whoever must know reads that it had failed before.
-        let kind = match entry.kind {
-            gopay_core::journal::Kind::SucceededLate => gopay_core::journal::Kind::Succeeded,
-            other => other,
-        };
+        let late = entry.kind == Kind::SucceededLate;
+        let kind = if late { Kind::Succeeded } else { entry.kind };
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let time = |at: gopay_core::time::Timestamp| at.to_string();
+        let time = |at: Timestamp| at.to_string();
         self.rows
             .write_record([
                 time(entry.at),
@@ -74,7 +73,7 @@ impl<W: Write> JournalWriter<W> {
                 crate::terms::PROCESSING_CURRENCY.to_owned(),
                 entry.midtrans_at.map_or(String::new(), time),
                 text(&entry.payment_option),
-                entry.reason.map_or("", gopay_core::payment::FailReason::as_str).to_owned(),
+                entry.reason.map_or("", FailReason::as_str).to_owned(),
             ])
             .map_err(io::Error::from)
     }

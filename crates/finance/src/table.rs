@@ -74,10 +74,7 @@ pub enum WriteError {
 
 impl From<csv::Error> for WriteError {
     fn from(error: csv::Error) -> Self {
-        Self::Io(match error.into_kind() {
-            csv::ErrorKind::Io(error) => error,
-            other => io::Error::other(format!("{other:?}")),
-        })
+        Self::Io(error.into())
     }
 }
 

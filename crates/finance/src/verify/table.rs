@@ -63,13 +63,11 @@ pub fn read_table(part: Part, basis: &Basis, from: impl BufRead) -> std::io::Res
         match rows.read_record(&mut record) {
             Ok(false) => break,
             Ok(true) => {}
-            Err(error) => match error.into_kind() {
-                csv::ErrorKind::Io(error) => return Err(error),
-                other => {
-                    reading.find(None, format!("does not read as CSV: {other:?}"));
-                    break;
-                }
-            },
+            Err(error) if error.is_io_error() => return Err(error.into()),
+            Err(error) => {
+                reading.find(None, format!("does not read as CSV: {error}"));
+                break;
+            }
         }
         let line = record.position().map_or(0, csv::Position::line);
         if std::mem::take(&mut first) {
