@@ -6,5 +6,7 @@
 mod shop;
 
 mod days;
+mod kills;
+mod python;
 mod settle;
 mod verify;
