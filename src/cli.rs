@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::args::ConfigArgs;
 
 use crate::commands::backup::BackupArgs;
+use crate::commands::check_config::CheckConfigArgs;
 #[cfg(feature = "postgres")]
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
@@ -53,7 +54,7 @@ pub(crate) enum Command {
     /// Creates or upgrades the schema of the store.
     Migrate(ConfigArgs),
     /// Reports every problem of a config file, each with its key and what would be valid.
-    CheckConfig(ConfigArgs),
+    CheckConfig(CheckConfigArgs),
     /// Asks for a password, or reads it from standard input, and prints its hash for the config.
     HashPassword,
     /// Translates offline: one form body a line in, one JSON object a line out.

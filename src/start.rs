@@ -110,7 +110,7 @@ pub(crate) struct Prepared {
     /// What is left of it.
     pub(crate) config: Config,
     directory: Directory,
-    midtrans: MidtransAccounts,
+    pub(crate) midtrans: MidtransAccounts,
     receivers: HttpTransport,
 }
 

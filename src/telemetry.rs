@@ -2,9 +2,10 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::str::FromStr;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use gopay_inbound::Stop;
@@ -67,12 +68,16 @@ fn is_target(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
 }
 
-/// How many lines may wait to be written. Who logs more waits: no line is dropped.
-const WAITING_MAX: usize = 4_096;
+/// How many lines may wait to be written, a few megabytes. Further ones are dropped and counted:
+/// calls must not wait for whoever reads the log.
+const WAITING_MAX: usize = 16_384;
 
 /// How long a line may wait for others. Without it, each line would have to wake the thread of the
 /// log, and that costs its caller more than the line.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long the end of the process waits for the last lines to be taken.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the thread of the log is sent.
 enum Message {
@@ -80,9 +85,12 @@ enum Message {
     End,
 }
 
-/// Sends lines to the thread of the log.
+/// Sends lines to the thread of the log, without waiting.
 #[derive(Clone)]
-struct Lines(SyncSender<Message>);
+struct Lines {
+    sender: SyncSender<Message>,
+    dropped: Arc<AtomicU64>,
+}
 
 impl<'a> MakeWriter<'a> for Lines {
     type Writer = Self;
@@ -95,8 +103,11 @@ impl<'a> MakeWriter<'a> for Lines {
 impl Write for Lines {
     /// The subscriber writes each line at once.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // An error means that the log has ended.
-        let _ = self.0.send(Message::Line(bytes.to_vec()));
+        // Disconnected: the log has ended.
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(bytes.to_vec())) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            meters::count(meters::LOG_LINES_DROPPED, &[]);
+        }
         Ok(bytes.len())
     }
 
@@ -105,18 +116,22 @@ impl Write for Lines {
     }
 }
 
-/// A log that runs. It ends, with everything written, when this is dropped.
+/// A log that runs. It ends when this is dropped, with everything written, unless nobody takes it.
 pub(crate) struct Log {
     lines: Lines,
-    thread: Option<JoinHandle<()>>,
+    ended: Receiver<()>,
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let _ = self.lines.0.send(Message::End);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let until = Instant::now() + END_PATIENCE;
+        while let Err(TrySendError::Full(_)) = self.lines.sender.try_send(Message::End) {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(PAUSE);
         }
+        let _ = self.ended.recv_timeout(END_PATIENCE);
     }
 }
 
@@ -127,21 +142,28 @@ impl Drop for Log {
 pub(crate) fn start_log(filter: LogFilter, format: LogFormat) -> io::Result<Log> {
     let terminal = io::stderr().is_terminal();
     let (sender, lines) = sync_channel(WAITING_MAX);
+    let (end, ended) = sync_channel(1);
     let writer = BufWriter::with_capacity(64 << 10, io::stderr());
-    let thread = std::thread::Builder::new().name("log".to_owned());
-    let thread = thread.spawn(move || write_lines(&lines, writer))?;
-    let lines = Lines(sender);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&dropped);
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+        write_lines(&lines, &counted, writer);
+        // Nobody may be waiting any more.
+        let _ = end.try_send(());
+    })?;
+    let lines = Lines { sender, dropped };
     let registry = tracing_subscriber::registry().with(filter.0);
     let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
     match format {
         LogFormat::Text => registry.with(layer.with_ansi(terminal)).init(),
         LogFormat::Json => registry.with(layer.json()).init(),
     }
-    Ok(Log { lines, thread: Some(thread) })
+    Ok(Log { lines, ended })
 }
 
-/// Writes together what comes within a pause. That standard error is closed stops nothing.
-fn write_lines(lines: &Receiver<Message>, mut out: impl Write) {
+/// Writes together what comes within a pause, and says how much did not fit. That standard error is
+/// closed stops nothing.
+fn write_lines(lines: &Receiver<Message>, dropped: &AtomicU64, mut out: impl Write) {
     while let Ok(first) = lines.recv() {
         let mut next = Some(first);
         while let Some(message) = next {
@@ -152,6 +174,10 @@ fn write_lines(lines: &Receiver<Message>, mut out: impl Write) {
             next = lines.try_recv().ok();
         }
         drop(out.flush());
+        let lost = dropped.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::error!(lines = lost, "lines of the log were dropped: its reader is too slow");
+        }
         std::thread::sleep(PAUSE);
     }
 }
@@ -211,7 +237,22 @@ mod tests {
         }
         sender.send(Message::End).unwrap();
         let mut out = Vec::new();
-        write_lines(&lines, &mut out);
+        write_lines(&lines, &AtomicU64::new(0), &mut out);
         assert_eq!(out, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_up_nobody() {
+        let (sender, waiting) = sync_channel(2);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let mut lines = Lines { sender, dropped: Arc::clone(&dropped) };
+        for line in ["one\n", "two\n", "three\n", "four\n"] {
+            assert_eq!(lines.write(line.as_bytes()).unwrap(), line.len());
+        }
+        assert_eq!(dropped.load(Ordering::Relaxed), 2);
+        drop(lines);
+        let mut out = Vec::new();
+        write_lines(&waiting, &dropped, &mut out);
+        assert_eq!((out.as_slice(), dropped.load(Ordering::Relaxed)), (&b"one\ntwo\n"[..], 0));
     }
 }

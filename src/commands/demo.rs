@@ -92,6 +92,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
             admin: format!("http://{}", config.listen.admin),
             simulator: simulator_url.clone(),
             store: config.store.name(),
+            explain: explain_arguments(&config.store),
         };
         let mut tasks = JoinSet::new();
         let settings = SimulatorConfig {
@@ -182,6 +183,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
             kyc: Kyc::Verified,
             notification_url: Some(format!("http://{simulator}/psp/notify")),
             redirect_url: Some(format!("http://{simulator}/shop/return")),
+            return_schemes: None,
             refunds: true,
         }],
         ..default
@@ -193,11 +195,21 @@ struct Addresses {
     admin: String,
     simulator: String,
     store: String,
+    explain: String,
+}
+
+/// What to say to `explain` for this store. A URL with a password is not shown.
+fn explain_arguments(store: &StoreUrl) -> String {
+    match store {
+        StoreUrl::Sqlite(path) => format!("--store 'sqlite:{}'", path.display()),
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(_) => "--store (as given to demo)".to_owned(),
+    }
 }
 
 impl Addresses {
     fn print(&self) -> anyhow::Result<()> {
-        let Self { adapter, admin, simulator, store } = self;
+        let Self { adapter, admin, simulator, store, explain } = self;
         let body = gopay_demo::example_body(simulator);
         writeln!(
             std::io::stdout().lock(),
@@ -218,7 +230,10 @@ Open a payment of IDR 10,000:
 
   curl -sS {adapter} -d '{body}'
 
-Then open the REDIRECTURL of the answer (percent-decoded) in a browser.",
+Then open the REDIRECTURL of the answer (percent-decoded) in a browser.
+What happened to it, by TXID, REFUNDID, merchanttxid or Midtrans' id:
+
+  gopay-adapter explain {explain} ORDER-20250621-0001",
             login = credentials::LOGIN,
             password = credentials::PASSWORD,
             contract = credentials::CONTRACT,

@@ -1,10 +1,11 @@
 //! `serve`: the adapter.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use gopay_service::SystemClock;
+use gopay_service::{Service, SystemClock};
 
 use crate::Outcome;
 use crate::args::{ConfigArgs, Role};
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             Role::All | Role::Api => Some(Number::take(&place, number).await?),
             Role::Worker => None,
         };
+        look_around(&adapter.service).await;
         tracing::info!(
             psp = listeners.address(Face::Psp).map(display),
             public = listeners.address(Face::Public).map(display),
@@ -59,6 +61,18 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             lost = number_lost(lock.as_ref()) => Err(lost),
         }
     })
+}
+
+/// Tries the keys and compares the clocks, so that what is wrong is in the log before the first
+/// payment. A Midtrans that is slow to answer does not hold up the start.
+async fn look_around(service: &Service) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    if let Err(error) = service.compare_clock_with_store().await {
+        tracing::warn!(error = gopay_service::chain(&error), "the newest payment was not read");
+    }
+    if tokio::time::timeout(PATIENCE, service.probe_accounts()).await.is_err() {
+        tracing::warn!("Midtrans does not answer in time; whether it takes the keys is not known");
+    }
 }
 
 async fn number_lost(number: Option<&Number>) -> anyhow::Error {

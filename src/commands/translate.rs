@@ -17,7 +17,7 @@ use gopay_core::rejection::{All, First, Flow, Rejection, Rule, Sink as _, Subjec
 use gopay_core::text::{cut, push_json_string};
 use gopay_core::time::Timestamp;
 use gopay_core::translate::{ChargeTerms, charge};
-use gopay_service::{Clock as _, Settings, SystemClock};
+use gopay_service::{Clock as _, Contract, Settings, SystemClock};
 
 use crate::Outcome;
 
@@ -48,7 +48,8 @@ pub(crate) struct TranslateArgs {
 
 /// What all lines share.
 struct Job {
-    terms: Terms,
+    /// Whose rules hold; those of an open contract without it.
+    contract: Option<Contract>,
     explain: bool,
     at: Timestamp,
     session: Duration,
@@ -95,7 +96,7 @@ pub(crate) fn run(args: &TranslateArgs) -> anyhow::Result<Outcome> {
 /// None if the config is not valid, which was reported.
 fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
     let mut job = Job {
-        terms: Terms::OPEN,
+        contract: None,
         explain: args.explain,
         at: args.at.unwrap_or_else(|| SystemClock.now()),
         session: Settings::SESSION_MAX,
@@ -117,12 +118,16 @@ fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
         let contract = config.contracts.iter().find(|contract| contract.id == *id);
         let contract =
             contract.ok_or_else(|| anyhow!("--contract {id}: not in {}", path.display()))?;
-        job.terms = contract.terms();
+        job.contract = Some(contract.clone());
     }
     Ok(Some(job))
 }
 
 impl Job {
+    fn terms(&self) -> Terms<'_> {
+        self.contract.as_ref().map_or(Terms::OPEN, Contract::terms)
+    }
+
     fn run(
         &self,
         input: &mut dyn BufRead,
@@ -190,11 +195,11 @@ impl Job {
             return false;
         }
         let (order, rejections) = if self.explain {
-            let order = transaction::check(&form, items, self.terms, &mut all);
+            let order = transaction::check(&form, items, self.terms(), &mut all);
             (order.filter(|_| all.0.is_empty()), all.0)
         } else {
             let mut first = First::default();
-            let order = transaction::check(&form, items, self.terms, &mut first);
+            let order = transaction::check(&form, items, self.terms(), &mut first);
             (order, first.0.into_iter().collect())
         };
         let Some(order) = order else {
@@ -263,7 +268,7 @@ mod tests {
 
     fn run(input: &str, explain: bool, line_bytes_max: usize) -> Vec<serde_json::Value> {
         let job = Job {
-            terms: Terms::OPEN,
+            contract: None,
             explain,
             at: Timestamp::from_rfc3339("2025-06-21T08:34:20Z").unwrap(),
             session: Settings::SESSION_MAX,

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use gopay_core::payment::Channel;
 use gopay_core::ppro::check;
+use gopay_core::ppro::field::Field;
 use gopay_core::ppro::transaction::Kyc;
+use gopay_core::rejection::Rejection;
 use gopay_outbound::AddressPolicy;
 use gopay_service::Contract;
 use ipnet::IpNet;
@@ -51,7 +53,8 @@ pub(super) fn read_contract(
     if let Some(url) = &notification_url {
         check_receiver(contract, url, known);
     }
-    let redirect_url = contract.url("redirect_url");
+    let return_schemes = read_schemes(contract);
+    let redirect_url = read_redirect_url(contract, return_schemes.as_deref());
     for (key, url) in [("notification_url", &notification_url), ("redirect_url", &redirect_url)] {
         let plain = url.as_ref().is_some_and(|url| url.starts_with("http:"));
         if plain && channels.contains(&Channel::Live) {
@@ -69,6 +72,7 @@ pub(super) fn read_contract(
         kyc,
         notification_url,
         redirect_url,
+        return_schemes,
         refunds,
     })
 }
@@ -102,6 +106,37 @@ fn read_channels(contract: &mut Section<'_>, known: &Known) -> Vec<Channel> {
         }
     }
     channels
+}
+
+/// Where shoppers return, checked like that of a call. http on the live channel is warned about
+/// beside the receiver's.
+fn read_redirect_url(contract: &mut Section<'_>, schemes: Option<&[String]>) -> Option<String> {
+    const KEY: &str = "redirect_url";
+    let url = contract.text(KEY)?;
+    let checked = check::redirect_url(&url, true).and_then(|()| check::app_scheme(&url, schemes));
+    if let Err(rule) = checked {
+        let rejection = Rejection::of(Field::Merchantredirecturl, rule);
+        contract.problem(KEY, &rejection.problem(), rejection.wanted());
+        return None;
+    }
+    Some(url)
+}
+
+/// Apps that shoppers may return to.
+fn read_schemes(contract: &mut Section<'_>) -> Option<Vec<String>> {
+    const KEY: &str = "return_schemes";
+    let schemes = contract.texts(KEY)?;
+    for scheme in &schemes {
+        if check::listable_scheme(scheme).is_err() {
+            let wrong = format!("{scheme:?} is not the scheme of an app");
+            contract.problem(
+                KEY,
+                &wrong,
+                "schemes of apps in lower case, such as [\"someapps\"]; https always passes",
+            );
+        }
+    }
+    Some(schemes)
 }
 
 /// A receiver that the transport refuses to call would fail at each try.

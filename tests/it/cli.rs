@@ -186,6 +186,11 @@ async fn post(port: u16, body: String) -> crate::support::Answer {
     crate::support::decode(&answer.expect("an answer").text().await.expect("text"))
 }
 
+#[tokio::main(flavor = "current_thread")]
+async fn get(url: &str) -> String {
+    client().get(url).send().await.expect("an answer").text().await.expect("text")
+}
+
 #[test]
 fn every_command_explains_itself() {
     let whole = run(&["--help"]);
@@ -228,9 +233,7 @@ fn wrong_usage_ends_with_2() {
         &["migrate"],
         &["check-config"],
         &["explain", "--config", "x"],
-        &["explain", "--config", "x", "abc"],
-        &["explain", "--config", "x", "0"],
-        &["explain", "--config", "x", "01"],
+        &["explain", "1"],
         &["serve", "--config", "x", "--role", "boss"],
         &["simulate", "--listen", "here"],
         &["demo", "--seed", "-1"],
@@ -818,6 +821,80 @@ fn translate_stops_quietly_when_nobody_reads_on() {
 }
 
 #[test]
+fn check_config_online_says_whether_midtrans_takes_the_key() {
+    let setup = Setup::new();
+    let mut simulator = Running(
+        program()
+            .args(["--log", "off", "simulate", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts"),
+    );
+    let out = simulator.0.stdout.take().expect("piped");
+    let line = BufReader::new(out).lines().next().expect("a line").expect("text");
+    let port = line.trim().rsplit(':').next().expect("a port").parse().expect("a number");
+    setup.write("gopay.db", port);
+    let good = setup.run("check-config", &["--online"]);
+    assert_eq!(good.code, 0, "{good:?}");
+    assert!(good.out.ends_with(": valid\n"), "{good:?}");
+
+    let config = std::fs::read_to_string(&setup.config).expect("text");
+    let other = config.replace("SB-Mid-server-demo", "SB-Mid-server-other");
+    std::fs::write(&setup.config, other).expect("written");
+    assert_eq!(setup.run("check-config", &[]).code, 0, "a key of the right form");
+    let refused = setup.run("check-config", &["--online"]);
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+    let said = "midtrans.test.server_key: Midtrans does not take it (refused 401";
+    assert!(refused.err.contains(said), "{refused:?}");
+
+    drop(simulator);
+    let silent = setup.run("check-config", &["--online"]);
+    assert_eq!((silent.code, silent.out.as_str()), (1, ""), "{silent:?}");
+    let said = "midtrans.test.base_url: no answer that says whether the key is taken";
+    assert!(silent.err.contains(said), "{silent:?}");
+}
+
+/// By a merchanttxid in any case, with and without the config's contracts, and by Midtrans' id.
+fn explain_takes_any_id(setup: &Setup, txid: &str, simulator: u16, story: &str) {
+    let url = format!("http://127.0.0.1:{simulator}/simulator/v1/transactions/{txid}");
+    let held: Value = serde_json::from_str(&get(&url)).expect("JSON");
+    let midtrans_id = held["transaction_id"].as_str().expect("an id");
+    let store = format!("sqlite:{}", setup.store().display());
+    for id in [txid, "order-explain-1", midtrans_id] {
+        let by_store = run(&["explain", "--store", &store, id]);
+        assert_eq!((by_store.code, by_store.err.as_str()), (0, ""), "{id}: {by_store:?}");
+        assert_eq!(setup.run("explain", &[id]).out, by_store.out, "{id}");
+        let header = |story: &str| story.lines().next().map(str::to_owned);
+        assert_eq!(header(&by_store.out), header(story), "{id}");
+        let json = setup.run("explain", &["--json", id]);
+        let json: Value = serde_json::from_str(&json.out).expect("JSON");
+        assert_eq!(json[0]["transaction"]["txid"], *txid, "{id}");
+        assert_eq!(json[0]["transaction"]["amount_sen"], 1_000_000, "{id}");
+    }
+    let none = setup.run("explain", &["ORDER-NOBODY"]);
+    assert_eq!((none.code, none.out.as_str()), (1, ""), "{none:?}");
+}
+
+/// Control characters and direction marks are shown, not acted out.
+fn nothing_from_outside_writes_lines_of_the_story(
+    setup: &Setup,
+    open: &impl Fn(&[(&str, &str)]) -> crate::support::Answer,
+) {
+    let forged = "\u{1b}[2J\n  state succeeded\u{202e}";
+    let answer = open(&[("specin.dynamicdescriptor", forged), ("merchanttxid", "FORGED-1")]);
+    for options in [&[][..], &["--json"]] {
+        let told = setup.run("explain", &[options, &[&answer["TXID"]]].concat());
+        assert_eq!(told.code, 0, "{told:?}");
+        let acts = |char: char| char != '\n' && gopay_core::text::is_unprintable(char);
+        assert!(!told.out.contains(acts), "{}", told.out);
+        let lines =
+            told.out.lines().filter(|line| line.trim_start().starts_with("state succeeded"));
+        assert_eq!(lines.count(), 0, "{}", told.out);
+        assert!(told.out.contains("202e"), "{}", told.out);
+    }
+}
+
+#[test]
 fn explain_beside_a_running_serve_masks_personal_data() {
     let setup = Setup::new();
     let mut simulator = Running(
@@ -867,9 +944,20 @@ fn explain_beside_a_running_serve_masks_personal_data() {
     ] {
         assert!(story.out.contains(part), "{part} in {}", story.out);
     }
+    // A cause stands before what it led to.
+    let sent = story.out.find("charge_sent").expect("the call");
+    assert!(sent < story.out.find("\"charge_created\"").expect("the state"), "{}", story.out);
+    explain_takes_any_id(&setup, &good["TXID"], port, &story.out);
+    nothing_from_outside_writes_lines_of_the_story(&setup, &open);
     let refused = setup.run("explain", &[&bad["TXID"]]);
     assert_eq!(refused.code, 0, "{refused:?}");
-    for part in ["failed", "INPUT_DATA", "amount_not_whole", "psp-guide"] {
+    for part in [
+        "failed",
+        "INPUT_DATA",
+        "amount_not_whole",
+        "psp-guide",
+        "amount=1000050 asked; the call was refused",
+    ] {
         assert!(refused.out.contains(part), "{part} in {}", refused.out);
     }
     let secrets = ["test123", "secret-of-the-test", "SB-Mid-server-demo", "Laptop"];

@@ -255,7 +255,7 @@ async fn an_end_at_midtrans_has_its_reason_and_is_told() {
     let demo = Demo::start().await;
     for (action, upstream, reason) in [
         ("deny", "deny", "REMOTE_DECLINE"),
-        ("fail", "failure", "REMOTE_ERROR"),
+        ("fail", "failure", "UNKNOWN"),
         ("expire", "expire", "TIMEOUT"),
         ("cancel", "cancel", "USER_ABORT"),
     ] {

@@ -352,7 +352,8 @@ async fn the_sandbox_form_leads_back_to_the_merchant_with_the_chosen_result() {
         ("failed_user_abort", phrase("FAILED", "USER_ABORT")),
         ("failed_timeout", phrase("FAILED", "TIMEOUT")),
         ("failed_remote_decline", phrase("FAILED", "REMOTE_DECLINE")),
-        ("failed_remote_error", phrase("FAILED", "REMOTE_ERROR")),
+        ("failed_unknown", phrase("FAILED", "UNKNOWN")),
+        ("failed_remote_error", phrase("FAILED", "UNKNOWN")),
         ("pending", phrase("PENDING", "")),
     ] {
         let answer = open(&demo, &[]).await;

@@ -669,7 +669,8 @@ impl Payment {
             Closure::Cancelled => (FailReason::RemoteDecline, "Canceled at GoPay"),
             Closure::Expired => return session_over(),
             Closure::Denied => (FailReason::RemoteDecline, "Declined by GoPay"),
-            Closure::Failed => (FailReason::RemoteError, "GoPay reports a failure"),
+            // Midtrans has this state for what it cannot explain either.
+            Closure::Failed => (FailReason::Unknown, "GoPay reports a failure and no reason"),
         };
         Failure::new(reason, message)
     }
@@ -922,7 +923,7 @@ pub(crate) mod tests {
         for (from, closure, reason) in [
             (&pending, Closure::Expired, FailReason::Timeout),
             (&pending, Closure::Denied, FailReason::RemoteDecline),
-            (&pending, Closure::Failed, FailReason::RemoteError),
+            (&pending, Closure::Failed, FailReason::Unknown),
             (&pending, Closure::Cancelled, FailReason::UserAbort),
             (&live, Closure::Cancelled, FailReason::RemoteDecline),
             (&asked, Closure::Cancelled, FailReason::Canceled),

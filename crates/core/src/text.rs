@@ -1,5 +1,7 @@
 //! Text: lengths in characters, cuts at character boundaries, JSON strings.
 
+use std::fmt::{self, Write as _};
+
 use gopay_scan::{STOPS, stops};
 
 /// The number of characters (Unicode scalar values).
@@ -49,6 +51,43 @@ pub fn is_blank_char(char: char) -> bool {
                 | '\u{feff}'
                 | '\u{ffa0}'
         )
+}
+
+/// Whether a character acts on a terminal or an editor instead of showing: control characters, and
+/// those that turn the direction of what follows.
+#[must_use]
+pub fn is_unprintable(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// A text from outside, as it is shown to people: one line, each character that acts instead of
+/// showing as `\u001b`. Within a JSON document that is JSON's own way of writing it.
+///
+/// ```
+/// assert_eq!(gopay_core::text::Escaped("a\u{1b}[2J\n\u{202e}b").to_string(), "a\\u001b[2J\\u000a\\u202eb");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            if is_unprintable(char) {
+                write!(out, "\\u{:04x}", u32::from(char))?;
+            } else {
+                out.write_char(char)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a link of this scheme (lower case) makes a browser run or read something locally,

@@ -1,7 +1,7 @@
 //! Points in time. The core never asks for the time: it is always an argument.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -21,6 +21,21 @@ pub struct TimeError {
 
 /// Western Indonesian Time, the zone of every Midtrans timestamp (`docs/midtrans.md`, "Times").
 const WIB: Offset = Offset::constant(7);
+
+impl From<SystemTime> for Timestamp {
+    /// Whole microseconds; a time before 1970 is its beginning.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    /// A time before 1970 is its beginning.
+    fn from(time: Timestamp) -> Self {
+        Self::UNIX_EPOCH + Duration::from_micros(u64::try_from(time.0).unwrap_or_default())
+    }
+}
 
 impl Timestamp {
     /// The point in time at these microseconds since 1970-01-01 UTC.

@@ -7,7 +7,8 @@ use gopay_core::translate::translate_into;
 use gopay_testkit::{Dice, baseline, payloads, product};
 
 /// A contract that has nothing to stand in for what a call leaves out.
-const CLOSED: Terms = Terms {
+const CLOSED: Terms<'static> = Terms {
+    app_schemes: None,
     test_channel: true,
     live_channel: false,
     kyc: Kyc::Unverified,

@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
+use crate::connection::{Patience, Watched};
+use crate::connections::{Connections, Place};
 use crate::drain::{Stop, stopped};
-use crate::peer::{Identified, Peer};
+use crate::peer::{Identified, Peer, RequestBody};
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -40,21 +41,33 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// Bounds of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Connections open at once; more wait with the system.
+    /// Connections open at once. When there are more, those go that wait longest for something, first
+    /// of all those that never had an answer; more than that wait with the system.
     pub connections_max: usize,
-    /// How long the head of a request may take; also how long a connection may be idle.
-    pub head_timeout: Duration,
+    /// How long a connection may be in a phase.
+    pub patience: Patience,
 }
 
 impl Bounds {
-    /// Longer than the 60 s for which common proxies keep an idle connection: who keeps one
+    /// Idle connections: longer than the 60 s for which common proxies keep one. Who keeps one
     /// should be the one to close it, or a request can meet the closing.
-    pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+    pub const PATIENCE: Patience = Patience {
+        idle: Duration::from_secs(75),
+        head: Duration::from_secs(10),
+        write: Duration::from_secs(15),
+    };
 
-    /// So many connections, and the usual time for a head.
+    /// The longest head of a request, in bytes: ten times that of a browser with cookies. Longer ones
+    /// are answered with 431.
+    pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+    /// The most headers of a request; more are answered with 431.
+    pub const HEADERS_MAX: usize = 64;
+
+    /// So many connections, and the usual patience.
     #[must_use]
     pub const fn connections(connections_max: usize) -> Self {
-        Self { connections_max, head_timeout: Self::HEAD_TIMEOUT }
+        Self { connections_max, patience: Self::PATIENCE }
     }
 }
 
@@ -66,7 +79,7 @@ pub fn serve<S, B>(
     bounds: Bounds,
     stop: &Stop,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
         + 'static,
@@ -78,55 +91,78 @@ pub fn serve<S, B>(
 
 async fn accept<S, B>(listener: TcpListener, service: S, bounds: Bounds, stop: Stop)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
         + 'static,
     S::Future: Send,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    let permits = Arc::new(Semaphore::new(bounds.connections_max));
+    let connections = Connections::new(bounds.connections_max);
     let open = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(bounds.head_timeout);
+    // Time is kept by `close_overdue`.
+    http.header_read_timeout(None)
+        .max_buf_size(Bounds::HEAD_BYTES_MAX)
+        .max_headers(Bounds::HEADERS_MAX);
     let mut stopped = std::pin::pin!(stopped(stop));
+    let mut overdue = std::pin::pin!(close_overdue(&connections, bounds.patience));
     loop {
-        let (stream, peer, permit) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             biased;
             () = &mut stopped => break,
-            next = next(&listener, &permits) => next,
+            never = &mut overdue => match never {},
+            next = next(&listener, &connections) => next,
         };
-        let service = Identified::new(service.clone(), peer);
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = Arc::clone(&place.connection);
+        let service = Identified::new(service.clone(), peer, Arc::clone(&connection));
+        let stream = Watched::new(stream, Arc::clone(&connection));
+        let serving = open.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %error, "a connection ended badly");
+            tokio::select! {
+                ended = serving => {
+                    if let Err(error) = ended {
+                        tracing::debug!(error = %error, "a connection ended badly");
+                    }
+                }
+                () = connection.closed() => {
+                    tracing::debug!(peer = %peer.address, "a connection is closed to make room");
+                }
             }
-            drop(permit);
+            drop(place);
         });
     }
     // New connections are refused from here on, so that a client goes elsewhere at once.
     drop(listener);
-    open.shutdown().await;
+    tokio::select! {
+        () = open.shutdown() => {}
+        never = overdue => match never {},
+    }
 }
 
-/// The next connection, once there is a permit for it; until then it waits with the system.
-async fn next(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> (TcpStream, Peer, OwnedSemaphorePermit) {
+/// Closes connections that use up their patience, for ever.
+async fn close_overdue(connections: &Connections, patience: Patience) -> Infallible {
+    const PAUSE: Duration = Duration::from_secs(1);
+    let Patience { idle, head, write } = patience;
+    let mut looks = tokio::time::interval(PAUSE.min(idle).min(head).min(write));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
-            // The semaphore is never closed.
-            std::future::pending().await
-        };
+        looks.tick().await;
+        connections.close_overdue(&patience);
+    }
+}
+
+/// The next connection, and its place.
+async fn next(listener: &TcpListener, connections: &Arc<Connections>) -> (TcpStream, Peer, Place) {
+    loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 // Answers are written whole: there is nothing to wait for.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(error = %error, "a connection without TCP_NODELAY");
                 }
-                return (stream, Peer::new(address), permit);
+                let place = connections.place(address.ip()).await;
+                return (stream, Peer::new(address), place);
             }
             Err(error) => {
                 // Gone before it was taken, or out of file descriptors, which pass.
@@ -143,7 +179,7 @@ mod tests {
     use axum::extract::Extension;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::watch;
+    use tokio::sync::{Notify, watch};
 
     use super::*;
 
@@ -186,31 +222,96 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_above_the_bound_waits_until_one_is_closed() {
-        let (address, _stop, _tasks) = served(Bounds::connections(1)).await;
+    async fn who_never_asks_makes_room_for_who_does() {
+        let (address, _stop, _tasks) = served(Bounds::connections(64)).await;
+        let mut served = TcpStream::connect(address).await.unwrap();
+        served.write_all(REQUEST).await.unwrap();
+        answer(&mut served).await;
+        let mut silent = Vec::new();
+        for _ in 0..200 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        for _ in 0..10 {
+            let mut late = TcpStream::connect(address).await.unwrap();
+            late.write_all(REQUEST).await.unwrap();
+            answer(&mut late).await;
+        }
+        // Who had an answer before stays connected all the while.
+        served.write_all(REQUEST).await.unwrap();
+        answer(&mut served).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_being_answered_is_not_closed() {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begins, may_go) = (Arc::clone(&begun), Arc::clone(&go));
+        let slow = move || async move {
+            begins.notify_one();
+            may_go.notified().await;
+        };
+        let (_sender, stop) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let routes = Router::new().route("/slow", get(slow)).route("/", get(|| async {}));
+        serve(&mut tasks, listener, routes, Bounds::connections(1), &stop);
         let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(REQUEST).await.unwrap();
-        answer(&mut first).await;
+        first.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        begun.notified().await;
         let mut second = TcpStream::connect(address).await.unwrap();
         second.write_all(REQUEST).await.unwrap();
         let waiting = tokio::time::timeout(Duration::from_millis(50), second.readable()).await;
         assert!(waiting.is_err(), "answered beside the first");
-        drop(first);
+        go.notify_one();
+        answer(&mut first).await;
+        // The first is idle now, and goes.
         answer(&mut second).await;
     }
 
+    fn patience(idle: u64, head: u64, write: u64) -> Bounds {
+        let millis = Duration::from_millis;
+        let patience = Patience { idle: millis(idle), head: millis(head), write: millis(write) };
+        Bounds { connections_max: 4, patience }
+    }
+
     #[tokio::test]
-    async fn a_connection_that_sends_no_request_is_closed() {
-        let bounds = Bounds { connections_max: 1, head_timeout: Duration::from_millis(20) };
-        let (address, _stop, _tasks) = served(bounds).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET / HT").await.unwrap();
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await.unwrap();
-        // Its permit is free again.
-        let mut next = TcpStream::connect(address).await.unwrap();
-        next.write_all(REQUEST).await.unwrap();
-        answer(&mut next).await;
+    async fn a_connection_that_uses_up_its_patience_is_closed() {
+        const LONG: u64 = 60_000;
+        for (sent, bounds) in
+            [(&b""[..], patience(20, LONG, LONG)), (b"GET / HT", patience(LONG, 20, LONG))]
+        {
+            let (address, _stop, _tasks) = served(bounds).await;
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent).await.unwrap();
+            let mut rest = Vec::new();
+            // Closed with bytes unread, it is reset.
+            let _ = stream.read_to_end(&mut rest).await;
+            assert!(rest.is_empty(), "{rest:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_answers_is_closed() {
+        let (address, _stop, _tasks) = served(patience(60_000, 60_000, 50)).await;
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (_unread, mut sending) = stream.into_split();
+        let asked = async { while sending.write_all(&REQUEST.repeat(1_000)).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), asked).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn heads_are_bounded() {
+        let (address, _stop, _tasks) = served(Bounds::connections(4)).await;
+        let long = format!("GET / HTTP/1.1\r\nHost: x\r\nx-a: {}\r\n\r\n", "a".repeat(20_000));
+        let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "x-a: 1\r\n".repeat(64));
+        for head in [long, many] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // It may be refused before all is sent.
+            let _ = stream.write_all(head.as_bytes()).await;
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).await.unwrap();
+            assert_eq!(&status, b"HTTP/1.1 431");
+        }
     }
 
     #[tokio::test]

@@ -54,7 +54,8 @@ thread_local! {
     static BUFFERS: RefCell<(Scratch, Vec<u8>)> = RefCell::new((Scratch::new(), Vec::new()));
 }
 
-const TERMS: Terms = Terms {
+const TERMS: Terms<'static> = Terms {
+    app_schemes: None,
     test_channel: true,
     live_channel: false,
     kyc: Kyc::Unverified,

@@ -64,6 +64,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         kyc: Kyc::Unverified,
         notification_url: None,
         redirect_url: None,
+        return_schemes: None,
         refunds: true,
     };
     let mut salt = [0; 32];

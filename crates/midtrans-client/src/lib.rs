@@ -10,7 +10,7 @@ mod endpoint;
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,8 +21,10 @@ use gopay_core::midtrans::{
     ChargeReply, CloseReply, MidtransTxId, RefundReply, ReplyError, StatusReply, refund_body,
 };
 use gopay_core::money::Rupiah;
+use gopay_core::time::Timestamp;
 use gopay_outbound::{Incoming, Method, Outgoing, Transport, TransportError};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 
 use crate::endpoint::is_notification_url;
 pub use crate::endpoint::{Endpoint, EndpointError, RefundPath};
@@ -48,6 +50,8 @@ pub struct MidtransClient {
     timeout: Duration,
     refund_path: RefundPath,
     notification_url: Option<String>,
+    /// Midtrans' time in its last answer, and when that came.
+    heard: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 /// There is no answer, or none that can be read.
@@ -111,6 +115,7 @@ impl MidtransClient {
             timeout: endpoint.timeout,
             refund_path: endpoint.refund_path,
             notification_url: endpoint.notification_url,
+            heard: Mutex::new(None),
         })
     }
 
@@ -229,7 +234,24 @@ impl MidtransClient {
     }
 
     async fn send(&self, request: Outgoing) -> Result<Incoming, CallError> {
-        Ok(self.transport.send(request).await?)
+        let answer = self.transport.send(request).await?;
+        if let Some(date) = answer.date {
+            *self.heard() = Some((date.into(), Instant::now()));
+        }
+        Ok(answer)
+    }
+
+    /// The time at Midtrans, to about a second: that of its last answer, and what has passed since,
+    /// whatever happens to the clock of this machine. None before its first answer with a time.
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        let (date, at) = (*self.heard())?;
+        Some(date.after(at.elapsed()))
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Option<(Timestamp, Instant)>> {
+        // A pair that is written in one go cannot be half written by a panic.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -281,7 +303,7 @@ mod tests {
     impl Script {
         fn answer(&self, status: u16, body: &str) {
             let body = Bytes::copy_from_slice(body.as_bytes());
-            self.answers.lock().unwrap().push(Ok(Incoming { status, body }));
+            self.answers.lock().unwrap().push(Ok(Incoming { status, body, date: None }));
         }
 
         fn fail(&self, error: TransportError) {

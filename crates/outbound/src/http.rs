@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use crate::{
@@ -74,8 +74,9 @@ impl HttpTransport {
         };
         let answer = sending.headers(headers).send().await.map_err(classified)?;
         let status = answer.status().as_u16();
+        let date = date(answer.headers());
         let body = read(answer, request.reply_bytes_max).await?;
-        Ok(Incoming { status, body })
+        Ok(Incoming { status, body, date })
     }
 
     /// The URL, unless its host is an address that the policy refuses. Names are checked when
@@ -201,6 +202,10 @@ fn headers(list: Vec<(&'static str, String)>) -> Result<HeaderMap, TransportReas
             Ok((key, value))
         })
         .collect()
+}
+
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// Whatever fails before the connection stands is certain; all else may have reached the peer.
@@ -359,7 +364,8 @@ mod tests {
         };
         for _ in 0..3 {
             let answer = transport.send(request.clone()).await.unwrap();
-            assert_eq!(answer, Incoming { status: 404, body: Bytes::from_static(b"gone") });
+            let expected = Incoming { status: 404, body: Bytes::from_static(b"gone"), date: None };
+            assert_eq!(answer, expected);
         }
         let empty = Outgoing { body: Bytes::new(), ..request };
         transport.send(empty).await.unwrap();

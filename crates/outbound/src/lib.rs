@@ -12,7 +12,7 @@ mod http;
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
@@ -85,6 +85,9 @@ pub struct Incoming {
     pub status: u16,
     /// At most [`Outgoing::reply_bytes_max`] bytes.
     pub body: Bytes,
+    /// The peer's time when it answered (`Date`, RFC 9110 section 6.6.1), in whole seconds; none
+    /// if it does not say.
+    pub date: Option<SystemTime>,
 }
 
 impl fmt::Debug for Incoming {
@@ -163,7 +166,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             reply_bytes_max: 10,
         };
-        let answer = Incoming { status: 200, body: Bytes::from_static(b"hidden6") };
+        let answer = Incoming { status: 200, body: Bytes::from_static(b"hidden6"), date: None };
         let shown = format!("{request:?} {answer:?}");
         assert!(!shown.contains("hidden"), "{shown}");
         for part in ["Post", "https://example.com", "authorization", "200", "body_bytes: 7"] {

@@ -2,10 +2,16 @@
 //! the other.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use gopay_core::ids::{IdGenerator, RefundId, TxId};
+use gopay_core::payment::Channel;
 use gopay_core::ppro::reply::Rand;
 use gopay_core::time::Timestamp;
+use gopay_store::{Order, Page, PaymentFilter, StoreError};
+
+use crate::thin::{self, FAULT_PAUSE};
+use crate::{Service, meters};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -19,9 +25,70 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        std::time::SystemTime::now().into()
+    }
+}
+
+/// How far our clock may be from Midtrans' before it is called off. `Date` has whole seconds, and an
+/// answer may be half a minute on its way.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+impl Service {
+    /// The time by which a session may be called over: ours, unless Midtrans' clock says that ours
+    /// is ahead. A clock that jumps must not end the payments of shoppers who still pay.
+    pub(crate) fn session_time(&self, channel: Option<Channel>) -> Timestamp {
+        let now = self.now();
+        match self.time_at_midtrans(channel) {
+            Some(theirs) if now.since(theirs) > CLOCK_TOLERANCE => theirs,
+            _ => now,
+        }
+    }
+
+    /// Measures how far our clock is from that of each account's Midtrans; tells the log and the
+    /// metrics.
+    pub(crate) fn compare_clocks(&self) {
+        for channel in [Channel::Test, Channel::Live] {
+            let Some(theirs) = self.time_at_midtrans(Some(channel)) else { continue };
+            let now = self.now();
+            let (ahead, behind) = (now.since(theirs), theirs.since(now));
+            meters::clock_skew(channel, ahead, behind);
+            let off = ahead.max(behind);
+            if off > CLOCK_TOLERANCE
+                && let Some(repeats) = thin::due("clock", FAULT_PAUSE)
+            {
+                let by_seconds = off.as_secs();
+                let direction = if ahead > behind { "ahead" } else { "behind" };
+                tracing::error!(
+                    by_seconds, direction, %now, midtrans = %theirs, repeats,
+                    "our clock differs from Midtrans'; set the clock of this machine"
+                );
+            }
+        }
+    }
+
+    /// Warns if the newest payment or entry of the store is of a time that has not come yet: our
+    /// clock was ahead when it was written, or is behind now.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn compare_clock_with_store(&self) -> Result<(), StoreError> {
+        let newest = Page::first(Order::NewestFirst, 1);
+        let listed = self.0.store.payments_list(&PaymentFilter::default(), &newest).await?;
+        let Some(payment) = listed.rows.first() else { return Ok(()) };
+        let newest = payment.final_at.unwrap_or(payment.created_at).max(payment.created_at);
+        let now = self.now();
+        if newest.since(now) > CLOCK_TOLERANCE {
+            let by_seconds = newest.since(now).as_secs();
+            tracing::error!(
+                by_seconds, %now, %newest, payment.tx_id = %payment.tx_id,
+                "the newest payment is of a time that has not come yet; look at the clock"
+            );
+        }
+        Ok(())
+    }
+
+    fn time_at_midtrans(&self, channel: Option<Channel>) -> Option<Timestamp> {
+        self.0.midtrans.of(channel)?.client.time()
     }
 }
 

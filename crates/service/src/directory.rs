@@ -47,6 +47,9 @@ pub struct Contract {
     pub notification_url: Option<String>,
     /// Where its shoppers return unless the call says otherwise.
     pub redirect_url: Option<String>,
+    /// The schemes, in lower case, of the apps that its shoppers may return to; none: those of any
+    /// app.
+    pub return_schemes: Option<Vec<String>>,
     /// Whether it may refund.
     pub refunds: bool,
 }
@@ -54,13 +57,14 @@ pub struct Contract {
 impl Contract {
     /// What its TRANSACTION calls are checked against.
     #[must_use]
-    pub fn terms(&self) -> Terms {
+    pub fn terms(&self) -> Terms<'_> {
         Terms {
             test_channel: self.channels.contains(&Channel::Test),
             live_channel: self.channels.contains(&Channel::Live),
             kyc: self.kyc,
             has_redirect_url: self.redirect_url.is_some(),
             has_notification_url: self.notification_url.is_some(),
+            app_schemes: self.return_schemes.as_deref(),
         }
     }
 

@@ -37,8 +37,8 @@ pub use answer::Answer;
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
-pub use midtrans::NotificationAnswer;
-pub use read::story;
+pub use midtrans::{NotificationAnswer, Probe, probe};
+pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
 pub use shopper::{Landing, PageError};
 
 /// What the operator may set.
@@ -104,7 +104,9 @@ pub struct MidtransAccount {
 }
 
 impl MidtransAccounts {
-    fn of(&self, channel: Option<Channel>) -> Option<&MidtransAccount> {
+    /// That of a channel, if it has one.
+    #[must_use]
+    pub fn of(&self, channel: Option<Channel>) -> Option<&MidtransAccount> {
         match channel? {
             Channel::Test => self.test.as_ref(),
             Channel::Live => self.live.as_ref(),

@@ -3,10 +3,15 @@
 //!
 //! Labels hold stable words only: never an id, a login or a text from outside.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use gopay_core::payment::{Event, PaymentState};
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use gopay_core::payment::{Channel, Event, PaymentState};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
 /// Upper bounds of the buckets of every histogram, in seconds: from an answer out of memory to the
 /// end of a call's time.
@@ -44,33 +49,89 @@ pub const DELIVERY_SECONDS: &str = "gopay_delivery_attempt_duration_seconds";
 /// Steps that the store did not take, by `reason`.
 pub const STORE_ERRORS: &str = "gopay_store_errors_total";
 
+/// How far our clock is ahead of Midtrans', by `channel`; below zero if it is behind.
+pub const CLOCK_SKEW: &str = "gopay_clock_skew_seconds";
+
+/// Lines of the log that nobody took in time.
+pub const LOG_LINES_DROPPED: &str = "gopay_log_lines_dropped_total";
+
 /// Gives every metric its unit and its line of help. Once, after the recorder is installed.
 pub fn describe() {
-    let count = |name, help: &'static str| describe_counter!(name, Unit::Count, help);
+    let counts = |name, help: &'static str| describe_counter!(name, Unit::Count, help);
     let seconds = |name, help: &'static str| describe_histogram!(name, Unit::Seconds, help);
-    count(CALLS, "Calls of PSPs, by whether they were turned away because too many ran.");
-    count(CALL_OUTCOMES, "Calls of PSPs by type, outcome and, if refused, code of the rule.");
+    counts(CALLS, "Calls of PSPs, by whether they were turned away because too many ran.");
+    counts(CALL_OUTCOMES, "Calls of PSPs by type, outcome and, if refused, code of the rule.");
     seconds(CALL_SECONDS, "Time from the first byte of a call to its answer.");
     seconds(CALL_UPSTREAM_SECONDS, "Part of a call's time that was spent waiting for Midtrans.");
-    count(LOGIN_FAILURES, "Calls with a wrong login or password.");
-    count(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
-    count(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
+    counts(LOGIN_FAILURES, "Calls with a wrong login or password.");
+    counts(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
+    counts(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
     seconds(MIDTRANS_SECONDS, "Time of requests to Midtrans by call.");
-    count(MIDTRANS_REFUSALS, "Refusals of Midtrans by call and by who can do something about it.");
-    count(TRANSITIONS, "Changes of payments by state before and after, and by event.");
-    count(POLLS, "Polls of payments and refunds by what came of them.");
-    count(REFUNDS, "Refunds that came to their end, by state.");
-    count(DELIVERY_ATTEMPTS, "Attempts to notify PSPs by outcome.");
+    counts(MIDTRANS_REFUSALS, "Refusals of Midtrans by call and by who can do something about it.");
+    counts(TRANSITIONS, "Changes of payments by state before and after, and by event.");
+    counts(POLLS, "Polls of payments and refunds by what came of them.");
+    counts(REFUNDS, "Refunds that came to their end, by state.");
+    counts(DELIVERY_ATTEMPTS, "Attempts to notify PSPs by outcome.");
     seconds(DELIVERY_SECONDS, "Time of attempts to notify PSPs.");
-    count(STORE_ERRORS, "Steps that the store did not take, by reason.");
+    describe_gauge!(
+        CLOCK_SKEW,
+        Unit::Seconds,
+        "How far our clock is ahead of Midtrans', by the last answer; below zero if behind."
+    );
+    counts(LOG_LINES_DROPPED, "Lines of the log that were dropped because its reader is too slow.");
+    counts(STORE_ERRORS, "Steps that the store did not take, by reason.");
+}
+
+/// What tells the series of a metric apart: the values of its labels.
+type Values = [&'static str; 3];
+
+thread_local! {
+    /// Handles of series that were recorded before: asking the recorder for one builds and hashes its
+    /// whole name each time, which costs more than all that a look-up of a status does besides.
+    static COUNTERS: RefCell<HashMap<(&'static str, Values), Counter>> = RefCell::default();
+    static HISTOGRAMS: RefCell<HashMap<(&'static str, Values), Histogram>> = RefCell::default();
+}
+
+/// Labels with words only, as many as [`Values`] holds.
+type Labels = [(&'static str, &'static str)];
+
+fn values(labels: &Labels) -> Values {
+    let mut values = [""; 3];
+    for (value, (_, word)) in values.iter_mut().zip(labels) {
+        *value = word;
+    }
+    values
+}
+
+/// Counts one. For what every call or payment does; the rest may ask the recorder.
+pub fn count(name: &'static str, labels: &Labels) {
+    COUNTERS.with_borrow_mut(|known| {
+        let series = known.entry((name, values(labels)));
+        series.or_insert_with(|| counter!(name, labels)).increment(1);
+    });
+}
+
+/// Records a time, as [`count`] does.
+pub fn time(name: &'static str, labels: &Labels, took: Duration) {
+    HISTOGRAMS.with_borrow_mut(|known| {
+        let series = known.entry((name, values(labels)));
+        series.or_insert_with(|| histogram!(name, labels)).record(took);
+    });
 }
 
 pub(crate) fn request_to_midtrans(call: &'static str, result: &'static str, took: Duration) {
-    counter!(MIDTRANS_REQUESTS, "call" => call, "result" => result).increment(1);
-    histogram!(MIDTRANS_SECONDS, "call" => call).record(took);
+    count(MIDTRANS_REQUESTS, &[("call", call), ("result", result)]);
+    time(MIDTRANS_SECONDS, &[("call", call)], took);
 }
 
 pub(crate) fn transition(from: &PaymentState, to: &PaymentState, event: &Event) {
     let (from, to) = (from.as_str(), to.as_str());
-    counter!(TRANSITIONS, "from" => from, "to" => to, "event" => event.word()).increment(1);
+    count(TRANSITIONS, &[("from", from), ("to", to), ("event", event.word())]);
+}
+
+/// One of both times is zero.
+pub(crate) fn clock_skew(channel: Channel, ahead: Duration, behind: Duration) {
+    let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+    let skew = seconds(ahead).saturating_sub(seconds(behind));
+    gauge!(CLOCK_SKEW, "channel" => channel.as_str()).set(skew);
 }

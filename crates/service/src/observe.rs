@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use gopay_core::ids::{RefundId, TxId};
 use gopay_midtrans_client::CallError;
-use metrics::{counter, histogram};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -65,6 +64,8 @@ tokio::task_local! {
 }
 
 /// Runs a use case in a span of its own, then writes its line and its metrics.
+///
+/// `work` is copied several times on its way into the span: give it boxed if it is large.
 pub(crate) async fn observed<T>(use_case: UseCase, work: impl Future<Output = T>) -> T {
     let seen = RefCell::new(Seen {
         use_case,
@@ -126,18 +127,18 @@ impl Seen {
             UseCase::Call => {
                 let (kind, outcome) = (self.kind, self.outcome);
                 let code = self.code.unwrap_or_default();
-                counter!(meters::CALL_OUTCOMES, "txtype" => kind, "outcome" => outcome, "code" => code)
-                    .increment(1);
-                histogram!(meters::CALL_UPSTREAM_SECONDS).record(self.upstream);
+                let labels = [("txtype", kind), ("outcome", outcome), ("code", code)];
+                meters::count(meters::CALL_OUTCOMES, &labels);
+                meters::time(meters::CALL_UPSTREAM_SECONDS, &[], self.upstream);
             }
             UseCase::Notification => {}
             UseCase::Poll => {
                 let (about, outcome) = (self.kind, self.outcome);
-                counter!(meters::POLLS, "about" => about, "outcome" => outcome).increment(1);
+                meters::count(meters::POLLS, &[("about", about), ("outcome", outcome)]);
             }
             UseCase::Delivery => {
-                counter!(meters::DELIVERY_ATTEMPTS, "outcome" => self.outcome).increment(1);
-                histogram!(meters::DELIVERY_SECONDS).record(total);
+                meters::count(meters::DELIVERY_ATTEMPTS, &[("outcome", self.outcome)]);
+                meters::time(meters::DELIVERY_SECONDS, &[], total);
             }
         }
         // A caller that nobody knows must not fill the log: its calls are counted, and refused

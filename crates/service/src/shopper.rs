@@ -69,14 +69,14 @@ impl Service {
     }
 
     async fn to_gopay(&self, payment: Payment) -> Result<Landing, PageError> {
-        let payment = if payment.state == PaymentState::Pending && payment.session_over(self.now())
-        {
+        let over = |payment: &Payment| payment.session_over(self.session_time(payment.channel));
+        let payment = if payment.state == PaymentState::Pending && over(&payment) {
             self.fresh(payment).await?
         } else {
             payment
         };
         let test = payment.channel == Some(gopay_core::payment::Channel::Test);
-        let open = payment.state == PaymentState::Pending && !payment.session_over(self.now());
+        let open = payment.state == PaymentState::Pending && !over(&payment);
         match &payment.deeplink {
             Some(deeplink) if open => Ok(Landing::GoPay {
                 deeplink: deeplink.clone(),

@@ -70,6 +70,7 @@ fn make_directory() -> Directory {
         kyc: Kyc::Verified,
         notification_url: Some(format!("https://{}.example/notify", merchant.psp.login)),
         redirect_url: Some("https://shop.example/back".into()),
+        return_schemes: None,
         refunds: true,
     });
     Directory::new(clients.into(), contracts.into(), [9; 32])

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gopay_core::time::Timestamp;
 use gopay_outbound::{Incoming, Method, Outgoing, Transport, TransportError};
 use gopay_simulator::{ApiReply, ApiRequest, Delivery};
 
@@ -53,10 +54,15 @@ impl Transport for ToMidtrans {
         let world = Arc::clone(&self.world);
         let midtrans = async move {
             world.trace(format_args!("midtrans gets {} {}", request.method, request.path));
+            check_expire(&world, &request);
             let reply = answer(&world, &request).await;
+            let date = Some(world.now().into());
             world.trace(format_args!("midtrans says {} {:?}", reply.status, reply.delivery));
-            (reply.delivery == Delivery::Answer)
-                .then_some(Incoming { status: reply.status, body: reply.body })
+            (reply.delivery == Delivery::Answer).then_some(Incoming {
+                status: reply.status,
+                body: reply.body,
+                date,
+            })
         };
         let said = send(&self.world, &self.life, timeout, "call to midtrans", midtrans).await;
         self.world.trace(format_args!(
@@ -65,6 +71,23 @@ impl Transport for ToMidtrans {
             said.as_ref().map_or_else(|error| error.to_string(), |said| said.status.to_string())
         ));
         said
+    }
+}
+
+/// A session is not called over while it runs by Midtrans' clock, whatever ours says: the shopper may
+/// be about to pay.
+fn check_expire(world: &World, request: &ApiRequest) {
+    /// Clocks may differ by a minute, and `Date` has whole seconds.
+    const TOLERANCE: Duration = Duration::from_secs(62);
+    let Some(id) = request.path.strip_prefix("/v2/").and_then(|path| path.strip_suffix("/expire"))
+    else {
+        return;
+    };
+    let Some(held) = world.engine(|engine, _| engine.transaction(id)) else { return };
+    let runs = Timestamp::from_wib_seconds(&held.expiry_time)
+        .is_ok_and(|expiry| world.now().after(TOLERANCE) < expiry);
+    if runs && held.status == gopay_simulator::Status::Pending {
+        world.problem(format!("{id} was ended before its session was over"));
     }
 }
 
@@ -102,7 +125,7 @@ impl Transport for ToReceivers {
         let (world, timeout) = (Arc::clone(&self.world), request.timeout);
         let receiver = async move {
             let (status, text) = psp::receive(&world, &request.url, &request.body).await?;
-            Some(Incoming { status, body: Bytes::from_static(text.as_bytes()) })
+            Some(Incoming { status, body: Bytes::from_static(text.as_bytes()), date: None })
         };
         send(&self.world, &self.life, timeout, "notification", receiver).await
     }

@@ -17,7 +17,7 @@ const RESULTS: [(&str, &str, SandboxEnd); 7] = [
     ("succeeded", "Succeeded", SandboxEnd::Settle),
     ("failed_user_abort", "Failed User Abort", SandboxEnd::Become(Status::Cancel)),
     ("failed_timeout", "Failed Timeout", SandboxEnd::Become(Status::Expire)),
-    ("failed_unknown", "Failed Unknown", SandboxEnd::Become(Status::Deny)),
+    ("failed_unknown", "Failed Unknown", SandboxEnd::Become(Status::Failure)),
     ("failed_remote_decline", "Failed Remote Decline", SandboxEnd::Become(Status::Deny)),
     ("failed_remote_error", "Failed Remote Error", SandboxEnd::Become(Status::Failure)),
     ("pending", "Pending", SandboxEnd::Nothing),

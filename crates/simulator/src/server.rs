@@ -218,7 +218,18 @@ async fn flush(State(state): State<SimulatorState>) -> Response {
     respond(durable(&state, reply).await)
 }
 
+/// Answers by the simulator's clock: `Date` is its time, as Midtrans' is the bank's.
 async fn answer(State(state): State<SimulatorState>, request: Request) -> Response {
+    let clock = Arc::clone(&state.clock);
+    let mut response = answer_undated(state, request).await;
+    let date = httpdate::fmt_http_date(clock.now().into());
+    if let Ok(date) = HeaderValue::try_from(date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
+
+async fn answer_undated(state: SimulatorState, request: Request) -> Response {
     let Ok(request) = read(request).await else {
         return respond(control::error(413, "body", "the body is too long or broke off"));
     };

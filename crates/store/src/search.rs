@@ -162,6 +162,8 @@ pub struct PaymentFilter {
     pub channel: Option<Channel>,
     /// With this reference, whatever its case.
     pub merchant_tx_id: Option<String>,
+    /// Midtrans' `transaction_id`.
+    pub midtrans_tx_id: Option<String>,
     /// Called in this range.
     pub called: Times,
 }
@@ -178,6 +180,10 @@ impl PaymentFilter {
             && self.contract.as_ref().is_none_or(|contract| payment.contract == *contract)
             && self.channel.is_none_or(|channel| payment.channel == Some(channel))
             && self.merchant_tx_id.as_ref().is_none_or(reference)
+            && self
+                .midtrans_tx_id
+                .as_ref()
+                .is_none_or(|id| payment.midtrans_tx_id.as_ref() == Some(id))
             && self.called.contain(payment.created_at)
     }
 
@@ -199,6 +205,7 @@ impl PaymentFilter {
             ("contract =", text(self.contract.as_ref())),
             ("channel =", self.channel.map(|channel| channel.as_str().into())),
             ("merchant_tx_key =", reference),
+            ("midtrans_tx_id =", text(self.midtrans_tx_id.as_ref())),
             from,
             until,
         ];

@@ -1,6 +1,7 @@
 //! Refusals of Midtrans and GoPay, and their causes.
 
 use super::code::StatusCode;
+use crate::text::is_unprintable;
 
 /// A clear no: what was asked for does not exist and will not come into being by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +76,6 @@ fn masked(line: &str) -> String {
 fn closes(word: &str, mark: char, in_this_word: bool) -> bool {
     let rest = if in_this_word { word.get(1..).unwrap_or_default() } else { word };
     rest.contains(mark)
-}
-
-/// Control characters, and those that turn the direction of what follows.
-fn is_unprintable(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Who can do something about a refusal.

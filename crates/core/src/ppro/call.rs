@@ -126,6 +126,9 @@ fn common<'f>(form: &Form<'f>, field: Field) -> Result<&'f str, Rejection> {
         Rule::Missing
     };
     let refused = Rejection::of(field, rule);
+    if returnmode && let Some(rejection) = form.spoilt_parameter() {
+        return Err(rejection);
+    }
     // With too many parameters, one that looks missing may not have been read.
     let absent = || form.body_fault().or(form.shape_fault()).unwrap_or(refused);
     let value = match form.fault(field) {
@@ -350,6 +353,9 @@ mod tests {
             (COMMON.replace('&', "&AMP;"), AMP),
             (COMMON.replace('&', "&#38;"), AMP),
             (COMMON.replace("&login", "&amp;login"), AMP),
+            // Nothing that is needed is missing, and what was meant would be lost.
+            (format!("{COMMON}&amp;merchanttxid=1"), AMP),
+            (format!("{COMMON}&amp;specin.new=1"), AMP),
             (r#"{"returnmode":"urlencodeext","txtype":"REFUND"}"#.to_owned(), JSON),
             ("\r\n [{\"returnmode\": \"a&b=%zz\"}]".to_owned(), JSON),
             (

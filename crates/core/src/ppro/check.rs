@@ -241,6 +241,43 @@ pub(crate) fn app_url_within(value: &str, padded: &[u8], http: bool) -> Result<(
     if marked { Err(Rule::UrlHasQuery) } else { Ok(()) }
 }
 
+/// Whether a return address is of the web, or of an app that is among `schemes` (lower case); none:
+/// of any app.
+///
+/// # Errors
+/// [`Rule::SchemeNotOfContract`].
+#[inline]
+pub fn app_scheme(value: &str, schemes: Option<&[String]>) -> Result<(), Rule> {
+    match schemes {
+        None => Ok(()),
+        Some(schemes) => listed_scheme(value, schemes),
+    }
+}
+
+#[cold]
+fn listed_scheme(value: &str, schemes: &[String]) -> Result<(), Rule> {
+    match scheme(value).as_deref() {
+        Some("https" | "http") => Ok(()),
+        Some(scheme) if schemes.iter().any(|listed| listed == scheme) => Ok(()),
+        Some(_) | None => Err(Rule::SchemeNotOfContract),
+    }
+}
+
+/// Whether a scheme may stand in the list of a contract: one of an app's own, in lower case.
+///
+/// # Errors
+/// [`Rule::AppUrlForm`], [`Rule::SystemScheme`], or [`Rule::WebUrlForm`] for one of the web, which
+/// needs no listing.
+pub fn listable_scheme(word: &str) -> Result<(), Rule> {
+    if matches!(word, "http" | "https") {
+        return Err(Rule::WebUrlForm);
+    }
+    match scheme(&format!("{word}://")) {
+        Some(scheme) if scheme == word => app_url(&format!("{word}://callback"), false),
+        Some(_) | None => Err(Rule::AppUrlForm),
+    }
+}
+
 /// The scheme, in lower case: what is before the first `://`, if it has the form of one.
 fn scheme(value: &str) -> Option<String> {
     let (scheme, _) = value.split_once("://")?;

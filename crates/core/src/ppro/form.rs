@@ -298,11 +298,6 @@ impl<'s> Form<'s> {
     pub(crate) fn shape_fault(&self) -> Option<Rejection> {
         let mut names = self.others.iter().filter_map(|other| self.text.get(other.name.range()));
         let first = names.clone().next()?.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
-        let escaped = |name: &str| {
-            ["amp;", "#38;", "#x26;"].iter().any(|entity| {
-                name.get(..entity.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(entity))
-            })
-        };
         let rule = if first.starts_with("--") && first.contains("Content-Disposition") {
             Rule::NotAForm("multipart instead of a form")
         } else if first.starts_with(['{', '[']) {
@@ -311,12 +306,31 @@ impl<'s> Form<'s> {
             Rule::NotAForm("XML instead of a form")
         } else if first.contains("txtype=") || first.contains("returnmode=") {
             Rule::NotAForm("percent-encoded as a whole instead of value by value")
-        } else if names.any(escaped) {
+        } else if names.any(|name| unescaped(name).is_some()) {
             Rule::EscapedAmpersands
         } else {
             return None;
         };
         Some(Rejection { subject: Subject::Body, rule })
+    }
+
+    /// A parameter of ours, needed or not, whose name the separator before it has spoilt. Unknown
+    /// parameters pass, so this one would be lost without a word.
+    #[must_use]
+    #[inline]
+    pub(crate) fn spoilt_parameter(&self) -> Option<Rejection> {
+        if self.others.is_empty() { None } else { self.spoilt() }
+    }
+
+    #[cold]
+    fn spoilt(&self) -> Option<Rejection> {
+        let names = self.others.iter().filter_map(|other| self.text.get(other.name.range()));
+        let ours = |name: &str| {
+            Field::from_name(name.as_bytes()).is_some()
+                || ["specin.", "transientin."].iter().any(|prefix| name.starts_with(prefix))
+        };
+        let spoilt = names.filter_map(unescaped).any(ours);
+        spoilt.then_some(Rejection { subject: Subject::Body, rule: Rule::EscapedAmpersands })
     }
 
     /// How many `specin.*` parameters were sent.
@@ -604,6 +618,14 @@ fn blank_if_not_utf8(text: &mut [u8], span: Span) -> bool {
         value.fill(b'?');
     }
     bad
+}
+
+/// The name behind an ampersand that was escaped as in a page, if it begins with one.
+fn unescaped(name: &str) -> Option<&str> {
+    ["amp;", "#38;", "#x26;"].iter().find_map(|entity| {
+        let (begin, rest) = name.split_at_checked(entity.len())?;
+        begin.eq_ignore_ascii_case(entity).then_some(rest)
+    })
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub enum Kyc {
 
 /// What a contract allows and has configured.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct Terms<'t> {
     /// May use `testchannel`.
     pub test_channel: bool,
     /// May use `livechannel`.
@@ -38,9 +38,11 @@ pub struct Terms {
     pub has_redirect_url: bool,
     /// Whether the contract has a notification address, so that a call need not bring one.
     pub has_notification_url: bool,
+    /// The schemes, in lower case, of the apps that shoppers may return to; none: those of any app.
+    pub app_schemes: Option<&'t [String]>,
 }
 
-impl Terms {
+impl Terms<'static> {
     /// Everything allowed and configured, for a dry run without a contract.
     pub const OPEN: Self = Self {
         test_channel: true,
@@ -48,6 +50,7 @@ impl Terms {
         kyc: Kyc::Verified,
         has_redirect_url: true,
         has_notification_url: true,
+        app_schemes: None,
     };
 }
 
@@ -116,7 +119,7 @@ pub struct TransactionRequest<'f> {
 pub fn check<'f>(
     form: &Form<'f>,
     items: &'f mut Vec<Item>,
-    terms: Terms,
+    terms: Terms<'_>,
     sink: &mut impl Sink,
 ) -> Option<TransactionRequest<'f>> {
     let mut checker = Checker { form, sink, good: true };
@@ -235,7 +238,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
     fn order(
         &mut self,
         items: &'f mut Vec<Item>,
-        terms: Terms,
+        terms: Terms<'_>,
     ) -> Result<Option<TransactionRequest<'f>>, Stopped> {
         if let Some(rejection) = self.form.body_fault() {
             // A parameter that looks missing below may not have been read.
@@ -252,7 +255,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let form = self.form;
         let http = channel != Some(Channel::Live);
         let redirect_url = |value: &'f str| {
-            check::redirect_url_within(value, form.behind(value), http).map(|()| value)
+            check::redirect_url_within(value, form.behind(value), http)?;
+            check::app_scheme(value, terms.app_schemes).map(|()| value)
         };
         let merchant_redirect_url =
             self.given(Field::Merchantredirecturl, terms.has_redirect_url, redirect_url)?;
@@ -271,7 +275,8 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         let nonce =
             self.optional(Field::Nonce, |value| check::ascii(value, 255).map(|()| value))?;
         let deeplink_callback_url = self.optional(Field::DeeplinkCallbackUrl, |value| {
-            check::app_url_within(value, form.behind(value), http).map(|()| value)
+            check::app_url_within(value, form.behind(value), http)?;
+            check::app_scheme(value, terms.app_schemes).map(|()| value)
         })?;
         let email = self.optional(Field::Email, |value| {
             check::email_within(value, form.behind(value)).map(|()| value)
@@ -331,7 +336,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         .map(|_| ())
     }
 
-    fn channel(&mut self, terms: Terms) -> Result<Option<Channel>, Stopped> {
+    fn channel(&mut self, terms: Terms<'_>) -> Result<Option<Channel>, Stopped> {
         self.required(Field::Channel, |value| match Channel::from_word(value) {
             None => Err(Rule::MustBe("testchannel or livechannel")),
             Some(Channel::Test) if terms.test_channel => Ok(Channel::Test),
@@ -454,7 +459,7 @@ impl<'f, S: Sink> Checker<'_, 'f, S> {
         self.report(rejection)
     }
 
-    fn limits(&mut self, amount: Sen, terms: Terms) -> Result<Option<Rupiah>, Stopped> {
+    fn limits(&mut self, amount: Sen, terms: Terms<'_>) -> Result<Option<Rupiah>, Stopped> {
         let rule = match Rupiah::from_sen(amount) {
             Err(_) => Rule::AmountTooLarge,
             Ok(rupiah) if terms.kyc == Kyc::Unverified && rupiah.get() > Rupiah::MAX_UNVERIFIED => {
@@ -511,7 +516,8 @@ mod tests {
         pairs.join("&")
     }
 
-    const CLOSED: Terms = Terms {
+    const CLOSED: Terms<'static> = Terms {
+        app_schemes: None,
         test_channel: true,
         live_channel: false,
         kyc: Kyc::Unverified,
@@ -519,7 +525,7 @@ mod tests {
         has_notification_url: false,
     };
 
-    fn first_code(pairs: &[(&str, String)], terms: Terms) -> Option<(String, &'static str)> {
+    fn first_code(pairs: &[(&str, String)], terms: Terms<'_>) -> Option<(String, &'static str)> {
         let mut scratch = Scratch::new();
         let body = body(pairs);
         let (form, items) = Form::decode(body.as_bytes(), &mut scratch);
@@ -671,6 +677,30 @@ mod tests {
                     code,
                     "{field} {url}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn shoppers_return_into_the_apps_that_the_contract_lists() {
+        let listed = ["someapps".to_owned(), "toko-1".to_owned()];
+        for field in ["merchantredirecturl", "specin.deeplinkcallbackurl"] {
+            for (schemes, url, code) in [
+                (None, "anyapp://callback", None),
+                (Some(&listed[..]), "someapps://callback", None),
+                (Some(&listed[..]), "SomeApps://callback", None),
+                (Some(&listed[..]), "toko-1://callback", None),
+                (Some(&listed[..]), "anyapp://callback", Some("scheme_not_of_contract")),
+                (Some(&listed[..]), "https://shop.example/", None),
+                (Some(&[][..]), "someapps://callback", Some("scheme_not_of_contract")),
+                (Some(&[][..]), "http://shop.example/", None),
+            ] {
+                let mut pairs = example();
+                pairs.retain(|(name, _)| *name != field);
+                pairs.push((field, url.to_owned()));
+                let terms = Terms { app_schemes: schemes, ..Terms::OPEN };
+                let got = first_code(&pairs, terms).map(|(_, code)| code);
+                assert_eq!(got, code, "{field} {url} {schemes:?}");
             }
         }
     }

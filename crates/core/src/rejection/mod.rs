@@ -89,6 +89,15 @@ impl Rejection {
         self.rule.facts().reason
     }
 
+    /// What is wrong, without the value sent.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.rule.facts().problem.write(&mut text);
+        text
+    }
+
     /// What would pass.
     #[must_use]
     pub fn wanted(&self) -> &'static str {
@@ -236,6 +245,7 @@ mod tests {
             Rule::HttpOnTestOnly,
             Rule::UrlHasQuery,
             Rule::UrlHasReturnParameter,
+            Rule::SchemeNotOfContract,
             Rule::CountryForm,
             Rule::PostalCodeForm,
             Rule::TooManySpecin { got: 30 },

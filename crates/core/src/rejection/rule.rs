@@ -99,6 +99,8 @@ pub enum Rule {
     UrlHasQuery,
     /// The query has a `txid` or a `cs`, which are added at the return.
     UrlHasReturnParameter,
+    /// A return address of an app that the contract does not list.
+    SchemeNotOfContract,
     /// Not an assigned ISO 3166-1 alpha-2 code.
     CountryForm,
     /// Not letters, digits, `-` and space.
@@ -256,6 +258,7 @@ impl Rule {
             Self::PrivateAddress => row("private_address", Plain("a private address, which is never called"), "a public address"),
             Self::HttpOnTestOnly => row("http_on_test_only", Plain("http is for testchannel only"), "an https URL or an app's own scheme"),
             Self::UrlHasQuery => row("url_has_query", Plain("has a query or fragment"), "a URL without ? and #, as GoPay appends ?order_id="),
+            Self::SchemeNotOfContract => row("scheme_not_of_contract", Plain("not an app of the contract"), "https, or a scheme of the contract's return_schemes"),
             Self::UrlHasReturnParameter => row("url_has_return_parameter", Plain("has a txid or cs parameter"), "a URL without txid and cs, which are added to it"),
             Self::CountryForm => row("country_form", Plain("not a country code"), "an ISO 3166-1 alpha-2 code such as ID"),
             Self::PostalCodeForm => row("postal_code_form", Plain("not a postal code"), "letters, digits, - and space only"),

@@ -148,7 +148,8 @@ impl Service {
         let (event, notes) = self.ask(&payment, vec![]).await;
         observe::learn(|seen| seen.outcome = event.word());
         let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
-        let now = self.now();
+        self.compare_clocks();
+        let now = self.session_time(payment.channel);
         match next_step(&applied.payment, &event, now) {
             NextStep::Nothing => Ok(()),
             NextStep::Close(how) => {

@@ -5,9 +5,11 @@ use std::time::Duration;
 mod ask;
 mod charge;
 mod notification;
+mod probe;
 mod refund;
 
 pub use notification::NotificationAnswer;
+pub use probe::{Probe, probe};
 
 /// How long a call of a PSP may take in all, so that it has its answer within 30 s
 /// (`docs/psp-guide.md`, "Transport").

@@ -58,7 +58,7 @@ impl Service {
         let service = self.clone();
         // Applied to its end even if Midtrans hangs up.
         let task = tokio::spawn(async move {
-            let work = service.apply_notification(unverified);
+            let work = Box::pin(service.apply_notification(unverified));
             let answer = observe::observed(UseCase::Notification, work).await;
             drop(permit);
             answer

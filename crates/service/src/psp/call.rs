@@ -64,9 +64,8 @@ impl Service {
     pub async fn call(&self, body: Bytes) -> Answer {
         let service = self.clone();
         let copy = body.clone();
-        // Boxed, because a task is copied several times on its way, and this one is large.
         let task =
-            tokio::spawn(Box::pin(async move { observed(UseCase::Call, service.run(copy)).await }));
+            tokio::spawn(observed(UseCase::Call, Box::pin(async move { service.run(copy).await })));
         match task.await {
             Ok(answer) => answer,
             Err(error) => {

@@ -1,179 +1,116 @@
-//! The whole story of a transaction, for an operator: what came, what was decided and why, what
-//! was sent, what came back. Personal data is masked.
+//! A transaction's story as text, for an operator.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use gopay_core::ids::TxId;
-use gopay_core::payment::Payment;
-use gopay_core::ppro::field::Field;
-use gopay_core::ppro::form::{Form, Scratch};
-use gopay_core::ppro::reply::encode;
-use gopay_core::ppro::transaction::{self, Terms};
-use gopay_core::refund::{Refund, RefundState};
-use gopay_core::rejection::First;
-use gopay_core::translate::{ChargeTerms, charge};
-use gopay_store::{Database, Delivery, EventRecord, StoreError};
-use serde_json::{Value, json};
+use gopay_core::text::Escaped;
 
-/// Tells the story of a transaction; none if the store does not have it.
-///
-/// # Errors
-/// Those of the store.
-pub async fn story(store: &dyn Database, tx_id: TxId) -> Result<Option<String>, StoreError> {
-    let Some(payment) = store.payment_get(tx_id).await? else { return Ok(None) };
-    let request = store.payment_request(tx_id).await?;
-    let trail = store.payment_trail(tx_id).await?;
-    let refunds = store.refunds_of(tx_id).await?;
-    let deliveries = store.deliveries_of(tx_id).await?;
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_story(&mut out, &payment, &request, &trail, &refunds, &deliveries);
-    Ok(Some(out))
-}
+use super::story::{Failed, Happened, Owed, Refunded, Story, Transaction};
 
-fn write_story(
-    out: &mut String,
-    payment: &Payment,
-    request: &str,
-    trail: &[EventRecord],
-    refunds: &[Refund],
-    deliveries: &[Delivery],
-) -> std::fmt::Result {
-    writeln!(out, "Transaction {}", payment.tx_id)?;
-    writeln!(out, "  client {}, contract {}", payment.psp, payment.contract)?;
-    let channel = payment.channel.map_or("none", gopay_core::payment::Channel::as_str);
-    writeln!(out, "  channel {channel}")?;
-    match payment.amount {
-        Some(amount) => {
-            writeln!(out, "  amount IDR {} (amount={})", amount.decimal_text(), amount.sen().get())?
+impl fmt::Display for Story {
+    /// Lines for people. What came from outside is escaped, so that no value can look like a line
+    /// of ours or act on the terminal.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.transaction.write(out, self.request.get("amount").map(String::as_str))?;
+        writeln!(out, "\nRequest (personal data masked, transient input and password not kept)")?;
+        for (name, value) in &self.request {
+            writeln!(out, "  {} = {}", Escaped(name), Escaped(value))?;
         }
-        None => writeln!(out, "  amount not accepted")?,
-    }
-    writeln!(
-        out,
-        "  state {}, at Midtrans {}",
-        payment.state.as_str(),
-        payment.charge_state.as_str()
-    )?;
-    if let Some(failure) = payment.state.failure() {
-        writeln!(out, "  failed: {} ({})", failure.reason.as_str(), failure.message)?;
-    }
-    writeln!(
-        out,
-        "  Midtrans transaction {}",
-        payment.midtrans_tx_id.as_deref().unwrap_or("none")
-    )?;
-    writeln!(out, "  session until {}", payment.deadline_at)?;
-    match payment.next_check_at {
-        Some(at) => writeln!(out, "  next check {at}, {} so far in this phase", payment.checks)?,
-        None => writeln!(out, "  no further check")?,
-    }
-    writeln!(out, "\nRequest (personal data masked, transient input and password not kept)")?;
-    let request: BTreeMap<String, String> = serde_json::from_str(request).unwrap_or_default();
-    for (name, value) in &request {
-        writeln!(out, "  {name} = {}", masked(name, value))?;
-    }
-    if let Some(charge) = charge_sent(payment, trail, &request) {
-        writeln!(out, "\nCharge sent to Midtrans (rebuilt from what is kept)")?;
-        writeln!(out, "  {charge}")?;
-    }
-    writeln!(out, "\nWhat happened")?;
-    for record in trail {
-        writeln!(out, "  {}  {}  {}", record.at, record.kind, record.detail)?;
-    }
-    if !refunds.is_empty() {
-        writeln!(out, "\nRefunds")?;
-    }
-    for refund in refunds {
-        let amount = refund.amount.map_or_else(
-            || "no amount".to_owned(),
-            |amount| format!("IDR {}", amount.decimal_text()),
-        );
-        write!(
-            out,
-            "  {}  {}  {amount}  {}",
-            refund.created_at,
-            refund.refund_id,
-            refund.state.as_str()
-        )?;
-        if let RefundState::Failed(failure) = &refund.state {
-            write!(out, ": {} ({})", failure.reason.as_str(), failure.message)?;
+        if let Some(charge) = &self.charge {
+            writeln!(out, "\nCharge sent to Midtrans (rebuilt from what is kept)")?;
+            writeln!(out, "  {}", Escaped(&charge.to_string()))?;
         }
-        writeln!(out)?;
+        section(out, "What happened", &self.trail, Happened::write)?;
+        section(out, "Refunds", &self.refunds, Refunded::write)?;
+        section(out, "Notifications to the PSP", &self.deliveries, Owed::write)
     }
-    if !deliveries.is_empty() {
-        writeln!(out, "\nNotifications to the PSP")?;
+}
+
+fn section<T>(
+    out: &mut fmt::Formatter<'_>,
+    title: &str,
+    rows: &[T],
+    write: fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if !rows.is_empty() {
+        writeln!(out, "\n{title}")?;
     }
-    for delivery in deliveries {
-        let next = match delivery.state {
-            gopay_store::DeliveryState::Waiting => {
-                format!(", next try {}", delivery.next_attempt_at)
+    rows.iter().try_for_each(|row| write(row, out))
+}
+
+impl Transaction {
+    fn write(&self, out: &mut fmt::Formatter<'_>, asked: Option<&str>) -> fmt::Result {
+        writeln!(out, "Transaction {}", self.txid)?;
+        writeln!(out, "  client {}, contract {}", Escaped(&self.psp), Escaped(&self.contract))?;
+        writeln!(out, "  channel {}", self.channel.unwrap_or("none"))?;
+        match (self.amount_sen, asked) {
+            (Some(sen), _) => writeln!(out, "  amount {} (amount={sen})", Idr(sen))?,
+            (None, Some(asked)) => {
+                writeln!(out, "  amount={} asked; the call was refused", Escaped(asked))?;
             }
-            gopay_store::DeliveryState::Delivered | gopay_store::DeliveryState::GivenUp => {
-                String::new()
-            }
-        };
-        writeln!(
-            out,
-            "  finaltimestamp {}  {} after {} tries{next}",
-            delivery.final_at.utc_seconds(),
-            delivery.state.as_str(),
-            delivery.attempts
-        )?;
-    }
-    Ok(())
-}
-
-/// The charge, rebuilt from the stored call. The cart is not kept: one line stands for it.
-fn charge_sent(
-    payment: &Payment,
-    trail: &[EventRecord],
-    request: &BTreeMap<String, String>,
-) -> Option<Value> {
-    let amount = payment.amount?;
-    let accepted = trail.iter().find(|record| record.kind == "accepted")?;
-    let items = accepted.detail.get("items").and_then(Value::as_u64).unwrap_or(0);
-    let cart = json!([{
-        "name": format!("({items} items, not kept)"),
-        "price": amount.decimal_text(),
-        "quantity": 1,
-    }]);
-    let mut body = format!("{}={}", Field::Orderitems.name(), encode(&cart.to_string()));
-    for (name, value) in request {
-        let _ = write!(body, "&{}={}", encode(name), encode(value));
-    }
-    let mut scratch = Scratch::new();
-    let (form, cart) = Form::decode(body.as_bytes(), &mut scratch);
-    let order = transaction::check(&form, cart, Terms::OPEN, &mut First::default())?;
-    let terms = ChargeTerms {
-        order_id: payment.tx_id,
-        order_time: payment.created_at,
-        session: payment.deadline_at.since(payment.created_at),
-        return_url: "(our return page)",
-    };
-    let mut bytes = Vec::new();
-    charge(&order, &terms, &mut bytes);
-    let mut charge: Value = serde_json::from_slice(&bytes).ok()?;
-    mask(charge.get_mut("customer_details")?);
-    Some(charge)
-}
-
-/// Replaces every text by its length.
-fn mask(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = format!("({} characters)", text.chars().count()),
-        Value::Object(members) => members.values_mut().for_each(mask),
-        Value::Array(entries) => entries.iter_mut().for_each(mask),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            (None, None) => writeln!(out, "  no amount; the call was refused")?,
+        }
+        writeln!(out, "  state {}, at Midtrans {}", self.state, self.charge_state)?;
+        if let Some(failure) = &self.failure {
+            writeln!(out, "  failed: {failure}")?;
+        }
+        let midtrans_id = self.midtrans_id.as_deref().unwrap_or("none");
+        writeln!(out, "  Midtrans transaction {}", Escaped(midtrans_id))?;
+        writeln!(out, "  session until {}", self.session_until)?;
+        match &self.next_check_at {
+            Some(at) => writeln!(out, "  next check {at}, {} so far in this phase", self.checks),
+            None => writeln!(out, "  no further check"),
+        }
     }
 }
 
-/// Shows how long a personal value is and nothing of it. Parameters that we do not know may be
-/// personal too.
-fn masked(name: &str, value: &str) -> String {
-    match Field::from_name(name.as_bytes()) {
-        Some(field) if !field.is_personal() => value.to_owned(),
-        Some(_) | None => format!("({} characters)", value.chars().count()),
+impl Happened {
+    fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail.to_string();
+        writeln!(out, "  {}  {}  {}", self.at, Escaped(&self.kind), Escaped(&detail))
+    }
+}
+
+impl Refunded {
+    fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "  {}  {}  ", self.created_at, self.refundid)?;
+        match self.amount_sen {
+            Some(sen) => write!(out, "{}", Idr(sen))?,
+            None => out.write_str("no amount")?,
+        }
+        write!(out, "  {}", self.state)?;
+        if let Some(failure) = &self.failure {
+            write!(out, ": {failure}")?;
+        }
+        if let Some(reference) = &self.merchantrefundid {
+            write!(out, "  merchantrefundid {}", Escaped(reference))?;
+        }
+        out.write_char('\n')
+    }
+}
+
+impl Owed {
+    fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (receiver, tries) = (Escaped(&self.receiver), self.attempts);
+        write!(out, "  finaltimestamp {}  {} after {tries} ", self.final_at, self.state)?;
+        out.write_str(if tries == 1 { "try" } else { "tries" })?;
+        if let Some(at) = &self.next_attempt_at {
+            write!(out, ", next try {at}")?;
+        }
+        writeln!(out, "  to {receiver}")
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} ({})", self.reason, Escaped(&self.message))
+    }
+}
+
+/// Minor units as an amount.
+struct Idr(u64);
+
+impl fmt::Display for Idr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "IDR {}.{:02}", self.0 / 100, self.0 % 100)
     }
 }

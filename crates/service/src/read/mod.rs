@@ -1,5 +1,8 @@
 //! What only people read.
 
 mod explain;
+mod find;
+mod story;
 
-pub use explain::story;
+pub use find::{FOUND_MAX, find};
+pub use story::{Failed, Happened, Owed, Refunded, Story, Transaction, story};

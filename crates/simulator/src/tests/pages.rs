@@ -109,7 +109,7 @@ fn sandbox_results_end_the_payment() {
         ("result=succeeded", "settlement", "success"),
         ("result=failed_user_abort", "cancel", "failure"),
         ("result=failed_timeout", "expire", "failure"),
-        ("result=failed_unknown", "deny", "failure"),
+        ("result=failed_unknown", "failure", "failure"),
         ("result=failed_remote_decline", "deny", "failure"),
         ("result=failed_remote_error", "failure", "failure"),
         ("result=pending", "pending", "failure"),

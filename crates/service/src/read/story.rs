@@ -1,0 +1,268 @@
+//! The whole story of a transaction, as data: what came, what was decided and why, what was sent,
+//! what came back. Personal data is masked.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use gopay_core::ids::{RefundId, TxId};
+use gopay_core::payment::{Channel, Failure, Payment};
+use gopay_core::ppro::field::Field;
+use gopay_core::ppro::form::{Form, Scratch};
+use gopay_core::ppro::reply::encode;
+use gopay_core::ppro::transaction::{self, Terms};
+use gopay_core::refund::{Refund, RefundState};
+use gopay_core::rejection::First;
+use gopay_core::time::Timestamp;
+use gopay_core::translate::{ChargeTerms, charge};
+use gopay_store::{Database, Delivery, DeliveryState, EventRecord, StoreError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The story of a transaction. Times are RFC 3339 in UTC, amounts minor units (1 IDR = 100).
+#[derive(Clone, Debug, Serialize)]
+pub struct Story {
+    /// The transaction as it stands.
+    pub transaction: Transaction,
+    /// The call, as far as it is kept; personal values are replaced by their length.
+    pub request: BTreeMap<String, String>,
+    /// The charge, rebuilt from what is kept; none if none was made.
+    pub charge: Option<Value>,
+    /// What happened, oldest first; of one step, causes before their effects.
+    pub trail: Vec<Happened>,
+    /// What was asked back, oldest first.
+    pub refunds: Vec<Refunded>,
+    /// The notifications that the PSP is owed, oldest first.
+    pub deliveries: Vec<Owed>,
+}
+
+/// See [`Story::transaction`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Transaction {
+    /// Our id.
+    pub txid: TxId,
+    /// The login of the PSP.
+    pub psp: String,
+    /// The contract.
+    pub contract: String,
+    /// `channel` of the call, if it was one.
+    pub channel: Option<&'static str>,
+    /// The PSP's reference.
+    pub merchanttxid: Option<String>,
+    /// The amount, once the call was accepted.
+    pub amount_sen: Option<u64>,
+    /// The word of the state.
+    pub state: &'static str,
+    /// The word of the state at Midtrans.
+    pub charge_state: &'static str,
+    /// Why it failed, if it did.
+    pub failure: Option<Failed>,
+    /// Midtrans' `transaction_id`, once known.
+    pub midtrans_id: Option<String>,
+    /// When the call came.
+    pub created_at: String,
+    /// When the session ends.
+    pub session_until: String,
+    /// When we ask Midtrans next, if ever.
+    pub next_check_at: Option<String>,
+    /// How often we have asked in this phase.
+    pub checks: u32,
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failed {
+    /// PPRO's word, `FAILREASON`.
+    pub reason: &'static str,
+    /// `ERRMSG`.
+    pub message: String,
+}
+
+/// See [`Story::trail`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Happened {
+    /// When.
+    pub at: String,
+    /// A stable word.
+    pub kind: String,
+    /// What was known.
+    pub detail: Value,
+}
+
+/// See [`Story::refunds`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Refunded {
+    /// Our id.
+    pub refundid: RefundId,
+    /// The PSP's reference.
+    pub merchantrefundid: Option<String>,
+    /// How much; none if the call was refused because of its amount.
+    pub amount_sen: Option<u64>,
+    /// The word of the state.
+    pub state: &'static str,
+    /// Why it failed, if it did.
+    pub failure: Option<Failed>,
+    /// When the call came.
+    pub created_at: String,
+}
+
+/// See [`Story::deliveries`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Owed {
+    /// Where to.
+    pub receiver: String,
+    /// `finaltimestamp`.
+    pub final_at: String,
+    /// The word of the state.
+    pub state: &'static str,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When the next is due, if one is.
+    pub next_attempt_at: Option<String>,
+}
+
+/// The story of a transaction; none if the store does not have it.
+///
+/// # Errors
+/// Those of the store.
+pub async fn story(store: &dyn Database, tx_id: TxId) -> Result<Option<Story>, StoreError> {
+    let Some(payment) = store.payment_get(tx_id).await? else { return Ok(None) };
+    let request = store.payment_request(tx_id).await?;
+    let request: BTreeMap<String, String> = serde_json::from_str(&request).unwrap_or_default();
+    let trail = store.payment_trail(tx_id).await?;
+    let charge = charge_sent(&payment, &trail, &request);
+    let masked = |(name, value): (String, String)| {
+        let shown = masked(&name, value);
+        (name, shown)
+    };
+    Ok(Some(Story {
+        transaction: (&payment).into(),
+        request: request.into_iter().map(masked).collect(),
+        charge,
+        trail: in_order(trail).into_iter().map(Happened::from).collect(),
+        refunds: store.refunds_of(tx_id).await?.iter().map(Refunded::from).collect(),
+        deliveries: store.deliveries_of(tx_id).await?.into_iter().map(Owed::from).collect(),
+    }))
+}
+
+/// A step writes the state that it led to before what was known of it, under one time.
+fn in_order(mut trail: Vec<EventRecord>) -> Vec<EventRecord> {
+    let is_effect = |record: &EventRecord| matches!(record.kind.as_str(), "state" | "refund");
+    trail.sort_by_key(|record| (record.at, is_effect(record)));
+    trail
+}
+
+impl From<&Payment> for Transaction {
+    fn from(payment: &Payment) -> Self {
+        Self {
+            txid: payment.tx_id,
+            psp: payment.psp.clone(),
+            contract: payment.contract.clone(),
+            channel: payment.channel.map(Channel::as_str),
+            merchanttxid: payment.merchant_tx_id.clone(),
+            amount_sen: payment.amount.map(|amount| amount.sen().get()),
+            state: payment.state.as_str(),
+            charge_state: payment.charge_state.as_str(),
+            failure: payment.state.failure().map(Failed::from),
+            midtrans_id: payment.midtrans_tx_id.clone(),
+            created_at: payment.created_at.to_string(),
+            session_until: payment.deadline_at.to_string(),
+            next_check_at: payment.next_check_at.as_ref().map(Timestamp::to_string),
+            checks: payment.checks,
+        }
+    }
+}
+
+impl From<&Failure> for Failed {
+    fn from(failure: &Failure) -> Self {
+        Self { reason: failure.reason.as_str(), message: failure.message.clone() }
+    }
+}
+
+impl From<EventRecord> for Happened {
+    fn from(record: EventRecord) -> Self {
+        Self { at: record.at.to_string(), kind: record.kind, detail: record.detail }
+    }
+}
+
+impl From<&Refund> for Refunded {
+    fn from(refund: &Refund) -> Self {
+        let failure = match &refund.state {
+            RefundState::Failed(failure) => Some(failure.into()),
+            RefundState::Unresolved | RefundState::Succeeded => None,
+        };
+        Self {
+            refundid: refund.refund_id,
+            merchantrefundid: refund.merchant_refund_id.clone(),
+            amount_sen: refund.amount.map(|amount| amount.sen().get()),
+            state: refund.state.as_str(),
+            failure,
+            created_at: refund.created_at.to_string(),
+        }
+    }
+}
+
+impl From<Delivery> for Owed {
+    fn from(delivery: Delivery) -> Self {
+        let waiting = delivery.state == DeliveryState::Waiting;
+        Self {
+            receiver: delivery.url,
+            final_at: delivery.final_at.utc_seconds().to_string(),
+            state: delivery.state.as_str(),
+            attempts: delivery.attempts,
+            next_attempt_at: waiting.then(|| delivery.next_attempt_at.to_string()),
+        }
+    }
+}
+
+/// The charge, rebuilt from the stored call. The cart is not kept: one line stands for it.
+fn charge_sent(
+    payment: &Payment,
+    trail: &[EventRecord],
+    request: &BTreeMap<String, String>,
+) -> Option<Value> {
+    let amount = payment.amount?;
+    let accepted = trail.iter().find(|record| record.kind == "accepted")?;
+    let items = accepted.detail.get("items").and_then(Value::as_u64).unwrap_or(0);
+    let cart = json!([{
+        "name": format!("({items} items, not kept)"),
+        "price": amount.decimal_text(),
+        "quantity": 1,
+    }]);
+    let mut body = format!("{}={}", Field::Orderitems.name(), encode(&cart.to_string()));
+    for (name, value) in request {
+        let _ = write!(body, "&{}={}", encode(name), encode(value));
+    }
+    let mut scratch = Scratch::new();
+    let (form, cart) = Form::decode(body.as_bytes(), &mut scratch);
+    let order = transaction::check(&form, cart, Terms::OPEN, &mut First::default())?;
+    let terms = ChargeTerms {
+        order_id: payment.tx_id,
+        order_time: payment.created_at,
+        session: payment.deadline_at.since(payment.created_at),
+        return_url: "(our return page)",
+    };
+    let mut bytes = Vec::new();
+    charge(&order, &terms, &mut bytes);
+    let mut charge: Value = serde_json::from_slice(&bytes).ok()?;
+    mask(charge.get_mut("customer_details")?);
+    Some(charge)
+}
+
+/// Replaces every text by its length.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = format!("({} characters)", text.chars().count()),
+        Value::Object(members) => members.values_mut().for_each(mask),
+        Value::Array(entries) => entries.iter_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Shows how long a personal value is and nothing of it. Parameters that we do not know may be
+/// personal too.
+fn masked(name: &str, value: String) -> String {
+    match Field::from_name(name.as_bytes()) {
+        Some(field) if !field.is_personal() => value,
+        Some(_) | None => format!("({} characters)", value.chars().count()),
+    }
+}
