@@ -148,6 +148,28 @@ fn a_set_is_these_bytes() {
     assert_eq!(Manifest::from_json(&finished.json).unwrap(), finished.manifest);
 }
 
+/// The example of `docs/FINANCE.md` is the set above.
+#[test]
+fn the_worked_example_is_what_the_program_makes() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let text = std::fs::read_to_string(format!("{root}/../../docs/FINANCE.md")).unwrap();
+    let shown = text.split("```csv\n").nth(1).unwrap().split("```").next().unwrap();
+    let made = format!("{root}/tests/golden/1-999-D-2026-031-aggregate.csv");
+    assert_eq!(shown, std::fs::read_to_string(made).unwrap());
+    let manifest = std::fs::read_to_string(format!("{root}/tests/golden/manifest.json")).unwrap();
+    let manifest = Manifest::from_json(&manifest).unwrap();
+    for (amount, shown) in [
+        (manifest.rows_total, "rows in USD are 94.92"),
+        (manifest.reserve_withheld, "6.28 (5 % of 125.68) are held back"),
+        (manifest.transfer, "88.64 are transferred"),
+    ] {
+        assert!(shown.contains(&amount.to_string()) && text.contains(shown), "{shown}");
+    }
+    for remainder in manifest.roundings.iter().take(1) {
+        assert!(text.contains(&remainder.remainder), "{remainder:?}");
+    }
+}
+
 #[test]
 fn a_set_without_money_has_every_file_too() {
     let account = account(vec![("SHOP", vec![terms(date(2026, 1, 1))])]);
