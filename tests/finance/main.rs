@@ -7,6 +7,7 @@ mod shop;
 
 mod days;
 mod kills;
+mod postgres;
 mod python;
 mod settle;
 mod verify;

@@ -351,3 +351,67 @@ async fn one_set_can_be_verified_by_itself() {
     assert!(told.starts_with("1 sets with "), "{told}");
     shop.run("verify-files", &["/nowhere"]).refused(3, "cannot read /nowhere");
 }
+
+/// Changes the store behind the program's back; none if there is no Python here.
+fn change_store(shop: &Shop, sql: &str) -> Option<()> {
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                  db.executescript(sys.argv[2]); db.close()";
+    let store = shop.path("gopay.db");
+    match std::process::Command::new("python3").args(["-c", script, text(&store), sql]).status() {
+        Ok(done) => {
+            assert!(done.success(), "{sql}");
+            Some(())
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "python3: {error}");
+            eprintln!("NOT TESTED: python3: {error}");
+            None
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_in_the_store_is_told_from_damage() {
+    let mut shop = Shop::new();
+    filled(&mut shop).await;
+    for day in 1..=3 {
+        shop.settle(&format!("2026-01-0{day}")).done();
+    }
+    std::fs::copy(shop.path("gopay.db"), shop.path("copy.db")).expect("copied");
+    let out = shop.out();
+    for (sql, code, wanted) in [
+        (
+            "UPDATE payments SET merchant_tx_id = NULL, merchant_tx_key = NULL",
+            0,
+            "-volume-per-transaction.csv: as it was made; personal data in it has been erased",
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; DELETE FROM payments",
+            0,
+            "the files cannot be made again, since payment",
+        ),
+        (
+            "UPDATE journal SET amount_sen = amount_sen + 100 WHERE kind = 'succeeded'",
+            1,
+            "the file is as it was made, but the store has changed: AMOUNT is \"30000.00\", must be \"30001.00\"",
+        ),
+        (
+            "UPDATE settlements SET transfer = transfer + 1, manifest = replace(manifest, '16100.5', '16200.5')",
+            1,
+            "its manifest is not the one that was closed",
+        ),
+        (
+            "DELETE FROM settlements WHERE ordinal = 3",
+            1,
+            "1-999-D-2026-003: the store has closed no such settlement",
+        ),
+    ] {
+        std::fs::copy(shop.path("copy.db"), shop.path("gopay.db")).expect("copied");
+        if change_store(&shop, sql).is_none() {
+            return;
+        }
+        let ended = shop.run("verify-files", &[text(&out)]);
+        assert_eq!(ended.code, Some(code), "{sql}: {ended:?}");
+        assert!(ended.out.contains(wanted), "{sql}: {wanted:?} in\n{}", ended.out);
+    }
+}
