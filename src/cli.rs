@@ -11,12 +11,16 @@ use crate::commands::check_config::CheckConfigArgs;
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::journal::JournalArgs;
+use crate::commands::process_files::ProcessArgs;
 use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
+use crate::commands::verify_files::VerifyArgs;
 use crate::telemetry::{LogFilter, LogFormat};
 
 /// Turns PPRO Simple API calls into GoPay payments at Midtrans.
@@ -77,6 +81,14 @@ pub(crate) enum Command {
     /// Decides about something that `attention` lists. A SQLite store must not be in use: stop `serve`
     /// first, or decide by POST /admin/v1/attention/TXID.
     Resolve(ResolveArgs),
+    /// Closes a billing period and writes its settlement files; of a closed one, the same again.
+    Settle(SettleArgs),
+    /// Tells whether settlement files are as they were made, by themselves and beside the store.
+    VerifyFiles(VerifyArgs),
+    /// Writes the processing files of a day: what happened to payments and refunds.
+    ProcessFiles(ProcessArgs),
+    /// Writes the money events of a range of days, or their double entry.
+    Journal(JournalArgs),
 }
 
 impl Command {

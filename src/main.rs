@@ -4,6 +4,7 @@ mod args;
 mod cli;
 mod commands;
 mod config;
+mod finance;
 mod silence;
 mod start;
 mod store;

@@ -143,6 +143,20 @@ impl Engine {
         explained(opened, place)
     }
 
+    /// Opens the store to close settlements, beside those who run it.
+    pub(crate) async fn open_for_settlements(
+        place: &StoreUrl,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
+        match place {
+            StoreUrl::Sqlite(path) => {
+                explained(SqliteStore::open_for_settlements(path).map(Self::Sqlite), place)
+            }
+            #[cfg(feature = "postgres")]
+            StoreUrl::Postgres(_) => Self::open(place, connections, false, None).await,
+        }
+    }
+
     pub(crate) fn handle(&self) -> Arc<dyn Database> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),

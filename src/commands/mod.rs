@@ -8,13 +8,17 @@ pub(crate) mod copy_store;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
+pub(crate) mod journal;
 pub(crate) mod migrate;
+pub(crate) mod process_files;
 pub(crate) mod recover;
 pub(crate) mod redeliver;
 pub(crate) mod resolve;
 pub(crate) mod serve;
+pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod translate;
+pub(crate) mod verify_files;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -43,6 +47,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Resolve(args) => resolve::run(&args),
+        Command::Settle(args) => settle::run(&args),
+        Command::VerifyFiles(args) => verify_files::run(args),
+        Command::ProcessFiles(args) => process_files::run(&args),
+        Command::Journal(args) => journal::run(&args),
     }
 }
 

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::section::Section;
+use super::settlement::{ReadTerms, read_terms};
 
 /// What a contract may refer to: what the file has, whether valid or not.
 #[derive(Debug, Default)]
@@ -24,7 +25,11 @@ pub(super) struct Known {
     pub(super) allow_private: Vec<IpNet>,
 }
 
-pub(super) fn read_contract(contract: &mut Section<'_>, known: &Known) -> Option<Contract> {
+pub(super) fn read_contract(
+    contract: &mut Section<'_>,
+    known: &Known,
+    terms: &ReadTerms,
+) -> Option<Contract> {
     let id = contract.required("id");
     if id.as_deref().is_some_and(|id| check::reference(id).is_err()) {
         contract.problem("id", "not a contract id", "1 to 40 letters, digits and .,-_");
@@ -58,6 +63,7 @@ pub(super) fn read_contract(contract: &mut Section<'_>, known: &Known) -> Option
     }
     let mut refunds = true;
     contract.flag("refunds", &mut refunds);
+    read_terms(contract, id.as_deref(), terms);
     Some(Contract {
         id: id?,
         psp: client?,

@@ -12,6 +12,7 @@ mod parties;
 mod public;
 mod report;
 mod section;
+mod settlement;
 mod store;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ use self::public::{check_reach, read_public};
 use self::report::Report;
 pub(crate) use self::report::{Problem, Warning};
 use self::section::{Outside, Section, open_to_all};
+pub(crate) use self::settlement::Settlement;
+use self::settlement::{ReadTerms, accounts, read_settlement};
 use self::store::read_store;
 use crate::store::StoreUrl;
 
@@ -59,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) under_way_max: Duration,
     pub(crate) clients: Vec<Psp>,
     pub(crate) contracts: Vec<Contract>,
+    pub(crate) settlement: Settlement,
     /// What is dangerous though it works.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -96,6 +100,7 @@ impl Default for Config {
             under_way_max: Settings::UNDER_WAY_MAX,
             clients: Vec::new(),
             contracts: Vec::new(),
+            settlement: Settlement::default(),
             warnings: Vec::new(),
         }
     }
@@ -166,9 +171,12 @@ fn read_config(root: &mut Section<'_>) -> Config {
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
     });
+    root.section("settlement", |section| read_settlement(section, &mut config.settlement));
     config.clients = root.list("client", "login", &mut known.logins, read_client);
-    let contract = |contract: &mut Section<'_>| read_contract(contract, &known);
+    let terms = ReadTerms::default();
+    let contract = |contract: &mut Section<'_>| read_contract(contract, &known, &terms);
     config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
+    config.settlement.accounts = accounts(root, terms);
     check_parties(root, &config);
     config
 }

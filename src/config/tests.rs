@@ -51,6 +51,9 @@ fn the_shown_examples_are_valid() {
     let config = parse(&text, &outside()).unwrap().0;
     assert_eq!(config.clients.len(), 1);
     assert_eq!(config.contracts.len(), 1);
+    let [account] = config.settlement.accounts.as_slice() else { panic!("one account") };
+    assert_eq!(account.account.to_string(), "1-999");
+    assert_eq!(config.settlement.midtrans_fees.0.len(), 2);
     let test = config.test.unwrap();
     assert_eq!(test.server_key.expose_secret(), "key-from-env");
     assert_eq!(config.clients[0].shared_secret.expose_secret(), "secret-from-file");
@@ -371,4 +374,99 @@ fn one_fault_is_told_once_and_by_name() {
 fn a_share_that_is_not_written_is_lowered_to_its_total() {
     let (config, _) = parse("[limits]\nconcurrent_calls = 5", &outside()).unwrap();
     assert_eq!(config.limits.concurrent_calls_per_client, 5);
+}
+
+/// A config with these terms of two contracts of one client number.
+fn with_terms(first: &str, second: &str) -> String {
+    let contract = |id: &str, terms: &str| {
+        format!(
+            r#"
+            [[contract]]
+            id = "{id}"
+            client = "a"
+            [contract.settlement]
+            client_number = 7
+            {terms}
+            "#
+        )
+    };
+    format!(
+        r#"
+        [midtrans.test]
+        base_url = "https://api.sandbox.midtrans.com"
+        server_key = "k"
+        [[client]]
+        login = "a"
+        password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94"
+        shared_secret = "shared-secret-of-the-test"
+        notification_secrets = ["notification-secret-of-the-test"]
+        {}{}
+        "#,
+        contract("A", first),
+        contract("B", second)
+    )
+}
+
+fn from(day: &str, more: &str) -> String {
+    let plain = "currency = \"USD\"\nfrequency = \"D\"\n";
+    let plain = if more.contains("currency") { "" } else { plain };
+    format!("[[contract.settlement.terms]]\nvalid_from = \"{day}\"\n{plain}{more}\n")
+}
+
+#[test]
+fn terms_that_cannot_be_settled_by_are_refused_with_their_key() {
+    let good = from("2026-01-01", "");
+    let june = |more: &str| format!("{good}{}", from("2026-06-03", more));
+    let weekly = "currency = \"USD\"\nfrequency = \"W\"";
+    let euro = "currency = \"EUR\"\nfrequency = \"D\"";
+    let terms = |contract: &str, day: &str, key: &str| {
+        format!("contract \"{contract}\".settlement.terms \"{day}\".{key}: ")
+    };
+    for (first, second, wanted) in [
+        (good.clone(), good.clone(), None),
+        (june(""), good.clone(), None),
+        (good.clone(), String::new(), Some("contract \"B\".settlement.terms: missing".to_owned())),
+        (june(""), june(euro), Some(terms("B", "2026-06-03", "currency"))),
+        (june(weekly), june(weekly), Some(terms("A", "2026-06-03", "frequency"))),
+        (format!("{good}{good}"), good.clone(), Some(terms("A", "2026-01-01", "valid_from"))),
+        (
+            format!(
+                "{}{}",
+                from("2026-01-01", "valid_until = \"2026-06-02\""),
+                from("2026-06-03", "")
+            ),
+            good.clone(),
+            Some(terms("A", "2026-01-01", "valid_until")),
+        ),
+        (from("2026-01-32", ""), good.clone(), Some(terms("A", "2026-01-32", "valid_from"))),
+        (
+            from("2026-01-01", "wire_fee = \"1.505\""),
+            good.clone(),
+            Some(terms("A", "2026-01-01", "wire_fee")),
+        ),
+        (
+            from("2026-01-01", "wire_fee = \"-1\""),
+            good.clone(),
+            Some(terms("A", "2026-01-01", "wire_fee")),
+        ),
+        (
+            from("2026-01-01", "reserve_basis_points = 10001"),
+            good.clone(),
+            Some(terms("A", "2026-01-01", "reserve_basis_points")),
+        ),
+        (from("2026-01-01", "speed = 1"), good.clone(), Some(terms("A", "2026-01-01", "speed"))),
+        (
+            from("2026-01-01", "[contract.settlement.terms.payment]\nacquiring_due = \"later\""),
+            good.clone(),
+            Some(terms("A", "2026-01-01", "payment.acquiring_due")),
+        ),
+    ] {
+        let found = problems(&with_terms(&first, &second));
+        match &wanted {
+            None => assert_eq!(found, [""; 0]),
+            Some(wanted) => {
+                assert!(found.iter().any(|one| one.starts_with(wanted)), "{wanted} in {found:#?}");
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 18] = [
     "demo",
     "serve",
     "simulate",
@@ -25,6 +25,10 @@ const COMMANDS: [&str; 14] = [
     "attention",
     "recover",
     "resolve",
+    "settle",
+    "verify-files",
+    "process-files",
+    "journal",
 ];
 
 /// PPRO's example as a form body without credentials.
@@ -240,6 +244,11 @@ fn wrong_usage_ends_with_2() {
         &["translate", "--contract", "TESTCONTRACT"],
         &["translate", "--at", "yesterday"],
         &["translate", "one", "two"],
+        &["settle", "--config", "x", "--frequency", "Y", "--period", "2026-01-01", "--out", "y"],
+        &["settle", "--config", "x", "--frequency", "D", "--period", "2026-02-30", "--out", "y"],
+        &["verify-files"],
+        &["process-files", "--config", "x", "--day", "today", "--out", "y"],
+        &["journal", "--config", "x", "--format", "xml", "--out", "y"],
         &["--log", "inof", "translate"],
         &["--log", "info,gopay_service=loud", "translate"],
         &["--log", "[a]=info", "translate"],

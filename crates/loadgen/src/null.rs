@@ -10,9 +10,10 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
-    Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, Store, StoreError, Totals, UnknownOrder, engine,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder, engine,
 };
 
 /// See the module.
@@ -266,5 +267,28 @@ impl Journal for NullStore {
 
     async fn journal_end(&self) -> Result<Cursor, StoreError> {
         Ok(Cursor::default())
+    }
+}
+
+#[async_trait]
+impl Settlements for NullStore {
+    async fn settlement_head(
+        &self,
+        _account: SettlementAccount,
+    ) -> Result<Option<ClosedSettlement>, StoreError> {
+        Ok(None)
+    }
+
+    async fn settlements_after(
+        &self,
+        _account: SettlementAccount,
+        _ordinal: i64,
+        _limit: usize,
+    ) -> Result<Vec<ClosedSettlement>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn settlement_close(&self, _closed: &ClosedSettlement) -> Result<(), StoreError> {
+        Ok(())
     }
 }

@@ -11,9 +11,10 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
-    Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, Store, StoreError, Totals, UnknownOrder,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder,
 };
 
 use crate::process::Life;
@@ -150,4 +151,10 @@ forward! { Search {
 forward! { Journal {
     journal_read(after: &Cursor, limit: usize) -> JournalPage;
     journal_end() -> Cursor;
+} }
+
+forward! { Settlements {
+    settlement_head(account: SettlementAccount) -> Option<ClosedSettlement>;
+    settlements_after(account: SettlementAccount, ordinal: i64, limit: usize) -> Vec<ClosedSettlement>;
+    settlement_close(closed: &ClosedSettlement) -> ();
 } }

@@ -41,6 +41,7 @@ mod refunds;
 mod row;
 mod schema;
 mod session;
+mod settlements;
 mod store;
 mod sums;
 

@@ -10,9 +10,10 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
-    Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, Store, StoreError, Totals, UnknownOrder, rows,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder, rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -21,7 +22,10 @@ use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
 use crate::reclaim::Holder;
-use crate::{deliveries, events, journal, lists, orders, payments, reclaim, refunds, schema, sums};
+use crate::{
+    deliveries, events, journal, lists, orders, payments, reclaim, refunds, schema, settlements,
+    sums,
+};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
@@ -427,5 +431,36 @@ impl Journal for PgStore {
 
     async fn journal_end(&self) -> Result<Cursor, StoreError> {
         self.connections.alone(|db| async move { journal::journal_end(&db).await }).await
+    }
+}
+
+#[async_trait]
+impl Settlements for PgStore {
+    async fn settlement_head(
+        &self,
+        account: SettlementAccount,
+    ) -> Result<Option<ClosedSettlement>, StoreError> {
+        self.connections
+            .alone(|db| async move { settlements::settlement_head(&db, account).await })
+            .await
+    }
+
+    async fn settlements_after(
+        &self,
+        account: SettlementAccount,
+        ordinal: i64,
+        limit: usize,
+    ) -> Result<Vec<ClosedSettlement>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                settlements::settlements_after(&db, account, ordinal, limit).await
+            })
+            .await
+    }
+
+    async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { settlements::settlement_close(&db, closed).await })
+            .await
     }
 }

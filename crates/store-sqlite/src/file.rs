@@ -163,6 +163,15 @@ impl DbFile {
         Ok(db)
     }
 
+    /// A connection that writes beside the writer of another process.
+    pub(crate) fn open_second_writer(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&self.path, flags).map_err(at("open", &self.path))?;
+        let options = Options { busy_timeout: Duration::from_secs(30), ..Options::default() };
+        tune_writer(&db, &options).map_err(at("set up", &self.path))?;
+        Ok(db)
+    }
+
     /// A connection that copies the log into the main file. The caller has a writer.
     pub(crate) fn open_copier(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

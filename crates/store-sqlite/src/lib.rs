@@ -36,6 +36,7 @@ mod readers;
 mod reclaim;
 mod refunds;
 mod schema;
+mod settlements;
 mod store;
 mod sums;
 mod writer;

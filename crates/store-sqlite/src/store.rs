@@ -13,9 +13,10 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter, EventRecord,
-    Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, Store, StoreError, Totals, UnknownOrder, rows,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder, rows,
 };
 use rusqlite::Connection;
 
@@ -26,7 +27,7 @@ use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::{
     backup, deliveries, events, journal, lists, orders, payments, readers, reclaim, refunds,
-    schema, sums, writer,
+    schema, settlements, sums, writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -52,6 +53,8 @@ struct Inner {
     reads: Queue,
     /// Readers first, the writer last: the order in which they are joined.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Settlements are closed beside a writer, which may be another process.
+    beside: bool,
 }
 
 impl SqliteStore {
@@ -89,7 +92,8 @@ impl SqliteStore {
         let (reads, read_jobs) = Queue::new(options.queue);
         let mut threads = readers::start(&shared, read_jobs, &options)?;
         threads.push(writer::start(&shared, write_jobs, opened, lock, options)?);
-        let inner = Inner { shared, writes, reads, threads: Mutex::new(threads) };
+        let threads = Mutex::new(threads);
+        let inner = Inner { shared, writes, reads, threads, beside: false };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -100,6 +104,18 @@ impl SqliteStore {
     /// [`StoreError::Schema`] if the store is older or newer than this program;
     /// [`StoreError::Down`] if it cannot be read.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        Self::open_reading(path, false)
+    }
+
+    /// The same, but settlements can be closed.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open_read_only`].
+    pub fn open_for_settlements(path: &Path) -> Result<Self, StoreError> {
+        Self::open_reading(path, true)
+    }
+
+    fn open_reading(path: &Path, beside: bool) -> Result<Self, StoreError> {
         let found = file::schema_version(path)?;
         if found != schema::known() {
             return Err(StoreError::Schema { found, known: schema::known() });
@@ -112,7 +128,7 @@ impl SqliteStore {
         writes.close();
         let threads = readers::start(&shared, read_jobs, &options)
             .map_err(|error| down(format!("cannot start reading: {error}")))?;
-        let inner = Inner { shared, writes, reads, threads: Mutex::new(threads) };
+        let inner = Inner { shared, writes, reads, threads: Mutex::new(threads), beside };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -485,5 +501,35 @@ impl Journal for SqliteStore {
 
     async fn journal_end(&self) -> Result<Cursor, StoreError> {
         self.read(journal::journal_end).await
+    }
+}
+
+#[async_trait]
+impl Settlements for SqliteStore {
+    async fn settlement_head(
+        &self,
+        account: SettlementAccount,
+    ) -> Result<Option<ClosedSettlement>, StoreError> {
+        self.read(move |db| settlements::settlement_head(db, account)).await
+    }
+
+    async fn settlements_after(
+        &self,
+        account: SettlementAccount,
+        ordinal: i64,
+        limit: usize,
+    ) -> Result<Vec<ClosedSettlement>, StoreError> {
+        self.read(move |db| settlements::settlements_after(db, account, ordinal, limit)).await
+    }
+
+    async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
+        let closed = closed.clone();
+        if !self.inner.beside {
+            return self.write(move |db| settlements::settlement_close(db, &closed)).await;
+        }
+        let shared = Arc::clone(&self.inner.shared);
+        let close = move || settlements::close_beside(&shared.file, &closed);
+        let done = tokio::task::spawn_blocking(close).await;
+        done.map_err(|error| StoreError::Down(Box::new(error)))?
     }
 }

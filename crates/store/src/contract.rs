@@ -29,6 +29,7 @@ mod reclaim;
 mod refunds;
 mod samples;
 mod search;
+mod settlements;
 mod whole;
 
 pub use attention::*;
@@ -42,6 +43,7 @@ pub use random::random_steps_agree_with_the_model;
 pub use reclaim::*;
 pub use refunds::*;
 pub use search::*;
+pub use settlements::*;
 pub use whole::*;
 
 /// A store under test.
@@ -127,6 +129,9 @@ cases! { $
     a_list_looks_at_so_many_rows_and_goes_on,
     money_that_does_not_fit_is_listed_until_it_is_decided,
     orders_that_are_not_known_are_kept_until_they_are_decided,
+    settlements_are_closed_in_a_chain_for_each_account,
+    closings_that_race_leave_one,
+    an_adjustment_is_used_once,
     totals_count_every_row,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::StoreError;
 use crate::rows::{
     Cell, DELIVERIES, EVENTS, JOURNAL, JOURNAL_HEADS, Kind, PAYMENT_REQUESTS, PAYMENTS, REFUNDS,
-    SqlRow, Table, UNKNOWN_ORDERS, Unreadable,
+    SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, SqlRow, Table, UNKNOWN_ORDERS, Unreadable,
 };
 
 /// Rows in one batch. A call may have 256 KiB, so a batch of requests has at most 50 MiB.
@@ -26,6 +26,8 @@ pub const TABLES: &[Table] = &[
     UNKNOWN_ORDERS,
     JOURNAL,
     JOURNAL_HEADS,
+    SETTLEMENTS,
+    SETTLEMENT_ADJUSTMENTS,
 ];
 
 /// The cells of a row, in the order of the table's columns.

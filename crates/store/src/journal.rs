@@ -93,6 +93,28 @@ impl Cursor {
         self.0.get(&shard).copied().unwrap_or(0)
     }
 
+    /// Whether everything that another position has passed is passed by this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(shard, seq)| self.position(*shard) >= *seq)
+    }
+
+    /// How far each shard has been read, of those that have been.
+    pub fn shards(&self) -> impl Iterator<Item = (u16, i64)> {
+        self.0.iter().map(|(shard, seq)| (*shard, *seq))
+    }
+
+    /// The cursor with a shard read as far as `seq`, which may be less far than it was.
+    #[must_use]
+    pub fn at(mut self, shard: u16, seq: i64) -> Self {
+        if seq > 0 {
+            self.0.insert(shard, seq);
+        } else {
+            self.0.remove(&shard);
+        }
+        self
+    }
+
     /// The cursor with a shard read as far as `seq`.
     #[must_use]
     pub fn advanced(mut self, shard: u16, seq: i64) -> Self {

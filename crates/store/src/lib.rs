@@ -24,12 +24,15 @@ pub use search::{
     RefundStateWord, Search, Times,
 };
 
+pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
+
 mod attention;
 pub mod copy;
 pub mod engine;
 mod journal;
 pub mod rows;
 mod search;
+mod settlements;
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -237,9 +240,9 @@ pub struct Totals {
 }
 
 /// All that an engine does.
-pub trait Database: Store + Search + Journal {}
+pub trait Database: Store + Search + Journal + Settlements {}
 
-impl<T: Store + Search + Journal> Database for T {}
+impl<T: Store + Search + Journal + Settlements> Database for T {}
 
 /// The steps of the money path. Every method is one transaction; see the crate's description.
 #[async_trait]

@@ -1,6 +1,8 @@
 //! The literal lists of columns, as engines use them, and the tables are of one making.
 
-use gopay_store::rows::{DELIVERIES, EVENTS, PAYMENT_REQUESTS, PAYMENTS, REFUNDS};
+use gopay_store::rows::{
+    DELIVERIES, EVENTS, PAYMENT_REQUESTS, PAYMENTS, REFUNDS, SETTLEMENT_ADJUSTMENTS, SETTLEMENTS,
+};
 
 #[test]
 fn literals_name_the_columns_that_are_read() {
@@ -10,6 +12,8 @@ fn literals_name_the_columns_that_are_read() {
         (EVENTS, gopay_store::event_columns!(), ""),
         (REFUNDS, gopay_store::refund_columns!(), ", merchant_refund_key"),
         (DELIVERIES, gopay_store::delivery_columns!(), ", receiver"),
+        (SETTLEMENTS, gopay_store::settlement_columns!(), ""),
+        (SETTLEMENT_ADJUSTMENTS, gopay_store::settlement_adjustment_columns!(), ""),
     ];
     for (table, columns, written) in read {
         assert_eq!(table.read, columns);

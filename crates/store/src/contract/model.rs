@@ -13,10 +13,11 @@ use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::{
-    Applied, AttemptOutcome, AttentionSums, Created, Cursor, Delivery, DeliveryFilter,
-    DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject,
-    Listed, Lookup, Note, Order, OrderResolution, Page, PaymentFilter, RefundFilter, Reserved,
-    Search, Store, StoreError, Times, Totals, UnknownOrder,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord,
+    JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page, PaymentFilter,
+    RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Times,
+    Totals, UnknownOrder,
 };
 
 /// A store in memory.
@@ -34,6 +35,7 @@ struct Rows {
     deliveries: Vec<Delivery>,
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,
+    settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
 }
 
 impl Model {
@@ -661,5 +663,44 @@ impl Journal for Model {
 
     async fn journal_end(&self) -> Result<Cursor, StoreError> {
         Ok(self.rows().heads())
+    }
+}
+
+#[async_trait]
+impl Settlements for Model {
+    async fn settlement_head(
+        &self,
+        account: SettlementAccount,
+    ) -> Result<Option<ClosedSettlement>, StoreError> {
+        Ok(self.settlements_after(account, 0, usize::MAX).await?.pop())
+    }
+
+    async fn settlements_after(
+        &self,
+        account: SettlementAccount,
+        ordinal: i64,
+        limit: usize,
+    ) -> Result<Vec<ClosedSettlement>, StoreError> {
+        let rows = self.rows();
+        let chain = rows.settlements.range((account, ordinal + 1)..=(account, i64::MAX));
+        Ok(chain.take(limit).map(|(_, closed)| closed.clone()).collect())
+    }
+
+    async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        let account = closed.account;
+        let chain: Vec<_> = rows
+            .settlements
+            .range((account, 0)..=(account, i64::MAX))
+            .map(|(_, one)| one)
+            .collect();
+        closed.follows(chain.last().copied())?;
+        let used = chain.iter().flat_map(|one| &one.adjustments).chain(&closed.adjustments);
+        let mut ids = std::collections::BTreeSet::new();
+        if !used.into_iter().all(|one| ids.insert(&one.id)) {
+            return Err(StoreError::Conflict);
+        }
+        rows.settlements.insert((account, closed.ordinal), closed.clone());
+        Ok(())
     }
 }

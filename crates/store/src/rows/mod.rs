@@ -15,6 +15,7 @@ mod orders;
 mod payments;
 mod reader;
 mod refunds;
+mod settlements;
 
 use std::borrow::Cow;
 
@@ -33,6 +34,10 @@ pub use payments::{
 };
 pub use reader::{RowReader, SqlRow, Unreadable};
 pub use refunds::{REFUNDS, refund, refund_cells, refund_changes};
+pub use settlements::{
+    SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, settlement, settlement_adjustment,
+    settlement_adjustment_cells, settlement_cells, with_adjustments,
+};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,156 @@
+//! A set of files on a disk: written into a folder of another name, made durable, and put in its
+//! place by one rename.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
+use gopay_finance::table::Folder;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+/// The end of the names of folders under way.
+const UNDER_WAY: &str = ".under-way";
+
+/// A folder under way. Dropped before it is put in place, it is removed; killed before, the next
+/// one that is made beside it removes it.
+pub(crate) struct Staging {
+    path: PathBuf,
+    target: PathBuf,
+    /// Locked for as long as somebody works in it.
+    lock: Option<File>,
+}
+
+impl Staging {
+    /// Makes a folder that will be `out/name`; `out` is made if it is missing.
+    pub(crate) fn new(out: &Path, name: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+        remove_abandoned(out, name);
+        let path = out.join(format!(".{name}.{}{UNDER_WAY}", std::process::id()));
+        let made = fs::create_dir(&path).and_then(|()| File::open(&path));
+        let lock = made.with_context(|| format!("cannot make {}", path.display()))?;
+        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self { path, target: out.join(name), lock: Some(lock) })
+    }
+
+    /// Where files are written.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the folder in its place. One that is there already is replaced at once, as a whole.
+    pub(crate) fn put_in_place(mut self) -> anyhow::Result<PathBuf> {
+        self.replace().with_context(|| format!("cannot write {}", self.target.display()))?;
+        self.lock = None;
+        Ok(self.target.clone())
+    }
+
+    fn replace(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()?;
+        let flags = RenameFlags::NOREPLACE;
+        match renameat_with(CWD, &self.path, CWD, &self.target, flags) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::EXCHANGE)?;
+                fs::remove_dir_all(&self.path)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let parent = self.target.parent().filter(|parent| *parent != Path::new(""));
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Removes what killed processes left of the same set.
+fn remove_abandoned(out: &Path, name: &str) {
+    let Ok(entries) = fs::read_dir(out) else { return };
+    let prefix = format!(".{name}.");
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let left = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|found| found.starts_with(&prefix) && found.ends_with(UNDER_WAY));
+        let free = || File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok());
+        if left && free() {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// Writes each file plain and compressed.
+pub(crate) struct DiskFolder {
+    path: PathBuf,
+    /// Files with these endings are written compressed, too.
+    compressed: &'static [&'static str],
+}
+
+impl DiskFolder {
+    /// Without compressed twins.
+    pub(crate) fn plain(path: &Path) -> Self {
+        Self { path: path.to_owned(), compressed: &[] }
+    }
+
+    /// Of a settlement set: everything but the manifest has a compressed twin.
+    pub(crate) fn of_set(path: &Path) -> Self {
+        Self { path: path.to_owned(), compressed: &["csv", "html", "pdf"] }
+    }
+}
+
+/// A file, and its compressed twin.
+pub(crate) struct Twin {
+    plain: BufWriter<File>,
+    compressed: Option<GzEncoder<BufWriter<File>>>,
+}
+
+impl Folder for DiskFolder {
+    type File = Twin;
+
+    fn create(&mut self, name: &str) -> io::Result<Twin> {
+        let path = self.path.join(name);
+        let file = |path: &Path| -> io::Result<_> {
+            Ok(BufWriter::with_capacity(1 << 16, File::create_new(path)?))
+        };
+        let twin =
+            self.compressed.iter().any(|end| path.extension().is_some_and(|own| own == *end));
+        let compressed = match twin {
+            false => None,
+            // Neither time nor name: the same content is the same bytes.
+            true => {
+                let path = self.path.join(format!("{name}.gz"));
+                Some(GzBuilder::new().mtime(0).write(file(&path)?, Compression::fast()))
+            }
+        };
+        Ok(Twin { plain: file(&path)?, compressed })
+    }
+
+    fn complete(&mut self, _name: &str, file: Twin) -> io::Result<()> {
+        let sync = |file: BufWriter<File>| file.into_inner()?.sync_all();
+        sync(file.plain)?;
+        file.compressed.map_or(Ok(()), |file| sync(file.finish()?))
+    }
+}
+
+impl Write for Twin {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.plain.write_all(bytes)?;
+        if let Some(file) = &mut self.compressed {
+            file.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.plain.flush()
+    }
+}
