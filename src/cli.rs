@@ -9,6 +9,7 @@ use crate::commands::backup::BackupArgs;
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::simulate::SimulateArgs;
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
+    /// Compares the journal with Midtrans' reports and the bank's statements. Answers "no" if there
+    /// are breaks that are due.
+    Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
 }
