@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use gopay_reconcile::date::Day;
+use gopay_reconcile::history::{DECISIONS_FILE, EditedList, History, RUNS_FILE};
 use gopay_reconcile::input::mapping::Mapping;
 use gopay_reconcile::output;
 use gopay_reconcile::run::{Inputs, JournalSource, Options, Report, reconcile};
@@ -26,6 +27,18 @@ pub(crate) struct ReconcileArgs {
     /// Midtrans' transaction exports, CSV or XLSX; any number.
     #[arg(long = "report", env = "GOPAY_ADAPTER_REPORT", value_delimiter = ',', num_args = 1..)]
     pub(crate) reports: Vec<PathBuf>,
+    /// Midtrans' lists of payouts and the payments of each, CSV or XLSX; any number.
+    #[arg(long, env = "GOPAY_ADAPTER_PAYOUTS", value_delimiter = ',', num_args = 1..)]
+    pub(crate) payouts: Vec<PathBuf>,
+    /// Statements of the bank account, camt.053, CSV or XLSX; any number.
+    #[arg(long = "bank", env = "GOPAY_ADAPTER_BANK", value_delimiter = ',', num_args = 1..)]
+    pub(crate) banks: Vec<PathBuf>,
+    /// Lists of our transfers out: reference, date, amount, currency; any number.
+    #[arg(long, env = "GOPAY_ADAPTER_TRANSFERS", value_delimiter = ',', num_args = 1..)]
+    pub(crate) transfers: Vec<PathBuf>,
+    /// Lists of breaks with decisions, as edited in a spreadsheet; all of them or none are taken.
+    #[arg(long, env = "GOPAY_ADAPTER_DECISIONS", value_delimiter = ',', num_args = 1..)]
+    pub(crate) decisions: Vec<PathBuf>,
     /// Layouts, fees and dates that differ from the built-in ones; see docs/RECONCILIATION.md.
     #[arg(long, env = "GOPAY_ADAPTER_MAPPING")]
     pub(crate) mapping: Option<PathBuf>,
@@ -49,22 +62,70 @@ pub(crate) fn run(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
         Some(path) => JournalSource::File(path.clone()),
         None => anyhow::bail!("no journal"),
     };
-    let inputs = Inputs { reports: args.reports.clone() };
+    let inputs = Inputs {
+        reports: args.reports.clone(),
+        payouts: args.payouts.clone(),
+        banks: args.banks.clone(),
+        transfers: args.transfers.clone(),
+    };
     let options = Options {
         today: args.today.unwrap_or_else(today),
         from: args.from,
         to: args.to,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
-    let bytes = args.journal.iter().chain(&args.reports);
+    let mut kept = Kept::read(args)?;
+    let files = [&args.reports, &args.payouts, &args.banks].into_iter().flatten();
+    let bytes = args.journal.iter().chain(files);
     let bytes = bytes.filter_map(|path| fs::metadata(path).ok()).map(|found| found.len()).sum();
-    let report = shown(bytes, |read| reconcile(journal, &inputs, &mapping, &options, read))?;
+    let mut report = shown(bytes, |read| reconcile(journal, &inputs, &mapping, &options, read))?;
+    let decided = kept.history.decide(&kept.edited, &report.breaks, report.today)?;
+    let hashes = std::iter::once(&report.journal).chain(&report.files);
+    let hashes = hashes.map(|file| (file.path.display().to_string(), file.sha256.clone()));
+    let (run, resolved) = kept.history.carry(&mut report.breaks, hashes.collect(), options.today);
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    appended(&args.out, DECISIONS_FILE, &decided)?;
     write_results(&args.out, &report)?;
+    appended(&args.out, RUNS_FILE, &run)?;
     let mut out = io::stdout().lock();
     out.write_all(output::summary::text(&report).as_bytes())?;
+    if resolved > 0 {
+        writeln!(out, "  {resolved} of the run before are resolved")?;
+    }
     Ok(if report.due() == 0 { Outcome::Done } else { Outcome::No })
+}
+
+/// What earlier runs have left, and what people have edited since.
+struct Kept {
+    history: History,
+    edited: Vec<EditedList>,
+}
+
+impl Kept {
+    fn read(args: &ReconcileArgs) -> anyhow::Result<Self> {
+        let text = |name: &str| match fs::read_to_string(args.out.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            read => read.with_context(|| format!("cannot read {}", args.out.join(name).display())),
+        };
+        let history = History::parse(&text(DECISIONS_FILE)?, &text(RUNS_FILE)?)?;
+        let edited = args.decisions.iter().map(|path| EditedList::read(path));
+        Ok(Self { history, edited: edited.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Adds lines to a file, durably, all in one write.
+fn appended(folder: &Path, name: &str, lines: &str) -> anyhow::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let place = folder.join(name);
+    let file = fs::OpenOptions::new().create(true).append(true).open(&place);
+    let done = file.and_then(|mut file| {
+        file.write_all(lines.as_bytes())?;
+        file.sync_all()
+    });
+    done.with_context(|| format!("cannot write {}", place.display()))
 }
 
 fn today() -> Day {
@@ -113,7 +174,9 @@ fn shown<T>(bytes: u64, work: impl FnOnce(&AtomicU64) -> T) -> T {
 
 fn write_results(folder: &Path, report: &Report) -> anyhow::Result<()> {
     written(folder, "breaks.csv", |out| output::csv::write(out, &report.breaks, report.today))?;
-    written(folder, "breaks.json", |out| output::json::write(out, report))
+    written(folder, "breaks.json", |out| output::json::write(out, report))?;
+    written(folder, "breaks.xlsx", |out| output::xlsx::write(out, report))?;
+    written(folder, "report.html", |out| output::html::write(out, report))
 }
 
 /// Writes a file whole or not at all: beside it first, then in its place.

@@ -199,6 +199,78 @@ pub struct Break {
     pub due: Option<Day>,
     /// File and line, or reference, for people.
     pub place: String,
+    /// The day of the run that found it first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Day>,
+    /// What people have decided about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Box<Decided>>,
+}
+
+/// What people have decided about a break.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Decided {
+    /// What is done about it.
+    pub decision: Decision,
+    /// Why.
+    pub reason: String,
+    /// Who has decided.
+    pub by: String,
+    /// Who has approved it: another person. Empty: nobody yet.
+    #[serde(default)]
+    pub approved_by: String,
+    /// How many decisions there were about the break, this one with them.
+    #[serde(default)]
+    pub version: u32,
+}
+
+impl Decided {
+    /// Whether it holds: approved, and not withdrawn.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.approved_by.is_empty() && self.decision != Decision::Open
+    }
+}
+
+/// What is done about a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It is explained; nothing is to be done.
+    Accept,
+    /// It is lost.
+    WriteOff,
+    /// Midtrans or the bank was asked for it.
+    Claim,
+    /// Our books are corrected by an adjustment.
+    Correct,
+    /// An earlier decision is withdrawn.
+    Open,
+}
+
+impl Decision {
+    /// Every decision, in order of declaration.
+    pub const ALL: [Self; 5] =
+        [Self::Accept, Self::WriteOff, Self::Claim, Self::Correct, Self::Open];
+
+    /// The stable word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::WriteOff => "write_off",
+            Self::Claim => "claim",
+            Self::Correct => "correct",
+            Self::Open => "open",
+        }
+    }
+
+    /// The decision of a word in any letter case, with blanks or marks between.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        let word = word.trim().to_lowercase().replace([' ', '-'], "_");
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
 }
 
 impl Break {
@@ -219,6 +291,8 @@ impl Break {
             at_risk: Money::ZERO,
             due: None,
             place: String::new(),
+            first_seen: None,
+            decided: None,
         }
     }
 
@@ -248,10 +322,11 @@ impl Break {
         self.day.map_or(0, |day| today.since(day).max(0))
     }
 
-    /// Whether somebody has to look: all but timing that is not due yet.
+    /// Whether somebody has to look: all but timing that is not due yet and what was decided.
     #[must_use]
     pub fn is_due(&self, today: Day) -> bool {
-        self.due.is_none_or(|due| due < today)
+        let decided = self.decided.as_ref().is_some_and(|decided| decided.holds());
+        !decided && self.due.is_none_or(|due| due < today)
     }
 }
 

@@ -33,6 +33,25 @@ impl Day {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The day after so many business days, Monday to Friday.
+    #[must_use]
+    pub fn plus_business(self, days: u8) -> Self {
+        let mut day = self;
+        let mut left = days;
+        while left > 0 {
+            day = day.plus(1);
+            left -= u8::from(!day.is_weekend());
+        }
+        day
+    }
+
+    /// Saturday or Sunday.
+    #[must_use]
+    pub const fn is_weekend(self) -> bool {
+        // 1970-01-01 was a Thursday.
+        (self.0 + 3).rem_euclid(7) >= 5
+    }
+
     /// Its first moment in UTC.
     #[must_use]
     pub fn start(self) -> Moment {
@@ -537,6 +556,19 @@ mod tests {
             ("2026-10-05", Some(DateOrder::Ymd)),
         ] {
             assert_eq!(TimeFormat::order_of(text.as_bytes()), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn business_days_pass_over_weekends() {
+        for (from, days, wanted) in [
+            ("2026-10-05", 3, "2026-10-08"),
+            ("2026-10-08", 3, "2026-10-13"),
+            ("2026-10-10", 1, "2026-10-12"),
+            ("2026-10-09", 0, "2026-10-09"),
+        ] {
+            let from: Day = from.parse().unwrap();
+            assert_eq!(from.plus_business(days).to_string(), wanted);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Ids as reports carry them: ours as numbers, Midtrans' as 128 bits, ruined ones recognised.
 
+use std::collections::BTreeMap;
+
 /// Our order id as a report carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderId {
@@ -88,9 +90,12 @@ pub(crate) enum MidtransId {
     Text(u32),
 }
 
-/// The texts of ids that are no UUIDs in lower case.
+/// The texts of ids that are no UUIDs in lower case, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Texts(Vec<String>);
+pub(crate) struct Texts {
+    texts: Vec<String>,
+    places: BTreeMap<String, u32>,
+}
 
 /// Characters of an odd id that are kept.
 const TEXT_MAX: usize = 64;
@@ -104,8 +109,13 @@ impl Texts {
         if let Some(uuid) = uuid(text) {
             return MidtransId::Uuid(uuid);
         }
-        let Ok(place) = u32::try_from(self.0.len()) else { return MidtransId::None };
-        self.0.push(String::from_utf8_lossy(text).chars().take(TEXT_MAX).collect());
+        let text: String = String::from_utf8_lossy(text).chars().take(TEXT_MAX).collect();
+        if let Some(place) = self.places.get(&text) {
+            return MidtransId::Text(*place);
+        }
+        let Ok(place) = u32::try_from(self.texts.len()) else { return MidtransId::None };
+        self.texts.push(text.clone());
+        self.places.insert(text, place);
         MidtransId::Text(place)
     }
 
@@ -120,7 +130,7 @@ impl Texts {
             }
             MidtransId::Text(place) => {
                 let place = usize::try_from(place).unwrap_or(usize::MAX);
-                self.0.get(place).cloned().unwrap_or_default()
+                self.texts.get(place).cloned().unwrap_or_default()
             }
         }
     }
@@ -194,5 +204,6 @@ mod tests {
             assert_eq!(texts.text(id), text);
         }
         assert_eq!(texts.id(b" "), MidtransId::None);
+        assert_eq!(texts.id(b"x"), texts.id(b" x "));
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::date::{Moment, rfc3339_utc};
 use crate::ids::{MidtransId, Texts, number};
-use crate::input::source::hex;
+use crate::input::source::{delimited, hex};
 use crate::money::Money;
 use crate::words::Words;
 
@@ -279,7 +279,7 @@ pub(crate) fn index(place: u32) -> usize {
 pub enum JournalError {
     /// It cannot be read.
     #[error("cannot be read")]
-    Io(#[from] csv::Error),
+    Io(#[from] std::io::Error),
     /// A column that is needed is not there.
     #[error("has no column {0}; it is written by `gopay-adapter journal`")]
     Column(&'static str),
@@ -396,32 +396,25 @@ fn sen(text: &[u8]) -> Option<i64> {
 pub fn read_journal(input: impl Read, name: &str) -> Result<Journal, JournalError> {
     let mut hashing = Hashing { inner: input, hash: Sha256::new() };
     let mut journal = Journal::default();
-    let mut rows = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .buffer_capacity(1 << 18)
-        .from_reader(&mut hashing);
-    let mut record = ByteRecord::new();
-    if !rows.read_byte_record(&mut record)? {
-        return Err(JournalError::Empty);
-    }
-    let columns = Columns::of(&record)?;
-    let width = record.len();
-    while rows.read_byte_record(&mut record)? {
-        let event = if record.len() == width {
-            columns.event(&record)
-        } else {
-            Err(format!("{} columns where there are {width} titles", record.len()))
-        };
-        match event {
-            Ok(event) => journal.push(&event),
-            Err(what) => {
-                let line = record.position().map_or(0, csv::Position::line);
-                journal.unreadable.push(Unreadable { file: name.to_owned(), line, what });
+    let mut columns: Option<Result<(Columns, usize), JournalError>> = None;
+    delimited(&mut hashing, b',', &mut |line, record| match &columns {
+        None => columns = Some(Columns::of(record).map(|found| (found, record.len()))),
+        Some(Err(_)) => {}
+        Some(Ok((found, width))) => {
+            let event = if record.len() == *width {
+                found.event(record)
+            } else {
+                Err(format!("{} columns where there are {width} titles", record.len()))
+            };
+            match event {
+                Ok(event) => journal.push(&event),
+                Err(what) => {
+                    journal.unreadable.push(Unreadable { file: name.to_owned(), line, what });
+                }
             }
         }
-    }
-    drop(rows);
+    })?;
+    columns.ok_or(JournalError::Empty)??;
     journal.hash = hex(&hashing.hash.finalize());
     Ok(journal)
 }

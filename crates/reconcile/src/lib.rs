@@ -13,13 +13,16 @@
 pub mod bank;
 pub mod breaks;
 pub mod date;
+pub mod history;
 pub mod ids;
 pub mod input;
 pub mod journal;
 mod matching;
 pub mod money;
 pub mod output;
+mod payouts;
 mod reports;
 pub mod run;
 pub mod statements;
+mod transfers;
 mod words;

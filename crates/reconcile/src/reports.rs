@@ -357,7 +357,7 @@ impl Reading<'_> {
     }
 }
 
-fn is_refund(kind: &[u8]) -> bool {
+pub(crate) fn is_refund(kind: &[u8]) -> bool {
     let word = kind.trim_ascii();
     ["refund", "chargeback", "normal refund", "partial refund"]
         .iter()

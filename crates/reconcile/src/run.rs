@@ -1,5 +1,6 @@
 //! One run: files in, breaks and totals out.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +10,27 @@ use crate::date::Day;
 use crate::input::InputError;
 use crate::input::mapping::Mapping;
 use crate::journal::{Journal, JournalError, Unreadable, read_journal};
+use crate::matching::bank::BankTally;
 use crate::matching::join::join;
+use crate::matching::payouts::PayoutTally;
 use crate::matching::transactions::{Matching, Tally, Window};
 use crate::money::Money;
+use crate::payouts::Payouts;
 use crate::reports::{InputFile, Others, Reports, name_of};
+use crate::statements::Statements;
+use crate::transfers::Transfers;
 
 /// What is reconciled.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// Midtrans' transaction exports.
     pub reports: Vec<PathBuf>,
+    /// Midtrans' lists of payouts, and the payments of each.
+    pub payouts: Vec<PathBuf>,
+    /// Statements of the bank account.
+    pub banks: Vec<PathBuf>,
+    /// Lists of our transfers.
+    pub transfers: Vec<PathBuf>,
 }
 
 /// Where the journal comes from.
@@ -123,6 +135,10 @@ pub struct Report {
     pub payments: Tally,
     /// Orders that are not ours.
     pub others: Others,
+    /// Payments against payouts.
+    pub payouts: PayoutTally,
+    /// Payouts and transfers against the bank account.
+    pub bank: BankTally,
     /// Opening and movements against closing.
     pub tie_outs: Vec<TieOut>,
     /// What the reader should know about the inputs.
@@ -130,7 +146,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Breaks that somebody has to look at: all but timing that is not due yet.
+    /// Breaks that somebody has to look at: all but timing that is not due yet and what was decided
+    /// by two people.
     #[must_use]
     pub fn due(&self) -> usize {
         self.breaks.iter().filter(|one| one.is_due(self.today)).count()
@@ -148,35 +165,91 @@ pub fn reconcile(
     options: &Options,
     progress: &AtomicU64,
 ) -> Result<Report, RunError> {
-    let (journal, reports) = std::thread::scope(|scope| {
+    let (journal, read) = std::thread::scope(|scope| {
         let journal = scope.spawn(|| journal_of(journal, progress));
-        let reports = read_reports(&inputs.reports, mapping, progress);
+        let read = Read::of(inputs, mapping, progress);
         let journal = journal.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (journal, reports)
+        (journal, read)
     });
     let (mut journal, journal_file) = journal?;
-    let mut reports = reports?;
+    let Read { mut reports, payouts, statements, transfers } = read?;
     let mut found = transactions(&mut journal, &mut reports, mapping, options);
-    found.breaks.extend(unreadable(&journal.unreadable));
-    found.breaks.extend(unreadable(&reports.unreadable));
-    let mut tie_outs = Vec::new();
-    tie_outs.push(journal_balance(&journal, &found.tally));
+    let mut breaks = std::mem::take(&mut found.breaks);
+    let mut tie_outs = vec![journal_balance(&journal, &found.tally)];
     if !reports.files.is_empty() {
         tie_outs.push(three_way(&found.tally));
     }
-    found.breaks.extend(tie_outs.iter().filter_map(residual));
-    let mut breaks = found.breaks;
+    let named: BTreeSet<String> = breaks.iter().filter_map(|one| one.txid.clone()).collect();
+    let (more, payout_tally) =
+        crate::matching::payouts::payouts(&journal, &payouts, mapping, options.today, &named);
+    breaks.extend(more);
+    if reports.has_fee && !payouts.list.is_empty() {
+        tie_outs.push(midtrans_balance(&found.tally, &payout_tally, mapping));
+    }
+    let (more, bank_tally, bank_ties) = if statements.files.is_empty() {
+        (Vec::new(), BankTally::default(), Vec::new())
+    } else {
+        crate::matching::bank::bank(&payouts.list, &transfers.list, &statements, mapping)
+    };
+    breaks.extend(more);
+    breaks.extend(tie_outs.iter().filter_map(residual));
+    // What does not add up at the bank is a break of its statement already.
+    tie_outs.extend(bank_ties);
+    for rows in [
+        &journal.unreadable,
+        &reports.unreadable,
+        &payouts.unreadable,
+        &statements.unreadable,
+        &transfers.unreadable,
+    ] {
+        breaks.extend(unreadable(rows));
+    }
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
+    let remarks = remarks(&reports, &statements);
+    let files = [reports.files, payouts.files, statements.files, transfers.files].concat();
     Ok(Report {
         today: options.today,
         breaks,
         journal: journal_file,
-        remarks: remarks(&reports),
-        files: reports.files,
+        files,
         payments: found.tally,
         others: found.others,
+        payouts: payout_tally,
+        bank: bank_tally,
         tie_outs,
+        remarks,
     })
+}
+
+/// All files but the journal.
+struct Read {
+    reports: Reports,
+    payouts: Payouts,
+    statements: Statements,
+    transfers: Transfers,
+}
+
+impl Read {
+    fn of(inputs: &Inputs, mapping: &Mapping, progress: &AtomicU64) -> Result<Self, InputError> {
+        // Small files first: a mistake in one is told before the long ones are read.
+        let statements = Statements::read(&inputs.banks, mapping, progress)?;
+        let transfers = Transfers::read(&inputs.transfers, mapping, progress)?;
+        let payouts = Payouts::read(&inputs.payouts, mapping, progress)?;
+        let reports = read_reports(&inputs.reports, mapping, progress)?;
+        Ok(Self { reports, payouts, statements, transfers })
+    }
+}
+
+/// Midtrans' payable balance: what came in less refunds, fees and payouts.
+fn midtrans_balance(tally: &Tally, payouts: &PayoutTally, mapping: &Mapping) -> TieOut {
+    let movements = vec![
+        ("payments less refunds", tally.theirs_net),
+        ("fees", -tally.fees),
+        ("payouts", -payouts.payouts_paid_net),
+    ];
+    let moved: Money = movements.iter().map(|(_, amount)| *amount).sum();
+    let closing = mapping.closing.unwrap_or(mapping.opening + moved);
+    TieOut::new("Midtrans' payable balance", mapping.opening, movements, closing)
 }
 
 /// By payment, then kind, then name: the same order in every run.
@@ -193,7 +266,7 @@ fn journal_of(
         JournalSource::Ready(journal) => (*journal, PathBuf::from("the store")),
         JournalSource::File(path) => {
             let failed = |source| RunError::Journal { path: path.clone(), source };
-            let file = File::open(&path).map_err(|error| failed(csv::Error::from(error).into()))?;
+            let file = File::open(&path).map_err(|error| failed(error.into()))?;
             let counted = Counted { inner: file, progress };
             (read_journal(counted, &name_of(&path)).map_err(failed)?, path)
         }
@@ -327,8 +400,12 @@ fn residual(tie: &TieOut) -> Option<Break> {
     })
 }
 
-fn remarks(reports: &Reports) -> Vec<String> {
-    let mut remarks = Vec::new();
+fn remarks(reports: &Reports, statements: &Statements) -> Vec<String> {
+    let mut remarks: Vec<String> = statements
+        .statements
+        .iter()
+        .flat_map(|one| one.findings.iter().map(move |finding| format!("{}: {finding}", one.file)))
+        .collect();
     if reports.files.is_empty() {
         return remarks;
     }

@@ -319,6 +319,8 @@ struct MappingFile {
 pub struct Opening {
     /// Paid in before the exports and not paid out: Midtrans' payable balance, as an amount.
     pub midtrans: Option<String>,
+    /// The same after the exports, to check against.
+    pub midtrans_closing: Option<String>,
 }
 
 /// What readers and matching go by.
@@ -336,6 +338,8 @@ pub struct Mapping {
     pub status: BTreeMap<String, String>,
     /// Midtrans' payable balance before the exports.
     pub opening: Money,
+    /// And after them, if it is known.
+    pub closing: Option<Money>,
 }
 
 /// The mapping that is known without a file.
@@ -371,11 +375,13 @@ impl Mapping {
         let fees = if own.fee.is_empty() { known.fee } else { own.fee };
         let mut layouts = own.layout;
         layouts.extend(known.layout);
-        let opening = match &own.opening.midtrans {
-            Some(text) => Money::parse(text.as_bytes(), Some(DecimalMark::Point))
-                .map_err(|error| value("opening.midtrans", &error.to_string()))?,
-            None => Money::ZERO,
+        let balance = |key: &str, text: &Option<String>| {
+            let read =
+                text.as_ref().map(|text| Money::parse(text.as_bytes(), Some(DecimalMark::Point)));
+            read.transpose().map_err(|error| value(key, &error.to_string()))
         };
+        let opening = balance("opening.midtrans", &own.opening.midtrans)?.unwrap_or(Money::ZERO);
+        let closing = balance("opening.midtrans_closing", &own.opening.midtrans_closing)?;
         let bank = own.bank.unwrap_or_default();
         let words = known.bank.unwrap_or_default().midtrans_words;
         let bank = if bank.midtrans_words.is_empty() {
@@ -383,7 +389,8 @@ impl Mapping {
         } else {
             bank
         };
-        let mapping = Self { layouts, fees: dated(fees)?, due, bank, status: own.status, opening };
+        let mapping =
+            Self { layouts, fees: dated(fees)?, due, bank, status: own.status, opening, closing };
         mapping.check()?;
         Ok(mapping)
     }

@@ -106,7 +106,8 @@ impl Source {
     }
 }
 
-fn delimited(
+/// Calls for each record of delimited text, with its line.
+pub(crate) fn delimited(
     reader: impl Read,
     delimiter: u8,
     each: &mut dyn FnMut(u64, &ByteRecord),
@@ -118,9 +119,19 @@ fn delimited(
         .buffer_capacity(1 << 18)
         .from_reader(reader);
     let mut record = ByteRecord::new();
+    // Behind CR LF, the reader takes a record to begin before the LF: a line too early.
+    let mut early = None;
     while rows.read_byte_record(&mut record).map_err(io::Error::from)? {
         let line = record.position().map_or(0, csv::Position::line);
-        each(line, &record);
+        match early {
+            Some(early) => each(line + early, &record),
+            None => {
+                let inside = record.iter().flatten().filter(|byte| **byte == b'\n').count();
+                let ended = rows.position().line() > line + u64::try_from(inside).unwrap_or(0);
+                early = Some(u64::from(!ended));
+                each(line, &record);
+            }
+        }
     }
     Ok(())
 }
@@ -298,6 +309,16 @@ mod tests {
             cp1252.into_owned(),
         ] {
             assert_eq!(rows_of(&bytes, b';'), wanted);
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_alike_whatever_ends_them() {
+        for end in ["\n", "\r\n"] {
+            let text = ["a,b", "1,\"x", "y\"", "2,z", ""].join(end);
+            let mut lines = Vec::new();
+            delimited(text.as_bytes(), b',', &mut |line, _| lines.push(line)).unwrap();
+            assert_eq!(lines, [1, 2, 4], "{end:?}");
         }
     }
 

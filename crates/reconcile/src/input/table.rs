@@ -217,11 +217,10 @@ impl<'m> Table<'m> {
             (0, 0, said) => said,
             (_, 0, _) => Some(DecimalMark::Point),
             (0, _, _) => Some(DecimalMark::Comma),
-            (_, _, said @ Some(_)) => said,
             // A typing mistake among many does not decide.
-            (points, commas, None) if points >= 20 * commas => Some(DecimalMark::Point),
-            (points, commas, None) if commas >= 20 * points => Some(DecimalMark::Comma),
-            (_, _, None) => None,
+            (points, commas, _) if points >= 20 * commas => Some(DecimalMark::Point),
+            (points, commas, _) if commas >= 20 * points => Some(DecimalMark::Comma),
+            (_, _, said) => said,
         };
         if self.decimal.is_none() {
             let two =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::MidtransId;
+use crate::ids::{MidtransId, Texts};
 use crate::journal::{Journal, NONE, index};
 use crate::reports::Reports;
 
@@ -33,7 +33,11 @@ pub(crate) fn join(journal: &mut Journal, reports: &mut Reports) -> Joined {
         }
     }
     waiting.reverse();
-    let others = by_midtrans_id(journal, reports, &waiting);
+    let ids = waiting.iter().map(|at| {
+        let id = reports.rows.get(index(*at)).map_or(MidtransId::None, |row| row.midtrans);
+        (id, &reports.texts)
+    });
+    let others = by_midtrans_id(journal, ids);
     let mut joined = Joined::default();
     for (place, at) in waiting.iter().enumerate().rev() {
         let by_id = others.get(&place).copied();
@@ -62,18 +66,21 @@ fn hang(journal: &mut Journal, reports: &mut Reports, payment: u32, row: u32) {
     payment.row = row;
 }
 
-/// The payments that have the ids of Midtrans of waiting rows, by the rows' places among them.
-fn by_midtrans_id(journal: &Journal, reports: &Reports, waiting: &[u32]) -> BTreeMap<usize, u32> {
+/// The payments that have ids of Midtrans, by the ids' places in the list.
+pub(crate) fn by_midtrans_id<'a>(
+    journal: &Journal,
+    ids: impl Iterator<Item = (MidtransId, &'a Texts)>,
+) -> BTreeMap<usize, u32> {
     let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut uuids: BTreeMap<[u64; 2], Vec<usize>> = BTreeMap::new();
-    for (place, at) in waiting.iter().enumerate() {
-        match reports.rows.get(index(*at)).map(|row| row.midtrans) {
-            Some(MidtransId::Uuid(uuid)) => uuids.entry(uuid).or_default().push(place),
+    for (place, (id, texts)) in ids.enumerate() {
+        match id {
+            MidtransId::Uuid(uuid) => uuids.entry(uuid).or_default().push(place),
             // In another letter case it is the same.
-            Some(id @ MidtransId::Text(_)) => {
-                wanted.entry(reports.texts.text(id).to_lowercase()).or_default().push(place);
+            MidtransId::Text(_) => {
+                wanted.entry(texts.text(id).to_lowercase()).or_default().push(place);
             }
-            Some(MidtransId::None) | None => {}
+            MidtransId::None => {}
         }
     }
     let mut found = BTreeMap::new();

@@ -66,6 +66,8 @@ pub struct Tally {
     pub theirs_net: Money,
     /// Ours less theirs, in breaks.
     pub breaks_net: Money,
+    /// What Midtrans has charged, each payment once.
+    pub fees: Money,
     /// Ours less theirs where an export tells only by the status that a part was given back.
     pub untold_refunds: Money,
 }
@@ -87,6 +89,7 @@ impl Tally {
         self.theirs_net += other.theirs_net;
         self.breaks_net += other.breaks_net;
         self.untold_refunds += other.untold_refunds;
+        self.fees += other.fees;
     }
 }
 
@@ -166,6 +169,9 @@ impl<'a> Matching<'a> {
         let theirs = net(&seen);
         tally.theirs_net += theirs;
         tally.folded_rows += seen.folded;
+        if seen.row.status.has_money() && !seen.refunds_only {
+            tally.fees += seen.row.fee().unwrap_or(Money::ZERO);
+        }
         let found = self.compare(payment, &seen, tally);
         match &found {
             Some(_) => tally.breaks_net += ours - theirs,
@@ -634,6 +640,7 @@ impl<'a> Matching<'a> {
         let gross = if seen.is_some() { row.amount() } else { Money::ZERO };
         let theirs = gross - row.refund().unwrap_or(given_back);
         tally.theirs_net += theirs;
+        tally.fees += row.fee().unwrap_or(Money::ZERO);
         let made = Moment::from_compact(row.time)?;
         if self.journal.first_at.is_some_and(|first| made < first) {
             tally.before_journal += 1;

@@ -1,11 +1,13 @@
 //! What a run leaves behind: for people on screen and on paper, for spreadsheets, for programs.
 
 pub mod csv;
+pub mod html;
 pub mod json;
 pub mod summary;
+pub mod xlsx;
 
 /// The columns of a list of breaks, in order; decisions come after what was found.
-pub const COLUMNS: [&str; 17] = [
+pub const COLUMNS: [&str; 19] = [
     "break_id",
     "kind",
     "txid",
@@ -23,11 +25,14 @@ pub const COLUMNS: [&str; 17] = [
     "approved_by",
     "due",
     "place",
+    "first_seen",
+    "version",
 ];
 
 /// The cells of a break, by [`COLUMNS`].
 #[must_use]
-pub fn cells(one: &crate::breaks::Break, today: crate::date::Day) -> [String; 17] {
+pub fn cells(one: &crate::breaks::Break, today: crate::date::Day) -> [String; 19] {
+    let decided = one.decided.as_deref();
     let due = one.due.map(|due| due.to_string()).unwrap_or_default();
     [
         one.break_id.to_string(),
@@ -41,12 +46,14 @@ pub fn cells(one: &crate::breaks::Break, today: crate::date::Day) -> [String; 17
         one.cause.clone(),
         one.age_days(today).to_string(),
         one.at_risk.to_string(),
-        String::new(),
-        String::new(),
-        String::new(),
-        String::new(),
+        decided.map(|one| one.decision.as_str().to_owned()).unwrap_or_default(),
+        decided.map(|one| one.reason.clone()).unwrap_or_default(),
+        decided.map(|one| one.by.clone()).unwrap_or_default(),
+        decided.map(|one| one.approved_by.clone()).unwrap_or_default(),
         due,
         one.place.clone(),
+        one.first_seen.map(|day| day.to_string()).unwrap_or_default(),
+        decided.map_or(0, |one| one.version).to_string(),
     ]
 }
 

@@ -23,30 +23,12 @@ pub fn by_kind(report: &Report) -> BTreeMap<Kind, (usize, usize, Money)> {
     kinds
 }
 
-/// The summary, line by line.
+/// What was counted: its name, how many, and the amount in IDR where there is one.
 #[must_use]
-pub fn text(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_all(&mut out, report);
-    out
-}
-
-fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
-    let payments = &report.payments;
-    writeln!(out, "Inputs")?;
-    for file in std::iter::once(&report.journal).chain(&report.files) {
-        writeln!(out, "  {:>12} rows  {}  ({})", file.rows, file.path.display(), file.layout)?;
-        for remark in &file.remarks {
-            writeln!(out, "                     {remark}")?;
-        }
-    }
-    for remark in &report.remarks {
-        writeln!(out, "  note: {remark}")?;
-    }
-    writeln!(out, "Payments")?;
-    for (what, count, amount) in [
-        ("matched", payments.matched, Some(payments.matched_amount)),
+pub fn counts(report: &Report) -> Vec<(&'static str, u64, Option<Money>)> {
+    let (payments, payouts) = (&report.payments, &report.payouts);
+    let all = [
+        ("payments matched", payments.matched, Some(payments.matched_amount)),
         ("failed or pending on both sides", payments.without_money, None),
         (
             "made before the first export",
@@ -59,15 +41,48 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
             Some(payments.before_journal_net),
         ),
         ("on the test channel", payments.test, None),
-        ("rows that repeat others", payments.folded_rows, None),
+        ("rows that repeat others", payments.folded_rows + payouts.folded_rows, None),
         ("rows without money, unknown here", payments.strays_without_money, None),
         ("rows of other orders", report.others.rows, Some(report.others.paid)),
         ("fees not checked for lack of terms", payments.fee_unchecked, None),
-    ] {
-        if count > 0 {
-            let amount = amount.map(|amount| format!("  IDR {amount:>20}")).unwrap_or_default();
-            writeln!(out, "  {count:>12}  {what:<38}{amount}")?;
+        ("payments paid out", payouts.paid_out, Some(payouts.paid_out_amount)),
+        ("payments awaiting their payout", payouts.awaiting, Some(payouts.awaiting_amount)),
+        ("rows of other orders in payouts", payouts.other_rows, Some(payouts.other_worth)),
+        ("payouts paid", payouts.payouts_paid, Some(payouts.payouts_paid_net)),
+        ("payouts found at the bank", report.bank.payouts, None),
+        ("transfers found at the bank", report.bank.transfers, None),
+        ("bank entries not booked yet", report.bank.pending, None),
+    ];
+    all.into_iter().filter(|(_, count, _)| *count > 0).collect()
+}
+
+/// The summary, line by line.
+#[must_use]
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_all(&mut out, report);
+    out
+}
+
+fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(out, "Inputs")?;
+    for file in std::iter::once(&report.journal).chain(&report.files) {
+        writeln!(out, "  {:>12} rows  {}  ({})", file.rows, file.path.display(), file.layout)?;
+        for remark in &file.remarks {
+            writeln!(out, "                     {remark}")?;
         }
+    }
+    for remark in &report.remarks {
+        writeln!(out, "  note: {remark}")?;
+    }
+    writeln!(out, "Counted")?;
+    for (what, count, amount) in counts(report) {
+        let amount = amount.map(|amount| format!("  IDR {:>20}", amount.to_string()));
+        writeln!(out, "  {count:>12}  {what:<38}{}", amount.unwrap_or_default())?;
+    }
+    for (name, (count, sum)) in &report.bank.known {
+        writeln!(out, "  {count:>12}  {name:<38}  {:>24}", sum.to_string())?;
     }
     writeln!(out, "Tie-outs")?;
     for tie in &report.tie_outs {
