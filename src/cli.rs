@@ -9,6 +9,7 @@ use crate::commands::backup::BackupArgs;
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::propose_mapping::ProposeArgs;
 use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::serve::ServeArgs;
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
+    /// Proposes a mapping for a report that `reconcile` does not know, with reasons, to standard
+    /// output. Answers "no" if something in it has to be chosen.
+    ProposeMapping(ProposeArgs),
     /// Compares the journal with Midtrans' reports and the bank's statements. Answers "no" if there
     /// are breaks that are due.
     Reconcile(ReconcileArgs),

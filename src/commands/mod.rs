@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
 pub(crate) mod migrate;
+pub(crate) mod propose_mapping;
 pub(crate) mod reconcile;
 pub(crate) mod redeliver;
 pub(crate) mod serve;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::ProposeMapping(args) => propose_mapping::run(&args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
     }

@@ -2,6 +2,7 @@
 
 pub mod camt;
 pub mod mapping;
+pub mod propose;
 
 pub mod sheet;
 pub mod source;

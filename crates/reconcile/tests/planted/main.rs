@@ -36,10 +36,10 @@ fn about(one: &Break) -> String {
     if let Some(txid) = &one.txid {
         return txid.clone();
     }
-    match one.kind {
-        Kind::BankEntryUnknown => one.theirs.clone(),
-        _ => one.place.split(' ').next().unwrap_or_default().to_owned(),
+    if one.kind == Kind::BankEntryUnknown {
+        return one.theirs.clone();
     }
+    one.place.split(' ').next().unwrap_or_default().to_owned()
 }
 
 fn found(report: &Report) -> Planted {
