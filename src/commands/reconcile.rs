@@ -8,22 +8,35 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use gopay_reconcile::date::Day;
+use gopay_core::ids::RefundId;
+use gopay_core::journal::SignedSen;
+use gopay_core::payment::Channel;
+use gopay_core::time::Timestamp;
+use gopay_reconcile::date::{Day, Moment};
 use gopay_reconcile::history::{DECISIONS_FILE, EditedList, History, RUNS_FILE};
 use gopay_reconcile::input::mapping::Mapping;
+use gopay_reconcile::journal::{Event, Journal};
 use gopay_reconcile::output;
 use gopay_reconcile::run::{Inputs, JournalSource, Options, Report, reconcile};
 use gopay_service::{Clock as _, SystemClock};
+use gopay_store::{Cursor, Database, JOURNAL_PAGE_MAX, JournalRecord};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Outcome;
+use crate::args::ConfigArgs;
+use crate::commands::valid_config;
+use crate::start::runtime;
+use crate::store::Engine;
 
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("journals").required(true).args(["journal"]))]
+#[command(group = clap::ArgGroup::new("journals").required(true).args(["journal", "config"]))]
 pub(crate) struct ReconcileArgs {
     /// The journal, as `journal` has written it.
     #[arg(long, env = "GOPAY_ADAPTER_JOURNAL")]
     pub(crate) journal: Option<PathBuf>,
+    /// The config file: the journal is read from its store, beside `serve`.
+    #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// Midtrans' transaction exports, CSV or XLSX; any number.
     #[arg(long = "report", env = "GOPAY_ADAPTER_REPORT", value_delimiter = ',', num_args = 1..)]
     pub(crate) reports: Vec<PathBuf>,
@@ -58,10 +71,7 @@ pub(crate) struct ReconcileArgs {
 
 pub(crate) fn run(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
     let mapping = mapping(args.mapping.as_deref())?;
-    let journal = match &args.journal {
-        Some(path) => JournalSource::File(path.clone()),
-        None => anyhow::bail!("no journal"),
-    };
+    let Some(journal) = journal(args)? else { return Ok(Outcome::No) };
     let inputs = Inputs {
         reports: args.reports.clone(),
         payouts: args.payouts.clone(),
@@ -128,9 +138,59 @@ fn appended(folder: &Path, name: &str, lines: &str) -> anyhow::Result<()> {
     done.with_context(|| format!("cannot write {}", place.display()))
 }
 
+/// The journal of a file or of the store; none if the config is not valid, which was reported.
+fn journal(args: &ReconcileArgs) -> anyhow::Result<Option<JournalSource>> {
+    if let Some(path) = &args.journal {
+        return Ok(Some(JournalSource::File(path.clone())));
+    }
+    let config = args.config.clone().context("neither --journal nor --config")?;
+    let config = match valid_config(&ConfigArgs { config })? {
+        Ok(config) => config,
+        Err(_) => return Ok(None),
+    };
+    let journal = runtime()?.block_on(async {
+        let store = Engine::open_read_only(&config.store).await?;
+        let journal = read_store(store.handle().as_ref()).await?;
+        store.close().await?;
+        anyhow::Ok(journal)
+    })?;
+    Ok(Some(JournalSource::Ready(Box::new(journal))))
+}
+
+async fn read_store(store: &dyn Database) -> anyhow::Result<Journal> {
+    let mut journal = Journal::default();
+    let mut cursor = Cursor::default();
+    loop {
+        let page = store.journal_read(&cursor, JOURNAL_PAGE_MAX).await?;
+        if page.records.is_empty() {
+            return Ok(journal);
+        }
+        for record in &page.records {
+            journal.push(&event(record));
+        }
+        cursor = page.next;
+    }
+}
+
+fn event(record: &JournalRecord) -> Event<'_> {
+    let entry = &record.entry;
+    let moment = |at: Timestamp| Moment::from_secs(at.as_millis().div_euclid(1_000));
+    Event {
+        at: moment(entry.at),
+        kind: entry.kind,
+        live: record.about.channel != Some(Channel::Test),
+        tx_id: entry.tx_id.get(),
+        refund_id: entry.refund_id.map(RefundId::get),
+        midtrans_id: entry.midtrans_id.as_deref().unwrap_or_default().as_bytes(),
+        payment_type: entry.payment_type.as_deref().unwrap_or_default().as_bytes(),
+        amount_sen: entry.amount.map(SignedSen::get),
+        midtrans_at: entry.midtrans_at.map(moment),
+    }
+}
+
 fn today() -> Day {
     let now = SystemClock.now().as_millis().div_euclid(1_000);
-    gopay_reconcile::date::Moment::from_secs(now).day()
+    Moment::from_secs(now).day()
 }
 
 pub(crate) fn mapping(path: Option<&Path>) -> anyhow::Result<Mapping> {

@@ -91,3 +91,45 @@ fn bad_input_is_refused_with_what_to_do_and_nothing_is_written() {
     let (code, _, _) = reconcile(at, &["--out", "out"]);
     assert_eq!(code, 2);
 }
+
+#[test]
+fn decisions_of_two_people_close_a_break_and_stay_in_later_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    written(at, "journal.csv", &format!("{TITLES}{}", paid(42, "2026-10-05T06:14:15Z", 4_400_000)));
+    let row = exported("42", "44100.00", "settlement", "2026-10-05 13:14:00");
+    written(at, "report.csv", &format!("{EXPORT}{row}"));
+    let args = ["--journal", "journal.csv", "--report", "report.csv", "--out", "out"];
+    let decided = |cells: &str| {
+        let list = fs::read_to_string(at.join("out/breaks.csv")).expect("written");
+        let row = list.lines().nth(1).expect("a break");
+        let id = row.split(',').next().expect("an id");
+        // As a spreadsheet in German saves it.
+        let text = format!("break_id;decision;reason;by;approved_by;version\r\n{id};{cells}\r\n");
+        written(at, "edited.csv", &text);
+        reconcile(at, &[&args[..], &["--decisions", "edited.csv"]].concat())
+    };
+    let (code, _, _) = reconcile(at, &args);
+    assert_eq!(code, 1);
+    let (code, _, err) = decided("accept;told us;Ana;ana;0");
+    assert_eq!(code, 3);
+    assert!(err.contains("another person"), "{err}");
+    assert!(!at.join("out/decisions.jsonl").exists());
+    let (code, _, _) = decided("accept;told us;Ana;;0");
+    assert_eq!(code, 1, "nobody has approved it");
+    let (code, out, _) = decided("accept;told us;Ana;Budi;1");
+    assert_eq!(code, 0, "{out}");
+    let (code, _, _) = reconcile(at, &args);
+    assert_eq!(code, 0);
+    let list = fs::read_to_string(at.join("out/breaks.csv")).expect("written");
+    assert!(list.contains(",accept,told us,Ana,Budi,"), "{list}");
+    // What is gone is resolved, and the history tells all of it.
+    let row = exported("42", "44000.00", "settlement", "2026-10-05 13:14:00");
+    written(at, "report.csv", &format!("{EXPORT}{row}"));
+    let (code, out, _) = reconcile(at, &args);
+    assert!(code == 0 && out.contains("1 of the run before are resolved"), "{out}");
+    let lines = |name: &str| {
+        fs::read_to_string(at.join("out").join(name)).expect("written").lines().count()
+    };
+    assert_eq!((lines("decisions.jsonl"), lines("runs.jsonl")), (2, 5));
+}

@@ -442,6 +442,26 @@ mod tests {
     }
 
     #[test]
+    fn a_workbook_comes_back_with_its_decisions() {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        let id = a_break().break_id;
+        let rows = [
+            ["txid", "break_id", "decision", "reason", "by", "approved_by"],
+            ["7.30268E+18", id.as_str(), "claim", "asked", "Ana", "Budi"],
+        ];
+        for (line, row) in (0_u32..).zip(rows) {
+            for (column, cell) in (0_u16..).zip(row) {
+                sheet.write_string(line, column, cell).unwrap();
+            }
+        }
+        let bytes = book.save_to_buffer().unwrap();
+        let mut history = History::default();
+        history.decide(&[list(&bytes)], &[a_break()], today()).unwrap();
+        assert_eq!(history.decisions.values().next().unwrap().decision, Decision::Claim);
+    }
+
+    #[test]
     fn a_break_keeps_the_day_it_was_first_seen_and_is_resolved_when_it_is_gone() {
         let history = History::default();
         let mut breaks = [a_break()];

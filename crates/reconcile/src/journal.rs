@@ -168,7 +168,7 @@ impl Journal {
             self.texts.id(event.midtrans_id)
         };
         let Some(payment) = self.payments.get_mut(index(place)) else { return };
-        payment.live |= event.live;
+        payment.live = event.live;
         payment.first_at = payment.first_at.min(event.at.compact());
         payment.amount = if units == 0 { payment.amount } else { units };
         payment.method = if method == 0 { payment.method } else { method };

@@ -303,17 +303,17 @@ fn fits(sample: &Sample, role: Role, column: usize) -> bool {
         .iter()
         .filter_map(|row| row.get(column))
         .filter(|cell| !cell.trim_ascii().is_empty());
-    let good = |cell: &[u8]| match role {
-        _ if role.is_amount() => {
-            !matches!(Money::parse(cell, None), Err(error) if error != AmountError::Ambiguous)
-                || bank_amount(cell)
+    let good = |cell: &[u8]| {
+        if role.is_amount() {
+            let read = Money::parse(cell, None);
+            return matches!(read, Ok(_) | Err(AmountError::Ambiguous)) || bank_amount(cell);
         }
-        Role::Time | Role::SettledAt => {
-            let format = TimeFormat { order: Some(DateOrder::Dmy), zone_secs: 0, year: Some(2024) };
-            let other = TimeFormat { order: Some(DateOrder::Mdy), ..format };
-            format.parse(cell).is_ok() || other.parse(cell).is_ok()
+        if !matches!(role, Role::Time | Role::SettledAt) {
+            return true;
         }
-        _ => true,
+        let format = TimeFormat { order: Some(DateOrder::Dmy), zone_secs: 0, year: Some(2024) };
+        let other = TimeFormat { order: Some(DateOrder::Mdy), ..format };
+        format.parse(cell).is_ok() || other.parse(cell).is_ok()
     };
     let (mut all, mut fit) = (0_usize, 0_usize);
     for cell in cells.take(500) {
