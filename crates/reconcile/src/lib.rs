@@ -24,5 +24,6 @@ mod payouts;
 mod reports;
 pub mod run;
 pub mod statements;
+pub mod tie_out;
 mod transfers;
 mod words;

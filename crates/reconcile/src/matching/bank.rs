@@ -8,8 +8,8 @@ use crate::date::Day;
 use crate::input::mapping::Mapping;
 use crate::money::Money;
 use crate::payouts::{Payout, PayoutState};
-use crate::run::TieOut;
 use crate::statements::Statements;
+use crate::tie_out::TieOut;
 use crate::transfers::Transfer;
 
 /// What was counted on the way.

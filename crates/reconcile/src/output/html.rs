@@ -8,7 +8,8 @@ use plotters::prelude::*;
 
 use super::{COLUMNS, cells, summary};
 use crate::money::Money;
-use crate::run::{Report, TieOut};
+use crate::run::Report;
+use crate::tie_out::TieOut;
 
 /// Breaks that are shown; the lists have all.
 const ROWS_MAX: usize = 2_000;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::breaks::Kind;
 use crate::money::Money;
-use crate::run::{Report, TieOut};
+use crate::run::Report;
+use crate::tie_out::TieOut;
 
 /// Breaks of a kind: how many, of them due, and the money at risk.
 #[must_use]
