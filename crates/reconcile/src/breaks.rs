@@ -222,6 +222,9 @@ pub struct Decided {
     /// How many decisions there were about the break, this one with them.
     #[serde(default)]
     pub version: u32,
+    /// The sign of the values that it was about: see [`Break::values_sign`].
+    #[serde(default)]
+    pub values: String,
 }
 
 impl Decided {
@@ -314,6 +317,21 @@ impl Break {
             at_risk: difference.abs(),
             ..self
         }
+    }
+
+    /// Four signs that change with its values: what was decided about other values does not hold.
+    #[must_use]
+    pub fn values_sign(&self) -> String {
+        let text = format!("{}\n{}\n{}", self.ours, self.theirs, self.currency);
+        let digest = Sha256::digest(text);
+        digest.iter().take(2).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What a list has to repeat to decide about it: how often it was decided, and its values.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let decided = self.decided.as_ref().map_or(0, |decided| decided.version);
+        format!("v{decided}-{}", self.values_sign())
     }
 
     /// Days since the day it is about.

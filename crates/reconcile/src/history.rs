@@ -99,7 +99,14 @@ impl History {
             let id = one.break_id.as_str();
             let first = self.last.open.get(id).and_then(|day| day.parse().ok()).unwrap_or(today);
             one.first_seen = Some(first);
-            one.decided = self.decisions.get(id).cloned().map(Box::new);
+            let values = one.values_sign();
+            one.decided = self.decisions.get(id).cloned().map(|mut decided| {
+                if decided.values != values {
+                    // It was about other values: somebody has to approve it again.
+                    decided.approved_by.clear();
+                }
+                Box::new(decided)
+            });
             open.insert(id.to_owned(), first.to_string());
         }
         let resolved: Vec<String> =
@@ -119,7 +126,8 @@ impl History {
         breaks: &[Break],
         today: Day,
     ) -> Result<String, DecisionsError> {
-        let known: BTreeSet<&str> = breaks.iter().map(|one| one.break_id.as_str()).collect();
+        let known: BTreeMap<&str, String> =
+            breaks.iter().map(|one| (one.break_id.as_str(), one.values_sign())).collect();
         let mut problems = Vec::new();
         let mut taken: BTreeMap<String, (Decided, String)> = BTreeMap::new();
         for (list, row) in
@@ -165,7 +173,7 @@ impl History {
     fn row(
         &self,
         row: &EditedRow,
-        known: &BTreeSet<&str>,
+        known: &BTreeMap<&str, String>,
     ) -> Result<Option<(String, Decided)>, String> {
         let empty = [&row.decision, &row.reason, &row.by, &row.approved_by]
             .iter()
@@ -194,11 +202,12 @@ impl History {
             by: row.by.clone(),
             approved_by: row.approved_by.clone(),
             version: version + 1,
+            values: known.get(id.as_str()).cloned().unwrap_or_default(),
         };
         if now.is_some_and(|now| Decided { version: version + 1, ..now.clone() } == decided) {
             return Ok(None);
         }
-        if !known.contains(id.as_str()) && !self.known.contains(&id) {
+        if !known.contains_key(id.as_str()) && !self.known.contains(&id) {
             return Err(format!("{id} is no break of this run or an earlier one"));
         }
         for (title, cell) in [("reason", &decided.reason), ("by", &decided.by)] {
@@ -212,11 +221,19 @@ impl History {
                 decided.approved_by
             ));
         }
-        if let (Some(now), true) = (now, row.version.is_some_and(|said| said < version)) {
+        let (said, sign) = match &row.version {
+            Some((said, sign)) => (*said, sign.as_deref()),
+            None => (version, None),
+        };
+        if said < version {
+            let (word, by) = now.map_or(("", ""), |now| (now.decision.as_str(), &now.by));
             return Err(format!(
-                "{id} was decided {:?} by {} since this list was written; take the present list",
-                now.decision.as_str(),
-                now.by
+                "{id} was decided {word:?} by {by} since this list was written; take the present list"
+            ));
+        }
+        if sign.is_some_and(|sign| !decided.values.is_empty() && sign != decided.values) {
+            return Err(format!(
+                "{id} has other values since this list was written; take the present list"
             ));
         }
         Ok(Some((id, decided)))
@@ -262,7 +279,7 @@ struct EditedRow {
     reason: String,
     by: String,
     approved_by: String,
-    version: Option<u32>,
+    version: Option<(u32, Option<String>)>,
 }
 
 /// Characters of a cell that are kept.
@@ -313,7 +330,7 @@ impl EditedList {
                             reason: cell(reason),
                             by: cell(by),
                             approved_by: cell(approved_by),
-                            version: version.and_then(|at| cell(at).parse().ok()),
+                            version: version.and_then(|at| version_of(&cell(at))),
                         });
                     },
                 )?;
@@ -326,6 +343,15 @@ impl EditedList {
                 "has no row with the titles break_id, decision, reason, by, approved_by; edit the breaks.csv or breaks.xlsx of a run".to_owned(),
             ),
         ))
+    }
+}
+
+/// `v1-4f2a`: how often it was decided, and the sign of its values.
+fn version_of(text: &str) -> Option<(u32, Option<String>)> {
+    let text = text.trim_start_matches(['v', 'V']);
+    match text.split_once('-') {
+        Some((number, sign)) => Some((number.parse().ok()?, Some(sign.to_lowercase()))),
+        None => Some((text.parse().ok()?, None)),
     }
 }
 
@@ -346,6 +372,7 @@ mod tests {
 
     use super::*;
     use crate::breaks::Kind;
+    use crate::money::Money;
 
     fn a_break() -> Break {
         Break::of_payment(Kind::AmountDiffers, 42)
@@ -419,6 +446,31 @@ mod tests {
         let error =
             History::default().decide(&[list(two.as_bytes())], &[a_break()], today()).unwrap_err();
         assert!(error.to_string().contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn what_was_decided_about_other_values_does_not_hold() {
+        let mut history = History::default();
+        let small = a_break().amounts(Money::from_sen(100), Money::from_sen(90));
+        let large = a_break().amounts(Money::from_sen(9_000_000), Money::from_sen(90));
+        let edited = |one: &Break| {
+            let version = one.version();
+            let id = &one.break_id;
+            list(format!("break_id,decision,reason,by,approved_by,version\n{id},accept,ten sen,Ana,Budi,{version}\n").as_bytes())
+        };
+        history.decide(&[edited(&small)], std::slice::from_ref(&small), today()).unwrap();
+        let mut breaks = [small.clone(), large.clone()];
+        history.carry(&mut breaks, BTreeMap::new(), today());
+        assert_eq!([breaks[0].is_due(today()), breaks[1].is_due(today())], [false, true]);
+        // The old list does not decide about the new values; the present one does.
+        let error = history
+            .decide(&[edited(&breaks[0])], std::slice::from_ref(&large), today())
+            .unwrap_err();
+        assert!(error.to_string().contains("other values"), "{error}");
+        history.decide(&[edited(&breaks[1])], std::slice::from_ref(&large), today()).unwrap();
+        let mut breaks = [large];
+        history.carry(&mut breaks, BTreeMap::new(), today());
+        assert!(!breaks[0].is_due(today()));
     }
 
     #[test]

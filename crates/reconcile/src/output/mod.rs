@@ -53,7 +53,7 @@ pub fn cells(one: &crate::breaks::Break, today: crate::date::Day) -> [String; 19
         due,
         one.place.clone(),
         one.first_seen.map(|day| day.to_string()).unwrap_or_default(),
-        decided.map_or(0, |one| one.version).to_string(),
+        one.version(),
     ]
 }
 

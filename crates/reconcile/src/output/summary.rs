@@ -91,8 +91,11 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "Breaks")?;
     for (kind, (count, due, at_risk)) in by_kind(report) {
-        let waits =
-            if due < count { format!("  ({} not due yet)", count - due) } else { String::new() };
+        let waits = if due < count {
+            format!("  ({} decided or not due yet)", count - due)
+        } else {
+            String::new()
+        };
         writeln!(
             out,
             "  {count:>12}  {:<38}  IDR {:>20} at risk{waits}",
@@ -102,7 +105,7 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     match (report.breaks.len(), report.due()) {
         (0, _) => writeln!(out, "  none"),
-        (all, 0) => writeln!(out, "  {all} in all, none due yet"),
+        (all, 0) => writeln!(out, "  {all} in all, none of them due: decided, or not due yet"),
         (all, due) => writeln!(out, "  {all} in all, {due} of them due"),
     }
 }
