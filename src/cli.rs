@@ -14,6 +14,8 @@ use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
 use crate::commands::process_files::ProcessArgs;
 use crate::commands::recover::RecoverArgs;
+use crate::commands::propose_mapping::ProposeArgs;
+use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
@@ -70,6 +72,12 @@ pub(crate) enum Command {
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
+    /// Proposes a mapping for a report that `reconcile` does not know, with reasons, to standard
+    /// output. Answers "no" if something in it has to be chosen.
+    ProposeMapping(ProposeArgs),
+    /// Compares the journal with Midtrans' reports and the bank's statements. Answers "no" if there
+    /// are breaks that are due.
+    Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
     /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
