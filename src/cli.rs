@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::args::ConfigArgs;
 
+use crate::commands::attention::AttentionArgs;
 use crate::commands::backup::BackupArgs;
 use crate::commands::check_config::CheckConfigArgs;
 #[cfg(feature = "postgres")]
@@ -12,7 +13,9 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
 use crate::commands::process_files::ProcessArgs;
+use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
+use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
@@ -69,6 +72,15 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
+    /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
+    /// orders that the store does not know. Exit code 0 whether or not there is any.
+    Attention(AttentionArgs),
+    /// Asks Midtrans for every order that a lost stretch of the store can have held, after a restore,
+    /// and lists those with money that the store does not know. A SQLite store must not be in use.
+    Recover(RecoverArgs),
+    /// Decides about something that `attention` lists. A SQLite store must not be in use: stop `serve`
+    /// first, or decide by POST /admin/v1/attention/TXID.
+    Resolve(ResolveArgs),
     /// Closes a billing period and writes its settlement files; of a closed one, the same again.
     Settle(SettleArgs),
     /// Tells whether settlement files are as they were made, by themselves and beside the store.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use gopay_http::App;
+use gopay_http::{App, Bodies};
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
 use gopay_service::{
@@ -132,6 +132,8 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
     let receivers =
         HttpTransport::builder(AddressPolicy::public(config.delivery.allow_private.clone()))
             .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
+            // There may be thousands of receivers, and few hear twice in a second.
+            .idle_timeout(Duration::from_secs(3))
             .build()
             .map_err(|error| problems.push(no_transport("delivery", &error)));
     let mut salt = [0; 32];
@@ -186,23 +188,26 @@ fn no_transport(key: &str, error: &BuildError) -> Problem {
     }
 }
 
-/// Opens the store, which only `create` may make, and puts an adapter together.
+/// Opens the store, which only `create` may make, and puts an adapter together. `holder` is the number
+/// of an instance that holds it while it claims anything.
 pub(crate) async fn build(
     prepared: Prepared,
     create: bool,
+    holder: Option<u16>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let config = &prepared.config;
-    let store = Engine::open(&config.store, config.connections, create).await?;
+    let store = Engine::open(&config.store, config.connections, create, holder).await?;
     let limits = gopay_http::Limits {
         call_bytes_max: config.limits.call_bytes,
         notification_bytes_max: config.limits.notification_bytes,
         body_timeout: config.limits.body_timeout,
     };
     let service = service(prepared, store.handle(), clock);
-    let app = App { service: service.clone(), limits, metrics, draining };
+    let app =
+        App { service: service.clone(), limits, bodies: Bodies::default(), metrics, draining };
     Ok(Adapter { service, store, app })
 }
 
@@ -234,7 +239,11 @@ fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) 
 }
 
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    /// Threads that look up names and read files. A name server that does not answer must not cost
+    /// hundreds of them.
+    const BLOCKING_MAX: usize = 32;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.enable_all().max_blocking_threads(BLOCKING_MAX).build()?)
 }
 
 /// Runs an adapter to its stop, then closes the store.

@@ -103,14 +103,16 @@ impl Engine {
     /// Opens the store of a running adapter. SQLite brings its schema up to date; PostgreSQL,
     /// which others may be using, leaves that to `migrate`.
     ///
-    /// Where there is no store, only `create` makes one, and only in a file.
+    /// Where there is no store, only `create` makes one, and only in a file. `holder` is the number that
+    /// this process will hold while it claims anything.
     pub(crate) async fn open(
         place: &StoreUrl,
         connections: usize,
         create: bool,
+        holder: Option<u16>,
     ) -> anyhow::Result<Self> {
         #[cfg(not(feature = "postgres"))]
-        let _ = connections;
+        let _ = (connections, holder);
         let opened = match place {
             StoreUrl::Sqlite(path) => {
                 let options = gopay_store_sqlite::Options::default();
@@ -123,7 +125,8 @@ impl Engine {
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(place) => {
-                let options = gopay_store_postgres::Options { connections, ..Default::default() };
+                let options =
+                    gopay_store_postgres::Options { connections, holder, ..Default::default() };
                 PgStore::open(place, options).await.map(Self::Postgres)
             }
         };
@@ -150,7 +153,7 @@ impl Engine {
                 explained(SqliteStore::open_for_settlements(path).map(Self::Sqlite), place)
             }
             #[cfg(feature = "postgres")]
-            StoreUrl::Postgres(_) => Self::open(place, connections, false).await,
+            StoreUrl::Postgres(_) => Self::open(place, connections, false, None).await,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A file a command: its arguments, and what it does.
 
+pub(crate) mod attention;
 pub(crate) mod backup;
 pub(crate) mod check_config;
 #[cfg(feature = "postgres")]
@@ -10,7 +11,9 @@ pub(crate) mod hash_password;
 pub(crate) mod journal;
 pub(crate) mod migrate;
 pub(crate) mod process_files;
+pub(crate) mod recover;
 pub(crate) mod redeliver;
+pub(crate) mod resolve;
 pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
@@ -41,6 +44,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
+        Command::Attention(args) => attention::run(&args),
+        Command::Recover(args) => recover::run(&args),
+        Command::Resolve(args) => resolve::run(&args),
         Command::Settle(args) => settle::run(&args),
         Command::VerifyFiles(args) => verify_files::run(args),
         Command::ProcessFiles(args) => process_files::run(&args),

@@ -41,9 +41,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let listeners =
             Listeners::bind(&config.listen, args.role, config.limits.connections).await?;
         let (place, number) = (config.store.clone(), config.instance);
+        // Workers draw no ids and hold no number, so nobody can tell that they are dead.
+        let holder = (args.role == Role::All).then_some(number);
+        let clock = Arc::new(SystemClock);
         let adapter =
-            build(prepared, args.create_store, Arc::new(SystemClock), metrics()?, draining).await?;
-        // Workers draw no ids.
+            build(prepared, args.create_store, holder, clock, metrics()?, draining).await?;
         let lock = match args.role {
             Role::All | Role::Api => Some(Number::take(&place, number).await?),
             Role::Worker => None,

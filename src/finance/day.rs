@@ -140,6 +140,8 @@ fn transaction_row(
         | Kind::RefundSucceeded
         | Kind::RefundFailed
         | Kind::RefundFundsConfirmed
+        | Kind::RefundedElsewhere
+        | Kind::ChargedBack
         | Kind::Adjustment => None,
     };
     TransactionRow {

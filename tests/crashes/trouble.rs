@@ -68,6 +68,7 @@ pub(crate) async fn refuses_everything(world: &Arc<World>, lives: &mut [Life]) {
         })
         .await;
     let charges = world.simulator.with_engine(|engine| engine.totals().transactions);
+    let mut clear = 0;
     for number in 0..5 {
         let call = life(10 + number, Fate::Pays, GiveBack::Whole).call;
         let answer = decode(&world.send(&call).await.expect("an answer"));
@@ -85,12 +86,18 @@ pub(crate) async fn refuses_everything(world: &Arc<World>, lives: &mut [Life]) {
         ];
         let answer = decode(&world.send(&body("REFUND", &pairs)).await.expect("an answer"));
         assert_eq!(answer["STATUS"], "FAILED", "{answer:?}");
+        // A store that is known to be away has begun nothing.
+        if answer["REFUNDID"] == "0" {
+            assert_eq!(answer["FAILREASON"], "LOCAL_ERROR", "{answer:?}");
+            clear += 1;
+        }
         lives[0].refunds.push(RefundTry { reference, sen, answer: Some(answer) });
 
         let cancel = body("CANCELTX", &[("txid", &lives[1].txid)]);
         let answer = decode(&world.send(&cancel).await.expect("an answer"));
         assert_eq!(answer["REQUESTSTATUS"], "FAILED", "{answer:?}");
     }
+    assert!(clear > 0, "every REFUND was left open");
     let now = world.simulator.with_engine(|engine| engine.totals());
     assert_eq!((now.transactions, now.refunds), (charges, 0), "new work was half done");
     let log = world.program.log();

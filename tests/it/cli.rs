@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 18] = [
     "demo",
     "serve",
     "simulate",
@@ -22,6 +22,9 @@ const COMMANDS: [&str; 15] = [
     "copy-store",
     "explain",
     "redeliver",
+    "attention",
+    "recover",
+    "resolve",
     "settle",
     "verify-files",
     "process-files",

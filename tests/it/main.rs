@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attention;
 mod cli;
 mod instances;
 mod life_of_a_payment;

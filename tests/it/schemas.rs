@@ -16,7 +16,10 @@ fn schema(name: &str) -> Value {
 fn validator(name: &str) -> Validator {
     let charge = schema("midtrans-charge-request");
     let id = charge["$id"].as_str().unwrap().to_owned();
-    let registry = Registry::new().add(id, charge).unwrap().prepare().unwrap();
+    let totals = schema("admin-totals");
+    let totals_id = totals["$id"].as_str().unwrap().to_owned();
+    let registry = Registry::new().add(id, charge).unwrap();
+    let registry = registry.add(totals_id, totals).unwrap().prepare().unwrap();
     jsonschema::draft202012::options().with_registry(&registry).build(&schema(name)).unwrap()
 }
 
@@ -38,6 +41,13 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
     let totals = demo.totals().await;
     assert_eq!(totals["payments"], json!({"failed": 1, "pending": 1, "succeeded": 1}));
     assert_valid("admin-totals", &totals);
+    let txid = demo.pending().await;
+    let fault = json!({"on": "status", "action": "wrong_amount", "order_id": txid, "times": null});
+    demo.fault(fault).await;
+    demo.wallet(&txid, "pay", json!({})).await;
+    let list = async || demo.get(&format!("{}/admin/v1/attention", demo.admin)).await.1;
+    demo.eventually("listed", async || list().await.contains(&txid)).await;
+    assert_valid("admin-attention", &serde_json::from_str(&list().await).unwrap());
     for path in ["live", "ready"] {
         let (_, text) = demo.get(&format!("{}/health/{path}", demo.admin)).await;
         assert_valid("admin-health", &serde_json::from_str(&text).unwrap());
@@ -46,13 +56,16 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
 
 #[test]
 fn schemas_of_the_admin_listener_refuse_what_is_wrong() {
-    let good = json!({"payments": {"pending": 1}, "succeeded_sen": 0, "refunded_sen": 0, "refunds": {}, "deliveries": {}});
+    let attention = json!({"payments": 0, "orders": 1, "at_risk_sen": 100});
+    let good = json!({"payments": {"pending": 1}, "succeeded_sen": 0, "refunded_sen": 0, "refunds": {}, "deliveries": {}, "attention": attention});
+    assert_valid("admin-health", &json!({"status": "ready", "attention": attention}));
     assert_valid("admin-totals", &good);
     for (key, value) in [
         ("payments", json!({"lost": 1})),
         ("payments", json!({"pending": -1})),
         ("succeeded_sen", json!(50)),
         ("refunded_sen", json!("0")),
+        ("attention", json!({"payments": 1})),
         ("extra", json!(1)),
     ] {
         let mut bad = good.clone();
@@ -63,6 +76,7 @@ fn schemas_of_the_admin_listener_refuse_what_is_wrong() {
         json!({"status": "fine"}),
         json!({"status": "not ready"}),
         json!({"status": "ready", "reason": "x"}),
+        json!({"status": "ready", "attention": {"payments": 1}}),
     ] {
         assert!(!validator("admin-health").is_valid(&bad), "{bad}");
     }
@@ -149,12 +163,24 @@ async fn every_stored_event_is_of_its_schema() {
     let abandoned = demo.pending().await;
     demo.advance("1h1s").await;
     demo.until_status(&abandoned, "FAILED").await;
+    let returned = demo.pending().await;
+    let fault = json!({"on": "status", "action": "wrong_amount", "order_id": returned});
+    demo.fault(fault).await;
+    demo.wallet(&returned, "pay", json!({})).await;
+    let url = format!("{}/admin/v1/attention/{returned}", demo.admin);
+    let decision = json!({"verdict": "refund", "reason": "wrong shop", "by": "Sri"});
+    demo.eventually("decided", async || {
+        let answer = demo.http.post(&url).json(&decision).send().await.unwrap();
+        answer.status().is_success()
+    })
+    .await;
+    demo.until_status(&returned, "FAILED").await;
     demo.until_outbox_empty().await;
 
     let config = format!("{folder}/explain.toml");
     std::fs::write(&config, format!("[store]\nurl = \"sqlite:{folder}/gopay.db\"\n")).unwrap();
     let mut kinds = std::collections::BTreeSet::new();
-    for txid in [&refused, &paid, &cancelled, &abandoned] {
+    for txid in [&refused, &paid, &cancelled, &abandoned, &returned] {
         let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
             .args(["explain", "--config", &config, txid])
             .output()

@@ -95,6 +95,25 @@ impl TxId {
     }
 }
 
+impl TxId {
+    /// The ids that an instance can have issued from one time until before another, of which each
+    /// millisecond has as many as are named here: in order. For finding again what a store has lost.
+    pub fn issued(
+        instance: u16,
+        from: Timestamp,
+        until: Timestamp,
+        a_millisecond: u16,
+    ) -> impl Iterator<Item = Self> {
+        let ms = |at: Timestamp| at.as_millis().saturating_sub(EPOCH_MS).max(1);
+        let instance = i64::from(instance & IdGenerator::INSTANCE_MAX) << SEQUENCE_BITS;
+        let sequences = i64::from(a_millisecond).min(1 << SEQUENCE_BITS);
+        (ms(from)..ms(until)).flat_map(move |ms| {
+            let first = (ms << (SEQUENCE_BITS + INSTANCE_BITS)) | instance;
+            (first..first.saturating_add(sequences)).map(Self)
+        })
+    }
+}
+
 fn parse_id(text: &str) -> Result<i64, IdError> {
     let canonical = (1..=19).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -187,6 +206,19 @@ mod tests {
             assert_eq!(TxId::floor_of(Timestamp::from_rfc3339(time).unwrap()), floor);
         }
         assert_eq!(TxId::floor_of(Timestamp::from_micros(i64::MAX)), i64::MAX);
+    }
+
+    #[test]
+    fn what_an_instance_can_have_issued_is_found_again() {
+        let from = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let after = |ms| from.after(std::time::Duration::from_millis(ms));
+        let mut ids = IdGenerator::new(7);
+        let issued = [0, 0, 1, 4].map(|ms| ids.next_tx(after(ms)));
+        let found: Vec<_> = TxId::issued(7, from, after(5), 2).collect();
+        assert_eq!(found.len(), 10);
+        assert!(found.is_sorted() && issued.iter().all(|id| found.contains(id)));
+        assert_eq!(TxId::issued(7, from, after(4), 2).filter(|id| issued.contains(id)).count(), 3);
+        assert_eq!(TxId::issued(7, after(5), from, 2).count(), 0);
     }
 
     #[test]

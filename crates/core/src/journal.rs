@@ -9,7 +9,7 @@
 use crate::ids::{RefundId, TxId};
 use crate::money::{Rupiah, Sen};
 use crate::payment::{FailReason, PaidAtSource, Payment, PaymentState};
-use crate::refund::{Refund, RefundState};
+use crate::refund::{Elsewhere, Refund, RefundState};
 use crate::time::Timestamp;
 
 /// What happened.
@@ -31,6 +31,10 @@ pub enum Kind {
     RefundFailed,
     /// The provider confirmed that the money of a refund is back.
     RefundFundsConfirmed,
+    /// Midtrans tells of a refund that nobody asked us for: made in its dashboard.
+    RefundedElsewhere,
+    /// The shopper's side took money back; without an amount if Midtrans does not say how much.
+    ChargedBack,
     /// A correction by a person. No step of a payment or refund writes it.
     Adjustment,
 }
@@ -46,6 +50,8 @@ impl Kind {
         Self::RefundSucceeded,
         Self::RefundFailed,
         Self::RefundFundsConfirmed,
+        Self::RefundedElsewhere,
+        Self::ChargedBack,
         Self::Adjustment,
     ];
 
@@ -61,6 +67,8 @@ impl Kind {
             Self::RefundSucceeded => "refund_succeeded",
             Self::RefundFailed => "refund_failed",
             Self::RefundFundsConfirmed => "refund_funds_confirmed",
+            Self::RefundedElsewhere => "refunded_elsewhere",
+            Self::ChargedBack => "charged_back",
             Self::Adjustment => "adjustment",
         }
     }
@@ -201,6 +209,17 @@ pub fn refund_created(refund: &Refund, now: Timestamp) -> Entry {
     Entry::of_refund(kind, refund, now)
 }
 
+/// What a refund writes that was found, and that nobody asked us for.
+#[must_use]
+pub fn refund_found(refund: &Refund, now: Timestamp) -> Option<Entry> {
+    let kind = match refund.made_elsewhere.as_ref()?.how {
+        Elsewhere::Dashboard => Kind::RefundedElsewhere,
+        Elsewhere::Chargeback => Kind::ChargedBack,
+    };
+    let entry = Entry::of_refund(kind, refund, now);
+    Some(Entry { midtrans_at: refund.midtrans.at, ..entry })
+}
+
 /// What a step writes that brought a refund from `before` to `after`.
 #[must_use]
 pub fn refund_moved(before: &Refund, after: &Refund, now: Timestamp) -> Vec<Entry> {
@@ -260,6 +279,10 @@ impl Sums {
                     if open.remove(&entry.refund_id) {
                         sums.reserved = sums.reserved.checked_sub(amount).unwrap_or(Sen::ZERO);
                     }
+                }
+                Kind::RefundedElsewhere | Kind::ChargedBack => {
+                    sums.reserved = add(sums.reserved);
+                    sums.refunded = add(sums.refunded);
                 }
                 Kind::RefundSucceeded => sums.refunded = add(sums.refunded),
                 Kind::RefundFundsConfirmed => sums.confirmed = add(sums.confirmed),

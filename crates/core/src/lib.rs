@@ -5,12 +5,13 @@
 //! arguments. Another program can use it as a library; `benches/` and `fuzz/` do.
 //!
 //! Reading order: values ([`money`], [`time`], [`ids`], [`text`], [`country`]); rules
-//! ([`payment`], [`refund`], [`journal`], [`rejection`]); the wire formats, which do not know each other
+//! ([`doubt`], [`payment`], [`refund`], [`journal`], [`rejection`]); the wire formats, which do not know each other
 //! ([`ppro`], [`midtrans`]); and [`translate`], which knows both.
 #![warn(missing_docs)]
 
 mod bytes;
 pub mod country;
+pub mod doubt;
 pub mod ids;
 pub mod journal;
 mod link;
@@ -23,3 +24,4 @@ pub mod rejection;
 pub mod text;
 pub mod time;
 pub mod translate;
+mod words;

@@ -8,6 +8,7 @@ use crate::ids::{RefundId, TxId};
 use crate::money::{Rupiah, Sen};
 use crate::payment::{FailReason, Failure, Payment, PaymentState};
 use crate::time::Timestamp;
+use crate::words::words;
 
 /// PPRO's limit for GoPay: 30 days after the payment succeeded, to the second.
 pub const REFUND_WINDOW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -86,6 +87,57 @@ pub struct Refund {
     pub checks: u32,
     /// What Midtrans says of it.
     pub midtrans: MidtransRefund,
+    /// How it came about, if nobody asked us for it.
+    pub made_elsewhere: Option<MadeElsewhere>,
+}
+
+words!(
+    /// How money goes back without us.
+    Elsewhere {
+        /// A refund in Midtrans' dashboard, or by another program under the same account.
+        Dashboard = "dashboard",
+        /// The shopper's side took it back after a dispute.
+        Chargeback = "chargeback",
+    }
+);
+
+/// A refund that nobody asked us for: Midtrans tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeElsewhere {
+    /// How.
+    pub how: Elsewhere,
+    /// Midtrans' `refund_key`, if it has one.
+    pub key: Option<String>,
+}
+
+/// A refund in Midtrans' list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenRefund {
+    /// Its `refund_key`, if it has one.
+    pub key: Option<String>,
+    /// How much went back.
+    pub amount: Rupiah,
+    /// What else Midtrans says of it.
+    pub midtrans: MidtransRefund,
+}
+
+/// What Midtrans says of money that went back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenBack {
+    /// Its list of refunds, ours too.
+    pub refunds: Vec<SeenRefund>,
+    /// Whether the shopper's side took money back: all that was left, or a part, of which Midtrans
+    /// does not say how much.
+    pub charged_back: Option<ChargedBack>,
+}
+
+/// How much the shopper's side took back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargedBack {
+    /// All that was left.
+    Whole,
+    /// Nobody knows how much of it.
+    Part,
 }
 
 /// A REFUND call that is well-formed, with what its contract allows: to be admitted or refused.
@@ -143,6 +195,7 @@ impl RefundRequest {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         }
     }
 }
@@ -257,6 +310,81 @@ impl Payment {
         Ok((self.with_refund_reserved(reserved), amount))
     }
 
+    /// What went back without us and is not recorded yet, with the payment that counts it as gone:
+    /// no REFUND may take it again. `known` are the refunds of the payment; `ids` are drawn for those
+    /// that are new, and there must be one for each in the list and one more.
+    #[must_use]
+    pub fn refunded_elsewhere(
+        &self,
+        known: &[Refund],
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> (Self, Vec<Refund>) {
+        let mut next = self.clone();
+        let mut found = Vec::new();
+        let mut ids = ids.iter();
+        for entry in &seen.refunds {
+            let there = known.iter().chain(&found);
+            let is_known = there.into_iter().any(|refund| refund.is(entry))
+                || entry.key == Some(self.tx_id.to_string());
+            if is_known {
+                continue;
+            }
+            let Some(id) = ids.next() else { break };
+            let made = MadeElsewhere { how: Elsewhere::Dashboard, key: entry.key.clone() };
+            found.push(self.found(*id, Some(entry.amount), made, entry.midtrans.clone(), now));
+            next = next.gone(entry.amount);
+        }
+        if let Some(charged_back) = seen.charged_back {
+            let is_chargeback = |refund: &Refund| {
+                refund.made_elsewhere.as_ref().is_some_and(|made| made.how == Elsewhere::Chargeback)
+            };
+            let left = Rupiah::from_sen(next.refundable()).ok();
+            let (new, amount) = match charged_back {
+                ChargedBack::Whole => (left.is_some(), left),
+                ChargedBack::Part => (!known.iter().any(is_chargeback), None),
+            };
+            if let (true, Some(id)) = (new, ids.next()) {
+                let made = MadeElsewhere { how: Elsewhere::Chargeback, key: None };
+                found.push(self.found(*id, amount, made, MidtransRefund::default(), now));
+                next = amount.map_or(next.clone(), |amount| next.gone(amount));
+            }
+        }
+        (next, found)
+    }
+
+    fn gone(&self, amount: Rupiah) -> Self {
+        let reserved = self.refund_reserved.checked_add(amount.sen());
+        self.with_refund_reserved(reserved.unwrap_or(self.refund_reserved))
+    }
+
+    fn found(
+        &self,
+        refund_id: RefundId,
+        amount: Option<Rupiah>,
+        made: MadeElsewhere,
+        midtrans: MidtransRefund,
+        now: Timestamp,
+    ) -> Refund {
+        Refund {
+            refund_id,
+            tx_id: self.tx_id,
+            psp: self.psp.clone(),
+            contract: self.contract.clone(),
+            merchant_refund_id: None,
+            amount,
+            descriptor: None,
+            state: RefundState::Succeeded,
+            created_at: now,
+            resolved_at: Some(now),
+            next_check_at: None,
+            checks: 0,
+            midtrans,
+            made_elsewhere: Some(made),
+        }
+    }
+
     /// Gives a reservation back after its refund failed.
     #[must_use]
     pub fn release_refund(&self, amount: Rupiah) -> Self {
@@ -267,6 +395,27 @@ impl Payment {
 }
 
 impl Refund {
+    /// Whether an entry of Midtrans' list is this refund: by Midtrans' number or by the key; one
+    /// without both by amount and time.
+    fn is(&self, entry: &SeenRefund) -> bool {
+        if self.midtrans.id.is_some() && self.midtrans.id == entry.midtrans.id {
+            return true;
+        }
+        let Some(made) = &self.made_elsewhere else {
+            return entry.key == Some(self.refund_id.to_string());
+        };
+        let alike =
+            |ours: Option<&String>, theirs: Option<&String>| ours.is_none() || theirs.is_none();
+        match (&made.key, &entry.key) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => {
+                alike(self.midtrans.id.as_ref(), entry.midtrans.id.as_ref())
+                    && self.amount == Some(entry.amount)
+                    && self.midtrans.at == entry.midtrans.at
+            }
+        }
+    }
+
     /// Marks one look by a worker and sets when to look again: soon at first, then ever more
     /// seldom, but never not at all, because money hangs on it.
     #[must_use]
@@ -331,6 +480,73 @@ const CHECK_MAX: Duration = Duration::from_secs(3600);
 mod tests {
     use super::*;
     use crate::payment::tests::{initialized, paid};
+
+    fn seen(key: Option<&str>, rupiah: u64, id: Option<&str>) -> SeenRefund {
+        SeenRefund {
+            key: key.map(str::to_owned),
+            amount: Rupiah::new(rupiah).unwrap(),
+            midtrans: MidtransRefund { id: id.map(str::to_owned), ..MidtransRefund::default() },
+        }
+    }
+
+    fn ids() -> Vec<RefundId> {
+        (900..905).map(|number| RefundId::new(number).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_went_back_without_us_is_found_once_and_counts_as_gone() {
+        let payment = succeeded();
+        let now = payment.created_at;
+        let request = request("TESTCONTRACT", "IDR", 300_000);
+        let (payment, amount) = payment.reserve_refund(&request, now).unwrap();
+        let ours = request.admitted(amount, now);
+        let own = seen(Some("7"), 3_000, Some("m-7"));
+        assert_eq!(ours.refund_id.to_string(), "7");
+        let back =
+            |refunds: &[SeenRefund]| SeenBack { refunds: refunds.to_vec(), charged_back: None };
+        for (entries, gone) in [
+            (vec![own.clone()], vec![]),
+            (vec![own.clone(), seen(Some("d"), 2_000, Some("8"))], vec![2_000]),
+            (vec![seen(None, 2_000, Some("8")), seen(None, 2_000, Some("9"))], vec![2_000, 2_000]),
+            (vec![seen(Some(&payment.tx_id.to_string()), 2_000, None)], vec![]),
+            (vec![seen(Some("d"), 8_000, None)], vec![8_000]),
+        ] {
+            let (next, found) = payment.refunded_elsewhere(
+                std::slice::from_ref(&ours),
+                &back(&entries),
+                &ids(),
+                now,
+            );
+            let amounts: Vec<_> =
+                found.iter().map(|refund| refund.amount.map_or(0, Rupiah::get)).collect();
+            assert_eq!(amounts, gone, "{entries:?}");
+            let sum: u64 = gone.iter().sum();
+            let left = 1_000_000_u64.saturating_sub(300_000 + sum * 100);
+            assert_eq!(next.refundable(), Sen::new(left), "{entries:?}");
+            let known: Vec<_> = std::iter::once(ours.clone()).chain(found).collect();
+            let (same, again) = next.refunded_elsewhere(&known, &back(&entries), &ids(), now);
+            assert_eq!((same, again), (next, vec![]), "told twice");
+        }
+    }
+
+    #[test]
+    fn a_chargeback_takes_what_is_left_or_nobody_knows_how_much() {
+        let payment = succeeded();
+        let now = payment.created_at;
+        let part = SeenBack { charged_back: Some(ChargedBack::Part), ..SeenBack::default() };
+        let whole = SeenBack { charged_back: Some(ChargedBack::Whole), ..SeenBack::default() };
+        let (after, found) = payment.refunded_elsewhere(&[], &part, &ids(), now);
+        assert_eq!(
+            (found.len(), found[0].amount, after.refundable()),
+            (1, None, payment.refundable())
+        );
+        assert_eq!(after.refunded_elsewhere(&found, &part, &ids(), now).1, []);
+        let (gone, rest) = after.refunded_elsewhere(&found, &whole, &ids(), now);
+        assert_eq!((rest[0].amount, gone.refundable()), (payment.amount, Sen::ZERO));
+        assert_eq!(gone.refunded_elsewhere(&rest, &whole, &ids(), now).1, []);
+        let late = gone.reserve_refund(&request("TESTCONTRACT", "IDR", 100), now);
+        assert_eq!(late, Err(RefundRejection::TooMuch(Sen::ZERO)));
+    }
 
     const TERMS: RefundTerms = RefundTerms { allowed: true, window: REFUND_WINDOW_MAX };
 
@@ -410,6 +626,7 @@ mod tests {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         };
         let now = start.created_at;
         let made = || RefundOutcome::Made(MidtransRefund::default());

@@ -73,7 +73,11 @@ impl MoneyEvent {
             Kind::Opened => Money::PaymentStarted,
             Kind::Succeeded | Kind::SucceededLate => Money::PaymentSucceeded,
             Kind::RefundRequested => Money::RefundStarted,
-            Kind::RefundSucceeded => Money::RefundSucceeded,
+            // The merchant gave it back in Midtrans' dashboard: it is gone like any other refund.
+            Kind::RefundSucceeded | Kind::RefundedElsewhere => Money::RefundSucceeded,
+            // GoPay has no chargebacks (PPRO's page of the method), and Midtrans may not say how
+            // much one was: people settle it by an adjustment.
+            Kind::ChargedBack => return Ok(None),
             Kind::Failed | Kind::RefundFailed | Kind::RefundFundsConfirmed => return Ok(None),
             Kind::Adjustment => return Err(EventError::Adjustment(entry.tx_id)),
         };

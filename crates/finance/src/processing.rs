@@ -101,11 +101,11 @@ impl DayFile {
             Kind::Opened => &[Self::TransactionPending],
             Kind::Succeeded | Kind::SucceededLate => &[Self::TransactionSucceeded],
             Kind::Failed => &[Self::TransactionFailed],
-            Kind::RefundSucceeded => &[Self::RefundSucceeded],
+            Kind::RefundSucceeded | Kind::RefundedElsewhere => &[Self::RefundSucceeded],
             Kind::RefundFailed => &[Self::RefundFailed],
             Kind::RefundFundsConfirmed => &[Self::RefundFundssent],
             // A refund has no state before its outcome (PPRO: there is no PENDING).
-            Kind::RefundRequested | Kind::Adjustment => &[],
+            Kind::RefundRequested | Kind::ChargedBack | Kind::Adjustment => &[],
         }
     }
 }
@@ -255,6 +255,8 @@ impl TransactionRow {
             | Kind::RefundSucceeded
             | Kind::RefundFailed
             | Kind::RefundFundsConfirmed
+            | Kind::RefundedElsewhere
+            | Kind::ChargedBack
             | Kind::Adjustment => ("FAILED", "NOT_EXPECTED"),
         };
         let failed = self.failed;

@@ -27,7 +27,9 @@ use crate::{admin, pages, psp, public};
         admin::ready,
         admin::metrics,
         admin::openapi,
-        admin::totals
+        admin::totals,
+        admin::attention,
+        admin::resolve
     )
 )]
 struct Description;

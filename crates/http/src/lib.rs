@@ -12,6 +12,8 @@ pub mod public;
 mod qr;
 mod routes;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -32,6 +34,8 @@ pub struct App {
     pub service: Service,
     /// Bounds of requests.
     pub limits: Limits,
+    /// What is being read.
+    pub bodies: Bodies,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
@@ -78,35 +82,70 @@ pub(crate) enum BodyError {
     TooLong,
     TooSlow,
     Broken,
+    /// Too much is being read for others.
+    Busy,
 }
 
-/// Reads a body within its bounds.
-///
-/// A body that is too long is read to its end all the same, up to a bound, and thrown away:
-/// closing a connection with unread bytes would destroy the answer on its way.
-pub(crate) async fn read_body(
-    request: Request<Body>,
-    bytes_max: usize,
-    timeout: Duration,
-) -> Result<Bytes, BodyError> {
-    const DRAINED_MAX: usize = 64 * 1024 * 1024;
-    let mut stream = request.into_body().into_data_stream();
-    let mut kept = BytesMut::new();
-    let mut seen = 0_usize;
-    let reading = async {
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| BodyError::Broken)?;
-            seen = seen.saturating_add(chunk.len());
-            if seen > DRAINED_MAX {
-                break;
+/// The bytes of all bodies that are being read, over all listeners, bounded: nobody has shown a
+/// password yet, and each body may be long and slow.
+#[derive(Clone, Debug, Default)]
+pub struct Bodies(Arc<AtomicUsize>);
+
+/// Bytes of one body, given back when dropped.
+struct Share<'a> {
+    bodies: &'a Bodies,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let before = self.bodies.0.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > Bodies::BYTES_MAX { Err(BodyError::Busy) } else { Ok(()) }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.bodies.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Bodies {
+    /// Bytes of unfinished bodies at once: 256 calls of the largest size, or 32,000 usual ones.
+    pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+    /// Reads a body within its bounds.
+    ///
+    /// A body that is too long is read to its end all the same, up to a bound, and thrown away:
+    /// closing a connection with unread bytes would destroy the answer on its way.
+    pub(crate) async fn read(
+        &self,
+        request: Request<Body>,
+        bytes_max: usize,
+        timeout: Duration,
+    ) -> Result<Bytes, BodyError> {
+        const DRAINED_MAX: usize = 64 * 1024 * 1024;
+        let mut stream = request.into_body().into_data_stream();
+        let mut kept = BytesMut::new();
+        let mut seen = 0_usize;
+        let mut share = Share { bodies: self, bytes: 0 };
+        let reading = async {
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk.map_err(|_| BodyError::Broken)?;
+                seen = seen.saturating_add(chunk.len());
+                if seen > DRAINED_MAX {
+                    break;
+                }
+                if seen <= bytes_max {
+                    share.grow(chunk.len())?;
+                    kept.extend_from_slice(&chunk);
+                }
             }
-            if seen <= bytes_max {
-                kept.extend_from_slice(&chunk);
-            }
-        }
-        if seen > bytes_max { Err(BodyError::TooLong) } else { Ok(kept.freeze()) }
-    };
-    tokio::time::timeout(timeout, reading).await.unwrap_or(Err(BodyError::TooSlow))
+            if seen > bytes_max { Err(BodyError::TooLong) } else { Ok(kept.freeze()) }
+        };
+        tokio::time::timeout(timeout, reading).await.unwrap_or(Err(BodyError::TooSlow))
+    }
 }
 
 /// An answer of one body and content type.
@@ -116,4 +155,23 @@ pub(crate) fn respond(status: u16, content_type: &'static str, body: impl Into<B
     let value = HeaderValue::from_static(content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, value);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_share_one_bound_and_give_it_back() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let bodies = Bodies::default();
+        let read = async |text: &'static str| {
+            bodies.read(Request::new(Body::from(text)), 1_024, SECOND).await
+        };
+        let taken = Bodies::BYTES_MAX - 4;
+        bodies.0.fetch_add(taken, Ordering::Relaxed);
+        assert!(read("four").await.is_ok_and(|body| body == "four"));
+        assert!(matches!(read("fives").await, Err(BodyError::Busy)));
+        assert_eq!(bodies.0.load(Ordering::Relaxed), taken);
+    }
 }

@@ -1,16 +1,22 @@
 //! The listener of PSPs: the Simple API, `POST /`.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::Request;
 use axum::response::Response;
 use tokio::time::Instant;
 
+use gopay_inbound::Peer;
 use gopay_service::meters;
 
 use crate::routes::Routes;
-use crate::{App, BodyError, read_body, respond};
+use crate::{App, BodyError, respond};
+
+/// Of calls that come without a connection, as in tests.
+const UNKNOWN_SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
@@ -37,23 +43,29 @@ pub(crate) fn routes() -> Routes {
         (status = 503, description = "Too many calls at once; nothing was done")
     )
 ))]
-pub(crate) async fn call(State(app): State<App>, request: Request<Body>) -> Response {
+pub(crate) async fn call(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    request: Request<Body>,
+) -> Response {
+    let source = peer.map_or(UNKNOWN_SOURCE, |Extension(peer)| peer.address.ip());
     let started = Instant::now();
     let limits = app.limits;
     let query = request.uri().query().map(str::to_owned);
-    let body = match read_body(request, limits.call_bytes_max, limits.body_timeout).await {
+    let body = match app.bodies.read(request, limits.call_bytes_max, limits.body_timeout).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
             let max = u32::try_from(limits.call_bytes_max).unwrap_or(u32::MAX);
             return respond(413, FORM, app.service.body_too_long(max).body);
         }
         Err(BodyError::TooSlow) => return respond(408, "text/plain", "the body took too long\n"),
+        Err(BodyError::Busy) => return respond(503, "text/plain", "too many bodies at once\n"),
         Err(BodyError::Broken) => return respond(400, "text/plain", "the body broke off\n"),
     };
     let misplaced = query.and_then(|query| app.service.misplaced(query.as_bytes(), &body));
     let answer = match misplaced {
         Some(answer) => answer,
-        None => app.service.call(body).await,
+        None => app.service.call(body, source).await,
     };
     let overloaded = if answer.overloaded { "yes" } else { "no" };
     meters::count(meters::CALLS, &[("overloaded", overloaded)]);

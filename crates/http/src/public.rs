@@ -10,7 +10,7 @@ use gopay_service::{Landing, NotificationAnswer, PageError, meters};
 
 use crate::pages::{self, Ways};
 use crate::routes::Routes;
-use crate::{App, BodyError, read_body, respond};
+use crate::{App, BodyError, respond};
 
 /// Routes of the `public` listener.
 pub fn router(app: App) -> Router {
@@ -93,7 +93,7 @@ pub(crate) async fn redirect_form(State(app): State<App>, request: Request<Body>
     const BYTES_MAX: usize = 4_096;
     let headers = request.headers().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let Ok(body) = read_body(request, BYTES_MAX, app.limits.body_timeout).await else {
+    let Ok(body) = app.bodies.read(request, BYTES_MAX, app.limits.body_timeout).await else {
         return pages::bad_link();
     };
     let both = [query.as_bytes(), &body].join(&b'&');
@@ -264,11 +264,13 @@ fn ascii(url: &str) -> String {
 ))]
 pub(crate) async fn notification(State(app): State<App>, request: Request<Body>) -> Response {
     let limits = app.limits;
-    let read = read_body(request, limits.notification_bytes_max, limits.body_timeout).await;
+    let read = app.bodies.read(request, limits.notification_bytes_max, limits.body_timeout).await;
     let answer = match read {
         Ok(body) => app.service.notification(&body).await,
         Err(BodyError::TooLong) => NotificationAnswer::Malformed,
-        Err(BodyError::TooSlow | BodyError::Broken) => NotificationAnswer::Unavailable,
+        Err(BodyError::TooSlow | BodyError::Broken | BodyError::Busy) => {
+            NotificationAnswer::Unavailable
+        }
     };
     let (status, word) = match answer {
         NotificationAnswer::Done => (200, "ok"),

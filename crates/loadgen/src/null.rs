@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, ClosedSettlement, Created, Cursor, Delivery, DeliveryFilter,
-    EventRecord, Journal, JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Totals, engine,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder, engine,
 };
 
 /// See the module.
@@ -128,6 +129,16 @@ impl Store for NullStore {
         Ok(())
     }
 
+    async fn refund_record_elsewhere(
+        &self,
+        _tx_id: TxId,
+        _seen: &SeenBack,
+        _ids: &[RefundId],
+        _now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn refund_get(&self, _refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
         Ok(None)
     }
@@ -176,6 +187,18 @@ impl Store for NullStore {
         Ok(false)
     }
 
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError> {
+        Ok(seen.clone())
+    }
+
+    async fn order_resolve(
+        &self,
+        _tx_id: TxId,
+        _resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError> {
+        Ok(None)
+    }
+
     async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
@@ -213,6 +236,22 @@ impl Search for NullStore {
         _page: &Page,
     ) -> Result<Listed<Delivery>, StoreError> {
         Ok(Listed { rows: Vec::new(), next: None })
+    }
+
+    async fn payments_in_doubt(&self, _limit: usize) -> Result<Vec<Payment>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn orders_open(&self, _limit: usize) -> Result<Vec<UnknownOrder>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn order_get(&self, _tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
+        Ok(None)
+    }
+
+    async fn attention(&self) -> Result<AttentionSums, StoreError> {
+        Ok(AttentionSums::default())
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

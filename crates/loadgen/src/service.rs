@@ -27,6 +27,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
     let listener = gopay_inbound::bind(listen).await?;
     let address = listener.local_addr()?;
     let app = App {
+        bodies: gopay_http::Bodies::default(),
         service: service(address, midtrans)?,
         limits: gopay_http::Limits::default(),
         metrics: PrometheusBuilder::new().install_recorder()?,

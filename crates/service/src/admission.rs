@@ -9,15 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Settings;
 
-/// Unauthenticated calls at once: each waits for the verification of its password, which is slow
-/// on purpose, and any number of callers could come.
-const UNAUTHENTICATED_MAX: usize = 256;
-
 /// Permits for calls of PSPs and for notifications of Midtrans.
 pub(crate) struct Admission {
     all: Pair,
     psps: BTreeMap<String, Pair>,
-    unauthenticated: Arc<Semaphore>,
     notifications: Arc<Semaphore>,
     size: u32,
 }
@@ -63,7 +58,6 @@ impl Admission {
         Self {
             all: Pair::new(size),
             psps: logins.map(|login| (login.to_owned(), Pair::new(each))).collect(),
-            unauthenticated: Arc::new(Semaphore::new(UNAUTHENTICATED_MAX.min(size))),
             notifications: Arc::new(Semaphore::new(size)),
             size: u32::try_from(size).unwrap_or(u32::MAX),
         }
@@ -73,11 +67,6 @@ impl Admission {
     pub(crate) fn psp_call(&self, kind: TxType, login: &str) -> Option<CallPermit> {
         let own = self.psps.get(login)?;
         Some(CallPermit { _psp: acquire(own.of(kind))?, _all: acquire(self.all.of(kind))? })
-    }
-
-    /// A permit for a call whose password has to be verified first.
-    pub(crate) fn unauthenticated(&self) -> Option<OwnedSemaphorePermit> {
-        acquire(&self.unauthenticated)
     }
 
     /// A permit for a notification of Midtrans.

@@ -1,19 +1,16 @@
 //! Who may call, and under which terms: PSPs, their contracts, and their passwords.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use argon2::Argon2;
-use argon2::password_hash::PasswordVerifier as _;
 use argon2::password_hash::phc::PasswordHash;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::{Kyc, Terms};
 use gopay_core::refund::RefundTerms;
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
+
+use crate::credentials::Credentials;
 
 /// A PSP.
 #[derive(Debug)]
@@ -77,13 +74,7 @@ impl Contract {
 pub struct Directory {
     psps: HashMap<String, Psp>,
     contracts: HashMap<String, Contract>,
-    /// Digests of credentials that were verified, so that Argon2 runs once per login.
-    verified: Mutex<HashMap<String, [u8; 32]>>,
-    /// Salt of those digests; lives as long as the process.
-    salt: [u8; 32],
-    /// Argon2 is slow and hungry on purpose (19 MiB): a flood of wrong passwords must not take the
-    /// machine, and the first calls of a PSP, which come together, need it once. So one at a time.
-    verifying: Semaphore,
+    credentials: Credentials,
 }
 
 impl std::fmt::Debug for Directory {
@@ -96,16 +87,11 @@ impl Directory {
     /// A directory; `salt` must be random.
     #[must_use]
     pub fn new(psps: Vec<Psp>, contracts: Vec<Contract>, salt: [u8; 32]) -> Self {
-        Self {
-            psps: psps.into_iter().map(|psp| (psp.login.clone(), psp)).collect(),
-            contracts: contracts
-                .into_iter()
-                .map(|contract| (contract.id.clone(), contract))
-                .collect(),
-            verified: Mutex::new(HashMap::new()),
-            salt,
-            verifying: Semaphore::new(1),
-        }
+        let psps: HashMap<String, Psp> =
+            psps.into_iter().map(|psp| (psp.login.clone(), psp)).collect();
+        let contracts = contracts.into_iter().map(|contract| (contract.id.clone(), contract));
+        let credentials = Credentials::new(psps.keys(), salt);
+        Self { psps, contracts: contracts.collect(), credentials }
     }
 
     pub(crate) fn logins(&self) -> impl Iterator<Item = &str> {
@@ -121,58 +107,27 @@ impl Directory {
         self.contracts.get(id).filter(|contract| contract.psp == login)
     }
 
-    /// Whether these credentials were verified before. Constant time in the password.
-    pub(crate) fn is_cached(&self, login: &str, password: &str) -> bool {
-        let digest = self.digest(login, password);
-        let known = self.verified().get(login).copied();
-        known.is_some_and(|known| known.ct_eq(&digest).into())
+    /// What is remembered of passwords, and who may have one verified.
+    pub(crate) const fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
-    /// Verifies credentials against the stored hash and remembers good ones.
+    /// Spends the time of a verification whose outcome does not matter.
+    pub(crate) async fn spend(&self, login: &str, password: SecretString) {
+        if let Some(psp) = self.psps.get(login) {
+            self.credentials.spend(login, password, psp.password_hash.clone()).await;
+        }
+    }
+
+    /// Verifies a password, and remembers a good one.
     ///
     /// An unknown login takes as long as a wrong password.
-    pub(crate) async fn verify(&self, login: String, password: SecretString) -> bool {
-        let Ok(_permit) = self.verifying.acquire().await else { return false };
-        // The previous holder may have verified the same credentials: a PSP's first calls come
-        // together.
-        if self.is_cached(&login, password.expose_secret()) {
-            return true;
+    pub(crate) async fn verify(&self, login: &str, password: SecretString) -> bool {
+        let psp = self.psps.get(login).or_else(|| self.psps.values().next());
+        match psp {
+            Some(psp) => self.credentials.verify(login, password, psp.password_hash.clone()).await,
+            None => false,
         }
-        let psp = self.psps.get(&login);
-        let hash = match psp {
-            Some(psp) => psp.password_hash.clone(),
-            None => match self.psps.values().next() {
-                Some(other) => other.password_hash.clone(),
-                None => return false,
-            },
-        };
-        let digest = self.digest(&login, password.expose_secret());
-        let matches = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.expose_secret().as_bytes(), &hash)
-                    .is_ok()
-            })
-        });
-        let good = matches.await.unwrap_or(false) && psp.is_some();
-        if good {
-            self.verified().insert(login, digest);
-        }
-        good
-    }
-
-    fn digest(&self, login: &str, password: &str) -> [u8; 32] {
-        Sha256::new()
-            .chain_update(self.salt)
-            .chain_update(login.len().to_le_bytes())
-            .chain_update(login)
-            .chain_update(password)
-            .finalize()
-            .into()
-    }
-
-    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
-        self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,9 @@
 
 mod admission;
 mod answer;
+mod attention;
 mod clock;
+mod credentials;
 mod describe;
 mod directory;
 pub mod loops;
@@ -27,17 +29,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Channel, Event, Payment};
+use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, Database, Note, StoreError, Totals};
+use gopay_store::{Applied, AttentionSums, Database, Note, StoreError, Totals};
 use tokio::sync::Notify;
 
 pub use answer::Answer;
+pub use attention::{
+    AttentionList, Decision, Item, LIST_MAX, ResolveError, Resolved, attention, resolve,
+};
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
-pub use midtrans::{NotificationAnswer, Probe, probe};
+pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
 pub use shopper::{Landing, PageError};
 
@@ -184,6 +189,39 @@ impl Service {
         self.0.admission.close().await;
     }
 
+    /// How much needs a person, for those who only look; the meters are set to it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn attention_sums(&self) -> Result<AttentionSums, StoreError> {
+        let sums = self.0.store.attention().await?;
+        meters::attention(&sums);
+        Ok(sums)
+    }
+
+    /// What needs a person.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn attention(&self) -> Result<AttentionList, StoreError> {
+        attention::attention(self.0.store.as_ref(), self.now()).await
+    }
+
+    /// Stores what a person decided about what needs one.
+    ///
+    /// # Errors
+    /// [`ResolveError`]; nothing has changed then.
+    pub async fn decide(&self, tx_id: TxId, decision: &Decision) -> Result<Resolved, ResolveError> {
+        let store = self.0.store.as_ref();
+        let resolved = attention::resolve(store, tx_id, decision, self.now()).await?;
+        if let Resolved::Payment(applied) = &resolved {
+            self.told(&Event::Judged(decision.verdict), applied);
+        }
+        let (verdict, by) = (decision.verdict.as_str(), decision.by.as_str());
+        tracing::info!(payment.tx_id = %tx_id, verdict, by, "a person has decided");
+        Ok(resolved)
+    }
+
     /// Sums over the whole store.
     ///
     /// # Errors
@@ -239,6 +277,13 @@ impl Service {
                 self.0.store.payment_apply(tx_id, event, answer, notes, self.now())
             })
             .await?;
+        self.told(event, &applied);
+        Ok(applied)
+    }
+
+    /// Lets it be seen what a step did, and the delivery worker know.
+    fn told(&self, event: &Event, applied: &Applied) {
+        let tx_id = applied.payment.tx_id;
         if applied.before != applied.payment.state {
             meters::transition(&applied.before, &applied.payment.state, event);
             observe::learn(|seen| {
@@ -250,7 +295,13 @@ impl Service {
         if applied.delivery_owed {
             self.0.wake.notify_waiters();
         }
-        Ok(applied)
+        if let (Event::Doubted(finding), Effect::Noted) = (event, applied.effect) {
+            let (expected, found) = (finding.expected.as_str(), finding.found.as_str());
+            let at_risk_sen = applied.payment.at_risk().map(|at_risk| at_risk.get());
+            let what = finding.what.as_str();
+            metrics::counter!(meters::DOUBTS, "what" => what).increment(1);
+            tracing::error!(payment.tx_id = %tx_id, what, expected, found, at_risk_sen, "money that does not fit the payment; a person must decide");
+        }
     }
 
     /// Repeats a store call while the store says that it is busy, for about a second.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use gopay_core::payment::{Channel, Event, PaymentState};
+use gopay_store::AttentionSums;
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -54,6 +55,14 @@ pub const CLOCK_SKEW: &str = "gopay_clock_skew_seconds";
 
 /// Lines of the log that nobody took in time.
 pub const LOG_LINES_DROPPED: &str = "gopay_log_lines_dropped_total";
+/// Money that was found not to fit its payment, by `what` is unclear.
+pub const DOUBTS: &str = "gopay_doubts_total";
+/// Money under order ids without a payment, by `form` of the id: ours or another's.
+pub const UNKNOWN_ORDERS: &str = "gopay_unknown_orders_total";
+/// What needs a person now, by `kind`.
+pub const ATTENTION: &str = "gopay_attention_items";
+/// The money of what needs a person now.
+pub const AT_RISK: &str = "gopay_attention_at_risk_sen";
 
 /// Gives every metric its unit and its line of help. Once, after the recorder is installed.
 pub fn describe() {
@@ -78,6 +87,10 @@ pub fn describe() {
         Unit::Seconds,
         "How far our clock is ahead of Midtrans', by the last answer; below zero if behind."
     );
+    counts(DOUBTS, "Money that was found not to fit its payment, by what is unclear.");
+    counts(UNKNOWN_ORDERS, "Money under order ids without a payment, by the form of the id.");
+    describe_gauge!(ATTENTION, Unit::Count, "What needs a person now, by kind.");
+    describe_gauge!(AT_RISK, Unit::Count, "The money of what needs a person now, in sen.");
     counts(LOG_LINES_DROPPED, "Lines of the log that were dropped because its reader is too slow.");
     counts(STORE_ERRORS, "Steps that the store did not take, by reason.");
 }
@@ -122,6 +135,17 @@ pub fn time(name: &'static str, labels: &Labels, took: Duration) {
 pub(crate) fn request_to_midtrans(call: &'static str, result: &'static str, took: Duration) {
     count(MIDTRANS_REQUESTS, &[("call", call), ("result", result)]);
     time(MIDTRANS_SECONDS, &[("call", call)], took);
+}
+
+pub(crate) fn attention(sums: &AttentionSums) {
+    gauge!(ATTENTION, "kind" => "payment").set(number(sums.payments));
+    gauge!(ATTENTION, "kind" => "order").set(number(sums.orders));
+    gauge!(AT_RISK).set(number(sums.at_risk_sen));
+}
+
+/// A gauge is a float. Exact up to 2^53.
+fn number(count: u64) -> f64 {
+    count.to_string().parse().unwrap_or(f64::MAX)
 }
 
 pub(crate) fn transition(from: &PaymentState, to: &PaymentState, event: &Event) {

@@ -69,14 +69,16 @@ impl Service {
     }
 
     async fn to_gopay(&self, payment: Payment) -> Result<Landing, PageError> {
-        let over = |payment: &Payment| payment.session_over(self.session_time(payment.channel));
-        let payment = if payment.state == PaymentState::Pending && over(&payment) {
+        // Our clock is a reason to ask; what it says of the session counts if Midtrans' agrees.
+        let payment = if payment.state == PaymentState::Pending && payment.session_over(self.now())
+        {
             self.fresh(payment).await?
         } else {
             payment
         };
         let test = payment.channel == Some(gopay_core::payment::Channel::Test);
-        let open = payment.state == PaymentState::Pending && !over(&payment);
+        let open = payment.state == PaymentState::Pending
+            && !payment.session_over(self.session_time(payment.channel));
         match &payment.deeplink {
             Some(deeplink) if open => Ok(Landing::GoPay {
                 deeplink: deeplink.clone(),

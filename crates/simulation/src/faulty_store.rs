@@ -8,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, Created, Cursor, Delivery, DeliveryFilter, EventRecord, Journal,
-    JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter, Reserved, Search, Store,
-    StoreError, Totals,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder,
 };
 
 use crate::process::Life;
@@ -117,6 +118,7 @@ forward! { Store {
     refund_reserve(request: &RefundRequest, now: Timestamp) -> Reserved;
     refund_resolve(refund_id: RefundId, outcome: RefundOutcome, notes: &[Note], now: Timestamp) -> Refund;
     refund_record_refused(refund: &Refund, now: Timestamp) -> ();
+    refund_record_elsewhere(tx_id: TxId, seen: &SeenBack, ids: &[RefundId], now: Timestamp) -> Vec<Refund>;
     refund_get(refund_id: RefundId) -> Option<Refund>;
     refund_find(contract: &str, merchant_refund_id: &str) -> Lookup<Refund>;
     refunds_of(tx_id: TxId) -> Vec<Refund>;
@@ -124,6 +126,8 @@ forward! { Store {
     delivery_claim_due(now: Timestamp, lease_until: Timestamp, limit: usize, busy: &[String]) -> Vec<Delivery>;
     delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
     delivery_again(tx_id: TxId, now: Timestamp) -> bool;
+    order_record(seen: &UnknownOrder) -> UnknownOrder;
+    order_resolve(tx_id: TxId, resolution: &OrderResolution) -> Option<UnknownOrder>;
     ping(now: Timestamp) -> ();
 }
     async fn reclaim(&self, now: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
@@ -137,10 +141,20 @@ forward! { Search {
     payments_list(filter: &PaymentFilter, page: &Page) -> Listed<Payment>;
     refunds_list(filter: &RefundFilter, page: &Page) -> Listed<Refund>;
     deliveries_list(filter: &DeliveryFilter, page: &Page) -> Listed<Delivery>;
+    payments_in_doubt(limit: usize) -> Vec<Payment>;
+    orders_open(limit: usize) -> Vec<UnknownOrder>;
+    order_get(tx_id: TxId) -> Option<UnknownOrder>;
+    attention() -> AttentionSums;
     totals() -> Totals;
 } }
 
 forward! { Journal {
     journal_read(after: &Cursor, limit: usize) -> JournalPage;
     journal_end() -> Cursor;
+} }
+
+forward! { Settlements {
+    settlement_head(account: SettlementAccount) -> Option<ClosedSettlement>;
+    settlements_after(account: SettlementAccount, ordinal: i64, limit: usize) -> Vec<ClosedSettlement>;
+    settlement_close(closed: &ClosedSettlement) -> ();
 } }

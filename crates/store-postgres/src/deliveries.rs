@@ -10,6 +10,7 @@ use gopay_store::{AttemptOutcome, Delivery, StoreError, delivery_columns};
 
 use crate::error::DbError;
 use crate::events::NewRecords;
+use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::{Session, Value};
 
@@ -39,6 +40,7 @@ pub(crate) async fn delivery_claim_due(
     lease_until: Timestamp,
     limit: usize,
     busy: &[String],
+    holder: Holder,
 ) -> Result<Vec<Delivery>, DbError> {
     let sql = select!(
         "delivery_claim_due",
@@ -71,10 +73,10 @@ pub(crate) async fn delivery_claim_due(
         return Ok(claimed);
     }
     let sql = "-- delivery_claim_due: lease
-        UPDATE deliveries d SET next_attempt_at = lease.at
+        UPDATE deliveries d SET next_attempt_at = lease.at, leased_by = $3
         FROM unnest($1::bigint[], $2::bigint[]) AS lease (delivery_id, at)
         WHERE d.delivery_id = lease.delivery_id";
-    session.run_and_commit(sql, &[&keys, &times]).await?;
+    session.run_and_commit(sql, &[&keys, &times, &holder.cell()]).await?;
     Ok(claimed)
 }
 

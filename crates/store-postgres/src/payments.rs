@@ -159,7 +159,7 @@ pub(crate) async fn update(session: &Session, payment: &Payment) -> Result<(), D
 }
 
 /// Begins a transaction that holds the payment's row until its end.
-async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Payment, DbError> {
+pub(crate) async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Payment, DbError> {
     let sql = select!("payments: lock", "WHERE tx_id = $1 FOR NO KEY UPDATE");
     let row = session.begin_row(sql, &[&tx_id.get()]).await?;
     there(read_opt(row.as_ref(), rows::payment)?)

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::refund_created;
 use gopay_core::money::Rupiah;
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, REFUNDS};
@@ -15,6 +15,7 @@ use crate::error::DbError;
 use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::payments;
+use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
 
@@ -125,6 +126,33 @@ async fn update(session: &Session, refund: &Refund) -> Result<(), DbError> {
     session.run(&UPDATE, &changes.values()).await.map(|_| ())
 }
 
+pub(crate) async fn refund_record_elsewhere(
+    session: &Session,
+    tx_id: TxId,
+    seen: &SeenBack,
+    ids: &[RefundId],
+    now: Timestamp,
+) -> Result<Vec<Refund>, DbError> {
+    let payment = payments::begin_locked(session, tx_id).await?;
+    let sql = select!("refund_record_elsewhere", "WHERE tx_id = $1 ORDER BY refund_id");
+    let known = read_all(&session.rows(sql, &[&tx_id.get()]).await?, rows::refund)?;
+    let found = engine::refunds_elsewhere(&payment, &known, seen, ids, now);
+    if found.refunds.is_empty() {
+        session.commit().await?;
+        return Ok(found.refunds);
+    }
+    for refund in &found.refunds {
+        insert(session, refund).await?;
+    }
+    payments::update(session, &found.payment).await?;
+    let mut records = NewRecords::default();
+    found.records.iter().for_each(|detail| records.push(KIND_REFUND, detail));
+    let appended = events::Appended::to(tx_id, &records, now);
+    let entries = NewEntries::of(&found.entries);
+    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await?;
+    Ok(found.refunds)
+}
+
 pub(crate) async fn refund_record_refused(
     session: &Session,
     refund: &Refund,
@@ -170,6 +198,7 @@ pub(crate) async fn refund_claim_due(
     session: &Session,
     now: Timestamp,
     limit: usize,
+    holder: Holder,
 ) -> Result<Vec<Refund>, DbError> {
     let sql = select!(
         "refund_claim_due",
@@ -200,9 +229,10 @@ pub(crate) async fn refund_claim_due(
         return Ok(claimed);
     }
     let sql = "-- refund_claim_due: plan
-        UPDATE refunds r SET next_check_at = plan.at, checks = coalesce(plan.checks, r.checks)
+        UPDATE refunds r SET next_check_at = plan.at, checks = coalesce(plan.checks, r.checks),
+            leased_by = $4
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS plan (refund_id, at, checks)
         WHERE r.refund_id = plan.refund_id";
-    session.run_and_commit(sql, &[&keys, &times, &counts]).await?;
+    session.run_and_commit(sql, &[&keys, &times, &counts, &holder.cell()]).await?;
     Ok(claimed)
 }

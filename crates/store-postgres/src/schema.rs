@@ -12,7 +12,8 @@ use crate::error::{at, down, store_error};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_store.sql"),
     include_str!("../migrations/0002_journal.sql"),
-    include_str!("../migrations/0003_settlements.sql"),
+    include_str!("../migrations/0003_attention.sql"),
+    include_str!("../migrations/0004_settlements.sql"),
 ];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing

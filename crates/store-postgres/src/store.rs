@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, ClosedSettlement, Created, Cursor, Delivery, DeliveryFilter,
-    EventRecord, Journal, JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Totals, rows,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder, rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -20,13 +21,18 @@ use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Creation, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::{deliveries, events, journal, lists, payments, refunds, schema, settlements, sums};
+use crate::reclaim::Holder;
+use crate::{
+    deliveries, events, journal, lists, orders, payments, reclaim, refunds, schema, settlements,
+    sums,
+};
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
 pub struct PgStore {
     connections: Arc<Connections>,
     groups: Arc<Groups>,
+    holder: Holder,
 }
 
 impl PgStore {
@@ -64,7 +70,7 @@ impl PgStore {
         schema::check(&client).await?;
         drop(client);
         let groups = Arc::new(Groups::new(Arc::clone(&connections), &options));
-        Ok(Self { connections, groups })
+        Ok(Self { connections, groups, holder: Holder::new(options.holder) })
     }
 
     /// Creates the schema or brings it up to date; its version afterwards. Of several programs
@@ -231,6 +237,20 @@ impl Store for PgStore {
             .await
     }
 
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                refunds::refund_record_elsewhere(&db, tx_id, seen, ids, now).await
+            })
+            .await
+    }
+
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
         self.connections.alone(|db| async move { refunds::refund_get(&db, refund_id).await }).await
     }
@@ -257,7 +277,9 @@ impl Store for PgStore {
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError> {
         self.connections
-            .alone(|db| async move { refunds::refund_claim_due(&db, now, limit).await })
+            .alone(
+                |db| async move { refunds::refund_claim_due(&db, now, limit, self.holder).await },
+            )
             .await
     }
 
@@ -270,7 +292,8 @@ impl Store for PgStore {
     ) -> Result<Vec<Delivery>, StoreError> {
         self.connections
             .alone(|db| async move {
-                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy).await
+                let holder = self.holder;
+                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy, holder).await
             })
             .await
     }
@@ -299,6 +322,27 @@ impl Store for PgStore {
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError> {
         self.connections
             .alone(|db| async move { deliveries::delivery_again(&db, tx_id, now).await })
+            .await
+    }
+
+    async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
+        let holder = self.holder;
+        self.connections
+            .alone(|db| async move { reclaim::reclaim(&db, holder, now, lease_until).await })
+            .await
+    }
+
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError> {
+        self.connections.alone(|db| async move { orders::order_record(&db, seen).await }).await
+    }
+
+    async fn order_resolve(
+        &self,
+        tx_id: TxId,
+        resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError> {
+        self.connections
+            .alone(|db| async move { orders::order_resolve(&db, tx_id, resolution).await })
             .await
     }
 
@@ -350,6 +394,24 @@ impl Search for PgStore {
         self.connections
             .alone(|db| async move { lists::list(&db, query, rows::delivery).await })
             .await
+    }
+
+    async fn payments_in_doubt(&self, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.connections
+            .alone(|db| async move { orders::payments_in_doubt(&db, limit).await })
+            .await
+    }
+
+    async fn orders_open(&self, limit: usize) -> Result<Vec<UnknownOrder>, StoreError> {
+        self.connections.alone(|db| async move { orders::orders_open(&db, limit).await }).await
+    }
+
+    async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
+        self.connections.alone(|db| async move { orders::order_get(&db, tx_id).await }).await
+    }
+
+    async fn attention(&self) -> Result<AttentionSums, StoreError> {
+        self.connections.alone(|db| async move { orders::attention(&db).await }).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

@@ -7,6 +7,7 @@ use gopay_store::rows::{RowReader, SqlRow};
 use gopay_store::{StoreError, Totals};
 
 use crate::error::DbError;
+use crate::orders;
 use crate::row::{PgRow, read_opt};
 use crate::session::Session;
 
@@ -47,6 +48,7 @@ pub(crate) async fn totals(session: &Session) -> Result<Totals, DbError> {
             SELECT state, count(*) FROM deliveries GROUP BY state",
         )
         .await?,
+        attention: orders::attention(session).await?,
     };
     session.commit().await?;
     Ok(totals)

@@ -24,7 +24,7 @@ async fn open(options: Options) -> (UnderTest, ()) {
 
 mod as_usual {
     async fn open() -> (gopay_store::contract::UnderTest, ()) {
-        super::open(super::Options::default()).await
+        super::open(super::Options { holder: Some(0), ..super::Options::default() }).await
     }
 
     gopay_store::contract_tests!(open);
@@ -32,7 +32,8 @@ mod as_usual {
 
 mod always_in_groups {
     async fn open() -> (gopay_store::contract::UnderTest, ()) {
-        super::open(super::Options { groups: 0, ..super::Options::default() }).await
+        let holder = Some(0);
+        super::open(super::Options { groups: 0, holder, ..super::Options::default() }).await
     }
 
     gopay_store::contract_tests!(open);

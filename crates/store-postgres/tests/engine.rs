@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_store::copy::TABLES;
-use gopay_store::{Search as _, Store as _, StoreError};
+use gopay_store::{Search as _, Store as _, StoreError, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, InstanceLock, Options, PgStore};
 use tokio::sync::OnceCell;
@@ -39,6 +39,7 @@ fn hurried() -> Options {
         wait: Duration::from_millis(200),
         lock_timeout: Duration::from_millis(200),
         step_timeout: Duration::from_millis(500),
+        ..Options::default()
     }
 }
 
@@ -194,10 +195,12 @@ async fn a_number_that_another_took_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_column_is_copied() {
     let Some((cluster, url)) = start().await else { return };
+    // Claims are this engine's own, and of no use in a copy.
     for table in TABLES {
         let sql = format!(
             "SELECT string_agg(column_name, ',' ORDER BY column_name COLLATE \"C\")
-            FROM information_schema.columns WHERE table_name = '{}'",
+            FROM information_schema.columns
+            WHERE table_name = '{}' AND column_name <> 'leased_by'",
             table.name
         );
         let mut names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
@@ -227,4 +230,31 @@ async fn a_server_that_is_not_there_is_named() {
     let Err(error) = PgStore::open(&place, hurried()).await else { panic!("nobody is there") };
     let shown = format!("{error:?}");
     assert!(matches!(error, StoreError::Down(_)) && !shown.contains("hidden"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_the_same_number_had_claimed_is_void() {
+    let Some((_cluster, url)) = start().await else { return };
+    let place = DatabaseUrl::parse(&url).unwrap();
+    let open = async |holder| {
+        PgStore::open(&place, Options { holder, ..Options::default() }).await.unwrap()
+    };
+    let (one, two, nobody) = (open(Some(1)).await, open(Some(2)).await, open(None).await);
+    upgrade::fill(&one).await;
+    let at = now().after(Duration::from_secs(20_000));
+    let (lease, later) = (at.after(Duration::from_secs(60)), at.after(Duration::from_secs(1)));
+    let claimed = one.delivery_claim_due(at, lease, 1, &[]).await.unwrap().len()
+        + two.delivery_claim_due(at, lease, 1, &[]).await.unwrap().len();
+    assert_eq!(claimed, 2);
+    assert_eq!(two.refund_claim_due(at, 10).await.unwrap().len(), 1);
+    let until = later.after(Duration::from_secs(60));
+    assert_eq!(nobody.reclaim(later, until).await.unwrap(), 0, "it holds no number");
+    assert_eq!(open(Some(3)).await.reclaim(later, until).await.unwrap(), 0, "another's");
+    assert_eq!(open(Some(1)).await.reclaim(later, until).await.unwrap(), 1);
+    assert_eq!(open(Some(2)).await.reclaim(later, until).await.unwrap(), 2);
+    assert_eq!(nobody.delivery_claim_due(later, until, 10, &[]).await.unwrap().len(), 2);
+    assert_eq!(
+        open(Some(2)).await.reclaim(later.after(Duration::from_secs(1)), until).await.unwrap(),
+        0
+    );
 }

@@ -29,6 +29,7 @@ mod job;
 mod journal;
 mod lists;
 mod options;
+mod orders;
 mod payments;
 mod query;
 mod readers;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::refund_created;
 use gopay_core::money::Rupiah;
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_REFUND, case_key, found, refund_detail};
 use gopay_store::rows::{self, PAYMENTS, REFUNDS};
@@ -107,6 +107,31 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 /// Writes what can change about a refund.
 fn update(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
     write_cells(db, &UPDATE, &rows::refund_changes(refund)).map(|_| ())
+}
+
+pub(crate) fn refund_record_elsewhere(
+    db: &Connection,
+    tx_id: TxId,
+    seen: &SeenBack,
+    ids: &[RefundId],
+    now: Timestamp,
+) -> Result<Vec<Refund>, StoreError> {
+    let payment =
+        payments::payment_get(db, tx_id)?.ok_or(StoreError::Missing { table: PAYMENTS.name })?;
+    let sql = select!("refund_record_elsewhere", "WHERE tx_id = ?1 ORDER BY refund_id");
+    let known = all(db, sql, params![tx_id.get()], rows::refund)?;
+    let found = engine::refunds_elsewhere(&payment, &known, seen, ids, now);
+    if found.refunds.is_empty() {
+        return Ok(found.refunds);
+    }
+    for refund in &found.refunds {
+        insert(db, refund)?;
+    }
+    payments::update(db, &found.payment)?;
+    let records = found.records.iter().map(|detail| NewRecord::new(KIND_REFUND, detail));
+    events::append(db, tx_id, now, &records.collect::<Vec<_>>())?;
+    journal::append(db, found.entries)?;
+    Ok(found.refunds)
 }
 
 pub(crate) fn refund_record_refused(

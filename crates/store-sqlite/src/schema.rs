@@ -9,7 +9,8 @@ use crate::error::{down, failed};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_store.sql"),
     include_str!("../migrations/0002_journal.sql"),
-    include_str!("../migrations/0003_settlements.sql"),
+    include_str!("../migrations/0003_attention.sql"),
+    include_str!("../migrations/0004_settlements.sql"),
 ];
 
 /// Marks the file as ours, so that another program's database is not taken for an empty store:

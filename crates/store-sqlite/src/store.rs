@@ -9,13 +9,14 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, ClosedSettlement, Created, Cursor, Delivery, DeliveryFilter,
-    EventRecord, Journal, JournalPage, Listed, Lookup, Note, Page, PaymentFilter, RefundFilter,
-    Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Totals, rows,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
+    StoreError, Totals, UnknownOrder, rows,
 };
 use rusqlite::Connection;
 
@@ -25,8 +26,8 @@ use crate::file::{self, DbFile};
 use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::{
-    backup, deliveries, events, journal, lists, payments, readers, reclaim, refunds, schema,
-    settlements, sums, writer,
+    backup, deliveries, events, journal, lists, orders, payments, readers, reclaim, refunds,
+    schema, settlements, sums, writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -344,6 +345,17 @@ impl Store for SqliteStore {
         self.write(move |db| refunds::refund_record_refused(db, &refund, now)).await
     }
 
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let (seen, ids) = (seen.clone(), ids.to_vec());
+        self.write(move |db| refunds::refund_record_elsewhere(db, tx_id, &seen, &ids, now)).await
+    }
+
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
         self.read(move |db| refunds::refund_get(db, refund_id)).await
     }
@@ -398,6 +410,20 @@ impl Store for SqliteStore {
         self.write(move |db| deliveries::delivery_again(db, tx_id, now)).await
     }
 
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError> {
+        let seen = seen.clone();
+        self.write(move |db| orders::order_record(db, &seen)).await
+    }
+
+    async fn order_resolve(
+        &self,
+        tx_id: TxId,
+        resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError> {
+        let resolution = resolution.clone();
+        self.write(move |db| orders::order_resolve(db, tx_id, &resolution)).await
+    }
+
     async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
         self.write(move |db| reclaim::reclaim(db, now, lease_until)).await
     }
@@ -443,6 +469,22 @@ impl Search for SqliteStore {
     ) -> Result<Listed<Delivery>, StoreError> {
         let (filter, page) = (filter.clone(), *page);
         self.read(move |db| lists::list(db, &filter.query(&page), rows::delivery)).await
+    }
+
+    async fn payments_in_doubt(&self, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(move |db| orders::payments_in_doubt(db, limit)).await
+    }
+
+    async fn orders_open(&self, limit: usize) -> Result<Vec<UnknownOrder>, StoreError> {
+        self.read(move |db| orders::orders_open(db, limit)).await
+    }
+
+    async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
+        self.read(move |db| orders::order_get(db, tx_id)).await
+    }
+
+    async fn attention(&self) -> Result<AttentionSums, StoreError> {
+        self.read(orders::attention).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

@@ -8,6 +8,7 @@ use gopay_store::{StoreError, Totals};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::failed;
+use crate::orders;
 use crate::query::{all, first, write};
 
 /// All in one read transaction, so that the sums belong together.
@@ -42,6 +43,7 @@ pub(crate) fn totals(db: &mut Connection) -> Result<Totals, StoreError> {
             "-- totals: deliveries
             SELECT state, count(*) FROM deliveries GROUP BY state",
         )?,
+        attention: orders::attention(&db)?,
     })
 }
 

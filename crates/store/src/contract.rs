@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::Database;
 
+mod attention;
 mod checks;
 mod deliveries;
 mod events;
@@ -31,6 +32,7 @@ mod search;
 mod settlements;
 mod whole;
 
+pub use attention::*;
 pub use checks::*;
 pub use deliveries::*;
 pub use events::*;
@@ -113,17 +115,20 @@ cases! { $
     refunds_are_found_without_case_within_a_contract,
     due_refunds_are_claimed_oldest_first,
     calls_refused_early_are_recorded_as_failed_refunds,
+    refunds_that_nobody_asked_for_are_recorded_once,
     money_events_are_entered_with_what_is_known_of_them,
     nothing_else_is_entered,
     refunds_are_entered_beside_their_payment,
     what_a_refused_refund_names_is_not_told,
     shards_are_read_together_in_pages,
     a_reader_that_follows_writers_misses_nothing,
-    what_a_dead_holder_had_claimed_is_due_at_once_or_left_alone,
+    what_a_dead_holder_had_claimed_is_due_at_once,
     payments_are_listed_by_what_they_are,
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,
     a_list_looks_at_so_many_rows_and_goes_on,
+    money_that_does_not_fit_is_listed_until_it_is_decided,
+    orders_that_are_not_known_are_kept_until_they_are_decided,
     settlements_are_closed_in_a_chain_for_each_account,
     closings_that_race_leave_one,
     an_adjustment_is_used_once,

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::StoreError;
 use crate::rows::{
     Cell, DELIVERIES, EVENTS, JOURNAL, JOURNAL_HEADS, Kind, PAYMENT_REQUESTS, PAYMENTS, REFUNDS,
-    SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, SqlRow, Table, Unreadable,
+    SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, SqlRow, Table, UNKNOWN_ORDERS, Unreadable,
 };
 
 /// Rows in one batch. A call may have 256 KiB, so a batch of requests has at most 50 MiB.
@@ -23,6 +23,7 @@ pub const TABLES: &[Table] = &[
     EVENTS,
     REFUNDS,
     DELIVERIES,
+    UNKNOWN_ORDERS,
     JOURNAL,
     JOURNAL_HEADS,
     SETTLEMENTS,

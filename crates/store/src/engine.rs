@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use gopay_core::ids::TxId;
+use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::{self, Entry};
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Effect, Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundState, SeenBack};
 use gopay_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -145,11 +145,42 @@ pub fn refund_detail(refund: &Refund) -> Value {
         if let Some(amount) = refund.amount {
             members.insert("amount_sen".to_owned(), json!(amount.sen()));
         }
+        if let Some(made) = &refund.made_elsewhere {
+            members.insert("made_elsewhere".to_owned(), json!(made.how));
+        }
         if let RefundState::Failed(failure) = &refund.state {
             members.insert("reason".to_owned(), json!(failure.reason.as_str()));
         }
     }
     detail
+}
+
+/// What [`crate::Store::refund_record_elsewhere`] has to write; nothing if `refunds` is empty.
+#[derive(Clone, Debug)]
+pub struct FoundElsewhere {
+    /// The payment, which counts them.
+    pub payment: Payment,
+    /// Those that are new.
+    pub refunds: Vec<Refund>,
+    /// The details of their [`KIND_REFUND`] records.
+    pub records: Vec<Value>,
+    /// What to add to the journal.
+    pub entries: Vec<Entry>,
+}
+
+/// Finds what went back without us in what Midtrans says.
+#[must_use]
+pub fn refunds_elsewhere(
+    stored: &Payment,
+    known: &[Refund],
+    seen: &SeenBack,
+    ids: &[RefundId],
+    now: Timestamp,
+) -> FoundElsewhere {
+    let (payment, refunds) = stored.refunded_elsewhere(known, seen, ids, now);
+    let records = refunds.iter().map(refund_detail).collect();
+    let entries = refunds.iter().filter_map(|refund| journal::refund_found(refund, now)).collect();
+    FoundElsewhere { payment, refunds, records, entries }
 }
 
 /// What [`crate::Store::refund_record_refused`] stores of a refund.

@@ -10,10 +10,11 @@
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Effect, Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use attention::{AttentionSums, OrderResolution, UnknownOrder};
 pub use journal::{
     Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject,
@@ -25,6 +26,7 @@ pub use search::{
 
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
 
+mod attention;
 pub mod copy;
 pub mod engine;
 mod journal;
@@ -233,6 +235,8 @@ pub struct Totals {
     pub refunds: std::collections::BTreeMap<String, u64>,
     /// Deliveries per state word.
     pub deliveries: std::collections::BTreeMap<String, u64>,
+    /// What needs a person.
+    pub attention: AttentionSums,
 }
 
 /// All that an engine does.
@@ -356,6 +360,19 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// Stores the refunds that Midtrans tells of and nobody asked us for, as succeeded, and counts
+    /// them as gone ([`Payment::refunded_elsewhere`]), with `refund` records and entries in the
+    /// journal. Returns those that are new. `ids` has one for each that Midtrans lists, and one more;
+    /// [`StoreError::Conflict`] if one of them is taken. [`StoreError::Missing`] if there is no such
+    /// payment.
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError>;
+
     /// Reads a refund.
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError>;
 
@@ -405,12 +422,23 @@ pub trait Store: Send + Sync {
     /// Its tries go on being counted.
     async fn delivery_again(&self, tx_id: TxId, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// Stores that money was seen of an order that the store does not know, or that it was seen again
+    /// ([`UnknownOrder::and`]). Returns the order afterwards.
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError>;
+
+    /// Stores what a person decided about such an order; none if there is none.
+    async fn order_resolve(
+        &self,
+        tx_id: TxId,
+        resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError>;
+
     /// Makes due at `now` what a holder that is dead had claimed: deliveries that wait, but until
     /// `lease_until` at most (a lease cannot be told from a retry that is planned so soon),
     /// refunds that are not resolved, and payments whose call was under way. How many these were.
     ///
-    /// For a process that has the store for itself, before it begins or claims anything. An engine
-    /// that processes share cannot tell whose a claim is: it changes nothing.
+    /// For a process that begins, before it begins or claims anything. In an engine that processes
+    /// share, only what the same number had claimed, and nothing if the process holds no number.
     async fn reclaim(&self, _now: Timestamp, _lease_until: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -15,7 +15,9 @@ use gopay_core::time::Timestamp;
 
 use crate::engine::case_key;
 use crate::rows::{Cell, DELIVERIES, PAYMENTS, REFUNDS, Table};
-use crate::{Delivery, DeliveryState, EventRecord, StoreError, Totals};
+use crate::{
+    AttentionSums, Delivery, DeliveryState, EventRecord, StoreError, Totals, UnknownOrder,
+};
 
 /// Which way a list goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -435,6 +437,19 @@ pub trait Search: Send + Sync {
         filter: &DeliveryFilter,
         page: &Page,
     ) -> Result<Listed<Delivery>, StoreError>;
+
+    /// Payments with money that does not fit, at most `limit`, those with the least money first.
+    async fn payments_in_doubt(&self, limit: usize) -> Result<Vec<Payment>, StoreError>;
+
+    /// Orders that the store does not know and nobody has decided about, at most `limit`, oldest
+    /// first.
+    async fn orders_open(&self, limit: usize) -> Result<Vec<UnknownOrder>, StoreError>;
+
+    /// An order that the store does not know.
+    async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError>;
+
+    /// How much needs a person. Reads no more than that.
+    async fn attention(&self) -> Result<AttentionSums, StoreError>;
 
     /// Sums over the whole store; a word that no row has is left out. Reads every row.
     async fn totals(&self) -> Result<Totals, StoreError>;

@@ -160,6 +160,7 @@ async fn refund(store: &dyn Database) {
         next_check_at: None,
         checks: 0,
         midtrans: MidtransRefund::default(),
+        made_elsewhere: None,
     };
     store.refund_record_refused(&refused, at(1_004)).await.unwrap();
 }

@@ -70,5 +70,6 @@ pub fn refund(number: i64, tx_id: TxId, at: Timestamp) -> Refund {
         next_check_at: Some(at.after(Duration::from_secs(40))),
         checks: 0,
         midtrans: MidtransRefund::default(),
+        made_elsewhere: None,
     }
 }

@@ -32,7 +32,7 @@ pub use notification::{Notification, NotificationError, SignatureError, Unverifi
 pub use order_id::OrderId;
 pub use refund::{RefundAccepted, RefundReply, refund_body};
 pub use refusal::{Refusal, RefusalCause};
-pub use status::{CloseReply, RefundView, StatusReply, StatusView};
+pub use status::{CloseReply, Gross, RefundView, StatusReply, StatusView};
 pub use tx_id::{MidtransTxId, MidtransTxIdError};
 pub use words::{FraudStatus, TransactionStatus};
 

@@ -4,7 +4,7 @@
 use super::code::StatusCode;
 use super::order_id::OrderId;
 use super::signature;
-use super::tx_id::{MidtransTxId, MidtransTxIdError};
+use super::tx_id::MidtransTxId;
 use super::wire::Wire;
 use super::words::{FraudStatus, TransactionStatus};
 use crate::money::{AmountError, Rupiah};
@@ -23,9 +23,6 @@ pub enum NotificationError {
     /// A field that every notification has is absent.
     #[error("the notification lacks `{0}`")]
     Missing(&'static str),
-    /// `transaction_id` cannot be one of Midtrans.
-    #[error("the notification has an unreadable `transaction_id`")]
-    TransactionId(#[source] MidtransTxIdError),
 }
 
 /// The signature is not that of a holder of the server key.
@@ -54,7 +51,7 @@ pub struct Notification {
     order_id: OrderId,
     status_code: Option<StatusCode>,
     gross: Result<Rupiah, AmountError>,
-    midtrans_tx_id: MidtransTxId,
+    midtrans_tx_id: Option<MidtransTxId>,
     status: TransactionStatus,
     fraud: Option<FraudStatus>,
     settlement_time: Option<Timestamp>,
@@ -90,6 +87,7 @@ impl UnverifiedNotification {
         let settlement_time = wire.settlement_time.time();
         let payment_type = wire.payment_type.word();
         let payment_option_type = wire.payment_option_type.word();
+        let midtrans_tx_id = wire.tx_id().ok();
         let order_id = need(wire.order_id.take(), "order_id")?;
         Ok(Self {
             status_code: need(wire.status_code.take(), "status_code")?,
@@ -98,8 +96,7 @@ impl UnverifiedNotification {
                 order_id: OrderId::from_wire(&order_id),
                 status_code,
                 gross: gross.and_then(Rupiah::from_sen),
-                midtrans_tx_id: need(wire.transaction_id.take(), "transaction_id")
-                    .and_then(|text| MidtransTxId::new(text).map_err(E::TransactionId))?,
+                midtrans_tx_id,
                 status: status.ok_or(E::Missing("transaction_status"))?,
                 fraud,
                 settlement_time,
@@ -168,10 +165,11 @@ impl Notification {
         self.gross
     }
 
-    /// Not signed: Midtrans' number of the payment.
+    /// Not signed: Midtrans' number of the payment, if given: Midtrans' own tool for sending a
+    /// notification again leaves it out.
     #[must_use]
-    pub const fn midtrans_tx_id(&self) -> &MidtransTxId {
-        &self.midtrans_tx_id
+    pub const fn midtrans_tx_id(&self) -> Option<&MidtransTxId> {
+        self.midtrans_tx_id.as_ref()
     }
 
     /// Not signed: the state of the payment.
@@ -252,8 +250,8 @@ mod tests {
             assert_eq!(notification.gross().map(Rupiah::get), Ok(125_000));
             assert_eq!(notification.claimed_fraud(), Some(&FraudStatus::Accept));
             assert_eq!(
-                notification.midtrans_tx_id().as_str(),
-                "8b82e549-2a48-47a9-8cb1-fb36060b88f3"
+                notification.midtrans_tx_id().map(MidtransTxId::as_str),
+                Some("8b82e549-2a48-47a9-8cb1-fb36060b88f3")
             );
         }
         let paid = verified(&notification(
@@ -379,13 +377,36 @@ mod tests {
             (good.replace("PPGO-000001", ""), E::Missing("order_id")),
             (without("status_code"), E::Missing("status_code")),
             (without("gross_amount"), E::Missing("gross_amount")),
-            (without("transaction_id"), E::Missing("transaction_id")),
             (without("transaction_status"), E::Missing("transaction_status")),
             (without("signature_key"), E::Missing("signature_key")),
-            (good.replace("8b82e549", "../"), E::TransactionId(MidtransTxIdError)),
         ] {
             let shown: String = body.chars().take(200).collect();
             assert_eq!(Notification::parse(body.as_bytes()).unwrap_err(), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_signed_may_be_missing() {
+        let good = notification("200", "settlement", "");
+        let id = r#""8b82e549-2a48-47a9-8cb1-fb36060b88f3""#;
+        for (body, given) in [
+            (good.clone(), true),
+            (good.replace(&format!(r#""transaction_id":{id},"#), ""), false),
+            (good.replace(id, "null"), false),
+            (good.replace(id, r#""""#), false),
+            (good.replace("8b82e549", "../"), false),
+        ] {
+            assert_eq!(verified(&body).midtrans_tx_id().is_some(), given, "{body}");
+        }
+        for fields in [
+            r#","refunds":[{"refund_key":"71","refund_amount":"1.00"}]"#,
+            r#","refunds":[{"refund_amount":"1.00"}]"#,
+            r#","refunds":[],"refund_amount":"""#,
+            r#","refunds":"none""#,
+            "",
+        ] {
+            let refunded = verified(&notification("200", "partial_refund", fields));
+            assert_eq!(refunded.claimed_status(), &TransactionStatus::PartialRefund, "{fields}");
         }
     }
 

@@ -14,17 +14,19 @@ use super::words::{FraudStatus, TransactionStatus};
 use crate::money::{Rupiah, Sen};
 use crate::time::Timestamp;
 
-/// What Midtrans holds about one payment.
+/// What Midtrans holds about one payment. Only its status must be there: what is not needed to
+/// decide about money must not hide it, and what is needed and cannot be read is for a person.
 ///
 /// The wire's `payment_type` is informational: a GoPay charge paid by QR code says `qris`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusView {
-    /// Our number of the payment, as Midtrans knows it; the caller compares.
-    pub order_id: OrderId,
-    /// Midtrans' number of the payment; the caller compares, since an `order_id` can own several.
-    pub midtrans_tx_id: MidtransTxId,
+    /// Our number of the payment, as Midtrans knows it, if given; the caller compares.
+    pub order_id: Option<OrderId>,
+    /// Midtrans' number of the payment, if it can be read; the caller compares, since an `order_id`
+    /// can own several.
+    pub midtrans_tx_id: Option<MidtransTxId>,
     /// The amount charged; refunds do not lower it. The caller compares.
-    pub gross: Rupiah,
+    pub gross: Gross,
     /// `IDR` where present.
     pub currency: Option<String>,
     /// The state of the payment.
@@ -45,12 +47,30 @@ pub struct StatusView {
     pub provider_code: Option<String>,
     /// GoPay's own text, on one line of at most [`Refusal::TEXT_CHARS_MAX`] characters.
     pub provider_message: Option<String>,
-    /// Each refund that Midtrans or GoPay accepted.
-    pub refunds: Vec<RefundView>,
-    /// The sum of all refunds.
+    /// Each refund that Midtrans or GoPay accepted; none if one of them cannot be read: to guess how
+    /// much was given back would be worse than to ask again.
+    pub refunds: Option<Vec<RefundView>>,
+    /// The sum of all refunds, if it can be read.
     pub refund_total: Option<Sen>,
     /// Where to send the shopper, if repeated here.
     pub deeplink: Option<String>,
+}
+
+/// Midtrans' `gross_amount`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gross {
+    /// As Midtrans wrote it; empty if it did not.
+    pub text: String,
+    /// The amount, if it is one.
+    pub sen: Option<Sen>,
+}
+
+impl Gross {
+    /// Whether it is exactly this amount.
+    #[must_use]
+    pub fn is(&self, amount: Option<Rupiah>) -> bool {
+        self.sen.is_some() && self.sen == amount.map(Rupiah::sen)
+    }
 }
 
 /// One refund in [`StatusView::refunds`].
@@ -92,26 +112,29 @@ impl StatusView {
         came_in && matches!(self.fraud, None | Some(FraudStatus::Accept))
     }
 
-    /// The refund with this key, which tells what became of one with an unknown outcome.
-    #[must_use]
-    pub fn refund(&self, key: &str) -> Option<&RefundView> {
-        self.refunds.iter().find(|refund| refund.key.as_deref() == Some(key))
+    /// Whether it names the payment and its amount.
+    const fn is_whole(&self) -> bool {
+        self.order_id.is_some() && self.midtrans_tx_id.is_some() && self.gross.sen.is_some()
     }
 
     fn from_wire(wire: Wire<'_>) -> Result<Self, ReplyError> {
+        let status = wire.transaction_status.filled().map(TransactionStatus::from_wire);
         Ok(Self {
-            order_id: wire.order_id()?,
-            midtrans_tx_id: wire.tx_id()?,
-            gross: wire.gross()?,
-            status: wire.status().ok_or(ReplyError::Missing("transaction_status"))?,
+            order_id: wire.order_id().ok(),
+            midtrans_tx_id: wire.tx_id().ok(),
+            gross: Gross {
+                text: wire.gross_amount.word().unwrap_or_default(),
+                sen: wire.gross_amount.sen().and_then(Result::ok),
+            },
+            status: status.ok_or(ReplyError::Missing("transaction_status"))?,
             status_code: wire.code(),
             fraud: wire.fraud(),
             settlement_time: wire.settlement_time.time(),
             expiry_time: wire.expiry_time.time(),
             provider_code: wire.channel_response_code.word(),
             provider_message: wire.provider_message(),
-            refunds: refunds(wire.refunds)?,
-            refund_total: wire.refund_total()?,
+            refunds: refunds(wire.refunds),
+            refund_total: wire.refund_amount.sen().and_then(Result::ok),
             deeplink: wire.deeplink(),
             currency: wire.currency.word(),
             payment_type: wire.payment_type.word(),
@@ -132,15 +155,12 @@ struct WireRefund<'a> {
     bank_confirmed_at: Text<'a>,
 }
 
-/// A refund that cannot be read makes the answer unreadable: money was given back, and guessing
-/// how much would be worse than asking again.
-fn refunds(list: Option<&RawValue>) -> Result<Vec<RefundView>, ReplyError> {
-    const UNREADABLE: ReplyError = ReplyError::Malformed("refunds");
+/// None if one of them cannot be read.
+fn refunds(list: Option<&RawValue>) -> Option<Vec<RefundView>> {
     if list.is_none() {
-        return Ok(Vec::new());
+        return Some(Vec::new());
     }
-    let entries = entries(list).ok_or(UNREADABLE)?;
-    entries.into_iter().map(|entry| refund(entry).ok_or(UNREADABLE)).collect()
+    entries(list)?.into_iter().map(refund).collect()
 }
 
 fn refund(entry: &RawValue) -> Option<RefundView> {
@@ -242,7 +262,7 @@ impl CloseReply {
     fn closed(wire: Wire<'_>) -> Self {
         use TransactionStatus as T;
         match StatusView::from_wire(wire) {
-            Ok(view) if matches!(view.status, T::Cancel | T::Expire) => {
+            Ok(view) if view.is_whole() && matches!(view.status, T::Cancel | T::Expire) => {
                 Self::Closed(Box::new(view))
             }
             Ok(_) | Err(_) => Self::Unclear,
@@ -290,9 +310,9 @@ mod tests {
         assert_eq!(
             view,
             StatusView {
-                order_id: OrderId::from_wire("7"),
-                midtrans_tx_id: MidtransTxId::new("A1").unwrap(),
-                gross: Rupiah::new(125_000).unwrap(),
+                order_id: Some(OrderId::from_wire("7")),
+                midtrans_tx_id: MidtransTxId::new("A1").ok(),
+                gross: Gross { text: "125000.00".into(), sen: Some(Sen::new(12_500_000)) },
                 currency: Some("IDR".into()),
                 status: TransactionStatus::PartialRefund,
                 status_code: StatusCode::new(200).ok(),
@@ -303,7 +323,7 @@ mod tests {
                 payment_option_type: Some("GOPAY_WALLET".into()),
                 provider_code: Some("200".into()),
                 provider_message: Some("Success".into()),
-                refunds: vec![
+                refunds: Some(vec![
                     RefundView {
                         key: Some("71".into()),
                         amount: Sen::new(1_000_000),
@@ -318,13 +338,11 @@ mod tests {
                         bank_confirmed_at: None,
                         chargeback_id: Some(i64::MAX),
                     },
-                ],
+                ]),
                 refund_total: Some(Sen::new(3_000_000)),
                 deeplink: None,
             }
         );
-        assert_eq!(view.refund("71").map(|refund| refund.amount), Some(Sen::new(1_000_000)));
-        assert_eq!(view.refund("72"), None);
     }
 
     #[test]
@@ -348,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_is_read_exactly_or_the_answer_not_at_all() {
+    fn refunds_are_read_exactly_or_not_at_all() {
         let at = Timestamp::from_wib_seconds("2025-02-07 09:43:24").ok();
         for (entry, expected) in [
             (r#"{"refund_amount":"10000.00"}"#, Some((1_000_000, None, None, None))),
@@ -386,20 +404,18 @@ mod tests {
             ("7", None),
         ] {
             let body = answer("200", "refund", &format!(r#","refunds":[{entry}]"#));
-            let read = match StatusReply::parse(200, body.as_bytes()) {
-                Ok(StatusReply::Found(view)) => {
-                    let [refund] = view.refunds.as_slice() else { panic!("one refund: {entry}") };
-                    assert_eq!(refund.key, None);
-                    Some((
-                        refund.amount.get(),
-                        refund.chargeback_id,
-                        refund.created_at,
-                        refund.bank_confirmed_at,
-                    ))
-                }
-                Err(ReplyError::Malformed("refunds")) => None,
-                other => panic!("{entry}: {other:?}"),
-            };
+            let view = view(&body);
+            assert!(view.is_paid(), "they do not hide the money");
+            let read = view.refunds.map(|refunds| {
+                let [refund] = refunds.as_slice() else { panic!("one refund: {entry}") };
+                assert_eq!(refund.key, None);
+                (
+                    refund.amount.get(),
+                    refund.chargeback_id,
+                    refund.created_at,
+                    refund.bank_confirmed_at,
+                )
+            });
             assert_eq!(read, expected, "{entry}");
         }
     }
@@ -429,7 +445,8 @@ mod tests {
             ("202", "failure", accept, false),
             ("200", "capture", accept, false),
             ("200", "authorize", accept, false),
-            ("200", "Settlement", accept, false),
+            ("200", "Settlement", accept, true),
+            ("200", "settlement", r#","fraud_status":"ACCEPT""#, true),
         ] {
             assert_eq!(view(&answer(code, status, fields)).is_paid(), paid, "{code} {status}");
         }
@@ -465,15 +482,16 @@ mod tests {
             (200, "<html>".into(), "error"),
             (404, "<html>".into(), "error"),
             (200, r#"{"status_code":"200"}"#.into(), "error"),
-            (200, good.replace("125000.00", "0.00"), "error"),
-            (200, good.replace("125000.00", "1.5"), "error"),
-            (200, good.replace("A1", "../A1"), "error"),
-            (200, good.replace(r#""order_id":"7""#, r#""order_id":"""#), "error"),
-            (200, answer("200", "refund", r#","refund_amount":"lots""#), "error"),
-            (200, answer("200", "refund", r#","refunds":[{"refund_key":"1"}]"#), "error"),
-            (200, answer("200", "refund", r#","refunds":[["1"]]"#), "error"),
-            (200, answer("200", "refund", r#","refunds":{}"#), "error"),
+            (200, good.replace("125000.00", "0.00"), "found"),
+            (200, good.replace("125000.00", "1.5"), "found"),
+            (200, good.replace("A1", "../A1"), "found"),
+            (200, good.replace(r#""order_id":"7""#, r#""order_id":"""#), "found"),
+            (200, answer("200", "refund", r#","refund_amount":"lots""#), "found"),
+            (200, answer("200", "refund", r#","refunds":[{"refund_key":"1"}]"#), "found"),
+            (200, answer("200", "refund", r#","refunds":[["1"]]"#), "found"),
+            (200, answer("200", "refund", r#","refunds":{}"#), "found"),
             (200, answer("200", "refund", r#","refunds":null"#), "found"),
+            (200, answer("200", "", ""), "error"),
         ] {
             let kind = match StatusReply::parse(http, body.as_bytes()) {
                 Ok(StatusReply::Found(_)) => "found",

@@ -17,7 +17,7 @@ use super::order_id::OrderId;
 use super::refusal::{Refusal, RefusalCause};
 use super::tx_id::MidtransTxId;
 use super::words::{FraudStatus, TransactionStatus};
-use crate::money::{Rupiah, Sen};
+use crate::money::Rupiah;
 
 /// The fields of an answer or notification, whatever the endpoint. All are optional here; each reply
 /// decides which of them it needs.
@@ -216,13 +216,6 @@ impl<'a> Wire<'a> {
     pub(super) fn gross(&self) -> Result<Rupiah, ReplyError> {
         let sen = self.gross_amount.sen().ok_or(ReplyError::Missing("gross_amount"))?;
         sen.and_then(Rupiah::from_sen).map_err(|_| ReplyError::Malformed("gross_amount"))
-    }
-
-    pub(super) fn refund_total(&self) -> Result<Option<Sen>, ReplyError> {
-        if self.refund_amount.filled().is_none() {
-            return Ok(None);
-        }
-        self.refund_amount.sen().transpose().map_err(|_| ReplyError::Malformed("refund_amount"))
     }
 
     pub(super) fn provider_code(&self) -> Option<&str> {

@@ -34,10 +34,15 @@ pub enum TransactionStatus {
 }
 
 impl TransactionStatus {
-    /// Reads the wire word; every word has a value.
+    /// Reads the wire word, whatever its case; every word has a value.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
-        match text {
+        let known = Self::known(text).or_else(|| Self::known(&plain(text)));
+        known.unwrap_or_else(|| Self::Unknown(word(text)))
+    }
+
+    fn known(text: &str) -> Option<Self> {
+        Some(match text {
             "pending" => Self::Pending,
             "settlement" => Self::Settlement,
             "capture" => Self::Capture,
@@ -50,7 +55,24 @@ impl TransactionStatus {
             "partial_refund" => Self::PartialRefund,
             "chargeback" => Self::Chargeback,
             "partial_chargeback" => Self::PartialChargeback,
-            other => Self::Unknown(word(other)),
+            _ => return None,
+        })
+    }
+
+    /// Whether there is money under it, was, or nobody can tell: all but the words that say clearly
+    /// that there is none.
+    #[must_use]
+    pub const fn may_be_money(&self) -> bool {
+        match self {
+            Self::Pending | Self::Deny | Self::Cancel | Self::Expire | Self::Failure => false,
+            Self::Settlement
+            | Self::Capture
+            | Self::Authorize
+            | Self::Refund
+            | Self::PartialRefund
+            | Self::Chargeback
+            | Self::PartialChargeback
+            | Self::Unknown(_) => true,
         }
     }
 
@@ -75,6 +97,11 @@ impl TransactionStatus {
     }
 }
 
+/// A word without blanks around it and in lower case: how it is spelt must not decide about money.
+fn plain(text: &str) -> String {
+    text.trim().to_ascii_lowercase()
+}
+
 /// Midtrans' `fraud_status`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FraudStatus {
@@ -89,15 +116,20 @@ pub enum FraudStatus {
 }
 
 impl FraudStatus {
-    /// Reads the wire word; every word has a value.
+    /// Reads the wire word, whatever its case; every word has a value.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
-        match text {
+        let known = Self::known(text).or_else(|| Self::known(&plain(text)));
+        known.unwrap_or_else(|| Self::Unknown(word(text)))
+    }
+
+    fn known(text: &str) -> Option<Self> {
+        Some(match text {
             "accept" => Self::Accept,
             "deny" => Self::Deny,
             "challenge" => Self::Challenge,
-            other => Self::Unknown(word(other)),
-        }
+            _ => return None,
+        })
     }
 
     /// The wire word.
@@ -141,7 +173,11 @@ mod tests {
             assert!(!matches!(fraud, FraudStatus::Unknown(_)), "{text}");
             assert_eq!(fraud.as_str(), text);
         }
-        assert_eq!(TransactionStatus::from_wire("Pending").as_str(), "Pending");
+        for text in ["Pending", "PENDING", " pending "] {
+            assert_eq!(TransactionStatus::from_wire(text), TransactionStatus::Pending, "{text}");
+        }
+        assert_eq!(FraudStatus::from_wire("Accept"), FraudStatus::Accept);
+        assert_eq!(TransactionStatus::from_wire("Brand_New").as_str(), "Brand_New");
         assert_eq!(FraudStatus::from_wire("new"), FraudStatus::Unknown("new".into()));
         assert_eq!(TransactionStatus::from_wire(&"x".repeat(99)).as_str().len(), 64);
     }

@@ -5,15 +5,16 @@
 //! `docs/psp-guide.md`, "Reasons" and "Notifications".
 
 use super::refused_field::refused_field;
+use crate::doubt::{Finding, Unclear};
 use crate::midtrans::{
-    ChargeReply, CloseReply, Created, OrderId, RefundReply, Refusal, RefusalCause, StatusReply,
-    StatusView, TransactionStatus,
+    ChargeReply, CloseReply, Created, FraudStatus, MidtransTxId, OrderId, RefundReply, Refusal,
+    RefusalCause, StatusReply, StatusView, TransactionStatus,
 };
 use crate::money::Rupiah;
 use crate::payment::{
     ChargeState, Closure, Event, FailReason, Failure, GIVE_UP_AFTER, Payment, PaymentState,
 };
-use crate::refund::{MidtransRefund, Refund};
+use crate::refund::{ChargedBack, MidtransRefund, Refund, SeenBack, SeenRefund};
 use crate::time::Timestamp;
 
 /// What one answer to a charge told.
@@ -75,8 +76,9 @@ fn created_answer(payment: &Payment, created: Created) -> ChargeAnswer {
 #[must_use]
 pub fn charge_after_status(payment: &Payment, reply: Option<StatusReply>) -> Event {
     let Some(StatusReply::Found(view)) = reply else { return charge_unknown() };
+    let as_charged = is_rupiah(&view) && view.gross.is(payment.amount);
     match (status_event(payment, &view), view.deeplink) {
-        (Ok(Event::StillOpen { midtrans_tx_id }), Some(deeplink)) => {
+        (Ok(Event::StillOpen { midtrans_tx_id }), Some(deeplink)) if as_charged => {
             Event::ChargeCreated { midtrans_tx_id, deeplink }
         }
         _ => charge_unknown(),
@@ -128,90 +130,132 @@ pub fn refusal_failure(refusal: &Refusal) -> Failure {
     Failure::new(reason, &format!("{text} (code {code})"))
 }
 
-/// Why a status says nothing about a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mismatch {
-    /// Another order.
-    OrderId,
-    /// Another amount.
-    Amount,
-    /// Another currency.
-    Currency,
-    /// Another transaction than the one that is known: an order id can own several.
-    TransactionId,
-    /// A settlement with another code than 200, or with a word of the fraud check.
-    SettlementNotAccepted,
-    /// A status that only cards have.
-    CardStatus,
-    /// A refund or chargeback with a word of the fraud check.
-    RefundNotAccepted,
-    /// A word that this program does not know.
-    UnknownStatus,
-}
-
-impl Mismatch {
-    /// The text for the trail and the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OrderId => "other order id",
-            Self::Amount => "other amount",
-            Self::Currency => "other currency",
-            Self::TransactionId => "other transaction id",
-            Self::SettlementNotAccepted => "settled, but not accepted",
-            Self::CardStatus => "card status",
-            Self::RefundNotAccepted => "refunded, but not accepted",
-            Self::UnknownStatus => "unknown status",
-        }
-    }
-}
-
 /// What GET status says about a payment.
 ///
+/// Money that does not fit is [`Event::Doubted`]. Where Midtrans says clearly that there is none,
+/// amount and currency are not needed.
+///
 /// # Errors
-/// [`Mismatch`] if it says nothing about this payment.
-pub fn status_event(payment: &Payment, view: &StatusView) -> Result<Event, Mismatch> {
+/// [`Unclear`] if it says that there is no money, but of another payment.
+pub fn status_event(payment: &Payment, view: &StatusView) -> Result<Event, Unclear> {
     use TransactionStatus as T;
-    same_payment(payment, view)?;
-    let midtrans_tx_id = view.midtrans_tx_id.as_str().to_owned();
-    if view.is_paid() {
-        return Ok(Event::Paid {
-            midtrans_tx_id,
-            paid_at: view.settlement_time,
-            payment_type: view.payment_type.clone(),
-            payment_option: view.payment_option_type.clone(),
+    let known = payment.midtrans_tx_id.clone();
+    let midtrans_tx_id = || view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned());
+    if view.status.may_be_money() {
+        return Ok(match unclear_money(payment, view) {
+            Some(finding) => Event::Doubted(finding),
+            None => Event::Paid {
+                midtrans_tx_id: midtrans_tx_id().or(known).unwrap_or_default(),
+                paid_at: view.settlement_time,
+                payment_type: view.payment_type.clone(),
+                payment_option: view.payment_option_type.clone(),
+            },
         });
     }
-    match &view.status {
-        T::Pending => Ok(Event::StillOpen { midtrans_tx_id }),
-        T::Deny => Ok(Event::Closed(Closure::Denied)),
-        T::Cancel => Ok(Event::Closed(Closure::Cancelled)),
-        T::Expire => Ok(Event::Closed(Closure::Expired)),
-        T::Failure => Ok(Event::Closed(Closure::Failed)),
-        T::Settlement => Err(Mismatch::SettlementNotAccepted),
-        T::Capture | T::Authorize => Err(Mismatch::CardStatus),
-        T::Refund | T::PartialRefund | T::Chargeback | T::PartialChargeback => {
-            Err(Mismatch::RefundNotAccepted)
+    same_payment(payment, view)?;
+    Ok(match &view.status {
+        T::Deny => Event::Closed(Closure::Denied),
+        T::Cancel => Event::Closed(Closure::Cancelled),
+        T::Expire => Event::Closed(Closure::Expired),
+        T::Failure => Event::Closed(Closure::Failed),
+        T::Pending
+        | T::Settlement
+        | T::Capture
+        | T::Authorize
+        | T::Refund
+        | T::PartialRefund
+        | T::Chargeback
+        | T::PartialChargeback
+        | T::Unknown(_) => {
+            let midtrans_tx_id = midtrans_tx_id().or(known).ok_or(Unclear::TransactionId)?;
+            Event::StillOpen { midtrans_tx_id }
         }
-        T::Unknown(_) => Err(Mismatch::UnknownStatus),
+    })
+}
+
+/// What does not fit of money that GET status shows; none if all of it does.
+fn unclear_money(payment: &Payment, view: &StatusView) -> Option<Finding> {
+    let what = match same_payment(payment, view) {
+        Err(what) => what,
+        Ok(()) if !is_rupiah(view) => Unclear::Currency,
+        Ok(()) if !view.gross.is(payment.amount) => Unclear::Amount,
+        Ok(()) if view.is_paid() => return None,
+        Ok(()) => unaccepted(&view.status),
+    };
+    let (expected, found) = compared(what, payment, view);
+    Some(Finding {
+        what,
+        expected,
+        found,
+        status: view.status.as_str().to_owned(),
+        midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
+        gross: view.gross.sen,
+        in_rupiah: is_rupiah(view) && !matches!(what, Unclear::OrderId | Unclear::TransactionId),
+    })
+}
+
+/// What would have fitted, and what Midtrans says instead, as texts for people.
+fn compared(what: Unclear, payment: &Payment, view: &StatusView) -> (String, String) {
+    let said =
+        |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("none").to_owned();
+    match what {
+        Unclear::OrderId => {
+            let found = match view.order_id {
+                Some(OrderId::Ours(tx_id)) => tx_id.to_string(),
+                Some(OrderId::NotOurs) => "an order id of another form".to_owned(),
+                None => "none".to_owned(),
+            };
+            (payment.tx_id.to_string(), found)
+        }
+        Unclear::TransactionId => (
+            said(payment.midtrans_tx_id.as_deref()),
+            said(view.midtrans_tx_id.as_ref().map(MidtransTxId::as_str)),
+        ),
+        Unclear::Currency => ("IDR".to_owned(), said(view.currency.as_deref())),
+        Unclear::Amount => (
+            said(payment.amount.map(Rupiah::decimal_text).as_deref()),
+            said(Some(&view.gross.text)),
+        ),
+        Unclear::NotAccepted => {
+            let code = view.status_code.map(|code| code.to_string());
+            let fraud = view.fraud.as_ref().map(FraudStatus::as_str);
+            let found = format!("code {}, fraud check {}", said(code.as_deref()), said(fraud));
+            ("code 200, fraud check accept".to_owned(), found)
+        }
+        Unclear::CardStatus | Unclear::UnknownStatus => {
+            ("settlement".to_owned(), view.status.as_str().to_owned())
+        }
     }
 }
 
-fn same_payment(payment: &Payment, view: &StatusView) -> Result<(), Mismatch> {
-    if view.order_id != OrderId::Ours(payment.tx_id) {
-        return Err(Mismatch::OrderId);
+/// Why a status that may be money, of the right payment and amount, is not one of money that came.
+const fn unaccepted(status: &TransactionStatus) -> Unclear {
+    use TransactionStatus as T;
+    match status {
+        T::Capture | T::Authorize => Unclear::CardStatus,
+        T::Settlement | T::Refund | T::PartialRefund | T::Chargeback | T::PartialChargeback => {
+            Unclear::NotAccepted
+        }
+        T::Pending | T::Deny | T::Cancel | T::Expire | T::Failure | T::Unknown(_) => {
+            Unclear::UnknownStatus
+        }
     }
-    if Some(view.gross) != payment.amount {
-        return Err(Mismatch::Amount);
+}
+
+fn is_rupiah(view: &StatusView) -> bool {
+    view.currency.as_deref().is_none_or(|currency| currency.trim().eq_ignore_ascii_case("IDR"))
+}
+
+fn same_payment(payment: &Payment, view: &StatusView) -> Result<(), Unclear> {
+    if view.order_id != Some(OrderId::Ours(payment.tx_id)) {
+        return Err(Unclear::OrderId);
     }
-    if view.currency.as_deref().is_some_and(|currency| currency != "IDR") {
-        return Err(Mismatch::Currency);
+    let (known, said) = (payment.midtrans_tx_id.as_deref(), view.midtrans_tx_id.as_ref());
+    match (known, said.map(MidtransTxId::as_str)) {
+        (Some(known), Some(said)) if known != said => Err(Unclear::TransactionId),
+        (None, None) => Err(Unclear::TransactionId),
+        (Some(_), _) | (None, Some(_)) => Ok(()),
     }
-    let known = payment.midtrans_tx_id.as_deref();
-    if known.is_some_and(|known| known != view.midtrans_tx_id.as_str()) {
-        return Err(Mismatch::TransactionId);
-    }
-    Ok(())
 }
 
 /// How to end a charge at Midtrans.
@@ -256,11 +300,16 @@ pub enum NextStep {
     Close(Close),
     /// End the payment without Midtrans.
     GiveUp,
+    /// Give money back that does not fit, as a person decided.
+    Return(Rupiah),
 }
 
 /// The next step about a payment whose poll told `event` at `now`.
 #[must_use]
 pub fn next_step(payment: &Payment, event: &Event, now: Timestamp) -> NextStep {
+    if payment.is_in_doubt() {
+        return payment.to_return().map_or(NextStep::Nothing, NextStep::Return);
+    }
     let open = matches!(event, Event::StillOpen { .. });
     match &payment.state {
         // The call that made it is dead: nobody has its address, so nobody may pay it.
@@ -287,6 +336,8 @@ pub fn next_step(payment: &Payment, event: &Event, now: Timestamp) -> NextStep {
 #[must_use]
 pub fn may_give_up(payment: &Payment, now: Timestamp) -> bool {
     match payment.state {
+        // Money was seen.
+        _ if payment.is_in_doubt() => false,
         PaymentState::Initialized => now.since(payment.created_at) >= GIVE_UP_AFTER,
         PaymentState::Pending => now.since(payment.deadline_at) >= GIVE_UP_AFTER,
         PaymentState::Succeeded | PaymentState::Failed(_) => false,
@@ -325,7 +376,8 @@ pub fn after_notification(
     event: &Event,
 ) -> AfterNotification {
     let no_answer = *event == Event::NoAnswer;
-    let lags = claims_money(claimed) && !matches!(event, Event::Paid { .. });
+    let seen = matches!(event, Event::Paid { .. } | Event::Doubted(_));
+    let lags = claims_money(claimed) && !seen;
     let open = matches!(event, Event::StillOpen { .. } | Event::NotFound);
     AfterNotification {
         poll_soon: no_answer || lags || open,
@@ -387,12 +439,16 @@ pub enum Listed {
     No,
     /// With another amount: somebody else uses our keys, and it is not ours.
     OtherAmount,
+    /// The list cannot be read.
+    Unreadable,
 }
 
 /// Looks for a refund of `amount` in the `refunds[]` of GET status.
 #[must_use]
 pub fn refund_listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Listed {
-    match view.refund(&refund.refund_id.to_string()) {
+    let Some(refunds) = &view.refunds else { return Listed::Unreadable };
+    let key = refund.refund_id.to_string();
+    match refunds.iter().find(|entry| entry.key.as_ref() == Some(&key)) {
         None => Listed::No,
         Some(entry) if entry.amount == amount.sen() => Listed::Yes(MidtransRefund {
             id: entry.chargeback_id.map(|id| id.to_string()),
@@ -401,6 +457,51 @@ pub fn refund_listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> List
         }),
         Some(_) => Listed::OtherAmount,
     }
+}
+
+/// What a status tells of money that went back; none if its list of refunds cannot be read. A refund
+/// that is not whole rupiah cannot be one of rupiah, and counts as unreadable.
+#[must_use]
+pub fn seen_back(view: &StatusView) -> Option<SeenBack> {
+    let refunds = view.refunds.as_ref()?.iter().map(|entry| {
+        Some(SeenRefund {
+            key: entry.key.clone(),
+            amount: Rupiah::from_sen(entry.amount).ok()?,
+            midtrans: MidtransRefund {
+                id: entry.chargeback_id.map(|id| id.to_string()),
+                at: entry.created_at,
+                funds_confirmed_at: entry.bank_confirmed_at,
+            },
+        })
+    });
+    let charged_back = match view.status {
+        TransactionStatus::Chargeback => Some(ChargedBack::Whole),
+        TransactionStatus::PartialChargeback => Some(ChargedBack::Part),
+        TransactionStatus::Pending
+        | TransactionStatus::Settlement
+        | TransactionStatus::Capture
+        | TransactionStatus::Authorize
+        | TransactionStatus::Deny
+        | TransactionStatus::Cancel
+        | TransactionStatus::Expire
+        | TransactionStatus::Failure
+        | TransactionStatus::Refund
+        | TransactionStatus::PartialRefund
+        | TransactionStatus::Unknown(_) => None,
+    };
+    Some(SeenBack { refunds: refunds.collect::<Option<_>>()?, charged_back })
+}
+
+/// Whether a notification tells that money of a payment that has succeeded went back.
+#[must_use]
+pub const fn claims_money_back(claimed: &TransactionStatus) -> bool {
+    matches!(
+        claimed,
+        TransactionStatus::Refund
+            | TransactionStatus::PartialRefund
+            | TransactionStatus::Chargeback
+            | TransactionStatus::PartialChargeback
+    )
 }
 
 /// Whether a PSP's answer confirms a notification: any 2xx and, if the PSP wants it so, a body
@@ -415,8 +516,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::doubt::Verdict;
     use crate::ids::RefundId;
-    use crate::payment::tests::{created, initialized, paid};
+    use crate::payment::tests::{created, doubted, initialized, paid};
     use crate::refund::RefundState;
 
     /// An answer about the sample payment: a body with `fields` in place of, or beside, the usual.
@@ -513,36 +615,85 @@ mod tests {
 
     #[test]
     fn a_status_is_an_event_or_says_why_not() {
-        use Mismatch as M;
+        use Unclear as U;
         let paid_word = Ok("paid");
+        let doubt = |what| (Ok("doubted"), Some(what));
+        let sure = |word| (word, None);
         #[rustfmt::skip]
         let rows = [
-            ("201", "pending", None, Ok("still_open")),
-            ("200", "settlement", None, paid_word),
-            ("200", "refund", None, paid_word),
-            ("200", "partial_refund", None, paid_word),
-            ("200", "chargeback", None, paid_word),
-            ("200", "partial_chargeback", None, paid_word),
-            ("202", "deny", None, Ok("closed_denied")),
-            ("200", "cancel", None, Ok("closed_cancelled")),
-            ("407", "expire", None, Ok("closed_expired")),
-            ("202", "failure", None, Ok("closed_failed")),
-            ("201", "settlement", None, Err(M::SettlementNotAccepted)),
-            ("200", "settlement", Some(("fraud_status", "\"challenge\"")), Err(M::SettlementNotAccepted)),
-            ("200", "refund", Some(("fraud_status", "\"deny\"")), Err(M::RefundNotAccepted)),
-            ("200", "capture", None, Err(M::CardStatus)),
-            ("200", "authorize", None, Err(M::CardStatus)),
-            ("200", "brand_new", None, Err(M::UnknownStatus)),
-            ("200", "settlement", Some(("order_id", "\"7\"")), Err(M::OrderId)),
-            ("200", "settlement", Some(("gross_amount", "\"10071.00\"")), Err(M::Amount)),
-            ("200", "settlement", Some(("currency", "\"USD\"")), Err(M::Currency)),
-            ("200", "settlement", Some(("transaction_id", "\"m-2\"")), Err(M::TransactionId)),
+            ("201", "pending", None, sure(Ok("still_open"))),
+            ("200", "settlement", None, sure(paid_word)),
+            ("200", "SETTLEMENT", None, sure(paid_word)),
+            ("200", "settlement", Some(("currency", "\"idr\"")), sure(paid_word)),
+            ("200", "settlement", Some(("fraud_status", "\"Accept\"")), sure(paid_word)),
+            ("200", "settlement", Some(("refunds", "7")), sure(paid_word)),
+            ("200", "settlement", Some(("refund_amount", "\"lots\"")), sure(paid_word)),
+            ("200", "settlement", Some(("settlement_time", "\"soon\"")), sure(paid_word)),
+            ("200", "settlement", Some(("transaction_id", "\"\"")), sure(paid_word)),
+            ("200", "refund", None, sure(paid_word)),
+            ("200", "partial_refund", None, sure(paid_word)),
+            ("200", "chargeback", None, sure(paid_word)),
+            ("200", "partial_chargeback", None, sure(paid_word)),
+            ("202", "deny", None, sure(Ok("closed_denied"))),
+            ("200", "cancel", None, sure(Ok("closed_cancelled"))),
+            ("407", "expire", None, sure(Ok("closed_expired"))),
+            ("202", "failure", None, sure(Ok("closed_failed"))),
+            ("407", "expire", Some(("gross_amount", "\"1.00\"")), sure(Ok("closed_expired"))),
+            ("201", "pending", Some(("gross_amount", "\"1.00\"")), sure(Ok("still_open"))),
+            ("407", "expire", Some(("order_id", "\"7\"")), sure(Err(U::OrderId))),
+            ("407", "expire", Some(("transaction_id", "\"m-2\"")), sure(Err(U::TransactionId))),
+            ("201", "pending", Some(("order_id", "\"\"")), sure(Err(U::OrderId))),
+            ("201", "settlement", None, doubt(U::NotAccepted)),
+            ("200", "settlement", Some(("fraud_status", "\"challenge\"")), doubt(U::NotAccepted)),
+            ("200", "refund", Some(("fraud_status", "\"deny\"")), doubt(U::NotAccepted)),
+            ("200", "capture", None, doubt(U::CardStatus)),
+            ("200", "authorize", None, doubt(U::CardStatus)),
+            ("200", "brand_new", None, doubt(U::UnknownStatus)),
+            ("200", "settlement", Some(("order_id", "\"7\"")), doubt(U::OrderId)),
+            ("200", "settlement", Some(("order_id", "\"\"")), doubt(U::OrderId)),
+            ("200", "settlement", Some(("gross_amount", "\"10071.00\"")), doubt(U::Amount)),
+            ("200", "settlement", Some(("gross_amount", "\"lots\"")), doubt(U::Amount)),
+            ("200", "settlement", Some(("gross_amount", "null")), doubt(U::Amount)),
+            ("200", "refund", Some(("gross_amount", "\"10000.50\"")), doubt(U::Amount)),
+            ("200", "settlement", Some(("currency", "\"USD\"")), doubt(U::Currency)),
+            ("200", "settlement", Some(("transaction_id", "\"m-2\"")), doubt(U::TransactionId)),
         ];
         for (code, status, field, expected) in rows {
             let view = view(code, status, field.as_slice());
             let got = status_event(&pending(), &view);
-            let word = got.as_ref().map(Event::word).map_err(|mismatch| *mismatch);
-            assert_eq!(word, expected, "{code} {status} {field:?}");
+            let what = match &got {
+                Ok(Event::Doubted(finding)) => Some(finding.what),
+                _ => None,
+            };
+            let word = got.as_ref().map(Event::word).map_err(|what| *what);
+            assert_eq!((word, what), expected, "{code} {status} {field:?}");
+        }
+    }
+
+    #[test]
+    fn a_doubt_shows_both_values_and_what_is_at_risk() {
+        let rows = [
+            (("gross_amount", r#""10071.00""#), "10000.00", "10071.00", 1_007_100, Some(10_071)),
+            (("gross_amount", r#""lots""#), "10000.00", "lots", 1_000_000, None),
+            (("gross_amount", "10000.5"), "10000.00", "10000.5", 1_000_050, None),
+            (("currency", r#""USD""#), "IDR", "USD", 1_000_000, None),
+            (("transaction_id", r#""m-2""#), "m-1", "m-2", 1_000_000, None),
+            (("order_id", r#""7""#), "123887123", "7", 1_000_000, None),
+            (
+                ("fraud_status", r#""deny""#),
+                "code 200, fraud check accept",
+                "code 200, fraud check deny",
+                1_000_000,
+                Some(10_000),
+            ),
+        ];
+        for (field, expected, found, at_risk, returnable) in rows {
+            let event = status_event(&pending(), &view("200", "settlement", &[field])).unwrap();
+            let Event::Doubted(finding) = &event else { panic!("{event:?}") };
+            assert_eq!((finding.expected.as_str(), finding.found.as_str()), (expected, found));
+            assert_eq!(finding.returnable().map(Rupiah::get), returnable, "{field:?}");
+            let doubtful = pending().on(&event, pending().created_at).payment;
+            assert_eq!(doubtful.at_risk().map(crate::money::Sen::get), Some(at_risk), "{field:?}");
         }
     }
 
@@ -570,6 +721,8 @@ mod tests {
         let open = Event::StillOpen { midtrans_tx_id: "m-1".into() };
         let recovered = unclear.on(&open, start.created_at).payment;
         let succeeded = pending.on(&paid(), pending.created_at).payment;
+        let doubtful = pending.on(&doubted(), pending.created_at).payment;
+        let returning = doubtful.on(&Event::Judged(Verdict::Refund), pending.created_at).payment;
         let soon = start.created_at.after(Duration::from_secs(60));
         let over = pending.deadline_at;
         let silent = over.after(GIVE_UP_AFTER);
@@ -589,6 +742,9 @@ mod tests {
             (&recovered, &open, soon, N::Close(Close::Cancel)),
             (&unclear, &Event::NotFound, silent, N::Nothing),
             (&succeeded, &Event::NoAnswer, silent, N::Nothing),
+            (&doubtful, &Event::NoAnswer, silent, N::Nothing),
+            (&doubtful, &Event::NotFound, silent, N::Nothing),
+            (&returning, &Event::NoAnswer, silent, N::Return(Rupiah::new(10_071).unwrap())),
         ];
         for (payment, event, now, expected) in rows {
             let case = format!("{:?} {event:?} at {now}", payment.state);
@@ -626,6 +782,8 @@ mod tests {
         let closed = Event::Closed(Closure::Expired);
         for (state, claimed, event, poll_soon, send_again) in [
             (&PaymentState::Pending, T::Settlement, &paid(), false, false),
+            (&PaymentState::Pending, T::Settlement, &doubted(), false, false),
+            (&failed.state, T::Settlement, &doubted(), false, false),
             (&PaymentState::Pending, T::Settlement, &Event::NoAnswer, true, true),
             (&PaymentState::Pending, T::Settlement, &open, true, false),
             (&PaymentState::Pending, T::Expire, &open, true, false),
@@ -686,6 +844,7 @@ mod tests {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         };
         for (refunds, expected) in [
             (
@@ -703,6 +862,7 @@ mod tests {
             ),
             (r#"[{"refund_key":"71","refund_amount":"99.00"}]"#, Listed::OtherAmount),
             (r#"[{"refund_key":"72","refund_amount":"100.00"}]"#, Listed::No),
+            (r#"[{"refund_key":"71"}]"#, Listed::Unreadable),
             ("[]", Listed::No),
         ] {
             let view = view("200", "partial_refund", &[("refunds", refunds)]);

@@ -1,5 +1,7 @@
 //! One delivery attempt: a notification is sent to a PSP, and how that ended is stored.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gopay_core::ppro::hash::notification_body;
 use gopay_core::translate::outcome::delivery_confirmed;
@@ -16,16 +18,25 @@ use crate::observe::{self, UseCase};
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
 impl Service {
-    /// Sends one delivery and stores how that ended; true if it was confirmed.
-    pub(crate) async fn deliver(&self, delivery: Delivery) -> Result<bool, StoreError> {
-        observe::observed(UseCase::Delivery, self.deliver_once(delivery)).await
+    /// Sends one delivery, which the receiver has `timeout` for, and stores how that ended; true if it
+    /// was confirmed.
+    pub(crate) async fn deliver(
+        &self,
+        delivery: Delivery,
+        timeout: Duration,
+    ) -> Result<bool, StoreError> {
+        observe::observed(UseCase::Delivery, self.deliver_once(delivery, timeout)).await
     }
 
-    async fn deliver_once(&self, delivery: Delivery) -> Result<bool, StoreError> {
+    async fn deliver_once(
+        &self,
+        delivery: Delivery,
+        timeout: Duration,
+    ) -> Result<bool, StoreError> {
         observe::learn(|seen| {
             (seen.tx_id, seen.psp) = (Some(delivery.tx_id), Some(delivery.psp.clone()));
         });
-        let (good, detail) = self.attempt(&delivery).await;
+        let (good, detail) = self.attempt(&delivery, timeout).await;
         let now = self.now();
         let retry = usize::try_from(delivery.attempts).ok();
         let wait = retry.and_then(|retry| self.settings().delivery_schedule.get(retry));
@@ -54,7 +65,7 @@ impl Service {
         Ok(good)
     }
 
-    async fn attempt(&self, delivery: &Delivery) -> (bool, Value) {
+    async fn attempt(&self, delivery: &Delivery, timeout: Duration) -> (bool, Value) {
         let Some(psp) = self.0.directory.psp(&delivery.psp) else {
             return (
                 false,
@@ -73,7 +84,7 @@ impl Service {
             url: delivery.url.clone(),
             headers: vec![("content-type", "application/x-www-form-urlencoded".to_owned())],
             body: Bytes::from(body),
-            timeout: self.settings().delivery_timeout,
+            timeout,
             reply_bytes_max: REPLY_BYTES_MAX,
         };
         outcome(observe::receiver(self.0.receivers.send(request)).await, psp.require_ok_body)

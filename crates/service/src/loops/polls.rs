@@ -145,9 +145,8 @@ impl Service {
     /// Looks after a payment whose check is due: asks, closes what must not stay open, gives up
     /// what Midtrans keeps silent about.
     pub(crate) async fn check(&self, payment: Payment) -> Result<(), StoreError> {
-        let (event, notes) = self.ask(&payment, vec![]).await;
+        let (event, applied) = self.ask_and_apply(&payment, vec![]).await?;
         observe::learn(|seen| seen.outcome = event.word());
-        let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
         self.compare_clocks();
         let now = self.session_time(payment.channel);
         match next_step(&applied.payment, &event, now) {
@@ -162,6 +161,7 @@ impl Service {
                 Ok(())
             }
             NextStep::GiveUp => self.give_up(&applied.payment, event).await,
+            NextStep::Return(amount) => self.return_money(&applied.payment, amount).await,
         }
     }
 

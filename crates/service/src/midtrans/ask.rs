@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::midtrans::{CloseReply, StatusReply};
+use gopay_core::midtrans::{CloseReply, StatusReply, StatusView};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::translate::outcome::{Close, close_event, status_event};
-use gopay_store::{Note, StoreError};
+use gopay_store::{Applied, Note, StoreError};
 use serde_json::json;
 
 use crate::describe::{chain, describe};
@@ -20,19 +20,48 @@ impl Service {
         self.retry_while_busy(|| self.0.store.payment_check_at(tx_id, at)).await
     }
 
+    /// As [`Service::ask`], and applies what it told; money that went back before we knew that it
+    /// came is recorded too.
+    pub(crate) async fn ask_and_apply(
+        &self,
+        payment: &Payment,
+        notes: Vec<Note>,
+    ) -> Result<(Event, Applied), StoreError> {
+        let (event, notes, view) = self.ask_for_view(payment, notes).await;
+        let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+        if let (Event::Paid { .. }, Some(view)) = (&event, view) {
+            self.record_elsewhere(&applied.payment, &view).await?;
+        }
+        Ok((event, applied))
+    }
+
     /// Asks Midtrans for the status; never fails, `NoAnswer` says that it told nothing.
-    pub(crate) async fn ask(&self, payment: &Payment, mut notes: Vec<Note>) -> (Event, Vec<Note>) {
+    pub(crate) async fn ask(&self, payment: &Payment, notes: Vec<Note>) -> (Event, Vec<Note>) {
+        let (event, notes, _) = self.ask_for_view(payment, notes).await;
+        (event, notes)
+    }
+
+    async fn ask_for_view(
+        &self,
+        payment: &Payment,
+        mut notes: Vec<Note>,
+    ) -> (Event, Vec<Note>, Option<Box<StatusView>>) {
         let Some(account) = self.0.midtrans.of(payment.channel) else {
-            return (Event::NoAnswer, notes);
+            return (Event::NoAnswer, notes, None);
         };
         let id = payment.upstream_id();
+        let mut seen = None;
         let (found, said) = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
-                Ok(event) => (event, view.status.as_str().to_owned()),
-                Err(mismatch) => {
-                    let why = mismatch.as_str();
-                    tracing::error!(payment.tx_id = %payment.tx_id, why, "a status that does not fit the payment");
-                    (Event::NoAnswer, why.to_owned())
+                Ok(event) => {
+                    let said = view.status.as_str().to_owned();
+                    seen = Some(view);
+                    (event, said)
+                }
+                Err(unclear) => {
+                    let (tx_id, why) = (payment.tx_id, unclear.as_str());
+                    tracing::error!(payment.tx_id = %tx_id, why, "a status of another payment");
+                    (Event::NoAnswer, format!("of another payment: {why}"))
                 }
             },
             Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),
@@ -44,7 +73,7 @@ impl Service {
             Err(error) => (Event::NoAnswer, chain(&error)),
         };
         notes.push(note("asked", json!({"about": "status", "answer": said})));
-        (found, notes)
+        (found, notes, seen)
     }
 
     /// Ends a charge at Midtrans and says what it is now.

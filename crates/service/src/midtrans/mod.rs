@@ -5,10 +5,13 @@ use std::time::Duration;
 mod ask;
 mod charge;
 mod notification;
+mod orders;
 mod probe;
 mod refund;
+mod returning;
 
 pub use notification::NotificationAnswer;
+pub use orders::Recovered;
 pub use probe::{Probe, probe};
 
 /// How long a call of a PSP may take in all, so that it has its answer within 30 s

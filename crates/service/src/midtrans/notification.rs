@@ -5,7 +5,9 @@
 
 use gopay_core::midtrans::{Notification, NotificationError, UnverifiedNotification};
 use gopay_core::payment::{Payment, PaymentState};
-use gopay_core::translate::outcome::{after_notification, notification_needs_status};
+use gopay_core::translate::outcome::{
+    after_notification, claims_money_back, notification_needs_status,
+};
 use gopay_store::StoreError;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -85,8 +87,7 @@ impl Service {
             None => None,
         };
         let Some(payment) = payment else {
-            // Somebody else's order under one of our keys needs no retry.
-            return Ok(self.verify_with_any(unverified));
+            return self.unknown_order(unverified).await;
         };
         let key = self.0.midtrans.of(payment.channel).map(|account| &account.server_key);
         let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
@@ -100,15 +101,6 @@ impl Service {
             return Ok(NotificationAnswer::Forged);
         };
         self.handle_notification(&payment, &notification).await
-    }
-
-    fn verify_with_any(&self, unverified: UnverifiedNotification) -> NotificationAnswer {
-        let midtrans = &self.0.midtrans;
-        let good =
-            midtrans.test.iter().chain(&midtrans.live).any(|account| {
-                unverified.clone().verify(account.server_key.expose_secret()).is_ok()
-            });
-        if good { NotificationAnswer::Done } else { NotificationAnswer::Forged }
     }
 
     /// Acts on a verified notification: asks whether what it claims is so.
@@ -126,13 +118,18 @@ impl Service {
         if !notification_needs_status(&payment.state, claimed) {
             let store = &self.0.store;
             self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
-            if payment.state == PaymentState::Succeeded {
-                self.resolve_open_refunds(payment).await?;
+            if payment.state == PaymentState::Succeeded
+                && !self.look_at_refunds(payment, claims_money_back(claimed)).await?
+            {
+                return Ok(NotificationAnswer::Unavailable);
             }
             return Ok(NotificationAnswer::Done);
         }
         let (event, notes) = self.ask(payment, notes.to_vec()).await;
-        self.apply(payment.tx_id, &event, None, &notes).await?;
+        let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+        if applied.payment.state == PaymentState::Succeeded && claims_money_back(claimed) {
+            self.look_at_refunds(&applied.payment, true).await?;
+        }
         observe::learn(|seen| seen.outcome = event.word());
         let after = after_notification(&payment.state, claimed, &event);
         if after.poll_soon {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use gopay_core::midtrans::{StatusReply, StatusView};
 use gopay_core::money::Rupiah;
 use gopay_core::payment::{Failure, Payment};
-use gopay_core::refund::{MidtransRefund, Refund, RefundOutcome, RefundState};
+use gopay_core::refund::{MidtransRefund, Refund, RefundOutcome, RefundState, SeenBack};
 use gopay_core::translate::outcome::{
-    Listed, RefundAnswer, refund_answer, refund_listed, refund_not_sent,
+    Listed, RefundAnswer, refund_answer, refund_listed, refund_not_sent, seen_back,
 };
 use gopay_midtrans_client::CallError;
 use gopay_store::{Note, StoreError};
@@ -63,7 +63,10 @@ impl Service {
                     return self.resolve(&refund, Ok(said), notes).await;
                 }
                 Tried::Answered(RefundAnswer::Refused(failure)) if !may_exist => {
-                    return self.resolve(&refund, Err(failure), notes).await;
+                    let resolved = self.resolve(&refund, Err(failure), notes).await?;
+                    // Perhaps there is less left than we know.
+                    self.look_at_refunds(payment, true).await?;
+                    return Ok(resolved);
                 }
                 Tried::Answered(RefundAnswer::Refused(failure)) => {
                     let Some(outcome) =
@@ -150,7 +153,7 @@ impl Service {
         let account = self.0.midtrans.of(payment.channel)?;
         let id = payment.upstream_id();
         let found = match observe::upstream("status", account.client.status(&id)).await {
-            Ok(StatusReply::Found(view)) => Some(listed(&view, refund, amount)),
+            Ok(StatusReply::Found(view)) => listed(&view, refund, amount),
             _ => None,
         };
         let listed = found.as_ref().map(Option::is_some);
@@ -187,42 +190,78 @@ impl Service {
         Ok(resolved)
     }
 
-    /// Learns what became of the refunds of a payment, after Midtrans notified us of one: whether
-    /// it lists those that are open, and whether the money of those that it accepted is back.
-    pub(crate) async fn resolve_open_refunds(&self, payment: &Payment) -> Result<(), StoreError> {
+    /// Learns what became of the refunds of a payment, after Midtrans notified us of it: whether it
+    /// lists those that are open, whether the money of those that it accepted is back, and, if it
+    /// `claims` so, what went back without us. False if Midtrans must tell it again.
+    pub(crate) async fn look_at_refunds(
+        &self,
+        payment: &Payment,
+        claims: bool,
+    ) -> Result<bool, StoreError> {
         let mut refunds = self.0.store.refunds_of(payment.tx_id).await?;
         refunds.retain(|refund| match refund.state {
             RefundState::Unresolved => true,
             RefundState::Succeeded => refund.midtrans.funds_confirmed_at.is_none(),
             RefundState::Failed(_) => false,
         });
-        let Some(account) = self.0.midtrans.of(payment.channel) else { return Ok(()) };
-        if refunds.is_empty() {
-            return Ok(());
+        let Some(account) = self.0.midtrans.of(payment.channel) else { return Ok(true) };
+        if refunds.is_empty() && !claims {
+            return Ok(true);
         }
-        let Ok(StatusReply::Found(view)) = account.client.status(&payment.upstream_id()).await
-        else {
-            return Ok(());
+        let id = payment.upstream_id();
+        let asked = observe::upstream("status", account.client.status(&id)).await;
+        let Ok(StatusReply::Found(view)) = asked else {
+            return Ok(!claims);
         };
         for refund in refunds {
-            let Some(said) = refund.amount.and_then(|amount| listed(&view, &refund, amount)) else {
-                continue;
-            };
+            let said = refund.amount.and_then(|amount| listed(&view, &refund, amount));
+            let Some(Some(said)) = said else { continue };
             let id = refund.refund_id.to_string();
             let detail = json!({"about": "refund", "refund": id, "listed": true});
             self.resolve(&refund, Ok(said), vec![note("asked", detail)]).await?;
+        }
+        self.record_elsewhere(payment, &view).await?;
+        Ok(true)
+    }
+
+    /// Records what went back without us: refunds in Midtrans' dashboard, chargebacks.
+    pub(crate) async fn record_elsewhere(
+        &self,
+        payment: &Payment,
+        view: &StatusView,
+    ) -> Result<(), StoreError> {
+        let Some(seen) = seen_back(view) else {
+            tracing::error!(payment.tx_id = %payment.tx_id, "the list of refunds cannot be read");
+            return Ok(());
+        };
+        if seen == SeenBack::default() {
+            return Ok(());
+        }
+        let count = seen.refunds.len().saturating_add(1);
+        let ids: Vec<_> = (0..count).map(|_| self.0.ids.refund_id(self.now())).collect();
+        let (store, tx_id) = (&self.0.store, payment.tx_id);
+        let record = || store.refund_record_elsewhere(tx_id, &seen, &ids, self.now());
+        for refund in self.retry_while_busy(record).await? {
+            let how = refund.made_elsewhere.as_ref().map_or("", |made| made.how.as_str());
+            let amount_sen = refund.amount.map(|amount| amount.sen().get());
+            counter!(meters::REFUNDS, "state" => how.to_owned()).increment(1);
+            tracing::warn!(payment.tx_id = %tx_id, refund.id = %refund.refund_id, how, amount_sen, "money went back that nobody asked us for");
         }
         Ok(())
     }
 }
 
-/// What GET status says of the refund, if it lists it as ours.
-fn listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Option<MidtransRefund> {
+/// What GET status says of the refund, if it lists it as ours; none if its list cannot be read.
+fn listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> Option<Option<MidtransRefund>> {
     match refund_listed(view, refund, amount) {
-        Listed::Yes(said) => Some(said),
-        Listed::No => None,
+        Listed::Yes(said) => Some(Some(said)),
+        Listed::No => Some(None),
         Listed::OtherAmount => {
             tracing::error!(refund.id = %refund.refund_id, "a refund is listed with another amount");
+            Some(None)
+        }
+        Listed::Unreadable => {
+            tracing::error!(refund.id = %refund.refund_id, "the list of refunds cannot be read");
             None
         }
     }

@@ -1,5 +1,7 @@
 //! One entry for all calls of a PSP: bytes in, answer out.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::ppro::call::{self, Envelope, TxType};
@@ -31,17 +33,26 @@ enum Dispatch {
         login: String,
         password: SecretString,
         tx_type: TxType,
-        permit: OwnedSemaphorePermit,
+        place: OwnedSemaphorePermit,
+    },
+    /// As much work as a verification, for nothing.
+    Spend {
+        login: String,
+        password: SecretString,
+        place: OwnedSemaphorePermit,
     },
     Transaction(Box<Draft>),
     Other(Other),
 }
 
 /// How far a call has been let in.
-#[derive(Default)]
 struct Progress {
+    /// Where it comes from.
+    source: IpAddr,
     /// Its password has just been verified.
     verified: bool,
+    /// The time of a verification has been spent.
+    paid: bool,
     permit: Option<CallPermit>,
 }
 
@@ -57,15 +68,17 @@ enum Other {
 }
 
 impl Service {
-    /// Handles a call from its body to its answer.
+    /// Handles a call from its body to its answer. `source` is where it comes from.
     ///
     /// The use case runs to its end even if the caller goes away: a charge that was sent must be
     /// booked.
-    pub async fn call(&self, body: Bytes) -> Answer {
+    pub async fn call(&self, body: Bytes, source: IpAddr) -> Answer {
         let service = self.clone();
         let copy = body.clone();
-        let task =
-            tokio::spawn(observed(UseCase::Call, Box::pin(async move { service.run(copy).await })));
+        let task = tokio::spawn(observed(
+            UseCase::Call,
+            Box::pin(async move { service.run(copy, source).await }),
+        ));
         match task.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -98,11 +111,11 @@ impl Service {
         Answer { body: reply.render(self.0.ids.rand()).into_bytes(), overloaded: false }
     }
 
-    async fn run(&self, body: Bytes) -> Answer {
-        let mut progress = Progress::default();
-        // Twice for the password, and again for an id that was taken, which one clock can cause
+    async fn run(&self, body: Bytes, source: IpAddr) -> Answer {
+        let mut progress = Progress { source, verified: false, paid: false, permit: None };
+        // Thrice for the password, and again for an id that was taken, which one clock can cause
         // only by going back.
-        for _ in 0..5 {
+        for _ in 0..6 {
             let dispatch =
                 with_form(&body, |form, items| self.dispatch(form, items, &body, &mut progress));
             match dispatch {
@@ -110,17 +123,15 @@ impl Service {
                     learn(|seen| seen.outcome = "overloaded");
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
-                Dispatch::Verify { login, password, tx_type, permit: _held } => {
-                    if !self.0.directory.verify(login, password).await {
-                        counter!(meters::LOGIN_FAILURES).increment(1);
-                        if let Some(repeats) =
-                            thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE)
-                        {
-                            tracing::warn!(repeats, "a wrong login or password");
-                        }
+                Dispatch::Verify { login, password, tx_type, place: _held } => {
+                    if !self.verify(&login, password, source).await {
                         return self.answer(&refused(Some(tx_type), &credentials()));
                     }
                     progress.verified = true;
+                }
+                Dispatch::Spend { login, password, place: _held } => {
+                    self.0.directory.spend(&login, password).await;
+                    progress.paid = true;
                 }
                 Dispatch::Transaction(draft) => match self.transact(*draft).await {
                     Ok(answer) => return answer,
@@ -132,6 +143,18 @@ impl Service {
             }
         }
         self.answer(&transaction_unavailable(&StoreError::Conflict))
+    }
+
+    async fn verify(&self, login: &str, password: SecretString, source: IpAddr) -> bool {
+        let good = self.0.directory.verify(login, password).await;
+        self.0.directory.credentials().tried(source, login, good);
+        if !good {
+            counter!(meters::LOGIN_FAILURES).increment(1);
+            if let Some(repeats) = thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE) {
+                tracing::warn!(%source, repeats, "a wrong login or password");
+            }
+        }
+        good
     }
 
     async fn answer_call(&self, other: Other) -> Reply {
@@ -169,12 +192,17 @@ impl Service {
         let Envelope { tx_type, login, password, contract } = envelope;
         learn(|seen| seen.kind = tx_type.name());
         let limits = &self.0.admission;
-        if !progress.verified && !self.0.directory.is_cached(login, password) {
-            let Some(permit) = limits.unauthenticated() else {
-                return Dispatch::Overload(overload(tx_type));
+        let gate = self.0.directory.credentials();
+        let secret = || SecretString::from(password.to_owned());
+        if !progress.verified && !gate.is_cached(login, password) {
+            let place = gate.may_try(progress.source, login).then(|| gate.wait(login)).flatten();
+            let Some(place) = place else { return Dispatch::Overload(overload(tx_type)) };
+            return Dispatch::Verify {
+                login: login.to_owned(),
+                password: secret(),
+                tx_type,
+                place,
             };
-            let password = SecretString::from(password.to_owned());
-            return Dispatch::Verify { login: login.to_owned(), password, tx_type, permit };
         }
         learn(|seen| seen.psp = Some(login.to_owned()));
         if progress.permit.is_none() {
@@ -185,6 +213,14 @@ impl Service {
             }
         }
         let Some(terms) = self.0.directory.contract(login, contract) else {
+            // It costs what a wrong password costs, so that nobody learns from the time that a
+            // password is right.
+            if !progress.verified && !progress.paid {
+                let Some(place) = gate.wait(login) else {
+                    return Dispatch::Overload(overload(tx_type));
+                };
+                return Dispatch::Spend { login: login.to_owned(), password: secret(), place };
+            }
             return Dispatch::Other(Other::Answer(refused(Some(tx_type), &credentials())));
         };
         if !terms.enabled && tx_type != TxType::Transaction {

@@ -96,7 +96,18 @@ impl Service {
                     None => Ok(not_found(reference)),
                 }
             }
-            RefundCall::Request(request) => self.reserve_and_send(request).await,
+            RefundCall::Request(request) => {
+                // A store that is away is told from one that fails in the middle: nothing was begun.
+                if let Err(error) = self.0.store.payment_get(request.tx_id).await {
+                    log_store_error(&error);
+                    let failure = Failure::new(
+                        FailReason::LocalError,
+                        "Temporary fault; nothing was refunded; try again later",
+                    );
+                    return Ok(reply::refund_refused(&failure, reference));
+                }
+                self.reserve_and_send(request).await
+            }
         }
     }
 
@@ -161,6 +172,7 @@ impl Service {
             next_check_at: None,
             checks: 0,
             midtrans: MidtransRefund::default(),
+            made_elsewhere: None,
         };
         self.retry_while_busy(|| self.0.store.refund_record_refused(&refund, now)).await?;
         Ok(reply::refund(&refund))

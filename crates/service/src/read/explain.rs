@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use gopay_core::doubt::{Doubt, Standing};
 use gopay_core::text::Escaped;
 
 use super::story::{Failed, Happened, Owed, Refunded, Story, Transaction};
@@ -56,11 +57,34 @@ impl Transaction {
         let midtrans_id = self.midtrans_id.as_deref().unwrap_or("none");
         writeln!(out, "  Midtrans transaction {}", Escaped(midtrans_id))?;
         writeln!(out, "  session until {}", self.session_until)?;
+        if let Some(doubt) = &self.doubt {
+            write_doubt(out, doubt)?;
+        }
         match &self.next_check_at {
             Some(at) => writeln!(out, "  next check {at}, {} so far in this phase", self.checks),
             None => writeln!(out, "  no further check"),
         }
     }
+}
+
+fn write_doubt(out: &mut fmt::Formatter<'_>, doubt: &Doubt) -> fmt::Result {
+    let finding = &doubt.finding;
+    writeln!(
+        out,
+        "  money that does not fit: {} since {}; expected {}, Midtrans says {} (status {})",
+        finding.what.as_str(),
+        doubt.since,
+        Escaped(&finding.expected),
+        Escaped(&finding.found),
+        Escaped(&finding.status)
+    )?;
+    let next = match doubt.standing {
+        Standing::Open => "a person must decide: gopay-adapter resolve TXID paid|failed|refund",
+        Standing::Returning => "it goes back to the shopper; Midtrans has not confirmed that yet",
+        Standing::Returned => "it went back to the shopper; see `resolved` below",
+        Standing::Resolved => "a person has decided; see `resolved` below",
+    };
+    writeln!(out, "  at risk {}; {next}", Idr(doubt.at_risk.get()))
 }
 
 impl Happened {
@@ -78,6 +102,10 @@ impl Refunded {
             None => out.write_str("no amount")?,
         }
         write!(out, "  {}", self.state)?;
+        if let Some(how) = self.made_elsewhere {
+            let id = self.midtrans_id.as_deref().unwrap_or("none");
+            write!(out, ", not asked for by the PSP: {how}, at Midtrans {}", Escaped(id))?;
+        }
         if let Some(failure) = &self.failure {
             write!(out, ": {failure}")?;
         }

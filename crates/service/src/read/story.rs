@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use gopay_core::doubt::Doubt;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Channel, Failure, Payment};
 use gopay_core::ppro::field::Field;
@@ -56,6 +57,8 @@ pub struct Transaction {
     pub charge_state: &'static str,
     /// Why it failed, if it did.
     pub failure: Option<Failed>,
+    /// Money at Midtrans that does not fit, if there was some.
+    pub doubt: Option<Doubt>,
     /// Midtrans' `transaction_id`, once known.
     pub midtrans_id: Option<String>,
     /// When the call came.
@@ -97,6 +100,10 @@ pub struct Refunded {
     pub merchantrefundid: Option<String>,
     /// How much; none if the call was refused because of its amount.
     pub amount_sen: Option<u64>,
+    /// How it came about, if the PSP did not ask for it.
+    pub made_elsewhere: Option<&'static str>,
+    /// Midtrans' id of it, if it has one.
+    pub midtrans_id: Option<String>,
     /// The word of the state.
     pub state: &'static str,
     /// Why it failed, if it did.
@@ -163,6 +170,7 @@ impl From<&Payment> for Transaction {
             state: payment.state.as_str(),
             charge_state: payment.charge_state.as_str(),
             failure: payment.state.failure().map(Failed::from),
+            doubt: payment.doubt.clone(),
             midtrans_id: payment.midtrans_tx_id.clone(),
             created_at: payment.created_at.to_string(),
             session_until: payment.deadline_at.to_string(),
@@ -194,6 +202,8 @@ impl From<&Refund> for Refunded {
             refundid: refund.refund_id,
             merchantrefundid: refund.merchant_refund_id.clone(),
             amount_sen: refund.amount.map(|amount| amount.sen().get()),
+            made_elsewhere: refund.made_elsewhere.as_ref().map(|made| made.how.as_str()),
+            midtrans_id: refund.midtrans.id.clone(),
             state: refund.state.as_str(),
             failure,
             created_at: refund.created_at.to_string(),

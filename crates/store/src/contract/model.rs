@@ -8,15 +8,16 @@ use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::{self, Entry};
 use gopay_core::payment::{Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, SeenBack};
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::{
-    Applied, AttemptOutcome, ClosedSettlement, Created, Cursor, Delivery, DeliveryFilter,
-    DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject,
-    Listed, Lookup, Note, Order, Page, PaymentFilter, RefundFilter, Reserved, Search,
-    SettlementAccount, Settlements, Store, StoreError, Times, Totals,
+    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    DeliveryFilter, DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord,
+    JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page, PaymentFilter,
+    RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Times,
+    Totals, UnknownOrder,
 };
 
 /// A store in memory.
@@ -33,6 +34,7 @@ struct Rows {
     refunds: BTreeMap<RefundId, Refund>,
     deliveries: Vec<Delivery>,
     journal: BTreeMap<(u16, i64), Entry>,
+    orders: BTreeMap<TxId, UnknownOrder>,
     settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
 }
 
@@ -114,6 +116,19 @@ impl Rows {
         }
         self.refunds.insert(refund.refund_id, refund);
         Ok(())
+    }
+
+    fn attention(&self) -> AttentionSums {
+        let payments: Vec<_> = self.payments.values().filter_map(|row| row.at_risk()).collect();
+        let orders: Vec<_> =
+            self.orders.values().filter(|order| order.resolution.is_none()).collect();
+        let of_orders = orders.iter().filter_map(|order| order.amount);
+        let at_risk = payments.iter().copied().chain(of_orders);
+        AttentionSums {
+            payments: u64::try_from(payments.len()).unwrap_or(u64::MAX),
+            orders: u64::try_from(orders.len()).unwrap_or(u64::MAX),
+            at_risk_sen: at_risk.map(|sen| sen.get()).sum(),
+        }
     }
 
     fn first_of_payment(&self, delivery: &Delivery) -> bool {
@@ -347,6 +362,29 @@ impl Store for Model {
         Ok(())
     }
 
+    async fn refund_record_elsewhere(
+        &self,
+        tx_id: TxId,
+        seen: &SeenBack,
+        ids: &[RefundId],
+        now: Timestamp,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let mut rows = self.rows();
+        let payment = rows.payment(tx_id)?.clone();
+        let known: Vec<Refund> =
+            rows.refunds.values().filter(|row| row.tx_id == tx_id).cloned().collect();
+        let found = engine::refunds_elsewhere(&payment, &known, seen, ids, now);
+        for refund in &found.refunds {
+            rows.refund_insert(refund.clone())?;
+        }
+        rows.payments.insert(tx_id, found.payment);
+        for detail in found.records {
+            rows.record(tx_id, now, KIND_REFUND, detail);
+        }
+        rows.enter(found.entries);
+        Ok(found.refunds)
+    }
+
     async fn refund_get(&self, refund_id: RefundId) -> Result<Option<Refund>, StoreError> {
         Ok(self.rows().refunds.get(&refund_id).cloned())
     }
@@ -475,6 +513,25 @@ impl Store for Model {
         Ok(count)
     }
 
+    async fn order_record(&self, seen: &UnknownOrder) -> Result<UnknownOrder, StoreError> {
+        let mut rows = self.rows();
+        let known = rows.orders.get(&seen.tx_id).cloned();
+        let order = known.map_or_else(|| seen.clone(), |known| known.and(seen));
+        rows.orders.insert(order.tx_id, order.clone());
+        Ok(order)
+    }
+
+    async fn order_resolve(
+        &self,
+        tx_id: TxId,
+        resolution: &OrderResolution,
+    ) -> Result<Option<UnknownOrder>, StoreError> {
+        let mut rows = self.rows();
+        let Some(order) = rows.orders.get_mut(&tx_id) else { return Ok(None) };
+        order.resolution = Some(resolution.clone());
+        Ok(Some(order.clone()))
+    }
+
     async fn ping(&self, _now: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
@@ -545,6 +602,32 @@ impl Search for Model {
         }))
     }
 
+    async fn payments_in_doubt(&self, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        let rows = self.rows();
+        let mut found: Vec<Payment> =
+            rows.payments.values().filter(|row| row.is_in_doubt()).cloned().collect();
+        found.sort_by_key(|row| (row.at_risk(), row.tx_id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn orders_open(&self, limit: usize) -> Result<Vec<UnknownOrder>, StoreError> {
+        let rows = self.rows();
+        let open = rows.orders.values().filter(|order| order.resolution.is_none());
+        let mut found: Vec<UnknownOrder> = open.cloned().collect();
+        found.sort_by_key(|order| (order.first_seen_at, order.tx_id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
+        Ok(self.rows().orders.get(&tx_id).cloned())
+    }
+
+    async fn attention(&self) -> Result<AttentionSums, StoreError> {
+        Ok(self.rows().attention())
+    }
+
     async fn totals(&self) -> Result<Totals, StoreError> {
         let rows = self.rows();
         let paid = rows.payments.values().filter(|row| row.state == PaymentState::Succeeded);
@@ -555,6 +638,7 @@ impl Search for Model {
             refunded_sen: back.filter_map(|row| row.amount).map(|sum| sum.sen().get()).sum(),
             refunds: count(rows.refunds.values().map(|row| row.state.as_str())),
             deliveries: count(rows.deliveries.iter().map(|row| row.state.as_str())),
+            attention: rows.attention(),
         })
     }
 }

@@ -6,17 +6,19 @@ use std::time::Duration;
 use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::PaymentRecord;
 use gopay_core::refund::{
-    MidtransRefund, Refund, RefundRejection, RefundRequest, RefundState, RefundTerms,
+    ChargedBack, Elsewhere, MadeElsewhere, MidtransRefund, Refund, RefundRejection, RefundRequest,
+    RefundState, RefundTerms, SeenBack, SeenRefund,
 };
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
-    CONTRACT, DAY, MINUTE, TERMS, admitted, create, create_paid, failed_refund, is_conflict, kinds,
-    made, note, payment, refund_request, refused, restored, rf, start, stored, trail, tx,
+    CONTRACT, DAY, MINUTE, TERMS, admitted, create, create_paid, failed_refund, is_conflict,
+    is_missing, kinds, made, note, payment, refund_request, refused, restored, rf, start, stored,
+    trail, tx,
 };
-use crate::{Lookup, Reserved, StoreError};
+use crate::{Cursor, Lookup, Reserved, StoreError};
 
 /// Every rejection in its order, and an admission; all are stored and on the trail.
 pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
@@ -68,6 +70,7 @@ pub async fn refunds_are_admitted_or_recorded_as_refused(store: UnderTest) {
         next_check_at: request.admitted(Rupiah::new(4_000).unwrap(), now).next_check_at,
         checks: 0,
         midtrans: MidtransRefund::default(),
+        made_elsewhere: None,
     };
     assert!(expected.next_check_at > Some(now));
     let reserving =
@@ -322,4 +325,49 @@ pub async fn calls_refused_early_are_recorded_as_failed_refunds(store: UnderTest
     let stored = store.refund_record_refused(&open, now).await;
     assert!(matches!(stored, Err(StoreError::Invalid { table: "refunds", .. })), "{stored:?}");
     assert_eq!(store.refund_get(rf(4)).await.unwrap(), None);
+}
+
+/// What went back without us is stored once, counted, and in the journal.
+pub async fn refunds_that_nobody_asked_for_are_recorded_once(store: UnderTest) {
+    create_paid(&store, &payment(1)).await;
+    let now = start().after(MINUTE);
+    admitted(&store, &refund_request(1, tx(1), 300_000), now).await;
+    let entry = |key: &str, rupiah: u64, id: &str| SeenRefund {
+        key: Some(key.into()),
+        amount: Rupiah::new(rupiah).unwrap(),
+        midtrans: MidtransRefund { id: Some(id.into()), ..MidtransRefund::default() },
+    };
+    let seen = SeenBack {
+        refunds: vec![entry("1", 3_000, "7"), entry("ß", 2_000, "8")],
+        charged_back: None,
+    };
+    let ids = [rf(50), rf(51), rf(52)];
+    let found = store.refund_record_elsewhere(tx(1), &seen, &ids, now).await.unwrap();
+    let [refund] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(store.refund_get(rf(50)).await.unwrap().as_ref(), Some(refund));
+    let made = MadeElsewhere { how: Elsewhere::Dashboard, key: Some("ß".into()) };
+    assert_eq!(refund.made_elsewhere, Some(made));
+    assert_eq!(stored(&store, tx(1)).await.refund_reserved, Sen::new(500_000));
+    assert_eq!(store.refunds_of(tx(1)).await.unwrap().len(), 2);
+    let again = store.refund_record_elsewhere(tx(1), &seen, &ids[1..], now).await.unwrap();
+    assert_eq!(again, []);
+    let all = SeenBack { charged_back: Some(ChargedBack::Whole), ..seen };
+    let rest = store.refund_record_elsewhere(tx(1), &all, &ids[1..], now).await.unwrap();
+    assert_eq!(rest[0].amount.map(Rupiah::get), Some(5_000));
+    let kinds: Vec<_> = store
+        .journal_read(&Cursor::default(), 100)
+        .await
+        .unwrap()
+        .records
+        .into_iter()
+        .map(|record| (record.entry.kind.as_str(), record.entry.refund_id))
+        .collect();
+    assert_eq!(
+        kinds[kinds.len() - 2..],
+        [("refunded_elsewhere", Some(rf(50))), ("charged_back", Some(rf(51)))]
+    );
+    let none = store.refund_record_elsewhere(tx(404), &all, &ids, now).await;
+    assert!(is_missing(none, "payments"));
+    let too_much = store.refund_reserve(&refund_request(2, tx(1), 100), now).await.unwrap();
+    assert!(matches!(too_much, Reserved::Refused(_)), "{too_much:?}");
 }

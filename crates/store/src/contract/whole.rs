@@ -8,7 +8,7 @@ use super::samples::{
     MINUTE, REQUEST, SECOND, admitted, apply, claim_deliveries, create, create_paid, expired,
     kinds, made, note, paid, payment, refund_request, refused, rf, start, stored, trail, tx,
 };
-use crate::{AttemptOutcome, Created, Totals};
+use crate::{AttemptOutcome, AttentionSums, Created, Totals};
 
 /// Sums and counts per state.
 pub async fn totals_count_every_row(store: UnderTest) {
@@ -42,6 +42,7 @@ pub async fn totals_count_every_row(store: UnderTest) {
         refunded_sen: 100_000,
         refunds: words(&[("unresolved", 1), ("succeeded", 1), ("failed", 1)]),
         deliveries: words(&[("waiting", 4), ("delivered", 1), ("given_up", 1)]),
+        attention: AttentionSums::default(),
     };
     assert_eq!(store.totals().await.unwrap(), expected);
 }

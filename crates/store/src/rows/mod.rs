@@ -11,6 +11,7 @@
 mod deliveries;
 mod events;
 mod journal;
+mod orders;
 mod payments;
 mod reader;
 mod refunds;
@@ -27,6 +28,7 @@ use crate::StoreError;
 pub use deliveries::{DELIVERIES, delivery, delivery_changes, owed_cells};
 pub use events::{EVENTS, event};
 pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, journal_select};
+pub use orders::{UNKNOWN_ORDERS, unknown_order, unknown_order_cells, unknown_order_changes};
 pub use payments::{
     PAYMENT_REQUESTS, PAYMENTS, payment, payment_cells, payment_changes, payment_request,
 };

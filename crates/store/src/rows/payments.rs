@@ -1,9 +1,11 @@
 //! The rows of payments and of the calls that made them.
 
+use gopay_core::doubt::Doubt;
 use gopay_core::payment::{
     Channel, ChargeState, FailReason, FirstFailure, Nonce, PaidAtSource, Payment, PaymentRecord,
     PaymentState,
 };
+use serde_json::json;
 
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
@@ -32,6 +34,8 @@ table! {
         refund_reserved_sen: Int,
         next_check_at: Int,
         checks: Int,
+        doubt: Text,
+        at_risk_sen: Int,
     }
     fixed {
         client: Text,
@@ -85,6 +89,7 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
         refund_reserved: row.sen("refund_reserved_sen")?,
         next_check_at: row.time_opt("next_check_at")?,
         checks: row.count("checks")?,
+        doubt: doubt(&mut row)?,
         psp: row.text("client")?,
         contract: row.text("contract")?,
         channel: row.parse_opt("channel", Channel::from_word)?,
@@ -117,6 +122,13 @@ fn first_failure(row: &mut RowReader<'_>) -> Result<Option<FirstFailure>, StoreE
     }
 }
 
+/// The columns `doubt` and `at_risk_sen`, of which the second is there for sums and lists.
+fn doubt(row: &mut RowReader<'_>) -> Result<Option<Doubt>, StoreError> {
+    let doubt = row.parse_opt("doubt", |text| serde_json::from_str(text).ok())?;
+    row.int_opt("at_risk_sen")?;
+    Ok(doubt)
+}
+
 /// The columns `nonce` and `fingerprint`.
 fn nonce(row: &mut RowReader<'_>) -> Result<Option<Nonce>, StoreError> {
     let value = row.text_opt("nonce")?;
@@ -128,8 +140,9 @@ fn nonce(row: &mut RowReader<'_>) -> Result<Option<Nonce>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Invalid`] if an amount is too large for a database.
-pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 19], StoreError> {
+pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 21], StoreError> {
     let [fail_reason, fail_message] = failure(payment.state.failure());
+    let at_risk = payment.at_risk().map(|at_risk| sen(PAYMENTS.name, "at_risk_sen", at_risk));
     Ok([
         payment.tx_id.get().into(),
         payment.state.as_str().into(),
@@ -150,6 +163,8 @@ pub fn payment_changes(payment: &Payment) -> Result<[Cell<'_>; 19], StoreError> 
         sen(PAYMENTS.name, "refund_reserved_sen", payment.refund_reserved)?,
         payment.next_check_at.into(),
         payment.checks.into(),
+        payment.doubt.as_ref().map(|doubt| json!(doubt).to_string()).into(),
+        at_risk.transpose()?.unwrap_or(Cell::Null),
     ])
 }
 

@@ -192,6 +192,14 @@ impl<'a> RowReader<'a> {
         self.count(column).map(Sen::new)
     }
 
+    /// An amount in sen that may be missing.
+    pub fn sen_opt(&mut self, column: &'static str) -> Read<Option<Sen>> {
+        match self.int_opt(column)? {
+            None => Ok(None),
+            Some(sen) => self.given(column, u64::try_from(sen).ok()).map(|sen| Some(Sen::new(sen))),
+        }
+    }
+
     /// An amount in sen that is whole rupiah, or missing.
     pub fn rupiah_opt(&mut self, column: &'static str) -> Read<Option<Rupiah>> {
         let whole = |sen| Rupiah::from_sen(Sen::new(u64::try_from(sen).ok()?)).ok();

@@ -2,7 +2,7 @@
 
 use gopay_core::ids::RefundId;
 use gopay_core::payment::Failure;
-use gopay_core::refund::{MidtransRefund, Refund, RefundState};
+use gopay_core::refund::{Elsewhere, MadeElsewhere, MidtransRefund, Refund, RefundState};
 
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
@@ -31,6 +31,8 @@ table! {
         amount_sen: Int,
         descriptor: Text,
         created_at: Int,
+        origin: Text,
+        midtrans_key: Text,
     }
     written { merchant_refund_key: Text, }
 }
@@ -59,7 +61,17 @@ pub fn refund(row: &dyn SqlRow) -> Result<Refund, StoreError> {
         amount: row.rupiah_opt("amount_sen")?,
         descriptor: row.text_opt("descriptor")?,
         created_at: row.time("created_at")?,
+        made_elsewhere: made_elsewhere(&mut row)?,
     })
+}
+
+/// The columns `origin` and `midtrans_key`; of a refund that the PSP asked for both are empty.
+fn made_elsewhere(row: &mut RowReader<'_>) -> Result<Option<MadeElsewhere>, StoreError> {
+    match (row.parse_opt("origin", Elsewhere::from_word)?, row.text_opt("midtrans_key")?) {
+        (Some(how), key) => Ok(Some(MadeElsewhere { how, key })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(row.corrupt("origin")),
+    }
 }
 
 /// The columns `state`, `fail_reason` and `fail_message`.
@@ -114,6 +126,8 @@ pub fn refund_cells(refund: &Refund) -> Result<Vec<Cell<'_>>, StoreError> {
         amount.transpose()?.unwrap_or(Cell::Null),
         (&refund.descriptor).into(),
         refund.created_at.into(),
+        refund.made_elsewhere.as_ref().map(|made| made.how.as_str()).into(),
+        refund.made_elsewhere.as_ref().and_then(|made| made.key.as_deref()).into(),
         refund.merchant_refund_id.as_deref().map(case_key).into(),
     ]);
     Ok(cells)

@@ -1,0 +1,137 @@
+//! Orders at Midtrans that the store does not know: a backup was restored, or this is the wrong store.
+//! Their money is confirmed by GET status and kept in the list of what needs a person.
+
+use gopay_core::ids::TxId;
+use gopay_core::midtrans::{OrderId, StatusReply, StatusView, UnverifiedNotification};
+use gopay_core::money::Sen;
+use gopay_core::payment::Channel;
+use gopay_store::{StoreError, UnknownOrder};
+use metrics::counter;
+use secrecy::ExposeSecret as _;
+
+use super::NotificationAnswer;
+use crate::thin::{self, FAULT_PAUSE};
+use crate::{MidtransAccount, Service, meters, observe};
+
+/// What Midtrans says of an order that the store does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recovered {
+    /// The store knows it: nothing was asked.
+    Known,
+    /// It has money, and is in the list now.
+    Listed(UnknownOrder),
+    /// Midtrans knows it, and there is no money.
+    NoMoney,
+    /// Midtrans does not know it.
+    NotFound,
+    /// Midtrans could not be asked, or its answer tells nothing: ask again.
+    NoAnswer,
+}
+
+impl Service {
+    /// A notification of an order that the store does not know. Only what is rightly signed is looked
+    /// into, so that nobody else can fill the list.
+    pub(crate) async fn unknown_order(
+        &self,
+        unverified: UnverifiedNotification,
+    ) -> Result<NotificationAnswer, StoreError> {
+        let signed = self.accounts().find_map(|(channel, account)| {
+            let key = account.server_key.expose_secret();
+            unverified.clone().verify(key).ok().map(|news| (channel, account, news))
+        });
+        let Some((channel, account, notification)) = signed else {
+            return Ok(NotificationAnswer::Forged);
+        };
+        if !notification.claimed_status().may_be_money() {
+            return Ok(NotificationAnswer::Done);
+        }
+        let OrderId::Ours(tx_id) = notification.order_id() else {
+            counter!(meters::UNKNOWN_ORDERS, "form" => "other").increment(1);
+            if let Some(repeats) = thin::due("an order of another shop", FAULT_PAUSE) {
+                tracing::info!(repeats, "a notification about an order of another shop");
+            }
+            return Ok(NotificationAnswer::Done);
+        };
+        observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
+        Ok(match self.ask_for_order(tx_id, channel, account).await? {
+            Recovered::NoAnswer => NotificationAnswer::Unavailable,
+            Recovered::NotFound => {
+                tracing::warn!(payment.tx_id = %tx_id, "a notification about money of an order that neither the store nor Midtrans knows");
+                NotificationAnswer::Done
+            }
+            Recovered::Known | Recovered::Listed(_) | Recovered::NoMoney => {
+                NotificationAnswer::Done
+            }
+        })
+    }
+
+    /// Asks Midtrans for an order that the store may have lost, in every account, and lists it if
+    /// it has money.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn recover_order(&self, tx_id: TxId) -> Result<Recovered, StoreError> {
+        if self.0.store.payment_get(tx_id).await?.is_some() {
+            return Ok(Recovered::Known);
+        }
+        let mut told = Recovered::NotFound;
+        for (channel, account) in self.accounts() {
+            match self.ask_for_order(tx_id, channel, account).await? {
+                Recovered::NotFound | Recovered::Known => {}
+                listed @ Recovered::Listed(_) => return Ok(listed),
+                Recovered::NoMoney if told == Recovered::NotFound => told = Recovered::NoMoney,
+                Recovered::NoMoney => {}
+                Recovered::NoAnswer => told = Recovered::NoAnswer,
+            }
+        }
+        Ok(told)
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = (Channel, &MidtransAccount)> {
+        let midtrans = &self.0.midtrans;
+        let test = midtrans.test.iter().map(|account| (Channel::Test, account));
+        test.chain(midtrans.live.iter().map(|account| (Channel::Live, account)))
+    }
+
+    async fn ask_for_order(
+        &self,
+        tx_id: TxId,
+        channel: Channel,
+        account: &MidtransAccount,
+    ) -> Result<Recovered, StoreError> {
+        let id = tx_id.to_string();
+        let view = match observe::upstream("status", account.client.status(&id)).await {
+            Ok(StatusReply::Found(view)) if view.order_id == Some(OrderId::Ours(tx_id)) => view,
+            Ok(StatusReply::NotFound) => return Ok(Recovered::NotFound),
+            Ok(_) | Err(_) => return Ok(Recovered::NoAnswer),
+        };
+        if !view.status.may_be_money() {
+            return Ok(Recovered::NoMoney);
+        }
+        let seen = self.seen(tx_id, channel, &view);
+        let order = self.retry_while_busy(|| self.0.store.order_record(&seen)).await?;
+        counter!(meters::UNKNOWN_ORDERS, "form" => "ours").increment(1);
+        if order.resolution.is_none()
+            && let Some(repeats) = thin::due(&format!("unknown order {tx_id}"), FAULT_PAUSE)
+        {
+            let (status, amount_sen) = (order.status.as_str(), order.amount.map(Sen::get));
+            tracing::error!(payment.tx_id = %tx_id, status, amount_sen, repeats, "money of an order that the store does not know; a person must decide");
+        }
+        Ok(Recovered::Listed(order))
+    }
+
+    fn seen(&self, tx_id: TxId, channel: Channel, view: &StatusView) -> UnknownOrder {
+        let now = self.now();
+        UnknownOrder {
+            tx_id,
+            channel,
+            status: view.status.as_str().to_owned(),
+            midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
+            amount: view.gross.sen,
+            first_seen_at: now,
+            last_seen_at: now,
+            seen: 1,
+            resolution: None,
+        }
+    }
+}

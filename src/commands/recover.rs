@@ -1,0 +1,219 @@
+//! `recover`: asks Midtrans for every order that a lost stretch of the store can have held.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use gopay_core::ids::TxId;
+use gopay_core::time::Timestamp;
+use gopay_service::{Recovered, Service, SystemClock};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::Outcome;
+use crate::args::ConfigArgs;
+use crate::commands::prepared;
+use crate::start::{build, runtime};
+use crate::telemetry::metrics;
+
+/// A quarter of an hour of one instance, and half a day of asking at the usual rate.
+const ORDERS_MAX: usize = 1_000_000;
+
+/// Questions under way at once.
+const UNDER_WAY_MAX: usize = 32;
+
+#[derive(Args)]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// A file with order ids: one a line, or lines with fields of which some are order ids, such as
+    /// the export of Midtrans' dashboard. Say this where you can.
+    #[arg(long, env = "GOPAY_ADAPTER_ORDERS", required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    pub(crate) orders: Option<PathBuf>,
+    /// The beginning of the lost stretch, RFC 3339: every TXID that can have been issued is asked for,
+    /// a thousand for each second and instance.
+    #[arg(long, env = "GOPAY_ADAPTER_FROM", value_parser = Timestamp::from_rfc3339, requires = "to")]
+    pub(crate) from: Option<Timestamp>,
+    /// Its end, RFC 3339.
+    #[arg(long, env = "GOPAY_ADAPTER_TO", value_parser = Timestamp::from_rfc3339, requires = "from")]
+    pub(crate) to: Option<Timestamp>,
+    /// Number of the instance that issued them; the config's if not said.
+    #[arg(long, env = "GOPAY_ADAPTER_INSTANCE")]
+    pub(crate) instance: Option<u16>,
+    /// How many TXIDs of each millisecond: more than one is issued only if that many calls come
+    /// within it.
+    #[arg(long, env = "GOPAY_ADAPTER_PER_MILLISECOND", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) per_millisecond: u16,
+    /// Questions to Midtrans a second; `limits.checks_per_second` if not said.
+    #[arg(long, env = "GOPAY_ADAPTER_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) per_second: Option<u32>,
+}
+
+pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
+    let prepared = match prepared(&args.config)? {
+        Ok(prepared) => prepared,
+        Err(no) => return Ok(no),
+    };
+    let config = &prepared.config;
+    let instance = args.instance.unwrap_or(config.instance);
+    let usual = u32::try_from(config.limits.checks_per_second).unwrap_or(u32::MAX).max(1);
+    let a_second = args.per_second.unwrap_or(usual);
+    let orders = match wanted(args, instance)? {
+        Ok(orders) => orders,
+        Err(no) => {
+            writeln!(std::io::stderr(), "{no}")?;
+            return Ok(Outcome::No);
+        }
+    };
+    let seconds = u32::try_from(orders.len()).unwrap_or(u32::MAX) / a_second;
+    writeln!(
+        std::io::stderr(),
+        "{} orders to ask for, {a_second} a second: about {} minutes",
+        orders.len(),
+        seconds.div_ceil(60)
+    )?;
+    runtime()?.block_on(async {
+        let (_draining, watched) = tokio::sync::watch::channel(false);
+        let adapter =
+            build(prepared, false, None, Arc::new(SystemClock), metrics()?, watched).await?;
+        let done = ask_all(&adapter.service, orders, a_second).await;
+        drop((adapter.service, adapter.app));
+        adapter.store.close().await?;
+        done
+    })
+}
+
+/// The orders to ask for; a text for the operator if there are none, or too many.
+fn wanted(args: &RecoverArgs, instance: u16) -> anyhow::Result<Result<BTreeSet<TxId>, String>> {
+    let orders: BTreeSet<TxId> = match (&args.orders, args.from, args.to) {
+        (Some(path), _, _) => listed(path)?,
+        (None, Some(from), Some(to)) => {
+            let issued = TxId::issued(instance, from, to, args.per_millisecond);
+            issued.take(ORDERS_MAX.saturating_add(1)).collect()
+        }
+        (None, _, _) => BTreeSet::new(),
+    };
+    Ok(match orders.len() {
+        0 => Err("there is no order id to ask for".to_owned()),
+        count if count > ORDERS_MAX => Err(format!(
+            "these are more than {ORDERS_MAX} orders: take a file with order ids (--orders), or a \
+             shorter stretch"
+        )),
+        _ => Ok(orders),
+    })
+}
+
+/// The order ids in a file: every line that is one, and every field that looks like one.
+fn listed(path: &Path) -> anyhow::Result<BTreeSet<TxId>> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(order_ids(&String::from_utf8_lossy(&text)))
+}
+
+/// Beside other fields only ids of our length are taken for some; one too many costs a question.
+fn order_ids(text: &str) -> BTreeSet<TxId> {
+    const DIGITS_MIN: usize = 15;
+    let fields = |line: &str| -> Vec<TxId> {
+        let fields = line.split([',', ';', '\t', '"', '\'', ' ', '|']);
+        let long = fields.filter(|field| field.len() >= DIGITS_MIN);
+        long.filter_map(|field| field.parse().ok()).collect()
+    };
+    text.lines()
+        .flat_map(|line| match line.trim().parse() {
+            Ok(tx_id) => vec![tx_id],
+            Err(_) => fields(line),
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Counts {
+    known: usize,
+    listed: usize,
+    no_money: usize,
+    not_found: usize,
+    no_answer: usize,
+}
+
+/// Asks for each, at most so many a second; the answer is "no" if some could not be asked for.
+async fn ask_all(
+    service: &Service,
+    orders: BTreeSet<TxId>,
+    a_second: u32,
+) -> anyhow::Result<Outcome> {
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / a_second);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (permits, mut running) = (Arc::new(Semaphore::new(UNDER_WAY_MAX)), JoinSet::new());
+    let mut counts = Counts::default();
+    for tx_id in orders {
+        pace.tick().await;
+        let permit = Arc::clone(&permits).acquire_owned().await?;
+        let service = service.clone();
+        running.spawn(async move {
+            let told = service.recover_order(tx_id).await;
+            drop(permit);
+            (tx_id, told)
+        });
+        while let Some(ended) = running.try_join_next() {
+            let (tx_id, told) = ended?;
+            counts.note(tx_id, &told?)?;
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        let (tx_id, told) = ended?;
+        counts.note(tx_id, &told?)?;
+    }
+    writeln!(
+        std::io::stdout(),
+        "{} have money that the store does not know, and are listed by `attention`; {} without \
+         money; {} known to the store; {} unknown to Midtrans; {} could not be asked for",
+        counts.listed,
+        counts.no_money,
+        counts.known,
+        counts.not_found,
+        counts.no_answer
+    )?;
+    Ok(if counts.no_answer == 0 { Outcome::Done } else { Outcome::No })
+}
+
+impl Counts {
+    fn note(&mut self, tx_id: TxId, told: &Recovered) -> std::io::Result<()> {
+        let count = match told {
+            Recovered::Known => &mut self.known,
+            Recovered::NoMoney => &mut self.no_money,
+            Recovered::NotFound => &mut self.not_found,
+            Recovered::Listed(order) => {
+                let sen = order.amount.map_or_else(|| "?".to_owned(), |sen| sen.get().to_string());
+                writeln!(std::io::stdout(), "{tx_id}: {:?}, {sen} sen", order.status)?;
+                &mut self.listed
+            }
+            Recovered::NoAnswer => {
+                writeln!(std::io::stderr(), "{tx_id}: Midtrans could not be asked")?;
+                &mut self.no_answer
+            }
+        };
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_ids_are_found_in_lists_and_exports() {
+        let text = "71\n384441201849270272\n\n\
+            Order ID,Amount,Date\n\
+            \"384441202071568384\",10000,2026-11-26 20:32:05\n\
+            ORDER-1;10000;384441204181303296\n\
+            shop-7,20000\n";
+        let found: Vec<String> = order_ids(text).iter().map(ToString::to_string).collect();
+        let expected = ["71", "384441201849270272", "384441202071568384", "384441204181303296"];
+        assert_eq!(found, expected);
+    }
+}
