@@ -67,6 +67,7 @@ pub(crate) fn run(args: &SettleArgs) -> anyhow::Result<Outcome> {
         let handle = store.handle();
         let closing = Closing {
             store: handle.as_ref(),
+            accounts: &config.settlement.accounts,
             rates: &rates,
             calendar: &config.settlement.calendar,
             out: &args.output,

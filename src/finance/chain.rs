@@ -9,6 +9,7 @@ use gopay_finance::SettlementAccount;
 use gopay_finance::amount::Amount;
 use gopay_finance::basis::{Adjustment, Basis, Before, Previous};
 use gopay_finance::calendar::Calendar;
+use gopay_finance::history;
 use gopay_finance::manifest::{self, Manifest};
 use gopay_finance::membership::Membership;
 use gopay_finance::period::{Period, day_of};
@@ -31,6 +32,8 @@ const PAGE: usize = 16;
 /// What closing needs besides the account.
 pub(crate) struct Closing<'a> {
     pub(crate) store: &'a dyn Database,
+    /// Every account of the config.
+    pub(crate) accounts: &'a [AccountTerms],
     pub(crate) rates: &'a Rates,
     pub(crate) calendar: &'a Calendar,
     pub(crate) out: &'a Path,
@@ -95,6 +98,7 @@ impl Closing<'_> {
         }
         self.check_next(account, period, head.as_ref())?;
         self.check_out(head.as_ref(), account.account)?;
+        self.check_history(account, head.as_ref()).await?;
         let basis = self.basis(account, period, head.as_ref(), adjustments)?;
         let staging = Staging::new(self.out, &basis.set())?;
         let (closed, finished) =
@@ -182,6 +186,20 @@ impl Closing<'_> {
             );
         }
         Ok(())
+    }
+
+    /// The terms go on where the last settlement ended, and money is under one client number.
+    async fn check_history(
+        &self,
+        account: &AccountTerms,
+        head: Option<&ClosedSettlement>,
+    ) -> anyhow::Result<()> {
+        let before = head.map(manifest_of).transpose()?.map(|manifest| manifest.basis);
+        let heads = self.store.settlement_heads().await?;
+        let others = heads.iter().map(|head| Ok(manifest_of(head)?.basis));
+        let others = others.collect::<anyhow::Result<Vec<Basis>>>()?;
+        history::check(account, self.accounts, before.as_ref(), &others)
+            .with_context(|| account.account.to_string())
     }
 
     /// A store that was restored from a copy which is older than its last settlement would close

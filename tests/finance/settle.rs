@@ -132,3 +132,22 @@ async fn an_adjustment_goes_into_the_next_settlement_and_is_used_once() {
     with("2026-01-02").done();
     with("2026-01-03").refused(3, "in an earlier settlement");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_were_settled_by_stay() {
+    let mut shop = Shop::new();
+    filled(&mut shop).await;
+    shop.settle("2026-01-01").done();
+    let first = format!("valid_from = \"2026-01-01\"\n{}", crate::shop::TERMS);
+    let dearer = first.replace("0.05", "0.50");
+    shop.write_config(&[("SHOP", 999, &dearer)]);
+    shop.settle("2026-01-02").refused(3, "are not those of the last settlement");
+    // Under another client number its money would be settled twice.
+    shop.write_config(&[("SHOP", 998, &first)]);
+    shop.settle("2026-01-01").refused(3, "it is settled under 1-999 until 2026-01-01");
+    // From the next day on it may go elsewhere.
+    let second = first.replace("2026-01-01", "2026-01-02");
+    shop.write_config(&[("SHOP", 998, &second)]);
+    shop.settle("2026-01-02").done();
+    assert!(shop.out().join("1-998-D-2026-002/manifest.json").exists());
+}

@@ -9,7 +9,7 @@
 //! config. See `src/finance` of the program.
 //!
 //! Reading order: [`amount`], [`calendar`], [`period`], [`rates`], [`terms`] (values);
-//! [`event`], [`membership`] (which events); [`basis`], [`tally`], [`balance`] (amounts);
+//! [`event`], [`membership`] (which events); [`history`] (what may not change); [`basis`], [`tally`], [`balance`] (amounts);
 //! [`table`], [`set`], [`manifest`], [`invoice`], [`pdf`] (files); [`verify`]; [`journal_file`], [`processing`],
 //! [`ledger`] (the other files).
 
@@ -18,6 +18,7 @@ pub mod balance;
 pub mod basis;
 pub mod calendar;
 pub mod event;
+pub mod history;
 pub mod invoice;
 pub mod journal_file;
 pub mod ledger;

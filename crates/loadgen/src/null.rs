@@ -279,6 +279,10 @@ impl Settlements for NullStore {
         Ok(None)
     }
 
+    async fn settlement_heads(&self) -> Result<Vec<ClosedSettlement>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn settlements_after(
         &self,
         _account: SettlementAccount,

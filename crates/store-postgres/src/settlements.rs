@@ -26,6 +26,18 @@ pub(crate) async fn settlement_head(
     Ok(settlements_after(session, account, head.ordinal.saturating_sub(1), 1).await?.pop())
 }
 
+pub(crate) async fn settlement_heads(session: &Session) -> Result<Vec<ClosedSettlement>, DbError> {
+    let sql = concat!(
+        "-- settlement_heads\nSELECT ",
+        settlement_columns!(),
+        " FROM settlements s WHERE NOT EXISTS (
+            SELECT FROM settlements later WHERE later.entity = s.entity
+                AND later.client_number = s.client_number AND later.ordinal > s.ordinal)
+        ORDER BY s.entity, s.client_number"
+    );
+    Ok(read_all(&session.rows(sql, &[]).await?, rows::settlement)?)
+}
+
 pub(crate) async fn settlements_after(
     session: &Session,
     account: SettlementAccount,

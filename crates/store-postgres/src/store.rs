@@ -445,6 +445,10 @@ impl Settlements for PgStore {
             .await
     }
 
+    async fn settlement_heads(&self) -> Result<Vec<ClosedSettlement>, StoreError> {
+        self.connections.alone(|db| async move { settlements::settlement_heads(&db).await }).await
+    }
+
     async fn settlements_after(
         &self,
         account: SettlementAccount,

@@ -36,6 +36,18 @@ pub(crate) fn settlement_head(
     Ok(settlements_after(db, account, before, 1)?.pop())
 }
 
+pub(crate) fn settlement_heads(db: &Connection) -> Result<Vec<ClosedSettlement>, StoreError> {
+    let sql = concat!(
+        "-- settlement_heads\nSELECT ",
+        settlement_columns!(),
+        " FROM settlements s WHERE s.entity >= 0 AND NOT EXISTS (
+            SELECT 1 FROM settlements later WHERE later.entity = s.entity
+                AND later.client_number = s.client_number AND later.ordinal > s.ordinal)
+        ORDER BY s.entity, s.client_number"
+    );
+    all(db, sql, [], rows::settlement)
+}
+
 pub(crate) fn settlements_after(
     db: &Connection,
     account: SettlementAccount,

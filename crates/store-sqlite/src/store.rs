@@ -513,6 +513,10 @@ impl Settlements for SqliteStore {
         self.read(move |db| settlements::settlement_head(db, account)).await
     }
 
+    async fn settlement_heads(&self) -> Result<Vec<ClosedSettlement>, StoreError> {
+        self.read(settlements::settlement_heads).await
+    }
+
     async fn settlements_after(
         &self,
         account: SettlementAccount,

@@ -104,6 +104,9 @@ pub trait Settlements: Send + Sync {
         account: SettlementAccount,
     ) -> Result<Option<ClosedSettlement>, StoreError>;
 
+    /// The last settlement of every account, without adjustments.
+    async fn settlement_heads(&self) -> Result<Vec<ClosedSettlement>, StoreError>;
+
     /// The settlements of an account after a place in its chain, in order, at most `limit`.
     async fn settlements_after(
         &self,

@@ -675,6 +675,17 @@ impl Settlements for Model {
         Ok(self.settlements_after(account, 0, usize::MAX).await?.pop())
     }
 
+    async fn settlement_heads(&self) -> Result<Vec<ClosedSettlement>, StoreError> {
+        let rows = self.rows();
+        let chains = rows.settlements.iter().map(|((account, _), closed)| (*account, closed));
+        let last: BTreeMap<_, _> = chains.collect();
+        let plain = |closed: &ClosedSettlement| ClosedSettlement {
+            adjustments: Vec::new(),
+            ..closed.clone()
+        };
+        Ok(last.into_values().map(plain).collect())
+    }
+
     async fn settlements_after(
         &self,
         account: SettlementAccount,

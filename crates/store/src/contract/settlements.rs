@@ -54,6 +54,7 @@ fn adjustment(id: &str) -> StoredAdjustment {
 /// Each is read as it was closed; what does not follow is refused and changes nothing.
 pub async fn settlements_are_closed_in_a_chain_for_each_account(store: UnderTest) {
     assert_eq!(store.settlement_head(ACCOUNT).await.unwrap(), None);
+    assert_eq!(store.settlement_heads().await.unwrap(), []);
     assert!(store.settlement_close(&closed(2)).await.is_err());
     let first = ClosedSettlement { adjustments: vec![adjustment("a")], ..closed(1) };
     let third =
@@ -67,6 +68,8 @@ pub async fn settlements_are_closed_in_a_chain_for_each_account(store: UnderTest
     let other = SettlementAccount { entity: 106, client: 999 };
     let elsewhere = ClosedSettlement { account: other, ..closed(1) };
     store.settlement_close(&elsewhere).await.unwrap();
+    let head = ClosedSettlement { adjustments: Vec::new(), ..chain[2].clone() };
+    assert_eq!(store.settlement_heads().await.unwrap(), [head, elsewhere.clone()]);
     let gap = ClosedSettlement { from: closed(5).from, until: closed(5).until, ..closed(4) };
     let refused = store.settlement_close(&gap).await;
     assert!(matches!(refused, Err(StoreError::Invalid { column: "from_at", .. })), "{refused:?}");
