@@ -11,7 +11,7 @@ use crate::input::table::{Row, Table};
 use crate::input::{InputError, Problem};
 use crate::journal::Unreadable;
 use crate::money::Money;
-use crate::reports::{InputFile, is_refund, moment, money, name_of};
+use crate::reports::{InputFile, is_refund, moment, money, name_of, word_or_masked};
 
 /// What became of a payout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -272,10 +272,7 @@ fn payout(row: Row<'_>, place: String) -> Result<Payout, String> {
     let status = row.text(Role::Status);
     let state = PayoutState::of(&status);
     let state = state.ok_or_else(|| {
-        format!(
-            "has the status {:?}, which is not known",
-            status.chars().take(40).collect::<String>()
-        )
+        format!("has the status {:?}, which is not known", word_or_masked(&status))
     })?;
     let day = |role| Ok::<_, String>(moment(row, role)?.map(|moment| row.day_of(moment)));
     Ok(Payout {

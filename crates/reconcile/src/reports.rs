@@ -196,6 +196,7 @@ impl Reports {
             name: name_of(path),
             has_transaction_id: table.has(Role::TransactionId),
             currency: table.layout.currency.clone(),
+            skip: &table.layout.foot.skip,
             rows: 0,
             ruined: None,
             unreadable: Vec::new(),
@@ -252,6 +253,7 @@ struct Reading<'a> {
     name: String,
     has_transaction_id: bool,
     currency: Option<String>,
+    skip: &'a [String],
     rows: u64,
     ruined: Option<(u64, u64)>,
     unreadable: Vec<Unreadable>,
@@ -268,6 +270,11 @@ impl Reading<'_> {
             Ok(Some(transaction)) => self.reports.rows.push(transaction),
             Ok(None) => {}
             Err(what) => {
+                if self.skip.iter().any(|label| row.behind(Some(label)).is_some()) {
+                    // A line under the rows.
+                    self.rows -= 1;
+                    return;
+                }
                 self.unreadable.push(Unreadable { file: self.name.clone(), line, what });
             }
         }
@@ -350,7 +357,7 @@ impl Reading<'_> {
         let text = row.text(Role::Status);
         let said = self.mapping.status.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text));
         let status = said.and_then(|(_, word)| Status::of(word.as_bytes()));
-        let short: String = text.chars().take(40).collect();
+        let short = word_or_masked(&text);
         status.ok_or_else(|| {
             format!("has the status {short:?}, which is not known; name it under [status] in the mapping")
         })
@@ -368,25 +375,39 @@ fn units(amount: Money) -> Result<i64, String> {
     amount.units().ok_or_else(|| format!("has the amount {amount}, which is too large"))
 }
 
+/// A cell for messages: its letters hidden, for in a broken row it may be a name.
+pub(crate) fn masked(text: &str) -> String {
+    text.chars().take(40).map(|sign| if sign.is_alphabetic() { 'x' } else { sign }).collect()
+}
+
+/// As [`masked`], but a single word, such as a state, is told.
+pub(crate) fn word_or_masked(text: &str) -> String {
+    let word =
+        text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_- ".contains(&b));
+    if word && text.split_whitespace().count() <= 2 { text.to_owned() } else { masked(text) }
+}
+
 /// The amount of a row in plain words where it is none.
 pub(crate) fn money(row: Row<'_>, role: Role) -> Result<Option<Money>, String> {
-    row.amount(role).map_err(|error| {
-        let text: String = row.text(role).chars().take(40).collect();
-        format!("{} is {text:?}: {error}", role.word())
-    })
+    row.amount(role)
+        .map_err(|error| format!("{} is {:?}: {error}", role.word(), masked(&row.text(role))))
 }
 
 /// The time of a row in plain words where it is none.
 pub(crate) fn moment(row: Row<'_>, role: Role) -> Result<Option<Moment>, String> {
-    row.time(role).map_err(|error| {
-        let text: String = row.text(role).chars().take(40).collect();
-        format!("{} is {text:?}: {error}", role.word())
-    })
+    row.time(role)
+        .map_err(|error| format!("{} is {:?}: {error}", role.word(), masked(&row.text(role))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_of_a_broken_cell_has_no_names() {
+        assert_eq!(masked("12..34"), "12..34");
+        assert_eq!(masked("Siti <siti@example.com>"), "xxxx <xxxx@xxxxxxx.xxx>");
+    }
 
     #[test]
     fn every_status_word_of_midtrans_and_of_its_history_has_a_meaning() {

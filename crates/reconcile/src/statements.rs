@@ -13,7 +13,7 @@ use crate::input::table::{Row, Table};
 use crate::input::{InputError, Problem, camt};
 use crate::journal::Unreadable;
 use crate::money::Money;
-use crate::reports::{InputFile, moment, money, name_of};
+use crate::reports::{InputFile, masked, moment, money, name_of};
 
 /// All statements of a run.
 #[derive(Debug, Default)]
@@ -325,15 +325,16 @@ fn signed(table: &Table<'_>, row: Row<'_>) -> Result<Money, String> {
             (text, sign) = (amount.to_owned(), word.to_owned());
         }
     }
-    let amount = row.amount_of(&text).map_err(|error| {
-        format!("amount is {:?}: {error}", text.chars().take(40).collect::<String>())
-    })?;
+    let amount =
+        row.amount_of(&text).map_err(|error| format!("amount is {:?}: {error}", masked(&text)))?;
     let has = |words: &[String]| words.iter().any(|word| sign.eq_ignore_ascii_case(word));
     match (has(&layout.credit_words), has(&layout.debit_words)) {
         (true, _) => Ok(amount.abs()),
         (_, true) => Ok(-amount.abs()),
         (false, false) if layout.debit_words.is_empty() => Ok(amount),
-        (false, false) => Err(format!("has the sign {sign:?}, which is neither credit nor debit")),
+        (false, false) => {
+            Err(format!("has the sign {:?}, which is neither credit nor debit", masked(&sign)))
+        }
     }
 }
 
