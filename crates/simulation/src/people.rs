@@ -40,6 +40,13 @@ pub(crate) fn keep_doubtful(world: &World) {
     world.doubtful().iter().for_each(|txid| show_wrong_amount(world, txid));
 }
 
+/// GET status shows what is so of this order; the other doubtful ones stay so.
+fn clear_up(world: &World, txid: &str) {
+    world.unmark_doubtful(txid);
+    world.engine(|engine, _| engine.clear_faults());
+    keep_doubtful(world);
+}
+
 /// Orders of a store that is gone, paid at Midtrans, which notifies us of them.
 pub(crate) async fn lost_orders(world: Arc<World>) {
     let mut ids = IdGenerator::new(77);
@@ -110,7 +117,7 @@ pub(crate) async fn decide(world: &Arc<World>) {
             chance.pick(&[Verdict::Paid, Verdict::Failed, Verdict::Refund, Verdict::Refund])
         });
         if world.chance(|chance| chance.percent(50)) {
-            world.clear_up(&payment.tx_id.to_string());
+            clear_up(world, &payment.tx_id.to_string());
         }
         say(world, payment.tx_id, verdict).await;
     }

@@ -252,11 +252,8 @@ impl World {
         lock(&self.state).doubtful.clone()
     }
 
-    /// GET status shows what is so of this order; the other doubtful ones stay so.
-    pub(crate) fn clear_up(&self, txid: &str) {
+    pub(crate) fn unmark_doubtful(&self, txid: &str) {
         lock(&self.state).doubtful.remove(txid);
-        self.engine(|engine, _| engine.clear_faults());
-        crate::people::keep_doubtful(self);
     }
 
     pub(crate) fn mark_told(&self, txid: &str) {
