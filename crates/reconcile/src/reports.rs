@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
 use crate::date::Moment;
-use crate::ids::{MidtransId, OrderId, Texts};
+use crate::ids::{MidtransId, OrderId, Texts, rounded};
 use crate::input::mapping::{LayoutKind, Mapping, Role};
 use crate::input::table::{Row, Table};
 use crate::input::{InputError, Problem};
@@ -199,11 +199,24 @@ impl Reports {
             skip: &table.layout.foot.skip,
             rows: 0,
             ruined: None,
+            rounded: (0, 0),
             unreadable: Vec::new(),
             others: Others::default(),
         };
         let sha256 = table.visit(progress, &mut |line, row| reading.take(line, row))?;
-        let Reading { rows, ruined, unreadable, others, .. } = reading;
+        let Reading { rows, ruined, rounded, unreadable, others, has_transaction_id, .. } = reading;
+        // Of good ids, one in ten thousand ends in so many zeros.
+        let ruined = match ruined {
+            None if rounded.0 >= 3 && rounded.0.saturating_mul(20) > rows => {
+                if has_transaction_id {
+                    self.ruined += rounded.0;
+                    None
+                } else {
+                    Some(rounded)
+                }
+            }
+            ruined => ruined,
+        };
         if let Some((count, line)) = ruined {
             return Err(InputError::new(path, Problem::At { line, what: spoilt(count) }));
         }
@@ -239,7 +252,7 @@ impl Reports {
 
 fn spoilt(count: u64) -> String {
     format!(
-        "a spreadsheet made numbers of {count} order ids (such as 7.30268E+18) and cut their digits \
+        "a spreadsheet made numbers of {count} order ids (such as 7.30268E+18) and cut digits of theirs \
          off, and the export has no Transaction ID to match by instead; export it again and do not \
          open it in a spreadsheet before"
     )
@@ -256,6 +269,8 @@ struct Reading<'a> {
     skip: &'a [String],
     rows: u64,
     ruined: Option<(u64, u64)>,
+    /// Ids that look rounded: how many, and the line of the first.
+    rounded: (u64, u64),
     unreadable: Vec<Unreadable>,
     others: Others,
 }
@@ -297,7 +312,13 @@ impl Reading<'_> {
         }
         let midtrans = self.reports.texts.id(row.cell(Role::TransactionId));
         let order = match (order, midtrans) {
-            (OrderId::Ours(id), _) => id,
+            (OrderId::Ours(id), _) => {
+                if rounded(id) {
+                    let (count, first) = self.rounded;
+                    self.rounded = (count + 1, if count == 0 { line } else { first });
+                }
+                id
+            }
             (OrderId::Ruined, MidtransId::None) => {
                 let (count, first) = self.ruined.unwrap_or((0, line));
                 self.ruined = Some((count + 1, first));

@@ -159,7 +159,14 @@ pub fn reconcile(
         breaks.extend(unreadable(rows));
     }
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
-    let remarks = remarks(&reports, &statements);
+    let mut remarks = remarks(&reports, &statements);
+    if options.from.is_none() && found.tally.before_exports > 0 {
+        remarks.push(format!(
+            "the exports are taken to begin with the day of their first row; {} payments were made \
+             before it (give --from if that is not so)",
+            found.tally.before_exports
+        ));
+    }
     let files = [reports.files, payouts.files, statements.files, transfers.files].concat();
     Ok(Report {
         today: options.today,
