@@ -170,6 +170,8 @@ pub(crate) struct Reports {
     pub(crate) currencies: Words,
     pub(crate) unreadable: Vec<Unreadable>,
     pub(crate) others: Others,
+    /// The first moment at which a row was made and the last that a row tells of, others' too.
+    pub(crate) span: Option<(u32, u32)>,
     /// Columns that no export has, with what is lost by it.
     pub(crate) has_fee: bool,
     pub(crate) has_refund: bool,
@@ -244,6 +246,13 @@ impl Reports {
         Ok(())
     }
 
+    fn spans(&mut self, made: u32, last: u32) {
+        if made > 0 {
+            let (from, to) = self.span.unwrap_or((made, last));
+            self.span = Some((from.min(made), to.max(last)));
+        }
+    }
+
     pub(crate) fn place(&self, row: &Transaction) -> String {
         let file = self.files.get(usize::from(row.file));
         format!("{} line {}", file.map(InputFile::name).unwrap_or_default(), row.line)
@@ -304,6 +313,9 @@ impl Reading<'_> {
         let status = self.status(row)?;
         let amount = money(row, Role::Amount)?.ok_or("has no amount")?;
         if order == OrderId::Foreign {
+            if let Ok(Some(time)) = row.time(Role::Time) {
+                self.reports.spans(time.compact(), time.compact());
+            }
             self.others.rows += 1;
             if status.has_money() {
                 self.others.paid += amount;
@@ -345,6 +357,8 @@ impl Reading<'_> {
             (b"", None) => self.reports.currencies.code(b"IDR"),
             (cell, _) => self.reports.currencies.code(cell),
         };
+        let settled_at = moment(row, Role::SettledAt)?.map_or(0, Moment::compact);
+        self.reports.spans(time.compact(), time.compact().max(settled_at));
         Ok(Some(Transaction {
             order,
             amount: units(amount)?,
@@ -359,7 +373,7 @@ impl Reading<'_> {
             },
             midtrans,
             time: time.compact(),
-            settled_at: moment(row, Role::SettledAt)?.map_or(0, Moment::compact),
+            settled_at,
             line: u32::try_from(line).unwrap_or(u32::MAX),
             next: NONE,
             file: self.file,

@@ -16,6 +16,7 @@ use crate::matching::join::join;
 use crate::matching::payouts::PayoutTally;
 use crate::matching::tally::Tally;
 use crate::money::Money;
+use crate::options::Options;
 use crate::payouts::Payouts;
 use crate::reports::{InputFile, Others, Reports, name_of};
 use crate::statements::Statements;
@@ -42,19 +43,6 @@ pub enum JournalSource {
     File(PathBuf),
     /// Read already.
     Ready(Box<Journal>),
-}
-
-/// How it is reconciled.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The day of the run: ages are counted to it.
-    pub today: Day,
-    /// The first day in Jakarta that the exports cover; told by the rows if absent.
-    pub from: Option<Day>,
-    /// The last one.
-    pub to: Option<Day>,
-    /// Threads that compare.
-    pub threads: usize,
 }
 
 /// Why a run ends without a result.
@@ -283,7 +271,7 @@ fn transactions(
     options: &Options,
 ) -> Found {
     let mut others = reports.others;
-    let Some(window) = Window::of(reports, options.from, options.to) else {
+    let Some(window) = Window::of(reports, options) else {
         return Found { breaks: Vec::new(), tally: Tally::default(), others };
     };
     let joined = join(journal, reports);
