@@ -72,12 +72,13 @@ fn bad_input_is_refused_with_what_to_do_and_nothing_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
     written(at, "journal.csv", &format!("{TITLES}{}", paid(42, "2026-10-05T06:14:15Z", 100)));
-    let cases: [(&str, &[u8], &str); 6] = [
+    let cases: [(&str, &[u8], &str); 7] = [
         ("a.7z", b"7z\xBC\xAF\x27\x1C____", "password of Midtrans' second e-mail"),
         ("a.xls", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "as CSV or XLSX"),
         ("untitled.csv", b"1,2,3\n4,5,6\n", "propose-mapping"),
         ("lacks.csv", b"Order ID,Amount,Transaction Time\n42,1,2026-10-05 13:14:00\n", "lacks status"),
         ("ruined.csv", b"Order ID,Amount,Status,Transaction Time\n7.30268E+18,1,settlement,2026-10-05 13:14:00\n", "do not open it in a spreadsheet"),
+        ("rounded.csv", b"Order ID,Amount,Status,Transaction Time\n7302680123456780000,1,settlement,2026-10-05 13:14:00\n7302680123456790000,1,settlement,2026-10-05 13:14:00\n7302680123456800000,1,settlement,2026-10-05 13:14:00\n", "do not open it in a spreadsheet"),
         ("payouts.csv", b"REQUEST DATE,ID,PAID DATE,AMOUNT (NET),STATUS\n05/25/2018,P1,,Rp. 1.00,Paid\n", "--payouts"),
     ];
     for (name, content, wanted) in cases {

@@ -37,14 +37,15 @@ pub(crate) fn number(text: &[u8]) -> Option<i64> {
     if text.len() > 19 || text.first().is_none_or(|first| *first == b'0') {
         return None;
     }
-    let mut value: i64 = 0;
+    // 19 digits fit 64 bits; whether they fit 63 is seen at the end.
+    let mut value: u64 = 0;
     for digit in text {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+        value = value * 10 + u64::from(digit - b'0');
     }
-    Some(value)
+    i64::try_from(value).ok()
 }
 
 /// The mantissa and exponent of a spreadsheet: digits, a mark, digits, `E+`, digits.
@@ -174,6 +175,9 @@ mod tests {
             ("7,30268E+18", OrderId::Ruined),
             ("7E18", OrderId::Ruined),
             ("042", OrderId::Foreign),
+            ("9223372036854775807", OrderId::Ours(i64::MAX)),
+            ("9223372036854775808", OrderId::Foreign),
+            ("9999999999999999999", OrderId::Foreign),
             ("99999999999999999999", OrderId::Foreign),
             ("ORDER-1", OrderId::Foreign),
             ("E+18", OrderId::Foreign),

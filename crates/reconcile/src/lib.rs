@@ -19,6 +19,7 @@ pub mod input;
 pub mod journal;
 mod matching;
 pub mod money;
+pub mod options;
 pub mod output;
 mod payouts;
 mod reports;

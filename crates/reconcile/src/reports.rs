@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
 use crate::date::Moment;
-use crate::ids::{MidtransId, OrderId, Texts};
+use crate::ids::{MidtransId, OrderId, Texts, rounded};
 use crate::input::mapping::{LayoutKind, Mapping, Role};
 use crate::input::table::{Row, Table};
 use crate::input::{InputError, Problem};
@@ -170,6 +170,8 @@ pub(crate) struct Reports {
     pub(crate) currencies: Words,
     pub(crate) unreadable: Vec<Unreadable>,
     pub(crate) others: Others,
+    /// The first moment at which a row was made and the last that a row tells of, others' too.
+    pub(crate) span: Option<(u32, u32)>,
     /// Columns that no export has, with what is lost by it.
     pub(crate) has_fee: bool,
     pub(crate) has_refund: bool,
@@ -199,11 +201,24 @@ impl Reports {
             skip: &table.layout.foot.skip,
             rows: 0,
             ruined: None,
+            rounded: (0, 0),
             unreadable: Vec::new(),
             others: Others::default(),
         };
         let sha256 = table.visit(progress, &mut |line, row| reading.take(line, row))?;
-        let Reading { rows, ruined, unreadable, others, .. } = reading;
+        let Reading { rows, ruined, rounded, unreadable, others, has_transaction_id, .. } = reading;
+        // Of good ids, one in ten thousand ends in so many zeros.
+        let ruined = match ruined {
+            None if rounded.0 >= 3 && rounded.0.saturating_mul(20) > rows => {
+                if has_transaction_id {
+                    self.ruined += rounded.0;
+                    None
+                } else {
+                    Some(rounded)
+                }
+            }
+            ruined => ruined,
+        };
         if let Some((count, line)) = ruined {
             return Err(InputError::new(path, Problem::At { line, what: spoilt(count) }));
         }
@@ -231,6 +246,13 @@ impl Reports {
         Ok(())
     }
 
+    fn spans(&mut self, made: u32, last: u32) {
+        if made > 0 {
+            let (from, to) = self.span.unwrap_or((made, last));
+            self.span = Some((from.min(made), to.max(last)));
+        }
+    }
+
     pub(crate) fn place(&self, row: &Transaction) -> String {
         let file = self.files.get(usize::from(row.file));
         format!("{} line {}", file.map(InputFile::name).unwrap_or_default(), row.line)
@@ -239,7 +261,7 @@ impl Reports {
 
 fn spoilt(count: u64) -> String {
     format!(
-        "a spreadsheet made numbers of {count} order ids (such as 7.30268E+18) and cut their digits \
+        "a spreadsheet made numbers of {count} order ids (such as 7.30268E+18) and cut digits of theirs \
          off, and the export has no Transaction ID to match by instead; export it again and do not \
          open it in a spreadsheet before"
     )
@@ -256,6 +278,8 @@ struct Reading<'a> {
     skip: &'a [String],
     rows: u64,
     ruined: Option<(u64, u64)>,
+    /// Ids that look rounded: how many, and the line of the first.
+    rounded: (u64, u64),
     unreadable: Vec<Unreadable>,
     others: Others,
 }
@@ -289,6 +313,9 @@ impl Reading<'_> {
         let status = self.status(row)?;
         let amount = money(row, Role::Amount)?.ok_or("has no amount")?;
         if order == OrderId::Foreign {
+            if let Ok(Some(time)) = row.time(Role::Time) {
+                self.reports.spans(time.compact(), time.compact());
+            }
             self.others.rows += 1;
             if status.has_money() {
                 self.others.paid += amount;
@@ -297,7 +324,13 @@ impl Reading<'_> {
         }
         let midtrans = self.reports.texts.id(row.cell(Role::TransactionId));
         let order = match (order, midtrans) {
-            (OrderId::Ours(id), _) => id,
+            (OrderId::Ours(id), _) => {
+                if rounded(id) {
+                    let (count, first) = self.rounded;
+                    self.rounded = (count + 1, if count == 0 { line } else { first });
+                }
+                id
+            }
             (OrderId::Ruined, MidtransId::None) => {
                 let (count, first) = self.ruined.unwrap_or((0, line));
                 self.ruined = Some((count + 1, first));
@@ -324,6 +357,8 @@ impl Reading<'_> {
             (b"", None) => self.reports.currencies.code(b"IDR"),
             (cell, _) => self.reports.currencies.code(cell),
         };
+        let settled_at = moment(row, Role::SettledAt)?.map_or(0, Moment::compact);
+        self.reports.spans(time.compact(), time.compact().max(settled_at));
         Ok(Some(Transaction {
             order,
             amount: units(amount)?,
@@ -338,7 +373,7 @@ impl Reading<'_> {
             },
             midtrans,
             time: time.compact(),
-            settled_at: moment(row, Role::SettledAt)?.map_or(0, Moment::compact),
+            settled_at,
             line: u32::try_from(line).unwrap_or(u32::MAX),
             next: NONE,
             file: self.file,

@@ -16,6 +16,7 @@ use crate::matching::join::join;
 use crate::matching::payouts::PayoutTally;
 use crate::matching::tally::Tally;
 use crate::money::Money;
+use crate::options::Options;
 use crate::payouts::Payouts;
 use crate::reports::{InputFile, Others, Reports, name_of};
 use crate::statements::Statements;
@@ -42,19 +43,6 @@ pub enum JournalSource {
     File(PathBuf),
     /// Read already.
     Ready(Box<Journal>),
-}
-
-/// How it is reconciled.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The day of the run: ages are counted to it.
-    pub today: Day,
-    /// The first day in Jakarta that the exports cover; told by the rows if absent.
-    pub from: Option<Day>,
-    /// The last one.
-    pub to: Option<Day>,
-    /// Threads that compare.
-    pub threads: usize,
 }
 
 /// Why a run ends without a result.
@@ -159,7 +147,14 @@ pub fn reconcile(
         breaks.extend(unreadable(rows));
     }
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
-    let remarks = remarks(&reports, &statements);
+    let mut remarks = remarks(&reports, &statements);
+    if options.from.is_none() && found.tally.before_exports > 0 {
+        remarks.push(format!(
+            "the exports are taken to begin with the day of their first row; {} payments were made \
+             before it (give --from if that is not so)",
+            found.tally.before_exports
+        ));
+    }
     let files = [reports.files, payouts.files, statements.files, transfers.files].concat();
     Ok(Report {
         today: options.today,
@@ -276,7 +271,7 @@ fn transactions(
     options: &Options,
 ) -> Found {
     let mut others = reports.others;
-    let Some(window) = Window::of(reports, options.from, options.to) else {
+    let Some(window) = Window::of(reports, options) else {
         return Found { breaks: Vec::new(), tally: Tally::default(), others };
     };
     let joined = join(journal, reports);

@@ -96,16 +96,13 @@ impl<'a> Matching<'a> {
         row: &Transaction,
         about: &dyn Fn(Kind) -> Break,
     ) -> Option<Break> {
-        if row.order != 0 && row.order != payment.tx_id {
+        // An id that a spreadsheet has rounded is told once for all, by a remark.
+        let spoilt = row.midtrans == payment.midtrans && rounded(row.order);
+        if row.order != 0 && row.order != payment.tx_id && !spoilt {
             return Some(Break {
                 ours: payment.tx_id.to_string(),
                 theirs: row.order.to_string(),
-                cause: "Midtrans has its transaction under another order id; ".to_owned()
-                    + if rounded(row.order) {
-                        "a spreadsheet has rounded it to 15 digits."
-                    } else {
-                        "the two ids do not belong together."
-                    },
+                cause: "Midtrans has its transaction under another order id.".to_owned(),
                 at_risk: payment.amount(),
                 ..about(Kind::IdDiffers)
             });

@@ -1,9 +1,10 @@
 //! What every comparison of a payment needs to know.
 
-use crate::date::{Day, JAKARTA_SECS, Moment};
+use crate::date::{JAKARTA_SECS, Moment};
 use crate::input::mapping::Mapping;
 use crate::journal::{Journal, Payment, Refund, index};
 use crate::money::Money;
+use crate::options::Options;
 use crate::reports::{Reports, Transaction};
 
 /// Which days the exports are about.
@@ -17,15 +18,20 @@ pub(crate) struct Window {
 
 impl Window {
     /// From the days that are given, else from the rows: exports are cut by day of creation in
-    /// Jakarta, and the last UTC day of one is not complete.
-    pub(crate) fn of(reports: &Reports, from: Option<Day>, to: Option<Day>) -> Option<Self> {
-        let made = reports.rows.iter().map(|row| row.time).filter(|time| *time > 0).min();
-        let last = reports.rows.iter().map(|row| row.time.max(row.settled_at)).max();
-        let (first, last) = (Moment::from_compact(made?)?, Moment::from_compact(last?)?);
+    /// Jakarta, and the last UTC day of one is not complete. An export without rows says that
+    /// there was nothing up to today. None if there is no export.
+    pub(crate) fn of(reports: &Reports, options: &Options) -> Option<Self> {
+        if reports.files.is_empty() {
+            return None;
+        }
+        let (first, last) = match reports.span {
+            Some((first, last)) => (Moment::from_compact(first)?, Moment::from_compact(last)?),
+            None => (Moment::default(), options.today.start()),
+        };
         let zone = -i64::from(JAKARTA_SECS);
-        let start = from.unwrap_or_else(|| first.day_at(JAKARTA_SECS)).start().plus_secs(zone);
-        let end = to.map(|to| to.plus(1).start().plus_secs(zone - 1));
-        let end = end.unwrap_or(last);
+        let start = options.from.unwrap_or_else(|| first.day_at(JAKARTA_SECS));
+        let start = start.start().plus_secs(zone);
+        let end = options.to.map(|to| to.plus(1).start().plus_secs(zone - 1)).unwrap_or(last);
         Some(Self { start, cutoff: end.day().start() })
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn payouts(
         today,
         named,
         holder: vec![NONE; journal.payments.len()],
+        taken_back: BTreeMap::new(),
         repeated: BTreeSet::new(),
         tally: PayoutTally::default(),
         breaks: Vec::new(),
@@ -73,6 +74,8 @@ struct Leg<'a> {
     named: &'a BTreeSet<String>,
     /// By payment: the place of the row that paid it out.
     holder: Vec<u32>,
+    /// The file of the first row of a refund, by payout, order and amount.
+    taken_back: BTreeMap<(usize, i64, Money), usize>,
     /// Rows that repeat others, by their places.
     repeated: BTreeSet<usize>,
     tally: PayoutTally,
@@ -144,13 +147,8 @@ impl Leg<'_> {
     }
 
     fn refund_row(&mut self, place: u32, at: usize, row: &PayoutRow) {
-        let again = self.payouts.rows.iter().take(at).any(|other| {
-            other.order == row.order
-                && other.is_refund
-                && other.file != row.file
-                && other.payout == row.payout
-                && other.amount == row.amount
-        });
+        let first = *self.taken_back.entry((row.payout, row.order, row.amount)).or_insert(row.file);
+        let again = first != row.file;
         if again {
             self.repeated.insert(at);
             self.tally.folded_rows += 1;

@@ -53,7 +53,7 @@ impl<'a> Matching<'a> {
             tally.test += 1;
             return None;
         }
-        let ours = if payment.state == State::Succeeded {
+        let ours = if payment.live && payment.state == State::Succeeded {
             payment.amount() - payment.refunded()
         } else {
             Money::ZERO

@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicU64;
 
 use gopay_reconcile::breaks::{Break, Kind};
 use gopay_reconcile::input::mapping::Mapping;
-use gopay_reconcile::run::{Inputs, JournalSource, Options, Report, reconcile};
+use gopay_reconcile::options::Options;
+use gopay_reconcile::run::{Inputs, JournalSource, Report, reconcile};
 use world::{LAYOUTS, Layout, Planted, World};
 
 const MAPPING: &str = "[[bank.known]]\ntext = \"biaya adm\"\nname = \"bank charges\"\n";
