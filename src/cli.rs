@@ -13,9 +13,9 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
 use crate::commands::process_files::ProcessArgs;
-use crate::commands::recover::RecoverArgs;
 use crate::commands::propose_mapping::ProposeArgs;
 use crate::commands::reconcile::ReconcileArgs;
+use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
@@ -129,7 +129,8 @@ mod tests {
                 fenced = !fenced;
             } else if fenced {
                 let command = line.trim_start().trim_start_matches("$ ");
-                shown.extend(command.strip_prefix("gopay-adapter ").map(|rest| (true, rest.into())));
+                shown
+                    .extend(command.strip_prefix("gopay-adapter ").map(|rest| (true, rest.into())));
             } else {
                 let code = line.split('`').skip(1).step_by(2);
                 let commands = code.filter_map(|code| code.strip_prefix("gopay-adapter "));
@@ -170,7 +171,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let docs = std::fs::read_dir(root.join("docs")).unwrap();
         let docs = docs.map(|entry| entry.unwrap().path());
-        let mut all: Vec<_> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
+        let mut all: Vec<_> =
+            docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
         all.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
         all
     }

@@ -155,6 +155,7 @@ forward! { Journal {
 
 forward! { Settlements {
     settlement_head(account: SettlementAccount) -> Option<ClosedSettlement>;
+    settlement_heads() -> Vec<ClosedSettlement>;
     settlements_after(account: SettlementAccount, ordinal: i64, limit: usize) -> Vec<ClosedSettlement>;
     settlement_close(closed: &ClosedSettlement) -> ();
 } }

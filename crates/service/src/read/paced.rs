@@ -22,10 +22,7 @@ impl<T: Clone> Paced<T> {
     const KEPT_MAX: Duration = Duration::from_secs(10);
 
     /// The kept answer, or a new one. One is looked for at a time; an error is not kept.
-    pub(crate) async fn get<E>(
-        &self,
-        find: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+    pub(crate) async fn get<E>(&self, find: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let mut kept = self.0.lock().await;
         if let Some((until, answer)) = &*kept
             && Instant::now() < *until
