@@ -14,6 +14,8 @@ use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
 use crate::commands::process_files::ProcessArgs;
 use crate::commands::recover::RecoverArgs;
+use crate::commands::propose_mapping::ProposeArgs;
+use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
@@ -70,6 +72,12 @@ pub(crate) enum Command {
     CopyStore(CopyArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
+    /// Proposes a mapping for a report that `reconcile` does not know, with reasons, to standard
+    /// output. Answers "no" if something in it has to be chosen.
+    ProposeMapping(ProposeArgs),
+    /// Compares the journal with Midtrans' reports and the bank's statements. Answers "no" if there
+    /// are breaks that are due.
+    Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
     /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
@@ -100,5 +108,92 @@ impl Command {
     /// Whether it makes files that hold payments.
     pub(crate) const fn keeps_payments(&self) -> bool {
         !matches!(self, Self::Translate(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// The commands that a document shows: whole lines of code, and code within a sentence.
+    fn shown(document: &str) -> Vec<(bool, String)> {
+        let joined = document.replace("\\\n", " ");
+        let mut shown = Vec::new();
+        let mut fenced = false;
+        for line in joined.lines() {
+            if line.trim_start().starts_with("```") {
+                fenced = !fenced;
+            } else if fenced {
+                let command = line.trim_start().trim_start_matches("$ ");
+                shown.extend(command.strip_prefix("gopay-adapter ").map(|rest| (true, rest.into())));
+            } else {
+                let code = line.split('`').skip(1).step_by(2);
+                let commands = code.filter_map(|code| code.strip_prefix("gopay-adapter "));
+                shown.extend(commands.map(|rest| (false, rest.to_owned())));
+            }
+        }
+        shown
+    }
+
+    /// The words of a command as a shell would give them, without redirections and comments, with
+    /// values in place of names for values.
+    fn words(command: &str) -> Vec<String> {
+        let mut words = vec!["gopay-adapter".to_owned()];
+        for (place, part) in command.split('"').enumerate() {
+            if place % 2 == 1 {
+                words.push(part.to_owned());
+                continue;
+            }
+            let end = part.find([';', '|', '>', '#', '(']).unwrap_or(part.len());
+            words.extend(part[..end].split_whitespace().filter(|word| *word != "...").map(value));
+            if end < part.len() {
+                break;
+            }
+        }
+        words
+    }
+
+    fn value(word: &str) -> String {
+        match word.trim_end_matches("...") {
+            "TXID" => "384435242867359744",
+            "TIME" => "2026-03-01T10:00:00Z",
+            other => other,
+        }
+        .to_owned()
+    }
+
+    fn documents() -> Vec<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let docs = std::fs::read_dir(root.join("docs")).unwrap();
+        let docs = docs.map(|entry| entry.unwrap().path());
+        let mut all: Vec<_> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
+        all.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+        all
+    }
+
+    #[test]
+    fn the_commands_of_the_documents_are_those_of_the_program() {
+        let mut seen = 0;
+        for path in documents() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (whole, command) in shown(&text) {
+                seen += 1;
+                let Err(error) = Cli::try_parse_from(words(&command)) else { continue };
+                let names_only = [
+                    ErrorKind::MissingRequiredArgument,
+                    ErrorKind::MissingSubcommand,
+                    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                ];
+                let good = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+                    // Within a sentence a command may stand for itself.
+                    || (!whole && names_only.contains(&error.kind()));
+                assert!(good, "{}: gopay-adapter {command}: {error}", path.display());
+            }
+        }
+        assert!(seen > 20, "only {seen} commands were found");
     }
 }

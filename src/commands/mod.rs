@@ -12,6 +12,8 @@ pub(crate) mod journal;
 pub(crate) mod migrate;
 pub(crate) mod process_files;
 pub(crate) mod recover;
+pub(crate) mod propose_mapping;
+pub(crate) mod reconcile;
 pub(crate) mod redeliver;
 pub(crate) mod resolve;
 pub(crate) mod serve;
@@ -43,6 +45,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::ProposeMapping(args) => propose_mapping::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),

@@ -26,7 +26,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Folder in which the state survives; without it, it is in memory only.
-    #[arg(long, env = "GOPAY_ADAPTER_DATA")]
+    #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_DATA")]
     pub(crate) data: Option<PathBuf>,
 }
 

@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "demo",
     "serve",
     "simulate",
@@ -21,6 +21,8 @@ const COMMANDS: [&str; 18] = [
     "backup",
     "copy-store",
     "explain",
+    "propose-mapping",
+    "reconcile",
     "redeliver",
     "attention",
     "recover",

@@ -116,6 +116,26 @@ async fn a_delivery_of_a_killed_instance_is_taken_over() {
     assert_eq!(seen[0].fields, seen[1].fields);
 }
 
+/// Whoever holds the number knows that the holder before is dead: its lease of half a minute is void.
+#[tokio::test]
+async fn what_a_killed_instance_was_sending_is_sent_as_soon_as_its_number_is_back() {
+    let Some(shared) = Shared::start().await else { return };
+    assert!(shared.run(&["migrate"], 1).status.success());
+    let one = shared.serve(1).await;
+    let receiver = Receiver::start().await;
+    receiver.then([Reply::Hang]);
+    let txid = one.pending_for(&receiver.url()).await;
+    one.wallet(&txid, "pay", json!({})).await;
+    one.eventually("the try has begun", async || receiver.seen_of(&txid).len() == 1).await;
+    drop(one);
+    let again = shared.serve(1).await;
+    let ready = std::time::Instant::now();
+    again.eventually("it is sent", async || receiver.seen_of(&txid).len() == 2).await;
+    let took = ready.elapsed();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+    again.until_outbox_empty().await;
+}
+
 /// The charge exists at Midtrans and its answer never came to anybody.
 #[tokio::test]
 async fn a_call_of_a_killed_instance_is_finished_by_another() {

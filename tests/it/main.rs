@@ -13,6 +13,7 @@ mod notifications;
 mod observed;
 mod official_client;
 mod pages;
+mod reconcile;
 mod redeliver;
 mod refunds;
 mod released;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,16 @@ impl TxId {
     pub fn shard(self) -> u16 {
         // Ten bits always fit.
         u16::try_from((self.0 >> SEQUENCE_BITS) & INSTANCE_MASK).unwrap_or_default()
+    }
+
+    /// Whether its time is one at which this program issued ids, which tells most numbers of other
+    /// programs apart: not before 2025, and at most a day ahead, by as much as clocks are wrong.
+    #[must_use]
+    pub fn is_of_our_time(self, now: Timestamp) -> bool {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        /// 2025-01-01T00:00:00Z.
+        const FIRST: Timestamp = Timestamp::from_micros(1_735_689_600_000_000);
+        (Self::floor_of(FIRST)..=Self::floor_of(now.after(DAY))).contains(&self.0)
     }
 
     /// The least number of an id that was issued at `at`, or 0 before there were any.
@@ -206,6 +217,22 @@ mod tests {
             assert_eq!(TxId::floor_of(Timestamp::from_rfc3339(time).unwrap()), floor);
         }
         assert_eq!(TxId::floor_of(Timestamp::from_micros(i64::MAX)), i64::MAX);
+    }
+
+    #[test]
+    fn numbers_of_other_programs_are_of_another_time() {
+        let now = Timestamp::from_rfc3339("2026-11-26T00:00:00Z").unwrap();
+        let issued = IdGenerator::new(7).next_tx(now).get();
+        for (number, ours) in [
+            (issued, true),
+            (issued + (1 << 62), false),
+            (999, false),
+            (1_700_000_000, false),
+            (1_700_000_000_000_000, false),
+            (i64::MAX, false),
+        ] {
+            assert_eq!(TxId::new(number).unwrap().is_of_our_time(now), ours, "{number}");
+        }
     }
 
     #[test]

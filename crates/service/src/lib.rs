@@ -46,6 +46,8 @@ pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
 pub use shopper::{Landing, PageError};
 
+use crate::read::Paced;
+
 /// What the operator may set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -152,6 +154,9 @@ struct Inner {
     admission: admission::Admission,
     /// Woken when a delivery is owed.
     wake: Notify,
+    totals: Paced<Totals>,
+    attention: Paced<AttentionSums>,
+    ready: Paced<()>,
 }
 
 impl Service {
@@ -172,6 +177,9 @@ impl Service {
             ids,
             admission,
             wake,
+            totals: Paced::default(),
+            attention: Paced::default(),
+            ready: Paced::default(),
         }))
     }
 
@@ -180,7 +188,7 @@ impl Service {
     /// # Errors
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.0.store.ping(self.now()).await
+        self.0.ready.get(self.0.store.ping(self.now())).await
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the
@@ -194,7 +202,7 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub async fn attention_sums(&self) -> Result<AttentionSums, StoreError> {
-        let sums = self.0.store.attention().await?;
+        let sums = self.0.attention.get(self.0.store.attention()).await?;
         meters::attention(&sums);
         Ok(sums)
     }
@@ -227,7 +235,7 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        self.0.store.totals().await
+        self.0.totals.get(self.0.store.totals()).await
     }
 
     /// The time, as the service sees it.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gopay_core::doubt::{Doubt, Standing};
+use gopay_core::ids::TxId;
 use gopay_core::payment::{Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundState};
 use gopay_simulator::{Status, TransactionView};
@@ -50,17 +52,23 @@ pub(crate) async fn is_quiet(world: &World) -> bool {
     }
     let Ok(totals) = world.durable.totals().await else { return false };
     let of = |counts: &BTreeMap<String, u64>, word: &str| counts.get(word).copied().unwrap_or(0);
-    let open = of(&totals.payments, "initialized")
-        + of(&totals.payments, "pending")
+    let books = Books::open(world);
+    let waits = books.payments.values().filter(|payment| {
+        // Nobody has decided; what goes back is still to be done.
+        payment.is_in_doubt() && payment.to_return().is_none() && !payment.state.is_final()
+    });
+    let waits = u64::try_from(waits.count()).unwrap_or(u64::MAX);
+    let returning = books.payments.values().any(|payment| payment.to_return().is_some());
+    let open = (of(&totals.payments, "initialized") + of(&totals.payments, "pending"))
+        .saturating_sub(waits)
         + of(&totals.refunds, "unresolved")
         + of(&totals.deliveries, "waiting");
-    let books = Books::open(world);
     let agreed = books.payments.iter().all(|(txid, payment)| {
         let paid = books.held(txid).iter().any(|one| one.status.is_paid());
-        paid == (payment.state == PaymentState::Succeeded)
+        paid == (payment.state == PaymentState::Succeeded) || (paid && payment.doubt.is_some())
     });
     let payable = books.held.values().flatten().any(|one| one.status == Status::Pending);
-    open == 0 && agreed && !payable
+    open == 0 && agreed && !payable && !returning
 }
 
 /// Finds all that is wrong and reports it to the world.
@@ -70,9 +78,10 @@ pub(crate) async fn audit(world: &World, purchases: &[Purchase]) {
         audit_payment(world, &books, txid, payment);
         audit_refunds(world, &books, txid, payment);
         audit_notifications(world, txid, payment).await;
+        audit_doubt(world, txid, payment).await;
     }
     for txid in books.held.keys().filter(|txid| !books.payments.contains_key(*txid)) {
-        world.problem(format!("{txid} was charged, and the store knows nothing of it"));
+        audit_lost_order(world, txid).await;
     }
     for txid in
         world.notified_transactions().iter().filter(|txid| !books.payments.contains_key(*txid))
@@ -93,11 +102,16 @@ fn audit_payment(world: &World, books: &Books, txid: &str, payment: &Payment) {
             world.problem(format!("{txid} ({}): {what}", payment.state.as_str()));
         }
     };
-    expect(payment.state.is_final(), "has no final state");
+    expect(payment.state.is_final() || payment.is_in_doubt(), "has no final state");
+    let succeeded = payment.state == PaymentState::Succeeded;
     expect(
-        (payment.state == PaymentState::Succeeded) != paid.is_empty(),
-        "what we say and what GoPay has differ",
+        succeeded != paid.is_empty() || (!paid.is_empty() && payment.doubt.is_some()),
+        "GoPay has money that we neither call SUCCEEDED nor have in the list",
     );
+    let returned = payment.doubt.as_ref().is_some_and(|doubt| doubt.standing == Standing::Returned);
+    let gone = paid.iter().all(|one| one.refunded == one.gross_amount);
+    expect(!returned || gone, "was said to have gone back, and has not");
+    expect(!returned || !succeeded, "was given back and is said to have succeeded");
     expect(held.len() <= 1, "was charged more than once");
     expect(paid.len() <= 1, "was paid more than once");
     let amount = payment.amount.map(|amount| amount.sen().get());
@@ -112,11 +126,13 @@ fn audit_refunds(world: &World, books: &Books, txid: &str, payment: &Payment) {
     let none = Vec::new();
     let refunds = books.refunds.get(txid).unwrap_or(&none);
     let mut ours: BTreeMap<String, u64> = BTreeMap::new();
+    let returned = payment.doubt.as_ref().is_some_and(Doubt::goes_back);
     for refund in refunds {
         let sen = refund.amount.map_or(0, |amount| amount.sen().get());
         match &refund.state {
             RefundState::Succeeded => {
-                ours.insert(refund.refund_id.to_string(), sen);
+                let key = refund.made_elsewhere.as_ref().and_then(|made| made.key.clone());
+                ours.insert(key.unwrap_or_else(|| refund.refund_id.to_string()), sen);
             }
             RefundState::Failed(_) => {}
             RefundState::Unresolved => {
@@ -130,16 +146,50 @@ fn audit_refunds(world: &World, books: &Books, txid: &str, payment: &Payment) {
             world.problem(format!("refund {} of {txid} was made twice", refund.refund_key));
         }
     }
+    let all = theirs.clone();
+    // Nobody may have told us of what was made in the dashboard; what a person sent back is no REFUND.
+    theirs.retain(|key, _| ours.contains_key(key) || key.parse::<u64>().is_ok() && !returned);
     if ours != theirs {
         world.problem(format!("refunds of {txid} differ: ours {ours:?}, theirs {theirs:?}"));
     }
-    let (sum, amount) = (theirs.values().sum::<u64>(), payment.amount.map(|one| one.sen().get()));
+    let (sum, amount) = (all.values().sum::<u64>(), payment.amount.map(|one| one.sen().get()));
     if sum > amount.unwrap_or(0) {
         world.problem(format!("{sum} sen went back of {txid}, which was {amount:?}"));
     }
     let reserved = payment.refund_reserved.get();
     if reserved != ours.values().sum::<u64>() {
         world.problem(format!("{reserved} sen of {txid} are reserved for refunds {ours:?}"));
+    }
+}
+
+/// Money that is in doubt is not told as unpaid, until a clear word of Midtrans or of a person.
+async fn audit_doubt(world: &World, txid: &str, payment: &Payment) {
+    let trail = world.durable.payment_trail(payment.tx_id).await.unwrap_or_default();
+    let mut in_doubt = false;
+    for line in trail.iter().filter(|line| line.kind == "state") {
+        let word = |name: &str| line.detail.get(name).and_then(|value| value.as_str());
+        let event = word("event").unwrap_or_default();
+        let clear = event.starts_with("closed_")
+            || event.starts_with("judged_")
+            || ["paid", "still_open", "returned"].contains(&event);
+        if in_doubt && word("to") == Some("failed") && word("verdict") == Some("moved") && !clear {
+            world.problem(format!(
+                "{txid} was told as unpaid by {event} while its money was in doubt"
+            ));
+        }
+        in_doubt = event == "doubted" || (in_doubt && !clear);
+    }
+}
+
+/// Money of which we were told, and that we took note of, is kept.
+async fn audit_lost_order(world: &World, txid: &str) {
+    let lost = txid.parse().ok().filter(|id: &TxId| id.shard() == 77);
+    let Some(tx_id) = lost else {
+        return world.problem(format!("{txid} was charged, and the store knows nothing of it"));
+    };
+    let kept = world.durable.order_get(tx_id).await.ok().flatten();
+    if world.told().contains(txid) && kept.is_none() {
+        world.problem(format!("{txid} was notified of, and its money is forgotten"));
     }
 }
 
@@ -289,6 +339,28 @@ fn has_reversal(sightings: &[Sighting]) -> bool {
     })
 }
 
+/// What went back without our knowledge, and what came in that is not called SUCCEEDED, since a
+/// person decides or has decided about it; in sen.
+fn not_ours(books: &Books, txid: &str, payment: &Payment) -> (u64, u64) {
+    let none = Vec::new();
+    let known: BTreeSet<String> = books
+        .refunds
+        .get(txid)
+        .unwrap_or(&none)
+        .iter()
+        .flat_map(|refund| {
+            let key = refund.made_elsewhere.as_ref().and_then(|made| made.key.clone());
+            [Some(refund.refund_id.to_string()), key].into_iter().flatten()
+        })
+        .collect();
+    let held = books.held(txid);
+    let unknown = held.iter().flat_map(|one| &one.refunds);
+    let unknown = unknown.filter(|refund| !known.contains(&refund.refund_key));
+    let doubtful = payment.doubt.is_some() && payment.state != PaymentState::Succeeded;
+    let kept = held.iter().filter(|one| doubtful && one.status.is_paid());
+    (unknown.map(|refund| refund.amount * 100).sum(), kept.map(|one| one.gross_amount * 100).sum())
+}
+
 /// For each contract, what came in and what went back is the same on both sides.
 fn audit_contracts(world: &World, books: &Books) {
     let mut sums: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
@@ -304,6 +376,9 @@ fn audit_contracts(world: &World, books: &Books) {
             }
             *theirs_back += one.refunded * 100;
         }
+        let (unknown, kept) = not_ours(books, txid, payment);
+        *theirs_back = theirs_back.saturating_sub(unknown);
+        *theirs = theirs.saturating_sub(kept);
         for refund in books.refunds.get(txid).into_iter().flatten() {
             if refund.state == RefundState::Succeeded {
                 *ours_back += refund.amount.map_or(0, |amount| amount.sen().get());

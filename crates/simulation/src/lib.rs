@@ -24,6 +24,7 @@ mod faulty_store;
 mod launch;
 mod midtrans;
 mod parties;
+mod people;
 mod plan;
 mod process;
 mod psp;
@@ -36,6 +37,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gopay_core::refund::RefundState;
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
@@ -97,6 +99,7 @@ async fn simulate(world: &Arc<World>) {
     }
     tokio::spawn(midtrans::pump(Arc::clone(world)));
     tokio::spawn(fault_injection::run(Arc::clone(world)));
+    tokio::spawn(people::lost_orders(Arc::clone(world)));
     let purchases = (0..world.plan.purchases).map(|number| Purchase::draw(world, number));
     let mut purchases = every(world, purchases.collect(), purchase::live).await;
     let leaps = world.chance(|chance| chance.between(1, 4));
@@ -107,6 +110,9 @@ async fn simulate(world: &Arc<World>) {
         purchases = every(world, purchases, purchase::come_again).await;
     }
     world.stop_faults();
+    people::keep_doubtful(world);
+    wait_until_quiet(world).await;
+    people::decide(world).await;
     wait_until_quiet(world).await;
     let purchases = every(world, purchases, purchase::look_last).await;
     audit::audit(world, &purchases).await;
@@ -115,10 +121,16 @@ async fn simulate(world: &Arc<World>) {
 /// Lets time pass until nothing is open: a few days at most.
 async fn wait_until_quiet(world: &Arc<World>) {
     const LEAP: Duration = Duration::from_secs(900);
+    const LOOKED_INTO: Duration = Duration::from_secs(150);
     for _ in 0..400 {
         tokio::time::sleep(STEP).await;
         if audit::is_quiet(world).await {
             return;
+        }
+        // A refusal after an unclear try is looked into for two minutes, in which no other worker may
+        // take the refund over: clocks that leap all the time would never let it end.
+        if world.durable.refunds().iter().any(|refund| refund.state == RefundState::Unresolved) {
+            tokio::time::sleep(LOOKED_INTO).await;
         }
         world.leap(LEAP);
     }

@@ -11,9 +11,9 @@ use gopay_simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::parties;
 use crate::plan::Plan;
 use crate::world::World;
+use crate::{parties, people};
 
 pub(crate) fn engine(plan: &Plan, seed: u64) -> Engine {
     let merchants = [(parties::TEST_KEY, "G1"), (parties::LIVE_KEY, "G2")]
@@ -58,7 +58,10 @@ async fn notify(world: &Arc<World>, notification: OutgoingNotification) {
     if world.chance(|chance| chance.of_10_000(forged)) {
         forge(world, &notification.body).await;
     }
-    let status = post(world, notification.body).await;
+    let status = post(world, notification.body.clone()).await;
+    if status == Some(200) {
+        people::taken(world, &notification.body);
+    }
     let outcome = status.map_or(NotificationOutcome::Failed, NotificationOutcome::Status);
     world.engine(|engine, now| engine.notification_result(notification.id, now, outcome));
 }

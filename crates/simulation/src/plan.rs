@@ -24,6 +24,12 @@ pub(crate) struct Plan {
     pub(crate) rates: Rates,
     pub(crate) faults: Vec<Fault>,
     pub(crate) repeated_refund_key_repeats: bool,
+    /// Orders that other stores than ours have made, of each hundred purchases.
+    pub(crate) lost_orders: u64,
+    /// Payments of which GET status shows another amount until a person has decided, in percent.
+    pub(crate) doubtful_percent: u32,
+    /// Payments of which money goes back in Midtrans' dashboard, in percent.
+    pub(crate) dashboard_percent: u32,
     /// What Midtrans may pay back in all, in rupiah; none: without end.
     pub(crate) merchant_balance: Option<u64>,
 }
@@ -70,6 +76,9 @@ impl Plan {
             rates: Rates::draw(chance),
             faults: faults(chance),
             repeated_refund_key_repeats: chance.percent(50),
+            lost_orders: chance.pick(&[0, 0, 1, 3]),
+            doubtful_percent: chance.pick(&[0, 0, 10, 40]),
+            dashboard_percent: chance.pick(&[0, 0, 10, 40]),
             merchant_balance: chance.percent(15).then_some(1_000_000),
         }
     }
@@ -78,7 +87,8 @@ impl Plan {
 impl Plan {
     /// Nothing goes wrong.
     pub(crate) fn peaceful(chance: &mut Chance) -> Self {
-        Self { instances: 1, rates: Rates::default(), faults: vec![], ..Self::draw(chance) }
+        let quiet = Self { lost_orders: 0, doubtful_percent: 0, ..Self::draw(chance) };
+        Self { instances: 1, rates: Rates::default(), faults: vec![], ..quiet }
     }
 }
 
@@ -146,6 +156,9 @@ fn faults(chance: &mut Chance) -> Vec<Fault> {
     }
     for seconds in [5, 60, 600, 4_000] {
         all.push((On::Status, Action::StaleStatus { seconds }));
+    }
+    for action in [Action::WrongAmount {}, Action::CustomerFee { rupiah: 71 }] {
+        all.push((On::Status, action));
     }
     for status_code in [202, 412, 414] {
         all.push((On::Refund, Action::RefundRefused { status_code }));

@@ -8,6 +8,7 @@ use gopay_service::Landing;
 use gopay_simulator::{Payer, WalletError};
 
 use crate::parties::{self, Merchant};
+use crate::people;
 use crate::psp::{self, Answer, Sighting, call, field, sight};
 use crate::world::World;
 
@@ -131,6 +132,9 @@ pub(crate) async fn live(world: Arc<World>, mut purchase: Purchase) -> Purchase 
     nap(&world, 0, last).await;
     open(&world, &mut purchase).await;
     if purchase.was_pending() {
+        if let Some(txid) = purchase.txid() {
+            people::make_doubtful(&world, txid);
+        }
         act(&world, &mut purchase).await;
     }
     watch(&world, &mut purchase).await;
@@ -322,6 +326,7 @@ pub(crate) async fn give_back(world: &Arc<World>, purchase: &mut Purchase) {
         });
         let done = futures::future::join_all(tries).await;
         purchase.refunds.extend(done);
+        people::refund_at_dashboard(world, &txid, whole);
         nap(world, 0, 30_000).await;
     }
 }

@@ -1,7 +1,7 @@
 //! What all parties of a run share: time, chance, injected faults, the durable store, Midtrans, and
 //! the evidence for the audit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,6 +52,10 @@ struct State {
     midtrans_away_until: Timestamp,
     receivers: [ReceiverBehaviour; 2],
     receipts: BTreeMap<String, Vec<Receipt>>,
+    /// Orders of which GET status shows another amount.
+    doubtful: BTreeSet<String>,
+    /// Orders of whose money we were told, and took it.
+    told: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -94,6 +98,8 @@ impl World {
                 midtrans_away_until: BEGIN,
                 receivers: [ReceiverBehaviour::Good; 2],
                 receipts: BTreeMap::new(),
+                doubtful: BTreeSet::new(),
+                told: BTreeSet::new(),
             }),
             log: Mutex::new(Log { lines: traced.then(Vec::new), ..Log::default() }),
         })
@@ -236,6 +242,26 @@ impl World {
 
     pub(crate) fn receipts(&self, txid: &str) -> Vec<Receipt> {
         lock(&self.state).receipts.get(txid).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn mark_doubtful(&self, txid: &str) {
+        lock(&self.state).doubtful.insert(txid.to_owned());
+    }
+
+    pub(crate) fn doubtful(&self) -> BTreeSet<String> {
+        lock(&self.state).doubtful.clone()
+    }
+
+    pub(crate) fn unmark_doubtful(&self, txid: &str) {
+        lock(&self.state).doubtful.remove(txid);
+    }
+
+    pub(crate) fn mark_told(&self, txid: &str) {
+        lock(&self.state).told.insert(txid.to_owned());
+    }
+
+    pub(crate) fn told(&self) -> BTreeSet<String> {
+        lock(&self.state).told.clone()
     }
 
     pub(crate) fn notified_transactions(&self) -> Vec<String> {

@@ -54,7 +54,12 @@ impl Service {
         let (found, said) = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
                 Ok(event) => {
-                    let said = view.status.as_str().to_owned();
+                    let mut said = view.status.as_str().to_owned();
+                    if let Event::Doubted(finding) = &event {
+                        let (what, expected) = (finding.what.as_str(), &finding.expected);
+                        let found = &finding.found;
+                        said.push_str(&format!("; {what}: expected {expected:?}, found {found:?}"));
+                    }
                     seen = Some(view);
                     (event, said)
                 }

@@ -54,14 +54,16 @@ impl Service {
         };
         observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
         Ok(match self.ask_for_order(tx_id, channel, account).await? {
-            Recovered::NoAnswer => NotificationAnswer::Unavailable,
+            // GET status may lag behind: then the notification must come again.
+            Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
+            Recovered::NotFound if tx_id.is_of_our_time(self.now()) => {
+                NotificationAnswer::Unavailable
+            }
             Recovered::NotFound => {
                 tracing::warn!(payment.tx_id = %tx_id, "a notification about money of an order that neither the store nor Midtrans knows");
                 NotificationAnswer::Done
             }
-            Recovered::Known | Recovered::Listed(_) | Recovered::NoMoney => {
-                NotificationAnswer::Done
-            }
+            Recovered::Known | Recovered::Listed(_) => NotificationAnswer::Done,
         })
     }
 

@@ -8,7 +8,8 @@ use gopay_core::money::Rupiah;
 use gopay_core::payment::{Failure, Payment};
 use gopay_core::refund::{MidtransRefund, Refund, RefundOutcome, RefundState, SeenBack};
 use gopay_core::translate::outcome::{
-    Listed, RefundAnswer, refund_answer, refund_listed, refund_not_sent, seen_back,
+    Listed, RefundAnswer, claims_money_back, refund_answer, refund_listed, refund_not_sent,
+    seen_back,
 };
 use gopay_midtrans_client::CallError;
 use gopay_store::{Note, StoreError};
@@ -221,7 +222,8 @@ impl Service {
             self.resolve(&refund, Ok(said), vec![note("asked", detail)]).await?;
         }
         self.record_elsewhere(payment, &view).await?;
-        Ok(true)
+        // GET status may lag behind the notification.
+        Ok(!claims || claims_money_back(&view.status))
     }
 
     /// Records what went back without us: refunds in Midtrans' dashboard, chargebacks.

@@ -2,7 +2,10 @@
 
 mod explain;
 mod find;
+mod paced;
 mod story;
+
+pub(crate) use paced::Paced;
 
 pub use find::{FOUND_MAX, find};
 pub use story::{Failed, Happened, Owed, Refunded, Story, Transaction, story};
