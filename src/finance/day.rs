@@ -11,7 +11,7 @@ use gopay_core::refund::{Refund, RefundState};
 use gopay_finance::amount::Amount;
 use gopay_finance::period::midnight;
 use gopay_finance::processing::{CallDetails, DayFile, DayWriter, RefundRow, TransactionRow};
-use gopay_store::{Database, JOURNAL_PAGE_MAX, JournalRecord, StoreError, Times};
+use gopay_store::{Cursor, Database, JOURNAL_PAGE_MAX, JournalRecord, StoreError, Times};
 use jiff::civil::Date;
 use serde::Deserialize;
 
@@ -44,17 +44,18 @@ pub(crate) async fn write(
     }
     let (from, to) = position::range(store, times).await?;
     for (shard, last) in to.shards() {
-        let mut position = to.clone().at(shard, from.position(shard));
-        while position.position(shard) < last {
-            let page = store.journal_read(&position, JOURNAL_PAGE_MAX).await?;
+        let mut position = from.position(shard);
+        while position < last {
+            let alone = Cursor::only(shard, position);
+            let page = store.journal_read(&alone, JOURNAL_PAGE_MAX).await?;
             if page.records.is_empty() {
                 break;
             }
-            position = to.clone().at(shard, page.next.position(shard));
+            position = page.next.position(shard);
             let due: Vec<&JournalRecord> = page
                 .records
                 .iter()
-                .filter(|one| one.shard == shard && one.seq <= last)
+                .filter(|one| one.seq <= last)
                 .filter(|one| {
                     times.contain(one.entry.at) && !DayFile::of(one.entry.kind).is_empty()
                 })

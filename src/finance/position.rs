@@ -19,17 +19,13 @@ pub(crate) async fn before(store: &dyn Database, at: Timestamp) -> Result<Cursor
         let (mut low, mut high) = (0, last.saturating_add(1));
         while high.saturating_sub(low) > 1 {
             let middle = low.midpoint(high);
-            // The other shards are read to their ends.
-            let alone = end.clone().at(shard, middle.saturating_sub(1));
-            let page = store.journal_read(&alone, 1).await?;
-            // Entries that came meanwhile in other shards say nothing of this one.
-            let found = page.records.iter().find(|one| one.shard == shard);
-            match found {
+            let alone = Cursor::only(shard, middle.saturating_sub(1));
+            match store.journal_read(&alone, 1).await?.records.first() {
                 Some(record) if record.entry.at < at => low = record.seq,
                 Some(_) | None => high = middle,
             }
         }
-        position = position.at(shard, low);
+        position = position.advanced(shard, low);
     }
     Ok(position)
 }

@@ -1,5 +1,5 @@
 //! Amounts and exact arithmetic. Nothing here is a float, and nothing rounds but
-//! [`div_round_half_away`], which is called where a row is written.
+//! [`Fraction::rounded`], which is called where a row is written.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! Settlement files, processing files, and the journal as files.
 //!
 //! Pure: no clock, no randomness, no store, no file; rows go to an [`std::io::Write`]. What a
-//! settlement is made of is a [`Basis`] (terms, rate, what was carried forward) and its money
+//! settlement is made of is a [`basis::Basis`] (terms, rate, what was carried forward) and its money
 //! events, in order; both are stored when a period is closed, so that the same files can be made
 //! again at any time.
 //!

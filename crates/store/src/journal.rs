@@ -104,15 +104,16 @@ impl Cursor {
         self.0.iter().map(|(shard, seq)| (*shard, *seq))
     }
 
-    /// The cursor with a shard read as far as `seq`, which may be less far than it was.
+    /// One shard read as far as `seq`, and every other to its end, whatever comes there: for reading
+    /// a shard by itself.
     #[must_use]
-    pub fn at(mut self, shard: u16, seq: i64) -> Self {
+    pub fn only(shard: u16, seq: i64) -> Self {
+        let others = (0..=IdGenerator::INSTANCE_MAX).filter(|other| *other != shard);
+        let mut cursor: BTreeMap<_, _> = others.map(|other| (other, i64::MAX)).collect();
         if seq > 0 {
-            self.0.insert(shard, seq);
-        } else {
-            self.0.remove(&shard);
+            cursor.insert(shard, seq);
         }
-        self
+        Self(cursor)
     }
 
     /// The cursor with a shard read as far as `seq`.
@@ -266,6 +267,15 @@ mod tests {
         let cursor = Cursor::default().advanced(3, 7).advanced(3, 5).advanced(0, 1);
         assert_eq!((cursor.position(3), cursor.position(0), cursor.position(1)), (7, 1, 0));
         assert_eq!(cursor.to_string(), "j1.0-1.3-7");
+    }
+
+    #[test]
+    fn a_shard_can_be_read_by_itself() {
+        let heads = Cursor::default().advanced(1, 3).advanced(2, 9).advanced(1_023, 4);
+        for (seq, wanted) in [(0, vec![(2, 0)]), (8, vec![(2, 8)]), (9, vec![])] {
+            let query = JournalQuery::new(&Cursor::only(2, seq), &heads, 100);
+            assert_eq!(query.shards, wanted);
+        }
     }
 
     fn record(shard: u16, seq: i64, at: i64) -> JournalRecord {
