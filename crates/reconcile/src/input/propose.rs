@@ -298,9 +298,12 @@ fn sign_column(sample: &Sample, chosen: &mut Vec<Choice>) {
 
 /// Whether most of the values could be of the role.
 fn fits(sample: &Sample, role: Role, column: usize) -> bool {
+    // Lines under the rows have one cell.
+    let whole = |row: &&ByteRecord| row.iter().filter(|cell| !cell.is_empty()).count() > 1;
     let cells = sample
         .rows
         .iter()
+        .filter(whole)
         .filter_map(|row| row.get(column))
         .filter(|cell| !cell.trim_ascii().is_empty());
     let good = |cell: &[u8]| {
