@@ -4,6 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use gopay_core::ids::TxId;
+use gopay_core::payment::Event;
+use gopay_core::time::Timestamp;
+use gopay_store::Store as _;
+use gopay_store_sqlite::{Options, SqliteStore};
+use gopay_testkit::sample;
+
 const TITLES: &str = "at,kind,channel,psp,contract,txid,merchanttxid,refundid,merchantrefundid,midtrans_id,payment_type,amount_sen,currency,midtrans_at\n";
 const EXPORT: &str =
     "Order ID,Payment type,Currency,Amount,Transaction status,Transaction Time,Customer email\n";
@@ -133,4 +140,35 @@ fn decisions_of_two_people_close_a_break_and_stay_in_later_runs() {
         fs::read_to_string(at.join("out").join(name)).expect("written").lines().count()
     };
     assert_eq!((lines("decisions.jsonl"), lines("runs.jsonl")), (2, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_read_from_the_store_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let store = SqliteStore::open(&at.join("gopay.db"), Options::default()).expect("a store");
+    let day = Timestamp::from_rfc3339("2026-10-05T06:14:15Z").expect("a time");
+    // More than a page of the journal.
+    for number in 1..=1_200 {
+        store.payment_create(&sample::payment(number, day), "{}", &[]).await.expect("new");
+        let paid = Event::Paid {
+            midtrans_tx_id: "m".into(),
+            paid_at: None,
+            payment_type: None,
+            payment_option: None,
+        };
+        let tx = TxId::new(number).expect("an id");
+        store.payment_apply(tx, &paid, None, &[], day).await.expect("paid");
+    }
+    store.close().await.expect("closed");
+    written(at, "config.toml", "[store]\nurl = \"sqlite:gopay.db\"\n");
+    // The samples are on the test channel, which Midtrans must not have with real money.
+    let row = exported("1200", "10000.00", "settlement", "2026-10-05 13:14:00");
+    written(at, "report.csv", &format!("{EXPORT}{row}"));
+    let args = ["--config", "config.toml", "--report", "report.csv", "--out", "out"];
+    let (code, out, err) = reconcile(at, &args);
+    assert_eq!((code, err.as_str()), (1, ""), "{out}");
+    assert!(out.contains("1199  on the test channel"), "{out}");
+    let breaks = fs::read_to_string(at.join("out/breaks.csv")).expect("written");
+    assert!(breaks.contains(",status_differs,1200,,test channel,settlement,"), "{breaks}");
 }

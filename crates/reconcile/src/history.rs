@@ -210,34 +210,52 @@ impl History {
         if !known.contains_key(id.as_str()) && !self.known.contains(&id) {
             return Err(format!("{id} is no break of this run or an earlier one"));
         }
-        for (title, cell) in [("reason", &decided.reason), ("by", &decided.by)] {
-            if cell.is_empty() {
-                return Err(format!("{id}: {title} is empty"));
-            }
-        }
-        if same_person(&decided.by, &decided.approved_by) {
-            return Err(format!(
-                "{id}: approved_by is {:?}, who has decided it; wanted: another person",
-                decided.approved_by
-            ));
-        }
-        let (said, sign) = match &row.version {
-            Some((said, sign)) => (*said, sign.as_deref()),
-            None => (version, None),
-        };
-        if said < version {
-            let (word, by) = now.map_or(("", ""), |now| (now.decision.as_str(), &now.by));
-            return Err(format!(
-                "{id} was decided {word:?} by {by} since this list was written; take the present list"
-            ));
-        }
-        if sign.is_some_and(|sign| !decided.values.is_empty() && sign != decided.values) {
-            return Err(format!(
-                "{id} has other values since this list was written; take the present list"
-            ));
-        }
+        people(&id, &decided)?;
+        up_to_date(&id, row, now, &decided)?;
         Ok(Some((id, decided)))
     }
+}
+
+/// Whether it says why and by whom, and no person is both.
+fn people(id: &str, decided: &Decided) -> Result<(), String> {
+    for (title, cell) in [("reason", &decided.reason), ("by", &decided.by)] {
+        if cell.is_empty() {
+            return Err(format!("{id}: {title} is empty"));
+        }
+    }
+    if same_person(&decided.by, &decided.approved_by) {
+        return Err(format!(
+            "{id}: approved_by is {:?}, who has decided it; wanted: another person",
+            decided.approved_by
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the list was written after the last decision, about the present values.
+fn up_to_date(
+    id: &str,
+    row: &EditedRow,
+    now: Option<&Decided>,
+    decided: &Decided,
+) -> Result<(), String> {
+    let version = now.map_or(0, |decided| decided.version);
+    let (said, sign) = match &row.version {
+        Some((said, sign)) => (*said, sign.as_deref()),
+        None => (version, None),
+    };
+    if said < version {
+        let (word, by) = now.map_or(("", ""), |now| (now.decision.as_str(), &now.by));
+        return Err(format!(
+            "{id} was decided {word:?} by {by} since this list was written; take the present list"
+        ));
+    }
+    if sign.is_some_and(|sign| !decided.values.is_empty() && sign != decided.values) {
+        return Err(format!(
+            "{id} has other values since this list was written; take the present list"
+        ));
+    }
+    Ok(())
 }
 
 fn same_person(one: &str, other: &str) -> bool {

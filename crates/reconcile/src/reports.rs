@@ -207,16 +207,12 @@ impl Reports {
         };
         let sha256 = table.visit(progress, &mut |line, row| reading.take(line, row))?;
         let Reading { rows, ruined, rounded, unreadable, others, has_transaction_id, .. } = reading;
-        // Of good ids, one in ten thousand ends in so many zeros.
         let ruined = match ruined {
-            None if rounded.0 >= 3 && rounded.0.saturating_mul(20) > rows => {
-                if has_transaction_id {
-                    self.ruined += rounded.0;
-                    None
-                } else {
-                    Some(rounded)
-                }
+            None if rounded_by_a_spreadsheet(rounded.0, rows) && has_transaction_id => {
+                self.ruined += rounded.0;
+                None
             }
+            None => rounded_by_a_spreadsheet(rounded.0, rows).then_some(rounded),
             ruined => ruined,
         };
         if let Some((count, line)) = ruined {
@@ -257,6 +253,11 @@ impl Reports {
         let file = self.files.get(usize::from(row.file));
         format!("{} line {}", file.map(InputFile::name).unwrap_or_default(), row.line)
     }
+}
+
+/// Of good ids, one in ten thousand ends in so many zeros.
+const fn rounded_by_a_spreadsheet(count: u64, rows: u64) -> bool {
+    count >= 3 && count.saturating_mul(20) > rows
 }
 
 fn spoilt(count: u64) -> String {
@@ -323,32 +324,7 @@ impl Reading<'_> {
             return Ok(None);
         }
         let midtrans = self.reports.texts.id(row.cell(Role::TransactionId));
-        let order = match (order, midtrans) {
-            (OrderId::Ours(id), _) => {
-                if rounded(id) {
-                    let (count, first) = self.rounded;
-                    self.rounded = (count + 1, if count == 0 { line } else { first });
-                }
-                id
-            }
-            (OrderId::Ruined, MidtransId::None) => {
-                let (count, first) = self.ruined.unwrap_or((0, line));
-                self.ruined = Some((count + 1, first));
-                return Ok(None);
-            }
-            (OrderId::Ruined, _) => {
-                self.reports.ruined += 1;
-                0
-            }
-            (OrderId::None | OrderId::Foreign, MidtransId::None) => {
-                return Err(if self.has_transaction_id {
-                    "has neither an order id nor a transaction id".to_owned()
-                } else {
-                    "has no order id".to_owned()
-                });
-            }
-            (OrderId::None | OrderId::Foreign, _) => 0,
-        };
+        let Some(order) = self.order(order, midtrans, line)? else { return Ok(None) };
         let time = moment(row, Role::Time)?.ok_or("has no time")?;
         let kind = row.cell(Role::Type);
         let is_refund = amount.is_negative() || is_refund(kind);
@@ -381,6 +357,41 @@ impl Reading<'_> {
             currency,
             method: self.reports.methods.code(row.cell(Role::Method)),
             is_refund,
+        }))
+    }
+
+    /// The order id of a record, 0 if Midtrans' id has to do; none if the row cannot be matched.
+    fn order(
+        &mut self,
+        order: OrderId,
+        midtrans: MidtransId,
+        line: u64,
+    ) -> Result<Option<i64>, String> {
+        Ok(Some(match (order, midtrans) {
+            (OrderId::Ours(id), _) => {
+                if rounded(id) {
+                    let (count, first) = self.rounded;
+                    self.rounded = (count + 1, if count == 0 { line } else { first });
+                }
+                id
+            }
+            (OrderId::Ruined, MidtransId::None) => {
+                let (count, first) = self.ruined.unwrap_or((0, line));
+                self.ruined = Some((count + 1, first));
+                return Ok(None);
+            }
+            (OrderId::Ruined, _) => {
+                self.reports.ruined += 1;
+                0
+            }
+            (OrderId::None | OrderId::Foreign, MidtransId::None) => {
+                return Err(if self.has_transaction_id {
+                    "has neither an order id nor a transaction id".to_owned()
+                } else {
+                    "has no order id".to_owned()
+                });
+            }
+            (OrderId::None | OrderId::Foreign, _) => 0,
         }))
     }
 

@@ -137,24 +137,16 @@ pub fn reconcile(
     breaks.extend(tie_outs.iter().filter_map(residual));
     // What does not add up at the bank is a break of its statement already.
     tie_outs.extend(bank_ties);
-    for rows in [
+    let rows = [
         &journal.unreadable,
         &reports.unreadable,
         &payouts.unreadable,
         &statements.unreadable,
         &transfers.unreadable,
-    ] {
-        breaks.extend(unreadable(rows));
-    }
+    ];
+    breaks.extend(rows.into_iter().flat_map(|rows| unreadable(rows)));
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
-    let mut remarks = remarks(&reports, &statements);
-    if options.from.is_none() && found.tally.before_exports > 0 {
-        remarks.push(format!(
-            "the exports are taken to begin with the day of their first row; {} payments were made \
-             before it (give --from if that is not so)",
-            found.tally.before_exports
-        ));
-    }
+    let remarks = remarks(&reports, &statements, options, found.tally.before_exports);
     let files = [reports.files, payouts.files, statements.files, transfers.files].concat();
     Ok(Report {
         today: options.today,
@@ -349,7 +341,12 @@ fn residual(tie: &TieOut) -> Option<Break> {
     })
 }
 
-fn remarks(reports: &Reports, statements: &Statements) -> Vec<String> {
+fn remarks(
+    reports: &Reports,
+    statements: &Statements,
+    options: &Options,
+    before: u64,
+) -> Vec<String> {
     let mut remarks: Vec<String> = statements
         .statements
         .iter()
@@ -357,6 +354,12 @@ fn remarks(reports: &Reports, statements: &Statements) -> Vec<String> {
         .collect();
     if reports.files.is_empty() {
         return remarks;
+    }
+    if options.from.is_none() && before > 0 {
+        remarks.push(format!(
+            "the exports are taken to begin with the day of their first row; {before} payments were \
+             made before it (give --from if that is not so)"
+        ));
     }
     if !reports.has_fee {
         remarks.push(

@@ -23,13 +23,17 @@ const TWO: &str = "7000000000000000002,0a1b2c3d-4e5f-4a6b-8c9d-000000000002,1000
 const LATER: &str = "SHOP-9,x,1.00,settlement,2026-10-09 10:00:00,0,\n";
 
 fn run(files: &[String]) -> Result<Report, RunError> {
+    run_with(JOURNAL, files)
+}
+
+fn run_with(journal: &str, files: &[String]) -> Result<Report, RunError> {
     let folder = tempfile::tempdir().unwrap();
     let written = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     };
-    let journal = written("journal.csv", JOURNAL);
+    let journal = written("journal.csv", journal);
     let reports = files.iter().enumerate().map(|(at, text)| written(&format!("r{at}.csv"), text));
     let inputs = Inputs { reports: reports.collect(), ..Inputs::default() };
     let options =
@@ -192,6 +196,14 @@ fn an_export_without_rows_of_ours_is_no_clean_result() {
         assert_eq!(missing.count(), wanted, "{rows:?} {report:?}");
         assert!(report.remarks.len() > usize::from(rows == LATER));
     }
+}
+
+#[test]
+fn a_journal_without_entries_is_no_clean_result() {
+    let titles = JOURNAL.lines().next().unwrap();
+    let report = run_with(titles, &[format!("{TITLES}{ONE}{TWO}")]).unwrap();
+    assert!(report.breaks.iter().all(|one| one.kind.as_str() == "missing_here"));
+    assert_eq!(report.breaks.len(), 2);
 }
 
 #[test]

@@ -78,6 +78,10 @@ fn a_complete_proposal_is_a_mapping_and_an_open_question_is_left_to_a_person() {
             "Order ID,Status,Date,Amount,Amount\n42,settlement,2026-10-05,980.00,1000.00\n",
             "\"Amount#2\"",
         ),
+        (
+            "Tanggal,Keterangan,Jumlah,,Saldo\n'05/10,x,\"1,000.00\",CR,\"1,000.00\"\n\"Saldo Awal : 1\"\n\"Saldo Akhir : 1\"\n",
+            "order = \"dmy\" or",
+        ),
         ("Order ID,Status,Date\n42,settlement,2026-10-05\n", "MISSING: amount"),
         ("Order ID,Status,Date,Amount\n42,settlement,2026-10-05,many\n", "do not fit"),
     ] {

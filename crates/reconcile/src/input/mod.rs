@@ -28,12 +28,18 @@ impl InputError {
     }
 }
 
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It cannot be read at all.
-    #[error("cannot be read")]
-    Io(#[from] std::io::Error),
+    #[error("cannot be read: {0}")]
+    Io(std::io::Error),
     /// A container or format that has to be turned into another first.
     #[error("{0}")]
     Format(&'static str),

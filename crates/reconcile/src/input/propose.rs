@@ -298,9 +298,12 @@ fn sign_column(sample: &Sample, chosen: &mut Vec<Choice>) {
 
 /// Whether most of the values could be of the role.
 fn fits(sample: &Sample, role: Role, column: usize) -> bool {
+    // Lines under the rows have one cell.
+    let whole = |row: &&ByteRecord| row.iter().filter(|cell| !cell.is_empty()).count() > 1;
     let cells = sample
         .rows
         .iter()
+        .filter(whole)
         .filter_map(|row| row.get(column))
         .filter(|cell| !cell.trim_ascii().is_empty());
     let good = |cell: &[u8]| {
@@ -368,7 +371,7 @@ fn written(path: &Path, sample: &Sample) -> Proposal {
     let _ = writeln!(
         toml,
         "# Proposed for {}: check each line, then give the file with --mapping.",
-        path.file_name().unwrap_or_default().to_string_lossy()
+        one_line(&path.file_name().unwrap_or_default().to_string_lossy())
     );
     let _ = writeln!(toml, "[[layout]]\nname = {:?}\nkind = {:?}", name, kind_word(kind));
     let _ = writeln!(
@@ -383,23 +386,7 @@ fn written(path: &Path, sample: &Sample) -> Proposal {
             "credit_words = [\"CR\", \"C\", \"K\", \"KREDIT\"]\ndebit_words = [\"DB\", \"D\", \"DR\", \"DEBET\"]"
         );
     }
-    let _ = writeln!(toml, "[layout.columns]");
-    for one in &chosen {
-        let mut names = vec![reference(sample, one.column)];
-        if one.role == Role::Text {
-            let plain = normal(names.first().map(String::as_bytes).unwrap_or_default());
-            let twins = (0..sample.titles.len()).filter(|at| {
-                *at != one.column
-                    && sample.titles.get(*at).is_some_and(|title| normal(title.as_bytes()) == plain)
-            });
-            names.extend(twins.map(|at| reference(sample, at)));
-        }
-        let _ = writeln!(toml, "{} = {names:?} # {}", one.role.word(), one.reason);
-    }
-    for one in &open {
-        let names: Vec<String> = one.columns.iter().map(|at| reference(sample, *at)).collect();
-        let _ = writeln!(toml, "# {} = one of {names:?}: {}; choose.", one.role.word(), one.reason);
-    }
+    column_lines(&mut toml, sample, &chosen, &open);
     let has = |role: &Role| chosen.iter().any(|one| one.role == *role);
     for group in kind.needs().iter().filter(|group| !group.iter().any(has)) {
         let words: Vec<String> = group.iter().map(|role| role.word()).collect();
@@ -415,12 +402,38 @@ fn written(path: &Path, sample: &Sample) -> Proposal {
         .filter_map(|at| sample.titles.get(at).map(String::as_str))
         .filter(|title| !title.is_empty())
         .collect();
-    let _ = writeln!(toml, "# Not used: {}", unused.join(", "));
+    let _ = writeln!(toml, "# Not used: {}", one_line(&unused.join(", ")));
     let chosen = chosen
         .iter()
         .map(|one| (one.role, sample.titles.get(one.column).cloned().unwrap_or_default()))
         .collect();
     Proposal { toml, complete, chosen }
+}
+
+/// The columns that are taken, and those that a person has to choose between.
+fn column_lines(toml: &mut String, sample: &Sample, chosen: &[Choice], open: &[Open]) {
+    let _ = writeln!(toml, "[layout.columns]");
+    for one in chosen {
+        let mut names = vec![reference(sample, one.column)];
+        if one.role == Role::Text {
+            let plain = normal(names.first().map(String::as_bytes).unwrap_or_default());
+            let twins = (0..sample.titles.len()).filter(|at| {
+                *at != one.column
+                    && sample.titles.get(*at).is_some_and(|title| normal(title.as_bytes()) == plain)
+            });
+            names.extend(twins.map(|at| reference(sample, at)));
+        }
+        let _ = writeln!(toml, "{} = {names:?} # {}", one.role.word(), one.reason);
+    }
+    for one in open {
+        let names: Vec<String> = one.columns.iter().map(|at| reference(sample, *at)).collect();
+        let _ = writeln!(toml, "# {} = one of {names:?}: {}; choose.", one.role.word(), one.reason);
+    }
+}
+
+/// On one line, whatever is in it: a title must not write lines of a mapping.
+fn one_line(text: &str) -> String {
+    text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
 }
 
 const fn kind_word(kind: LayoutKind) -> &'static str {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use csv::ByteRecord;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use memchr::{memchr, memchr_iter, memchr2};
 use sha2::{Digest as _, Sha256};
 
 use super::{InputError, Problem, sheet};
@@ -106,10 +107,81 @@ impl Source {
     }
 }
 
-/// Calls for each record of delimited text, with its line.
+/// Calls for each record of delimited text, with its line. Blank lines are left out.
+///
+/// Lines are cut here as long as they have neither quotes nor a carriage return inside; from the
+/// first such line on, the `csv` crate does it, with the same result.
 pub(crate) fn delimited(
+    mut reader: impl Read,
+    delimiter: u8,
+    each: &mut dyn FnMut(u64, &ByteRecord),
+) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 18];
+    let mut record = ByteRecord::new();
+    let (mut kept, mut line) = (0, 0);
+    loop {
+        if kept == buffer.len() {
+            // A line longer than the buffer.
+            buffer.resize(buffer.len() * 2, 0);
+        }
+        let read = reader.read(buffer.get_mut(kept..).unwrap_or_default())?;
+        let filled = buffer.get(..kept + read).unwrap_or_default();
+        let over = read == 0;
+        let (used, plain) = cut_lines(filled, over, delimiter, &mut line, &mut record, each);
+        let rest = filled.get(used..).unwrap_or_default();
+        if !plain {
+            return quoted(rest.chain(reader), delimiter, line, each);
+        }
+        kept = rest.len();
+        if over {
+            return Ok(());
+        }
+        buffer.copy_within(used..used + kept, 0);
+    }
+}
+
+/// Cuts whole lines; how many bytes were used, and whether the rest is plain as well.
+fn cut_lines(
+    bytes: &[u8],
+    over: bool,
+    delimiter: u8,
+    line: &mut u64,
+    record: &mut ByteRecord,
+    each: &mut dyn FnMut(u64, &ByteRecord),
+) -> (usize, bool) {
+    let mut used = 0;
+    loop {
+        let rest = bytes.get(used..).unwrap_or_default();
+        let (text, length) = match memchr(b'\n', rest) {
+            Some(end) => (rest.get(..end).unwrap_or_default(), end + 1),
+            None if over && !rest.is_empty() => (rest, rest.len()),
+            None => return (used, true),
+        };
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if memchr2(b'"', b'\r', text).is_some() {
+            return (used, false);
+        }
+        used += length;
+        *line += 1;
+        if text.is_empty() {
+            continue;
+        }
+        record.clear();
+        let mut from = 0;
+        for at in memchr_iter(delimiter, text) {
+            record.push_field(text.get(from..at).unwrap_or_default());
+            from = at + 1;
+        }
+        record.push_field(text.get(from..).unwrap_or_default());
+        each(*line, record);
+    }
+}
+
+/// By the `csv` crate, after so many lines.
+fn quoted(
     reader: impl Read,
     delimiter: u8,
+    before: u64,
     each: &mut dyn FnMut(u64, &ByteRecord),
 ) -> io::Result<()> {
     let mut rows = csv::ReaderBuilder::new()
@@ -122,12 +194,13 @@ pub(crate) fn delimited(
     // Behind CR LF, the reader takes a record to begin before the LF: a line too early.
     let mut early = None;
     while rows.read_byte_record(&mut record).map_err(io::Error::from)? {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = before + record.position().map_or(0, csv::Position::line);
         match early {
             Some(early) => each(line + early, &record),
             None => {
                 let inside = record.iter().flatten().filter(|byte| **byte == b'\n').count();
-                let ended = rows.position().line() > line + u64::try_from(inside).unwrap_or(0);
+                let ended =
+                    before + rows.position().line() > line + u64::try_from(inside).unwrap_or(0);
                 early = Some(u64::from(!ended));
                 each(line, &record);
             }
@@ -310,6 +383,26 @@ mod tests {
         ] {
             assert_eq!(rows_of(&bytes, b';'), wanted);
         }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn lines_are_cut_as_the_csv_crate_cuts_them(text in "([ab;]{0,6}(\n|\r\n|\r|\"|)){0,12}") {
+            let mut ours: Vec<ByteRecord> = Vec::new();
+            let mut theirs: Vec<ByteRecord> = Vec::new();
+            delimited(text.as_bytes(), b';', &mut |_, record| ours.push(record.clone())).unwrap();
+            quoted(text.as_bytes(), b';', 0, &mut |_, record| theirs.push(record.clone())).unwrap();
+            proptest::prop_assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_the_buffer_is_one_record() {
+        let text = format!("a;b\n{};c\nd;e", "x".repeat(600_000));
+        let mut lengths = Vec::new();
+        let each = &mut |line, record: &ByteRecord| lengths.push((line, record[0].len()));
+        delimited(text.as_bytes(), b';', each).unwrap();
+        assert_eq!(lengths, [(1, 1), (2, 600_000), (3, 1)]);
     }
 
     #[test]

@@ -350,21 +350,7 @@ impl Leg<'_> {
                 format!("{account}\n{day}\n{}\n{}\n{}", entry.amount, entry.currency, entry.text);
             let nth = seen.entry(alike.clone()).and_modify(|n| *n += 1).or_insert(1);
             let identity = format!("{alike}\n{nth}");
-            let midtrans = self
-                .mapping
-                .bank
-                .midtrans_words
-                .iter()
-                .any(|word| text.contains(&word.to_lowercase()));
-            let cause = if midtrans && !entry.amount.is_negative() {
-                "Midtrans has paid, and no payout that we have been given is it."
-            } else if entry.reversal {
-                "Takes an earlier entry back."
-            } else if entry.amount.is_negative() {
-                "Left the account, and is none of our transfers: a bank charge, perhaps; name it under [[bank.known]]."
-            } else {
-                "Came in, and is none of Midtrans' payouts; name it under [[bank.known]] if it is something else."
-            };
+            let cause = self.likely(entry, &text);
             self.breaks.push(Break {
                 theirs: entry.amount.to_string(),
                 currency: entry.currency.clone(),
@@ -374,6 +360,21 @@ impl Leg<'_> {
                 place: self.statements.place(entry),
                 ..Break::new(Kind::BankEntryUnknown, &identity)
             });
+        }
+    }
+
+    /// What an entry that nothing explains may be.
+    fn likely(&self, entry: &Entry, text: &str) -> &'static str {
+        let words = &self.mapping.bank.midtrans_words;
+        let midtrans = words.iter().any(|word| text.contains(&word.to_lowercase()));
+        if midtrans && !entry.amount.is_negative() {
+            "Midtrans has paid, and no payout that we have been given is it."
+        } else if entry.reversal {
+            "Takes an earlier entry back."
+        } else if entry.amount.is_negative() {
+            "Left the account, and is none of our transfers: a bank charge, perhaps; name it under [[bank.known]]."
+        } else {
+            "Came in, and is none of Midtrans' payouts; name it under [[bank.known]] if it is something else."
         }
     }
 

@@ -173,7 +173,7 @@ impl Leg<'_> {
             && self
                 .journal
                 .id_digits()
-                .is_some_and(|(least, most)| (least..=most).contains(&digits));
+                .is_none_or(|(least, most)| (least..=most).contains(&digits));
         if !ours || row.is_refund {
             self.tally.other_rows += 1;
             self.tally.other_worth += row.worth();

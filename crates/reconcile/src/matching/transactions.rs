@@ -126,7 +126,7 @@ impl<'a> Matching<'a> {
         for row in strays.iter().filter_map(|at| self.row(*at)) {
             let length = row.order.to_string().len();
             let ours = row.order == 0
-                || digits.is_some_and(|(least, most)| (least..=most).contains(&length));
+                || digits.is_none_or(|(least, most)| (least..=most).contains(&length));
             if ours {
                 // Rows without an order id are told apart by Midtrans' id.
                 let key = if row.order == 0 {

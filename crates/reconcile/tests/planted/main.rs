@@ -54,7 +54,7 @@ fn found(report: &Report) -> Planted {
 #[test]
 fn every_kind_that_was_planted_is_found_in_every_layout_and_none_is_invented() {
     for layout in LAYOUTS {
-        let mut world = World::new(6_000, 7);
+        let mut world = World::new(4_000, 7);
         let report = run(&mut world, layout);
         let found = found(&report);
         let missed: Vec<_> =
