@@ -124,18 +124,24 @@ mod tests {
         let joined = document.replace("\\\n", " ");
         let mut shown = Vec::new();
         let mut fenced = false;
-        for line in joined.lines() {
-            if line.trim_start().starts_with("```") {
-                fenced = !fenced;
-            } else if fenced {
+        // Code within a sentence may go on in the next line, and never in the next paragraph.
+        let mut paragraph = String::new();
+        for line in joined.lines().chain([""]) {
+            let fence = line.trim_start().starts_with("```");
+            if fenced && !fence {
                 let command = line.trim_start().trim_start_matches("$ ");
-                shown
-                    .extend(command.strip_prefix("gopay-adapter ").map(|rest| (true, rest.into())));
-            } else {
-                let code = line.split('`').skip(1).step_by(2);
+                let command = command.strip_prefix("gopay-adapter ");
+                shown.extend(command.map(|rest| (true, rest.to_owned())));
+            } else if fence || line.is_empty() {
+                let code = paragraph.split('`').skip(1).step_by(2);
                 let commands = code.filter_map(|code| code.strip_prefix("gopay-adapter "));
                 shown.extend(commands.map(|rest| (false, rest.to_owned())));
+                paragraph.clear();
+            } else {
+                paragraph.push_str(line.trim_start());
+                paragraph.push(' ');
             }
+            fenced ^= fence;
         }
         shown
     }

@@ -215,7 +215,7 @@ fn every_command_explains_itself() {
             }
             // The simulator's address and settings are not the adapter's.
             let of = match (command, name) {
-                ("simulate", "listen" | "config") => "SIMULATOR_",
+                ("simulate", "listen" | "config" | "data") => "SIMULATOR_",
                 _ => "",
             };
             let name = name.to_uppercase().replace('-', "_");
