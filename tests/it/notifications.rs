@@ -503,6 +503,8 @@ async fn the_second_notification_of_a_payment_waits_for_the_first(engine: Engine
     demo.advance("1h1s").await;
     demo.until_status(&txid, "FAILED").await;
     until_seen(&demo, &receiver, &txid, 1).await;
+    // That it was tried is stored before the clock goes past its lease.
+    all_due_is_out(&demo).await;
     demo.advance("5m").await;
     demo.wallet(&txid, "settle-late", json!({})).await;
     demo.until_status(&txid, "SUCCEEDED").await;
