@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::served::{Served, hash_password};
 use support::wire::SERVER_KEY;
 use support::{body_as, decode, example};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -175,7 +175,8 @@ async fn connections_are_bounded() {
     }
     let mut open = 0;
     for mut stream in silent {
-        let read = stream.read(&mut [0; 1]);
+        let mut byte = [0; 1];
+        let read = stream.read(&mut byte);
         let quiet = tokio::time::timeout(std::time::Duration::from_millis(200), read).await;
         open += usize::from(quiet.is_err());
     }
