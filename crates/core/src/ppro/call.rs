@@ -11,6 +11,7 @@ use crate::ppro::field::Field;
 use crate::ppro::form::Form;
 use crate::ppro::transaction::{Checker, Stopped};
 use crate::rejection::{First, Flow, Rejection, Rule, Sink, Subject};
+use crate::text::cut;
 
 /// Which call it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,8 +237,14 @@ fn read_refund<'f>(
     }))
 }
 
+/// The longest name or value of a record, in characters. No parameter that is used may be longer
+/// (`docs/psp-guide.md`, "TRANSACTION"); unknown ones, and those that are refused, may be as long as
+/// the body.
+const RECORDED_CHARS_MAX: usize = 2_048;
+
 /// The record of a call: its parameters as a JSON object of strings, in a fixed order, without
-/// `password`, `transientin.*` (PPRO: never stored) and parameters with an encoding fault.
+/// `password`, `transientin.*` (PPRO: never stored) and parameters with an encoding fault. What is
+/// longer than 2,048 characters is cut.
 #[must_use]
 pub fn record(form: &Form<'_>) -> String {
     let mut out = Vec::with_capacity(512);
@@ -252,9 +259,9 @@ pub fn record(form: &Form<'_>) -> String {
         if out.len() > 1 {
             out.push(b',');
         }
-        crate::text::push_json_string(&mut out, name);
+        crate::text::push_json_string(&mut out, cut(name, RECORDED_CHARS_MAX));
         out.push(b':');
-        crate::text::push_json_string(&mut out, value);
+        crate::text::push_json_string(&mut out, cut(value, RECORDED_CHARS_MAX));
     }
     out.push(b'}');
     // Made of strings.
@@ -289,7 +296,10 @@ pub fn fingerprint(form: &Form<'_>) -> [u8; 32] {
 pub fn same_specin(form: &Form<'_>, record: &str) -> Result<(), Rejection> {
     let stored: std::collections::BTreeMap<String, String> =
         serde_json::from_str(record).unwrap_or_default();
-    let differs = |name: &str, value: &str| stored.get(name).is_none_or(|kept| kept != value);
+    let differs = |name: &str, value: &str| {
+        let kept = stored.get(cut(name, RECORDED_CHARS_MAX));
+        kept.is_none_or(|kept| kept != cut(value, RECORDED_CHARS_MAX))
+    };
     for field in Field::ALL.iter().filter(|field| field.is_specin()) {
         if let Some(rejection) = form.fault(*field) {
             return Err(rejection);
@@ -423,6 +433,17 @@ mod tests {
             });
             assert_eq!(got, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn the_record_cuts_what_is_too_long_and_still_knows_it() {
+        let long = "ä".repeat(100_000);
+        let body = format!("specin.dynamicdescriptor={long}&specin.{long}=x&specin.own={long}");
+        let kept = with_form(&body, record);
+        assert!(kept.len() < 4 * 2 * RECORDED_CHARS_MAX, "{} bytes", kept.len());
+        assert!(with_form(&body, |form| same_specin(form, &kept).is_ok()));
+        let other = "specin.own=x";
+        assert!(with_form(other, |form| same_specin(form, &kept).is_err()));
     }
 
     #[test]
