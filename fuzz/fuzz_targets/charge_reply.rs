@@ -26,8 +26,8 @@ fuzz_target!(|body: &[u8]| {
                     // What stands beside the link may be beyond this reader's numbers.
                     if let Ok(sent) = serde_json::from_slice::<Value>(body) {
                         let sent = sent.get("actions").expect("a link comes from an action");
-                        let quoted = serde_json::to_string(&link).expect("a string");
-                        assert!(sent.to_string().contains(&quoted), "{link}");
+                        // It is the one that was sent, but for blanks and letters that no link has.
+                        assert!(holds(sent, &decoded(&link)), "{link}");
                     }
                 }
             }
@@ -45,3 +45,17 @@ fuzz_target!(|body: &[u8]| {
         }
     }
 });
+
+fn decoded(link: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(link.trim()).collect()
+}
+
+/// Whether a value has a text with this link in it.
+fn holds(value: &Value, link: &[u8]) -> bool {
+    match value {
+        Value::String(text) => decoded(text) == link,
+        Value::Array(entries) => entries.iter().any(|entry| holds(entry, link)),
+        Value::Object(members) => members.values().any(|member| holds(member, link)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -12,7 +12,8 @@ use gopay_core::translate::{BODY_BYTES_MAX, ChargeTerms, charge};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-const CLOSED: Terms = Terms {
+const CLOSED: Terms<'static> = Terms {
+    app_schemes: None,
     test_channel: true,
     live_channel: false,
     kyc: Kyc::Unverified,

@@ -6,7 +6,7 @@ CREATE TABLE settlements (
     entity          INTEGER NOT NULL, -- 1 PPRO, 106 PPRO Mexico, 107 PPRO Brazil
     client_number   INTEGER NOT NULL, -- PPRO's number of the client: 1 to 9999
     ordinal         INTEGER NOT NULL, -- place in the chain: 1, 2, 3 ...
-    frequency       TEXT    NOT NULL CHECK (frequency IN ('D', 'W', 'M')),
+    frequency       TEXT    NOT NULL CHECK (frequency IN ('D', 'W', 'M')), -- daily, weekly, monthly
     year            INTEGER NOT NULL, -- of the period
     number          INTEGER NOT NULL, -- within the year, by the calendar
     from_at         INTEGER NOT NULL, -- first instant of the period

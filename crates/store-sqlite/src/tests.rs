@@ -684,8 +684,9 @@ fn every_column_of_the_migrations_is_commented() {
             } else if line.starts_with("ALTER TABLE") {
                 assert!(line.contains("-- "), "{line}");
             } else if inside {
-                let constraint =
-                    ["CHECK", "PRIMARY KEY"].iter().any(|w| line.trim_start().starts_with(w));
+                let constraint = ["CHECK", "PRIMARY KEY", "UNIQUE"]
+                    .iter()
+                    .any(|w| line.trim_start().starts_with(w));
                 assert!(constraint || line.contains("-- "), "{line}");
             }
         }
