@@ -13,7 +13,9 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
 use crate::commands::process_files::ProcessArgs;
+#[cfg(feature = "reconcile")]
 use crate::commands::propose_mapping::ProposeArgs;
+#[cfg(feature = "reconcile")]
 use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
@@ -74,9 +76,11 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Proposes a mapping for a report that `reconcile` does not know, with reasons, to standard
     /// output. Answers "no" if something in it has to be chosen.
+    #[cfg(feature = "reconcile")]
     ProposeMapping(ProposeArgs),
     /// Compares the journal with Midtrans' reports and the bank's statements. Answers "no" if there
     /// are breaks that are due.
+    #[cfg(feature = "reconcile")]
     Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),

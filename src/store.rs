@@ -148,6 +148,8 @@ impl Engine {
         place: &StoreUrl,
         connections: usize,
     ) -> anyhow::Result<Self> {
+        #[cfg(not(feature = "postgres"))]
+        let _ = connections;
         match place {
             StoreUrl::Sqlite(path) => {
                 explained(SqliteStore::open_for_settlements(path).map(Self::Sqlite), place)

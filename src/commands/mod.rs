@@ -11,7 +11,9 @@ pub(crate) mod hash_password;
 pub(crate) mod journal;
 pub(crate) mod migrate;
 pub(crate) mod process_files;
+#[cfg(feature = "reconcile")]
 pub(crate) mod propose_mapping;
+#[cfg(feature = "reconcile")]
 pub(crate) mod reconcile;
 pub(crate) mod recover;
 pub(crate) mod redeliver;
@@ -45,7 +47,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
         Command::Explain(args) => explain::run(&args),
+        #[cfg(feature = "reconcile")]
         Command::ProposeMapping(args) => propose_mapping::run(&args),
+        #[cfg(feature = "reconcile")]
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
         Command::Attention(args) => attention::run(&args),
