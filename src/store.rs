@@ -26,6 +26,22 @@ impl StoreUrl {
     pub(crate) const WANTED: &str =
         "sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, or env:NAME, or file:PATH";
 
+    /// Reads a store's URL from the command line. It may hold a password, which does not belong there:
+    /// `env:NAME` and `file:PATH` say where it is.
+    pub(crate) fn of_option(option: &str, url: &str) -> anyhow::Result<Self> {
+        let url = match (url.strip_prefix("env:"), url.strip_prefix("file:")) {
+            (Some(name), _) => {
+                std::env::var(name).with_context(|| format!("{option}: the variable {name}"))?
+            }
+            (None, Some(path)) => {
+                std::fs::read_to_string(path).with_context(|| format!("{option}: {path}"))?
+            }
+            (None, None) => url.to_owned(),
+        };
+        Self::parse(url.trim_end())
+            .map_err(|wrong| anyhow::anyhow!("{option}: {wrong}; valid: {}", Self::WANTED))
+    }
+
     /// Reads a store's URL. The error does not repeat it: it may hold a password.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         if let Some(path) = url.strip_prefix("sqlite:") {

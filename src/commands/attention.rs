@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use clap::Args;
+use gopay_core::money::Sen;
 use gopay_service::{AttentionList, Clock as _, Item, SystemClock};
 
 use crate::Outcome;
@@ -92,7 +93,7 @@ fn write_item(out: &mut impl std::io::Write, item: &Item) -> std::io::Result<()>
 
 /// `IDR 10071.00 (1007100 sen)`.
 fn rupiah(sen: u64) -> String {
-    format!("IDR {}.{:02} ({sen} sen)", sen / 100, sen % 100)
+    format!("IDR {} ({sen} sen)", Sen::new(sen).decimal_text())
 }
 
 /// In the largest unit of which there is one.

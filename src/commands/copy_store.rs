@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 use gopay_store::copy::{Source, Tally, Target, copy, tally};
 use gopay_store_postgres::{PgSource, PgTarget};
@@ -23,7 +23,8 @@ pub(crate) struct CopyArgs {
 }
 
 pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Outcome> {
-    let (from, to) = (place("--from", &args.from)?, place("--to", &args.to)?);
+    let (from, to) =
+        (StoreUrl::of_option("--from", &args.from)?, StoreUrl::of_option("--to", &args.to)?);
     runtime()?.block_on(async {
         let (source, target) = copied(&from, &to).await?;
         let same = compare(&source, &target)?;
@@ -35,21 +36,6 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Outcome> {
         writeln!(std::io::stdout(), "{}: holds the same as {}", to.name(), from.name())?;
         Ok(Outcome::Done)
     })
-}
-
-/// A URL may hold a password, which does not belong on a command line.
-fn place(option: &str, url: &str) -> anyhow::Result<StoreUrl> {
-    let url = match (url.strip_prefix("env:"), url.strip_prefix("file:")) {
-        (Some(name), _) => {
-            std::env::var(name).with_context(|| format!("{option}: the variable {name}"))?
-        }
-        (None, Some(path)) => {
-            std::fs::read_to_string(path).with_context(|| format!("{option}: {path}"))?
-        }
-        (None, None) => url.to_owned(),
-    };
-    StoreUrl::parse(url.trim_end())
-        .map_err(|wrong| anyhow!("{option}: {wrong}; valid: {}", StoreUrl::WANTED))
 }
 
 /// Copies, and reads both sides again; what each holds.

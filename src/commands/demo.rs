@@ -65,9 +65,8 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         Some(_) => None,
         None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
     };
-    let place = args.store.as_deref().map(StoreUrl::parse).transpose();
-    let place =
-        place.map_err(|wrong| anyhow::anyhow!("--store: {wrong}; valid: {}", StoreUrl::WANTED))?;
+    let place = args.store.as_deref().map(|url| StoreUrl::of_option("--store", url));
+    let place = place.transpose()?;
     let folder = match (&args.data, &temporary) {
         (Some(folder), _) => folder.clone(),
         (None, Some(temporary)) => temporary.path().to_owned(),

@@ -59,13 +59,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
 /// The store, and the contracts that are known to be in it.
 fn place(args: &ExplainArgs) -> anyhow::Result<Result<(StoreUrl, Vec<String>), Outcome>> {
     match (&args.store, &args.config) {
-        (Some(url), _) => {
-            let place = StoreUrl::parse(url);
-            let place = place.map_err(|wrong| {
-                anyhow::anyhow!("--store: {wrong}; valid: {}", StoreUrl::WANTED)
-            })?;
-            Ok(Ok((place, Vec::new())))
-        }
+        (Some(url), _) => Ok(Ok((StoreUrl::of_option("--store", url)?, Vec::new()))),
         (None, Some(config)) => {
             let config = valid_config(&ConfigArgs { config: config.clone() })?;
             Ok(config.map(|config| {

@@ -191,6 +191,21 @@ async fn post(port: u16, body: String) -> crate::support::Answer {
     crate::support::decode(&answer.expect("an answer").text().await.expect("text"))
 }
 
+/// A simulator by itself, and its port.
+fn simulate() -> (Running, u16) {
+    let mut simulator = Running(
+        program()
+            .args(["--log", "off", "simulate", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts"),
+    );
+    let out = simulator.0.stdout.take().expect("piped");
+    let line = BufReader::new(out).lines().next().expect("a line").expect("text");
+    let port = line.trim().rsplit(':').next().expect("a port").parse().expect("a number");
+    (simulator, port)
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn get(url: &str) -> String {
     client().get(url).send().await.expect("an answer").text().await.expect("text")
@@ -828,16 +843,7 @@ fn translate_stops_quietly_when_nobody_reads_on() {
 #[test]
 fn check_config_online_says_whether_midtrans_takes_the_key() {
     let setup = Setup::new();
-    let mut simulator = Running(
-        program()
-            .args(["--log", "off", "simulate", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts"),
-    );
-    let out = simulator.0.stdout.take().expect("piped");
-    let line = BufReader::new(out).lines().next().expect("a line").expect("text");
-    let port = line.trim().rsplit(':').next().expect("a port").parse().expect("a number");
+    let (simulator, port) = simulate();
     setup.write("gopay.db", port);
     let good = setup.run("check-config", &["--online"]);
     assert_eq!(good.code, 0, "{good:?}");
@@ -902,16 +908,7 @@ fn nothing_from_outside_writes_lines_of_the_story(
 #[test]
 fn explain_beside_a_running_serve_masks_personal_data() {
     let setup = Setup::new();
-    let mut simulator = Running(
-        program()
-            .args(["--log", "warn", "simulate", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts"),
-    );
-    let out = simulator.0.stdout.take().expect("piped");
-    let line = BufReader::new(out).lines().next().expect("a line").expect("text");
-    let port = line.trim().rsplit(':').next().expect("a port").parse().expect("a number");
+    let (_simulator, port) = simulate();
     setup.write("sub/gopay.db", port);
     let mut serving = setup.serve();
 

@@ -28,6 +28,16 @@ impl Sen {
         self.0
     }
 
+    /// In rupiah, for people.
+    ///
+    /// ```
+    /// assert_eq!(gopay_core::money::Sen::new(1_007_105).decimal_text(), "10071.05");
+    /// ```
+    #[must_use]
+    pub fn decimal_text(self) -> String {
+        format!("{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+
     /// The sum, or `None` if it does not fit.
     #[must_use]
     pub const fn checked_add(self, other: Self) -> Option<Self> {

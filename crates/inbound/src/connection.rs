@@ -100,8 +100,8 @@ impl Connection {
 
     /// A request has its answer.
     pub(crate) fn answered(&self) {
-        self.enter(Phase::Idle);
-        self.state().served = true;
+        let mut state = self.state();
+        (state.phase, state.since, state.served) = (Phase::Idle, Instant::now(), true);
     }
 
     /// Ends the connection.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use gopay_core::doubt::{Doubt, Standing};
+use gopay_core::money::Sen;
 use gopay_core::text::Escaped;
 
 use super::story::{Failed, Happened, Owed, Refunded, Story, Transaction};
@@ -44,7 +45,7 @@ impl Transaction {
         writeln!(out, "  client {}, contract {}", Escaped(&self.psp), Escaped(&self.contract))?;
         writeln!(out, "  channel {}", self.channel.unwrap_or("none"))?;
         match (self.amount_sen, asked) {
-            (Some(sen), _) => writeln!(out, "  amount {} (amount={sen})", Idr(sen))?,
+            (Some(sen), _) => writeln!(out, "  amount {} (amount={sen})", rupiah(sen))?,
             (None, Some(asked)) => {
                 writeln!(out, "  amount={} asked; the call was refused", Escaped(asked))?;
             }
@@ -84,7 +85,7 @@ fn write_doubt(out: &mut fmt::Formatter<'_>, doubt: &Doubt) -> fmt::Result {
         Standing::Returned => "it went back to the shopper; see `resolved` below",
         Standing::Resolved => "a person has decided; see `resolved` below",
     };
-    writeln!(out, "  at risk {}; {next}", Idr(doubt.at_risk.get()))
+    writeln!(out, "  at risk {}; {next}", rupiah(doubt.at_risk.get()))
 }
 
 impl Happened {
@@ -98,7 +99,7 @@ impl Refunded {
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "  {}  {}  ", self.created_at, self.refundid)?;
         match self.amount_sen {
-            Some(sen) => write!(out, "{}", Idr(sen))?,
+            Some(sen) => out.write_str(&rupiah(sen))?,
             None => out.write_str("no amount")?,
         }
         write!(out, "  {}", self.state)?;
@@ -135,10 +136,6 @@ impl fmt::Display for Failed {
 }
 
 /// Minor units as an amount.
-struct Idr(u64);
-
-impl fmt::Display for Idr {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "IDR {}.{:02}", self.0 / 100, self.0 % 100)
-    }
+fn rupiah(sen: u64) -> String {
+    format!("IDR {}", Sen::new(sen).decimal_text())
 }
