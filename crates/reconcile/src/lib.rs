@@ -12,8 +12,11 @@
 
 pub mod bank;
 pub mod breaks;
+pub mod covered;
 pub mod date;
+pub mod edited;
 pub mod history;
+pub mod history_files;
 pub mod ids;
 pub mod input;
 pub mod journal;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::breaks::{Break, Kind};
+use crate::covered::Covered;
 use crate::date::Day;
 use crate::input::InputError;
 use crate::input::mapping::Mapping;
@@ -34,6 +35,8 @@ pub struct Inputs {
     pub banks: Vec<PathBuf>,
     /// Lists of our transfers.
     pub transfers: Vec<PathBuf>,
+    /// Payments of which earlier runs have open breaks: whether the exports cover them is told.
+    pub open_payments: BTreeSet<i64>,
 }
 
 /// Where the journal comes from.
@@ -85,6 +88,9 @@ pub struct Report {
     pub tie_outs: Vec<TieOut>,
     /// What the reader should know about the inputs.
     pub remarks: Vec<String>,
+    /// What the files cover.
+    #[serde(skip)]
+    pub covered: Covered,
 }
 
 impl Report {
@@ -122,7 +128,7 @@ pub fn reconcile(
         tie_outs.push(three_way(&found.tally));
     }
     let named: BTreeSet<String> = breaks.iter().filter_map(|one| one.txid.clone()).collect();
-    let (more, payout_tally) =
+    let (more, payout_tally, paid_out_since) =
         crate::matching::payouts::payouts(&journal, &payouts, mapping, options.today, &named);
     breaks.extend(more);
     if reports.has_fee && !payouts.list.is_empty() {
@@ -147,6 +153,14 @@ pub fn reconcile(
     breaks.extend(rows.into_iter().flat_map(|rows| unreadable(rows)));
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
     let remarks = remarks(&reports, &statements, options, found.tally.before_exports);
+    let covered = Covered::of(
+        &inputs.open_payments,
+        &journal,
+        (&reports, Window::of(&reports, options)),
+        (&payouts, &transfers),
+        &statements,
+        paid_out_since,
+    );
     let files = [reports.files, payouts.files, statements.files, transfers.files].concat();
     Ok(Report {
         today: options.today,
@@ -159,6 +173,7 @@ pub fn reconcile(
         bank: bank_tally,
         tie_outs,
         remarks,
+        covered,
     })
 }
 

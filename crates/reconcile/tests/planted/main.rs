@@ -20,6 +20,7 @@ fn run(world: &mut World, layout: Layout) -> Report {
     let reports = world.exports(folder.path(), layout);
     let money = world.money(folder.path());
     let inputs = Inputs {
+        open_payments: std::collections::BTreeSet::new(),
         reports,
         payouts: money.payouts,
         banks: money.banks,
