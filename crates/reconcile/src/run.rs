@@ -22,7 +22,7 @@ use crate::payouts::Payouts;
 use crate::reports::{InputFile, Others, Reports, name_of};
 use crate::statements::Statements;
 use crate::tie_out::TieOut;
-use crate::transfers::Transfers;
+use crate::transfers::{SettledTransfer, Transfers};
 
 /// What is reconciled.
 #[derive(Debug, Default)]
@@ -33,8 +33,10 @@ pub struct Inputs {
     pub payouts: Vec<PathBuf>,
     /// Statements of the bank account.
     pub banks: Vec<PathBuf>,
-    /// Lists of our transfers.
+    /// Lists of our transfers, manifests of settlements, or folders of them.
     pub transfers: Vec<PathBuf>,
+    /// Transfers of settlements that are known without a file.
+    pub settled: Vec<SettledTransfer>,
     /// Payments of which earlier runs have open breaks: whether the exports cover them is told.
     pub open_payments: BTreeSet<i64>,
 }
@@ -94,6 +96,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Everything that was read: the journal, then the files.
+    pub fn inputs(&self) -> impl Iterator<Item = &InputFile> {
+        std::iter::once(&self.journal).chain(&self.files)
+    }
+
     /// Breaks that somebody has to look at: all but timing that is not due yet and what was decided
     /// by two people.
     #[must_use]
@@ -189,7 +196,9 @@ impl Read {
     fn of(inputs: &Inputs, mapping: &Mapping, progress: &AtomicU64) -> Result<Self, InputError> {
         // Small files first: a mistake in one is told before the long ones are read.
         let statements = Statements::read(&inputs.banks, mapping, progress)?;
-        let transfers = Transfers::read(&inputs.transfers, mapping, progress)?;
+        let mut transfers = Transfers::read(&inputs.transfers, mapping, progress)?;
+        let accounts = statements.statements.iter().map(|one| one.currency.as_str());
+        transfers.add_settled(&inputs.settled, &accounts.collect::<Vec<_>>());
         let payouts = Payouts::read(&inputs.payouts, mapping, progress)?;
         let reports = read_reports(&inputs.reports, mapping, progress)?;
         Ok(Self { reports, payouts, statements, transfers })

@@ -108,11 +108,11 @@ impl SqliteStore {
         Self::open_reading(path, false)
     }
 
-    /// The same, but settlements can be closed.
+    /// The same, but finance can write: close settlements, record runs and decisions.
     ///
     /// # Errors
     /// As [`SqliteStore::open_read_only`].
-    pub fn open_for_settlements(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_for_finance(path: &Path) -> Result<Self, StoreError> {
         Self::open_reading(path, true)
     }
 

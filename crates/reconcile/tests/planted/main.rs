@@ -20,11 +20,11 @@ fn run(world: &mut World, layout: Layout) -> Report {
     let reports = world.exports(folder.path(), layout);
     let money = world.money(folder.path());
     let inputs = Inputs {
-        open_payments: std::collections::BTreeSet::new(),
         reports,
         payouts: money.payouts,
         banks: money.banks,
         transfers: vec![money.transfers],
+        ..Inputs::default()
     };
     let options =
         Options { today: "2027-02-01".parse().unwrap(), from: None, to: None, threads: 2 };
