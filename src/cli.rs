@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::args::ConfigArgs;
 
+use crate::commands::adjust::AdjustArgs;
 use crate::commands::attention::AttentionArgs;
 use crate::commands::backup::BackupArgs;
 use crate::commands::check_config::CheckConfigArgs;
@@ -93,6 +94,8 @@ pub(crate) enum Command {
     /// Decides about something that `attention` lists. A SQLite store must not be in use: stop `serve`
     /// first, or decide by POST /admin/v1/attention/TXID.
     Resolve(ResolveArgs),
+    /// Asks for corrections of settlements, or approves those that another person has asked for.
+    Adjust(AdjustArgs),
     /// Closes a billing period and writes its settlement files; of a closed one, the same again.
     Settle(SettleArgs),
     /// Tells whether settlement files are as they were made, by themselves and beside the store.
