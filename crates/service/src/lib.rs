@@ -44,7 +44,7 @@ pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
-pub use shopper::{Landing, PageError};
+pub use shopper::{Known, Landing, PageError, Waiting};
 
 use crate::read::Paced;
 
