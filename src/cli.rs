@@ -25,6 +25,7 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
+use crate::commands::trigger::TriggerArgs;
 use crate::commands::verify_files::VerifyArgs;
 use crate::telemetry::{LogFilter, LogFormat};
 
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// The GoPay and Midtrans simulator alone.
     Simulate(SimulateArgs),
+    /// Brings a payment at a running simulator to any end. Answers "no" if it cannot end so.
+    Trigger(TriggerArgs),
     /// Creates or upgrades the schema of the store.
     Migrate(ConfigArgs),
     /// Reports every problem of a config file, each with its key and what would be valid.
@@ -114,6 +117,6 @@ impl Command {
 
     /// Whether it makes files that hold payments.
     pub(crate) const fn keeps_payments(&self) -> bool {
-        !matches!(self, Self::Translate(_))
+        !matches!(self, Self::Translate(_) | Self::Trigger(_))
     }
 }

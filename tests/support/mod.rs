@@ -60,7 +60,7 @@ impl Demo {
         let any = "127.0.0.1:0";
         let mut command = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"));
         command
-            .args(["--log", "warn", "demo", "--listen", any])
+            .args(["--log", "warn", "demo", "--no-payment", "--listen", any])
             .args(["--admin-listen", any, "--simulator-listen", any])
             .args(args);
         // Who brings a folder of their own wants a file.

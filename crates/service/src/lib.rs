@@ -47,7 +47,7 @@ pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
-pub use shopper::{Landing, PageError};
+pub use shopper::{Known, Landing, PageError, Waiting};
 
 use crate::read::Paced;
 
