@@ -8,9 +8,11 @@ use gopay_core::journal::Kind;
 use gopay_core::payment::{Channel, FailReason};
 use gopay_core::time::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::table::{Folder, WriteError, csv_writer};
+use crate::manifest;
+use crate::table::{Digested, FileFacts, Folder, WriteError, csv_writer, whole};
 use crate::terms::PROCESSING_CURRENCY;
 
 /// A file of a day.
@@ -34,9 +36,10 @@ pub enum DayFile {
     RefundFailed,
     /// Refunds whose money is back.
     RefundFundssent,
-    /// Refunds whose money could not be given back: GoPay tells of none.
+    /// Refunds whose money could not be given back. Midtrans confirms funds (`bank_confirmed_at`)
+    /// and never says that it could not send them, so that there are no rows.
     RefundFundsrejected,
-    /// Chargebacks: GoPay has none.
+    /// Chargebacks: GoPay has none as a rule.
     Chargeback,
 }
 
@@ -78,7 +81,9 @@ impl DayFile {
         format!("{}Z_{}.consolidated.csv", made.strftime("%Y%m%d"), self.word())
     }
 
-    const fn titles(self) -> &'static [&'static str] {
+    /// Its columns.
+    #[must_use]
+    pub const fn titles(self) -> &'static [&'static str] {
         match self {
             Self::TransactionSucceeded
             | Self::TransactionFailed
@@ -104,8 +109,9 @@ impl DayFile {
             Kind::RefundSucceeded | Kind::RefundedElsewhere => &[Self::RefundSucceeded],
             Kind::RefundFailed => &[Self::RefundFailed],
             Kind::RefundFundsConfirmed => &[Self::RefundFundssent],
+            Kind::ChargedBack => &[Self::Chargeback],
             // A refund has no state before its outcome (PPRO: there is no PENDING).
-            Kind::RefundRequested | Kind::ChargedBack | Kind::Adjustment => &[],
+            Kind::RefundRequested | Kind::Adjustment => &[],
         }
     }
 }
@@ -232,6 +238,44 @@ pub struct RefundRow {
     pub funds_sent_at: Option<Timestamp>,
 }
 
+/// Money that the shopper's side took back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargebackRow {
+    /// `CBID`.
+    pub id: Option<RefundId>,
+    /// In sen; none if Midtrans does not say how much.
+    pub amount: Option<Amount>,
+    /// `ACCOUNTHOLDER`: personal data, so that it may be gone.
+    pub account_holder: Option<String>,
+    /// The payment.
+    pub tx_id: TxId,
+    /// Its `MERCHANTTXID`.
+    pub merchant_tx_id: Option<String>,
+    /// `CHARGEBACKTS`, if Midtrans said when.
+    pub charged_back_at: Option<Timestamp>,
+    /// `IMPORTEDTS`: when it was recorded here.
+    pub at: Timestamp,
+    /// The contract.
+    pub contract: Option<String>,
+}
+
+impl ChargebackRow {
+    fn fields(&self) -> [String; 10] {
+        [
+            self.id.map_or(String::new(), |id| id.to_string()),
+            minor(self.amount),
+            PROCESSING_CURRENCY.to_owned(),
+            plain(self.account_holder.as_ref()),
+            String::new(),
+            self.tx_id.to_string(),
+            plain(self.merchant_tx_id.as_ref()),
+            seconds(self.charged_back_at),
+            seconds(Some(self.at)),
+            plain(self.contract.as_ref()),
+        ]
+    }
+}
+
 fn seconds(at: Option<Timestamp>) -> String {
     at.map_or(String::new(), Timestamp::utc_seconds)
 }
@@ -315,27 +359,89 @@ impl RefundRow {
     }
 }
 
+/// `manifest.json` of a day: what each file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DayManifest {
+    /// The version of this form.
+    pub format: u32,
+    /// Whose files they are: the login.
+    pub psp: String,
+    /// The day that they are about, in UTC.
+    pub day: Date,
+    /// The day after, which their names begin with.
+    pub made: Date,
+    /// The files, in the order of writing.
+    pub files: Vec<FileFacts>,
+}
+
+impl DayManifest {
+    /// The version of the form that this program writes.
+    pub const FORMAT: u32 = 1;
+
+    /// The file.
+    ///
+    /// # Errors
+    /// None that can happen: every key is text.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The name of its folder.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        day_folder(&self.psp, self.made)
+    }
+}
+
+/// The name of the folder of a PSP's files.
+#[must_use]
+pub fn day_folder(psp: &str, made: Date) -> String {
+    // Nothing that a login may hold leads out of the folder.
+    let plain = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => letter.to_string(),
+        other => format!("%{:x}", u32::from(other)),
+    };
+    let psp: String = psp.chars().map(plain).collect();
+    format!("{}Z-{psp}", made.strftime("%Y%m%d"))
+}
+
+/// A file of a day under writing.
+struct Open<W: std::io::Write> {
+    file: DayFile,
+    rows: csv::Writer<Digested<W>>,
+    count: u64,
+}
+
 /// The files of one day under writing.
 pub struct DayWriter<F: Folder> {
     folder: F,
+    psp: String,
     made: Date,
-    files: Vec<(DayFile, csv::Writer<F::File>)>,
-    rows: u64,
+    files: Vec<Open<F::File>>,
 }
 
 impl<F: Folder> DayWriter<F> {
-    /// Begins the files of the day before `made`.
+    /// Begins the files of a PSP of the day before `made`.
     ///
     /// # Errors
     /// Of the folder.
-    pub fn begin(mut folder: F, made: Date) -> Result<Self, WriteError> {
+    pub fn begin(mut folder: F, psp: &str, made: Date) -> Result<Self, WriteError> {
         let mut files = Vec::new();
         for file in DayFile::ALL {
-            let mut rows = csv_writer(folder.create(&file.name(made))?);
+            let mut rows = csv_writer(Digested::new(folder.create(&file.name(made))?));
             rows.write_record(file.titles())?;
-            files.push((file, rows));
+            files.push(Open { file, rows, count: 0 });
         }
-        Ok(Self { folder, made, files, rows: 0 })
+        Ok(Self { folder, psp: psp.to_owned(), made, files })
     }
 
     /// Adds the rows of a payment's state.
@@ -354,27 +460,41 @@ impl<F: Folder> DayWriter<F> {
         self.add(row.kind, &row.fields())
     }
 
+    /// Adds a chargeback.
+    ///
+    /// # Errors
+    /// Of the folder.
+    pub fn chargeback(&mut self, row: &ChargebackRow) -> Result<(), WriteError> {
+        self.add(Kind::ChargedBack, &row.fields())
+    }
+
     fn add(&mut self, kind: Kind, fields: &[String]) -> Result<(), WriteError> {
-        for (_, rows) in self.files.iter_mut().filter(|(file, _)| DayFile::of(kind).contains(file))
-        {
-            rows.write_record(fields)?;
-            self.rows = self.rows.saturating_add(1);
+        for open in self.files.iter_mut().filter(|open| DayFile::of(kind).contains(&open.file)) {
+            open.rows.write_record(fields)?;
+            open.count = open.count.saturating_add(1);
         }
         Ok(())
     }
 
-    /// The folder, and how many rows there are.
+    /// Writes the manifest; the folder, and how many rows there are.
     ///
     /// # Errors
     /// Of the folder.
     pub fn finish(self) -> Result<(F, u64), WriteError> {
-        let Self { mut folder, made, files, rows } = self;
-        for (file, written) in files {
+        let Self { mut folder, psp, made, files } = self;
+        let (mut facts, mut all) = (Vec::new(), 0_u64);
+        for Open { file, rows, count } in files {
             let done =
-                written.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
-            folder.complete(&file.name(made), done)?;
+                rows.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
+            let (name, (written, bytes, sha256)) = (file.name(made), done.finish());
+            folder.complete(&name, written)?;
+            facts.push(FileFacts { name, bytes, rows: Some(count), total: None, sha256 });
+            all = all.saturating_add(count);
         }
-        Ok((folder, rows))
+        let day = made.yesterday().unwrap_or(made);
+        let manifest = DayManifest { format: DayManifest::FORMAT, psp, day, made, files: facts };
+        whole(&mut folder, manifest::NAME, manifest.to_json()?.as_bytes())?;
+        Ok((folder, all))
     }
 }
 
@@ -411,7 +531,7 @@ mod tests {
 
     #[test]
     fn a_row_stands_in_the_file_of_each_state_that_was_entered() {
-        let mut day = DayWriter::begin(MemoryFolder::default(), date(2026, 2, 1)).unwrap();
+        let mut day = DayWriter::begin(MemoryFolder::default(), "psp", date(2026, 2, 1)).unwrap();
         day.transaction(&transaction(Kind::Opened, 10)).unwrap();
         day.transaction(&transaction(Kind::Failed, 30)).unwrap();
         day.transaction(&transaction(Kind::SucceededLate, 50)).unwrap();
@@ -431,8 +551,20 @@ mod tests {
         };
         day.refund(&refund(Kind::RefundSucceeded)).unwrap();
         day.refund(&refund(Kind::RefundFundsConfirmed)).unwrap();
+        let taken = |amount| ChargebackRow {
+            id: RefundId::new(79).ok(),
+            amount,
+            account_holder: Some("Siti, Rahma".into()),
+            tx_id: TxId::new(77).unwrap(),
+            merchant_tx_id: Some("order 77".into()),
+            charged_back_at: None,
+            at: at("2026-01-31T23:59:57Z"),
+            contract: Some("SHOP".into()),
+        };
+        day.chargeback(&taken(Some(Amount::new(4_499_900)))).unwrap();
+        day.chargeback(&taken(None)).unwrap();
         let (folder, rows) = day.finish().unwrap();
-        assert_eq!((folder.files.len(), rows), (11, 5));
+        assert_eq!((folder.files.len(), rows), (12, 7));
         let pending = "77,PENDING,,WAITING,4500000,IDR,\"Siti, Rahma\",testchannel,order 77,ID,,,2026-01-31T23:00:00Z,,,,,,,,SHOP\n";
         let failed = "77,FAILED,TIMEOUT,NOT_EXPECTED,4500000,IDR,\"Siti, Rahma\",testchannel,order 77,ID,,,2026-01-31T23:00:00Z,,2026-01-31T23:59:30Z,,,,,,SHOP\n";
         let late = "77,SUCCEEDED,TIMEOUT,WAITING,4500000,IDR,\"Siti, Rahma\",testchannel,order 77,ID,,,2026-01-31T23:00:00Z,2026-01-31T23:59:50Z,2026-01-31T23:59:30Z,,,,,,SHOP\n";
@@ -452,7 +584,16 @@ mod tests {
             ("refund_fundssent", back("SENT", "2026-01-31T23:59:53Z")),
             ("refund_failed", String::new()),
             ("refund_fundsrejected", String::new()),
-            ("chargeback", String::new()),
+            (
+                "chargeback",
+                ["4499900", ""]
+                    .map(|sen| {
+                        format!(
+                            "79,{sen},IDR,\"Siti, Rahma\",,77,order 77,,2026-01-31T23:59:57Z,SHOP\n"
+                        )
+                    })
+                    .concat(),
+            ),
         ] {
             let content = &folder.files[&format!("20260201Z_{name}.consolidated.csv")];
             let text = String::from_utf8_lossy(content);

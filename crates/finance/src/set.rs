@@ -20,7 +20,7 @@ pub enum Part {
     VolumePerTransaction,
     /// Every refund.
     VolumePerRefund,
-    /// Every chargeback: GoPay has none.
+    /// Every chargeback: GoPay has none as a rule.
     VolumePerChargeback,
     /// Fees of payments.
     FeePerTransaction,
@@ -171,6 +171,7 @@ pub struct SetWriter<'b, F: Folder> {
     folder: F,
     payments: Table<F::File>,
     refunds: Table<F::File>,
+    chargebacks: Table<F::File>,
     payment_fees: Table<F::File>,
     refund_fees: Table<F::File>,
     tallies: Vec<Tally>,
@@ -187,11 +188,23 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         let mut begin = |part| begin(&mut folder, part, &set);
         let (payments, refunds) =
             (begin(Part::VolumePerTransaction)?, begin(Part::VolumePerRefund)?);
+        let chargebacks = begin(Part::VolumePerChargeback)?;
         let (payment_fees, refund_fees) =
             (begin(Part::FeePerTransaction)?, begin(Part::FeePerRefund)?);
         let tallies = vec![Tally::default(); basis.contracts.len()];
         let last = None;
-        Ok(Self { basis, set, folder, payments, refunds, payment_fees, refund_fees, tallies, last })
+        Ok(Self {
+            basis,
+            set,
+            folder,
+            payments,
+            refunds,
+            chargebacks,
+            payment_fees,
+            refund_fees,
+            tallies,
+            last,
+        })
     }
 
     /// Writes the rows of an event, which comes in the order of [`MoneyEvent::order`]. Those that do
@@ -213,6 +226,7 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         match event.money {
             Money::PaymentSucceeded => self.payments.row(row.volume(), event.amount)?,
             Money::RefundSucceeded => self.refunds.row(row.volume(), event.amount)?,
+            Money::ChargedBack => self.chargebacks.row(row.chargeback(), event.amount)?,
             Money::PaymentStarted | Money::RefundStarted => {}
         }
         self.fees(event, &row, terms)
@@ -227,6 +241,8 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         let to = match event.money {
             Money::PaymentStarted | Money::PaymentSucceeded => &mut self.payment_fees,
             Money::RefundStarted | Money::RefundSucceeded => &mut self.refund_fees,
+            // No terms have fees of chargebacks.
+            Money::ChargedBack => return Ok(()),
         };
         let fixed = fixed_fees(terms, event.money);
         let fixed = fixed.into_iter().map(|(fee, amount)| (fee, amount, terms.currency.as_str()));
@@ -259,8 +275,7 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         let folder = &mut self.folder;
         done(folder, self.payments)?;
         done(folder, self.refunds)?;
-        let none = begin(folder, Part::VolumePerChargeback, &self.set)?;
-        done(folder, none)?;
+        done(folder, self.chargebacks)?;
         done(folder, self.payment_fees)?;
         done(folder, self.refund_fees)?;
         let none = begin(folder, Part::FeePerChargeback, &self.set)?;
@@ -333,6 +348,12 @@ fn write_rest<F: Folder>(
     Ok((folder, Finished { manifest, json, sha256, balance }))
 }
 
+/// `CHARGEBACK_REASON`: Midtrans gives none.
+pub const CHARGED_BACK: &str = "charged back at Midtrans";
+/// The same of an amount that Midtrans does not tell.
+pub const CHARGED_BACK_IN_PART: &str =
+    "charged back in part at Midtrans; its amount follows as an adjustment";
+
 /// The columns that the rows of an event share.
 struct EventRow<'e> {
     event: &'e MoneyEvent,
@@ -371,6 +392,26 @@ impl<'e> EventRow<'e> {
     fn volume(&self) -> impl Iterator<Item = &str> {
         let tail = [self.amount.as_str(), PROCESSING_CURRENCY, COUNTRY];
         self.head().chain(tail).chain(self.payment.as_deref())
+    }
+
+    /// A chargeback has no `EVENT_TYPE`, but a reason.
+    fn chargeback(&self) -> impl Iterator<Item = &str> {
+        let event = self.event;
+        let amount_told = event.amount != Amount::ZERO;
+        [
+            event.merchant_id.as_deref().unwrap_or_default(),
+            self.id.as_str(),
+            event.reference.as_deref().unwrap_or_default(),
+            self.at.as_str(),
+            event.contract.as_str(),
+            PAYMENT_METHOD,
+            self.amount.as_str(),
+            PROCESSING_CURRENCY,
+            COUNTRY,
+            self.payment.as_deref().unwrap_or_default(),
+            if amount_told { CHARGED_BACK } else { CHARGED_BACK_IN_PART },
+        ]
+        .into_iter()
     }
 
     fn fee<'r>(

@@ -19,6 +19,12 @@ impl Difference {
     /// The first column that differs, with both values; the whole lines if they have no columns.
     #[must_use]
     pub fn told(&self, part: Option<Part>) -> String {
+        self.told_in(part.map(Part::titles))
+    }
+
+    /// The same in a file with these titles.
+    #[must_use]
+    pub fn told_in(&self, titles: Option<&[&str]>) -> String {
         match (&self.found, &self.wanted) {
             (None, Some(wanted)) => format!("the line is missing; must be {wanted:?}"),
             (Some(found), None) => format!("a line too many: {found:?}"),
@@ -26,10 +32,10 @@ impl Difference {
             (Some(found), Some(wanted)) => {
                 let (ours, theirs) = (columns(wanted), columns(found));
                 let place = ours.iter().zip(&theirs).position(|(one, other)| one != other);
-                match (part, place) {
-                    (Some(part), Some(place)) if ours.len() == theirs.len() => {
-                        let title = if ours.len() == part.titles().len() {
-                            part.titles().get(place).copied().unwrap_or_default()
+                match (titles, place) {
+                    (Some(titles), Some(place)) if ours.len() == theirs.len() => {
+                        let title = if ours.len() == titles.len() {
+                            titles.get(place).copied().unwrap_or_default()
                         } else {
                             ours.first().map_or("", String::as_str)
                         };
@@ -56,7 +62,8 @@ impl Difference {
     }
 }
 
-fn columns(line: &str) -> Vec<String> {
+/// The columns of a line.
+pub(super) fn columns(line: &str) -> Vec<String> {
     let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
     let first = rows.records().next().and_then(Result::ok);
     first.map_or_else(Vec::new, |row| row.iter().map(str::to_owned).collect())

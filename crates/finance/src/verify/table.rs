@@ -163,11 +163,22 @@ impl Reading<'_> {
     fn id_row(&mut self, line: u64, record: &csv::StringRecord, kind: &str, amount: Amount) {
         let number = |title| self.field(record, title).parse::<i64>().ok().filter(|id| *id > 0);
         let title = self.part.titles().get(1).copied().unwrap_or_default();
-        let payment = number("REFERENCE_TX_ID");
+        let payment = number(match self.part {
+            Part::VolumePerChargeback => "REFERENCE_TX_ID/REFERENCE_RF_ID",
+            Part::VolumePerTransaction
+            | Part::VolumePerRefund
+            | Part::FeePerTransaction
+            | Part::FeePerRefund
+            | Part::FeePerChargeback
+            | Part::Aggregate => "REFERENCE_TX_ID",
+        });
         let Some(id) = number(title) else {
             return self.find(Some(line), format!("{title} is not a number above 0"));
         };
-        let volume = matches!(self.part, Part::VolumePerTransaction | Part::VolumePerRefund);
+        let volume = matches!(
+            self.part,
+            Part::VolumePerTransaction | Part::VolumePerRefund | Part::VolumePerChargeback
+        );
         if volume {
             self.read.ids.push((id, payment));
         }
