@@ -98,7 +98,10 @@ async fn damage_to_the_files_of_a_day_is_named() {
     let config = shop.path("config.toml");
     let beside = ["--config", text(&config)];
     let told = verify(&beside).done();
-    assert!(told.starts_with("2 sets with ") && told.ends_with("are as they were made\n"), "{told}");
+    assert!(
+        told.starts_with("2 sets with ") && told.ends_with("are as they were made\n"),
+        "{told}"
+    );
     let made = files(&out);
     let folder = "20260103Z-testclient";
     let paid = format!("{folder}/20260103Z_transaction_succeeded.consolidated.csv");
@@ -125,7 +128,12 @@ async fn damage_to_the_files_of_a_day_is_named() {
             "line 2: TXSTATE is \"SUCCEEDET\", must be \"SUCCEEDED\" (the store)",
         ),
         (&paid, &without_line, "the number of rows is", "the line is missing"),
-        (&paid, &|content| Some(content + "1,2\n"), "the number of columns is 2", "a line too many"),
+        (
+            &paid,
+            &|content| Some(content + "1,2\n"),
+            "the number of columns is 2",
+            "a line too many",
+        ),
         (&paid, &|_| None, "the file is missing", "the file is missing"),
         (&manifest, &|_| None, "manifest.json: the file is missing", "manifest.json"),
         (
@@ -145,7 +153,8 @@ async fn damage_to_the_files_of_a_day_is_named() {
     assert!(verify(&[]).out.contains("more.csv: the file is not one of the day"));
     std::fs::remove_file(out.join(folder).join("more.csv")).expect("removed");
     // Forged as a whole, with a manifest that fits: only the store knows.
-    let forged = String::from_utf8(made[&paid].clone()).expect("text").replace("4500000", "4500001");
+    let forged =
+        String::from_utf8(made[&paid].clone()).expect("text").replace("4500000", "4500001");
     let forged = forged.replacen("3003400", "3003401", 1);
     let sha256 = |content: &[u8]| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(content));
     let (before, after) = (sha256(&made[&paid]), sha256(forged.as_bytes()));
