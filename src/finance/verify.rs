@@ -322,7 +322,11 @@ impl BesideStore<'_> {
             let finding = Finding::line(&set.name, manifest::NAME, one.line, one.told(None));
             verdict.findings.push(finding);
         }
-        let folder = CompareFolder { path: set.path.clone(), differences: BTreeMap::new() };
+        let folder = CompareFolder {
+            path: set.path.clone(),
+            delimiter: stored.basis.form.delimiter_byte(),
+            differences: BTreeMap::new(),
+        };
         let rebuilt = rebuild(self.store, stored, before, closed, folder, self.scratch).await;
         let differences = match rebuilt {
             Ok((folder, _)) => folder.differences,
@@ -389,6 +393,7 @@ impl BesideStore<'_> {
 /// Takes the files of a set and reads those of the disk beside them.
 struct CompareFolder {
     path: PathBuf,
+    delimiter: u8,
     differences: BTreeMap<String, Vec<Difference>>,
 }
 
@@ -408,7 +413,10 @@ impl Folder for CompareFolder {
             return Ok(Beside::Not);
         }
         match File::open(self.path.join(name)) {
-            Ok(file) => Ok(Beside::There(Box::new(Comparison::new(BufReader::new(file))))),
+            Ok(file) => {
+                let comparison = Comparison::new(BufReader::new(file)).delimited(self.delimiter);
+                Ok(Beside::There(Box::new(comparison)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Beside::Not),
             Err(error) => Err(error),
         }

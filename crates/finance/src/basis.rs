@@ -10,6 +10,7 @@ use gopay_store::SettlementAccount;
 use crate::amount::{Amount, Overflow};
 use crate::calendar::{Calendar, days_after};
 use crate::event::{Money, MoneyEvent};
+use crate::form::Form;
 use crate::period::{Frequency, Period, day_of};
 use crate::rates::{Applied, Rate, RateError, Rates};
 use crate::terms::{AccountTerms, ContractTerms, Due, PROCESSING_CURRENCY, Terms};
@@ -94,6 +95,9 @@ pub struct Basis {
     /// By which edition of the rules it was made; see [`Basis::EDITION`].
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub edition: u32,
+    /// The form of the files.
+    #[serde(default, skip_serializing_if = "Form::is_default")]
+    pub form: Form,
 }
 
 /// Sets of the first edition do not name it.
@@ -210,6 +214,7 @@ impl Basis {
             adjustments,
             before: before.state,
             edition: Self::EDITION,
+            form: account.form,
         })
     }
 

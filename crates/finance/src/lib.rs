@@ -18,6 +18,7 @@ pub mod balance;
 pub mod basis;
 pub mod calendar;
 pub mod event;
+pub mod form;
 pub mod history;
 pub mod invoice;
 pub mod journal_file;

@@ -185,7 +185,7 @@ impl<'b, F: Folder> SetWriter<'b, F> {
     /// [`WriteError`].
     pub fn begin(basis: &'b Basis, mut folder: F) -> Result<Self, WriteError> {
         let set = basis.set();
-        let mut begin = |part| begin(&mut folder, part, &set);
+        let mut begin = |part| begin(&mut folder, part, basis);
         let (payments, refunds) =
             (begin(Part::VolumePerTransaction)?, begin(Part::VolumePerRefund)?);
         let chargebacks = begin(Part::VolumePerChargeback)?;
@@ -278,9 +278,9 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         done(folder, self.chargebacks)?;
         done(folder, self.payment_fees)?;
         done(folder, self.refund_fees)?;
-        let none = begin(folder, Part::FeePerChargeback, &self.set)?;
+        let none = begin(folder, Part::FeePerChargeback, self.basis)?;
         done(folder, none)?;
-        let mut sums = begin(folder, Part::Aggregate, &self.set)?;
+        let mut sums = begin(folder, Part::Aggregate, self.basis)?;
         for row in &balance.rows {
             let (count, amount) = (row.count.to_string(), row.amount.to_string());
             let fields =
@@ -292,10 +292,14 @@ impl<'b, F: Folder> SetWriter<'b, F> {
     }
 }
 
-fn begin<F: Folder>(folder: &mut F, part: Part, set: &str) -> Result<Table<F::File>, WriteError> {
-    let name = part.file(set);
+fn begin<F: Folder>(
+    folder: &mut F,
+    part: Part,
+    basis: &Basis,
+) -> Result<Table<F::File>, WriteError> {
+    let name = part.file(&basis.set());
     let file = folder.create(&name)?;
-    Table::begin(name, part.titles(), file)
+    Table::begin(name, (part.titles(), part.amount_column()), basis.form, file)
 }
 
 /// A set that is complete.

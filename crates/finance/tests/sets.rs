@@ -11,12 +11,14 @@ use gopay_finance::balance::RowType;
 use gopay_finance::basis::{Adjustment, Basis, BasisError, Before, Previous};
 use gopay_finance::calendar::Calendar;
 use gopay_finance::event::{Money, MoneyEvent};
+use gopay_finance::form::Form;
 use gopay_finance::manifest::Manifest;
 use gopay_finance::period::{Frequency, Period, midnight};
 use gopay_finance::rates::Rates;
 use gopay_finance::set::{Finished, Part, SetWriter};
 use gopay_finance::table::MemoryFolder;
 use gopay_finance::terms::{AccountTerms, ContractTerms, Due, Fees, Fixed, Terms};
+use gopay_finance::verify::read_table;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
@@ -55,6 +57,7 @@ fn terms(valid_from: Date) -> Terms {
 fn account(contracts: Vec<(&str, Vec<Terms>)>) -> AccountTerms {
     let contract = |(name, terms): (&str, _)| ContractTerms { contract: name.to_owned(), terms };
     AccountTerms {
+        form: Form::default(),
         account: SettlementAccount { entity: 1, client: 999 },
         contracts: contracts.into_iter().map(contract).collect(),
     }
@@ -222,6 +225,33 @@ fn a_chargeback_is_in_its_file_and_in_what_is_cleared_once_its_set_knows_chargeb
     assert!(file.contains("RECORD_COUNT,0\n"), "{file}");
     assert_eq!(row(&finished, RowType::Chargeback), None);
     assert!(!finished.json.contains("edition"));
+}
+
+#[test]
+fn a_client_gets_its_files_in_its_form() {
+    let mut account = account(vec![("SHOP", vec![terms(date(2026, 1, 1))])]);
+    account.form = Form { delimiter: ';', decimal_mark: ',' };
+    let basis = basis(&account, daily(date(2026, 1, 5)), Before::default()).unwrap();
+    let paid = event("2026-01-05T01:00:00Z", Money::PaymentSucceeded, 7, 10_000_050);
+    let (folder, finished) = write(&basis, vec![paid]);
+    let text =
+        |part: Part| String::from_utf8(folder.files[&part.file(&basis.set())].clone()).unwrap();
+    let payments = text(Part::VolumePerTransaction);
+    assert!(payments.starts_with("MERCHANT_TX_ID;TX_ID;"), "{payments}");
+    let row = "order,7;7;m-7;SUCCEEDED;2026-01-05T01:00:00Z;SHOP;GoPay;100000,50;IDR;ID\n";
+    assert!(payments.contains(row), "{payments}");
+    assert!(payments.ends_with("CHECKSUM_AGGREGATE_AMOUNT;100000,50\n"), "{payments}");
+    assert!(text(Part::Aggregate).contains("SHOP;GoPay;ACQUIRING_FEE;1;-0,05;USD\n"));
+    for part in Part::ALL {
+        let read = read_table(part, &basis, text(part).as_bytes()).unwrap();
+        let facts = finished.manifest.files.iter().find(|one| one.name == part.file(&basis.set()));
+        assert_eq!((read.findings.len(), Some(read.total)), (0, facts.unwrap().total), "{part:?}");
+        // A point is not of this form.
+        let other = text(part).replace("100000,50", "100000.50");
+        let found = read_table(part, &basis, other.as_bytes()).unwrap().findings;
+        assert_eq!(found.is_empty(), !text(part).contains("100000,50"), "{part:?}");
+    }
+    assert!(finished.json.contains("\"decimal_mark\": \",\""));
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub fn is_erased_of_day(file: DayFile, difference: &Difference) -> bool {
     let (Some(found), Some(wanted)) = (&difference.found, &difference.wanted) else {
         return false;
     };
-    let (ours, theirs) = (columns(wanted), columns(found));
+    let (ours, theirs) = (columns(wanted, b','), columns(found, b','));
     let titles = file.titles();
     let erased = |((ours, theirs), title): ((&String, &String), &&str)| {
         ours == theirs || (ours.is_empty() && ERASABLE.contains(title))
@@ -128,7 +128,10 @@ mod tests {
         };
         let with = |found: String, wanted: String| {
             let (found, wanted) = (Some(found), Some(wanted));
-            is_erased_of_day(DayFile::Chargeback, &Difference { line: 2, found, wanted })
+            is_erased_of_day(
+                DayFile::Chargeback,
+                &Difference { line: 2, found, wanted, delimiter: b',' },
+            )
         };
         assert!(with(line("Siti", "100"), line("", "100")));
         assert!(!with(line("Siti", "100"), line("Ana", "100")));

@@ -56,7 +56,11 @@ pub fn read_table(part: Part, basis: &Basis, from: impl BufRead) -> std::io::Res
         footer: 0,
         last: None,
     };
-    let mut rows = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(from);
+    let mut rows = csv::ReaderBuilder::new()
+        .delimiter(basis.form.delimiter_byte())
+        .flexible(true)
+        .has_headers(false)
+        .from_reader(from);
     let mut record = csv::StringRecord::new();
     let mut first = true;
     loop {
@@ -120,9 +124,9 @@ impl Reading<'_> {
             record,
             if self.part == Part::Aggregate { "AGGREGATE_AMOUNT" } else { "AMOUNT" },
         );
-        match text.parse::<Amount>() {
-            Ok(amount) if amount.to_string() == text => self.good_row(line, record, amount),
-            _ => self.find(Some(line), format!("the amount {text:?} is not in two decimals")),
+        match self.basis.form.read(text) {
+            Some(amount) => self.good_row(line, record, amount),
+            None => self.find(Some(line), format!("the amount {text:?} is not in two decimals")),
         }
     }
 
@@ -204,7 +208,7 @@ impl Reading<'_> {
         let values = [
             self.basis.settlement_date.to_string(),
             self.read.rows.to_string(),
-            self.read.total.to_string(),
+            self.basis.form.shown(self.read.total),
         ];
         let wanted = FOOTER.into_iter().zip(values).nth(self.footer);
         self.footer = self.footer.saturating_add(1);
