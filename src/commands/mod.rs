@@ -23,6 +23,7 @@ pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod translate;
+pub(crate) mod trigger;
 pub(crate) mod verify_files;
 
 use std::io::Write as _;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::HashPassword => hash_password::run(),
         Command::Translate(args) => translate::run(&args),
+        Command::Trigger(args) => trigger::run(&args),
         Command::Backup(args) => backup::run(&args),
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
