@@ -120,7 +120,8 @@ async fn damage_to_the_files_of_a_day_is_named() {
         let lines: Vec<&str> = content.lines().collect();
         Some(lines[..lines.len() - 1].join("\n") + "\n")
     };
-    let cases: [(&str, &dyn Fn(String) -> Option<String>, &str, &str); 6] = [
+    type Change<'a> = &'a dyn Fn(String) -> Option<String>;
+    let cases: [(&str, Change<'_>, &str, &str); 6] = [
         (
             &paid,
             &|content| Some(content.replacen(",SUCCEEDED,", ",SUCCEEDET,", 1)),

@@ -24,7 +24,8 @@ pub(crate) fn rupiah(
     };
     let mut listed = |on: Date, id: &str, sen: i64| {
         let day = on.strftime("%m/%d/%Y");
-        writeln!(list, "{day},{id},{day},\"Rp. {}\",Paid", grouped(sen, ',', '.')).unwrap();
+        writeln!(list, "{day},{id},{day},\"Rp. {}\",Paid", grouped(sen, ',', '.'))
+            .expect("it fits");
     };
     let (mut differs, mut absent) = (false, false);
     for (on, sen) in payouts {
@@ -78,7 +79,8 @@ fn statements(folder: &Path, entries: &[(Date, i64, String)]) -> Vec<PathBuf> {
             }
             let (day, sen) = (on.strftime("%d/%m"), grouped(sen.abs(), ',', '.'));
             let left = grouped(balance, ',', '.');
-            writeln!(out, "'{day},\"{text}\",\"'0998\",\"{sen}\",{word},\"{left}\"").unwrap();
+            writeln!(out, "'{day},\"{text}\",\"'0998\",\"{sen}\",{word},\"{left}\"")
+                .expect("it fits");
         }
         for (label, sen) in [
             ("Saldo Awal", opening),
@@ -86,7 +88,7 @@ fn statements(folder: &Path, entries: &[(Date, i64, String)]) -> Vec<PathBuf> {
             ("Mutasi Debet", debits),
             ("Saldo Akhir", balance),
         ] {
-            writeln!(out, "\"{label} : {}\"", grouped(sen, ',', '.')).unwrap();
+            writeln!(out, "\"{label} : {}\"", grouped(sen, ',', '.')).expect("it fits");
         }
         let name = format!("rupiah-{}.csv", first.strftime("%Y-%m"));
         paths.push(written(folder, &name, out.as_bytes()));
@@ -102,7 +104,7 @@ pub(crate) fn dollars(folder: &Path, transfers: &[Transfer], planted: &mut Plant
     let (mut entries, mut booked) = (String::new(), 0_i64);
     let mut entry = |set: &str, on: Date, cents: i64| {
         booked -= cents;
-        write!(entries, "<Ntry><Amt Ccy=\"USD\">{}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt><NtryDtls><TxDtls><Refs><EndToEndId>{set}</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>", decimal(cents)).unwrap();
+        write!(entries, "<Ntry><Amt Ccy=\"USD\">{}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{on}</Dt></BookgDt><NtryDtls><TxDtls><Refs><EndToEndId>{set}</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>", decimal(cents)).expect("it fits");
     };
     for (place, (set, on, cents)) in transfers.iter().enumerate() {
         match place {
@@ -110,7 +112,7 @@ pub(crate) fn dollars(folder: &Path, transfers: &[Transfer], planted: &mut Plant
             1 => entry(set, *on, cents + 2_500),
             3 => {
                 entry(set, *on, *cents);
-                entry(set, on.checked_add(1.day()).unwrap(), *cents);
+                entry(set, on.checked_add(1.day()).expect("it fits"), *cents);
             }
             _ => entry(set, *on, *cents),
         }

@@ -85,12 +85,12 @@ pub(crate) fn quarter(count: u64) -> Vec<Sale> {
     let span = last.as_millis() - first.as_millis() - 600_000;
     let mut sales = Vec::new();
     for number in 0..count {
-        let millis = u64::try_from(span).unwrap() / count * number + dice.below(1_000);
+        let millis = u64::try_from(span).expect("it fits") / count * number + dice.below(1_000);
         let called = first.after(Duration::from_millis(60_000 + millis));
         let stall = number % 3 == 1;
         let christmas = called >= at("2025-12-20T00:00:00Z") && called < at("2025-12-27T00:00:00Z");
         let contract = if stall && !christmas { "STALL" } else { "SHOP" };
-        let shard = usize::try_from(number % 4).unwrap();
+        let shard = usize::try_from(number % 4).expect("it fits");
         let tx_id = ids[shard].next_tx(called);
         let mut sale = Sale {
             tx_id,
@@ -125,7 +125,7 @@ fn plant(sale: &mut Sale, number: u64, count: u64) {
         || sale.called > cutoff.before(Duration::from_secs(12 * 86_400))
         || near_overlap(sale.called);
     if number.is_multiple_of(every) && !edge {
-        let turn = usize::try_from(number / every).unwrap() % IN_PAYMENTS.len();
+        let turn = usize::try_from(number / every).expect("it fits") % IN_PAYMENTS.len();
         (sale.planted, sale.failed, sale.late) = (IN_PAYMENTS[turn], false, None);
         sale.failed = sale.planted == "late_success";
     } else if number.is_multiple_of(5) && sale.called >= cutoff.after(SECOND * 3_600) {
@@ -234,7 +234,7 @@ async fn went_back(
         Back::Chargeback => {
             SeenBack { charged_back: Some(ChargedBack::Whole), ..SeenBack::default() }
         }
-        _ => SeenBack {
+        Back::Refund | Back::Dashboard => SeenBack {
             refunds: vec![SeenRefund {
                 key: Some("by hand".into()),
                 amount,

@@ -154,7 +154,8 @@ fn check_sets(shop: &Shop, sales: &[Sale], sets: &BTreeMap<String, Value>) {
     for contract in ["SHOP", "STALL"] {
         let own =
             || sales.iter().filter(|one| one.contract == contract && one.planted != "missing_here");
-        let sum = |of: &dyn Fn(&Sale) -> u64| i64::try_from(own().map(of).sum::<u64>()).unwrap();
+        let sum =
+            |of: &dyn Fn(&Sale) -> u64| i64::try_from(own().map(of).sum::<u64>()).expect("it fits");
         let back = |wanted: &[Back]| {
             -sum(&|sale| {
                 sale.back

@@ -51,7 +51,7 @@ fn business(day: Date, days: u32) -> Date {
 
 /// 2 % until New Year, then 1.5 % and 11 % of VAT on it, each half up to the sen.
 pub(crate) fn fee(sale: &Sale) -> i64 {
-    let sen = i64::try_from(sale.sen()).unwrap();
+    let sen = i64::try_from(sale.sen()).expect("it fits");
     let share = |of: i64, points: i64| (of * points + 5_000) / 10_000;
     if jakarta(sale.called).date() < jiff::civil::date(2026, 1, 1) {
         return share(sen, 200);
@@ -110,12 +110,12 @@ fn row(sale: &Sale, layout: Layout) -> Vec<Vec<String>> {
     if matches!(sale.planted, "missing_at_midtrans" | "timing") {
         return Vec::new();
     }
-    let sen = i64::try_from(sale.sen()).unwrap();
+    let sen = i64::try_from(sale.sen()).expect("it fits");
     let settled = !sale.failed || sale.planted == "late_success";
     let charged_back = sale.back.is_some_and(|(_, _, how, _)| how == Back::Chargeback);
     let mut refund = match sale.back {
         Some((_, rupiah, how, _)) if how != Back::Chargeback => {
-            i64::try_from(rupiah * 100).unwrap()
+            i64::try_from(rupiah * 100).expect("it fits")
         }
         _ => 0,
     };
@@ -232,7 +232,7 @@ fn export(folder: &Path, name: &str, layout: Layout, rows: &[Vec<String>]) -> Pa
         Layout::Items => {
             let text = text("\t");
             let bytes: Vec<u8> =
-                text.chars().map(|sign| u8::try_from(u32::from(sign)).unwrap()).collect();
+                text.chars().map(|sign| u8::try_from(u32::from(sign)).expect("it fits")).collect();
             written(folder, &format!("{name}.txt"), &bytes)
         }
         Layout::Sheet => workbook(folder, name, columns, rows),
@@ -243,25 +243,25 @@ fn workbook(folder: &Path, name: &str, columns: &[(&str, usize)], rows: &[Vec<St
     let mut book = rust_xlsxwriter::Workbook::new();
     let sheet = book.add_worksheet();
     for (column, (title, at)) in (0_u16..).zip(columns) {
-        sheet.write_string(0, column, *title).unwrap();
+        sheet.write_string(0, column, *title).expect("it fits");
         for (line, row) in (1_u32..).zip(rows) {
             // Amounts as numbers, as dashboards write them.
             match row[*at].parse::<f64>() {
                 Ok(number) if (4..=6).contains(at) => {
-                    sheet.write_number(line, column, number).unwrap()
+                    sheet.write_number(line, column, number).expect("it fits")
                 }
-                _ => sheet.write_string(line, column, &row[*at]).unwrap(),
+                _ => sheet.write_string(line, column, &row[*at]).expect("it fits"),
             };
         }
     }
     let path = folder.join(format!("{name}.xlsx"));
-    book.save(&path).unwrap();
+    book.save(&path).expect("it fits");
     path
 }
 
 pub(crate) fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
-    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(&path, bytes).expect("it fits");
     path
 }
 
@@ -278,7 +278,8 @@ pub(crate) fn payouts(
         *payouts.entry(on).or_default() += sen - fee;
         let (id, midtrans) = (sale.tx_id, sale.midtrans_id());
         let [sen, fee, net] = [sen, fee, sen - fee].map(decimal);
-        writeln!(rows, "{},{id},{midtrans},{sen},{fee},{net},{kind}", payout_id(on)).unwrap();
+        writeln!(rows, "{},{id},{midtrans},{sen},{fee},{net},{kind}", payout_id(on))
+            .expect("it fits");
     };
     let absent = ["missing_at_midtrans", "status_differs", "timing", "chargeback", "not_paid_out"];
     for sale in sales {
@@ -287,7 +288,7 @@ pub(crate) fn payouts(
         if absent.contains(&sale.planted) || charged_back || unpaid {
             continue;
         }
-        let sen = i64::try_from(sale.sen()).unwrap();
+        let sen = i64::try_from(sale.sen()).expect("it fits");
         let on = business(jakarta(sale.paid_at()).date(), 3);
         for again in 0..if sale.planted == "paid_out_twice" { 2 } else { 1 } {
             let on = business(on, again);
@@ -298,7 +299,7 @@ pub(crate) fn payouts(
         if let Some((at, rupiah, _, _)) = sale.back {
             let on = business(jakarta(at).date(), 3);
             if on <= until {
-                row(on, sale, -i64::try_from(rupiah * 100).unwrap(), 0, "Normal Refund");
+                row(on, sale, -i64::try_from(rupiah * 100).expect("it fits"), 0, "Normal Refund");
             }
         }
     }

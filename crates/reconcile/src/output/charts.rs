@@ -20,11 +20,11 @@ type Bar = (String, i64, String);
 pub(super) fn charts(report: &Report) -> Markup {
     let kinds = summary::by_kind(report);
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let by_count = kinds
+    let by_count: Vec<Bar> = kinds
         .iter()
         .map(|(kind, (n, _, _))| (kind.as_str().to_owned(), count(*n), n.to_string()))
         .collect();
-    let by_risk = kinds
+    let by_risk: Vec<Bar> = kinds
         .iter()
         .filter(|(_, (_, _, risk))| !risk.is_zero())
         .map(|(kind, (_, _, risk))| (kind.as_str().to_owned(), risk.whole(), grouped(*risk)))
@@ -43,13 +43,13 @@ pub(super) fn charts(report: &Report) -> Markup {
         div class="charts" {
             (chart("Breaks by kind", &by_count))
             (chart("IDR at risk by kind", &by_risk))
-            (chart("Breaks by age in days", &by_age.collect()))
+            (chart("Breaks by age in days", &by_age.collect::<Vec<Bar>>()))
         }
     }
 }
 
 /// A chart with its title; empty if it cannot be drawn.
-fn chart(title: &str, bars: &Vec<Bar>) -> Markup {
+fn chart(title: &str, bars: &[Bar]) -> Markup {
     let mut svg = String::new();
     if bars.is_empty() || draw(&mut svg, bars).is_err() {
         return html! {};
