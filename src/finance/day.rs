@@ -9,10 +9,9 @@ use gopay_core::journal::{Kind, SignedSen};
 use gopay_core::payment::Payment;
 use gopay_core::refund::{Refund, RefundState};
 use gopay_finance::amount::Amount;
+use gopay_finance::day::{DayWriter, day_folder};
 use gopay_finance::period::midnight;
-use gopay_finance::processing::{
-    CallDetails, ChargebackRow, DayFile, DayWriter, RefundRow, TransactionRow, day_folder,
-};
+use gopay_finance::processing::{CallDetails, ChargebackRow, DayFile, RefundRow, TransactionRow};
 use gopay_store::{Cursor, Database, JOURNAL_PAGE_MAX, JournalRecord, StoreError, Times};
 use jiff::civil::Date;
 use serde::Deserialize;

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use flate2::read::GzDecoder;
 use gopay_finance::SettlementAccount;
 use gopay_finance::basis::Basis;
+use gopay_finance::day::DayManifest;
 use gopay_finance::event::EventError;
 use gopay_finance::manifest::{self, Manifest};
-use gopay_finance::processing::DayManifest;
 use gopay_finance::set::Part;
 use gopay_finance::table::{FileFacts, Folder};
 use gopay_finance::verify::{
@@ -22,7 +22,6 @@ use gopay_store::{ClosedSettlement, Database};
 use sha2::{Digest as _, Sha256};
 
 use crate::finance::chain::{manifest_of, rebuild};
-use crate::finance::verify_day::DayOnDisk;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -41,6 +40,14 @@ pub(crate) struct SetOnDisk {
     name: String,
     text: String,
     manifest: Manifest,
+}
+
+/// The processing files of a day of a PSP on the disk.
+pub(crate) struct DayOnDisk {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) manifest: DayManifest,
 }
 
 impl SetOnDisk {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use gopay_finance::manifest;
-use gopay_finance::processing::{DayFile, DayManifest};
+use gopay_finance::processing::DayFile;
 use gopay_finance::verify::{
     Comparison, Difference, Finding, check_day_folder, compare_lines, is_erased_of_day,
     read_day_file,
@@ -16,15 +16,7 @@ use gopay_store::Database;
 use jiff::civil::Date;
 
 use crate::finance::day;
-use crate::finance::verify::{Verdict, digest, name_of};
-
-/// The files of a day of a PSP.
-pub(crate) struct DayOnDisk {
-    pub(crate) path: PathBuf,
-    pub(crate) name: String,
-    pub(crate) text: String,
-    pub(crate) manifest: DayManifest,
-}
+use crate::finance::verify::{DayOnDisk, Verdict, digest, name_of};
 
 /// Every day by itself.
 pub(crate) fn check_days(days: &[DayOnDisk], verdict: &mut Verdict) -> anyhow::Result<()> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
+use crate::day::DayManifest;
 use crate::manifest;
-use crate::processing::{DayFile, DayManifest};
+use crate::processing::DayFile;
 use crate::verify::compare::{Difference, columns};
 use crate::verify::finding::Finding;
 
