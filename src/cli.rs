@@ -19,6 +19,7 @@ use crate::commands::propose_mapping::ProposeArgs;
 use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
+use crate::commands::reload::ReloadArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
@@ -31,7 +32,7 @@ use crate::telemetry::{LogFilter, LogFormat};
 ///
 /// Exit codes: 0 done, 1 the answer is "no", 2 wrong usage, 3 failed.
 #[derive(Parser)]
-#[command(name = "gopay-adapter", version, max_term_width = 100)]
+#[command(name = "gopay-adapter", version = VERSION, max_term_width = 100)]
 pub(crate) struct Cli {
     /// What to log, to standard error: off, error, warn, info, debug, trace, or a filter such as
     /// `info,gopay_service=debug`.
@@ -49,6 +50,10 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Version and commit.
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("GOPAY_ADAPTER_COMMIT"), ")");
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -84,6 +89,9 @@ pub(crate) enum Command {
     Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
+    /// Has a running `serve` read its config again: clients, contracts, secrets, tokens, limits of
+    /// calls, certificates. As a whole or not at all; SIGHUP does the same.
+    Reload(ReloadArgs),
     /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
     /// orders that the store does not know. Exit code 0 whether or not there is any.
     Attention(AttentionArgs),
@@ -207,5 +215,34 @@ mod tests {
             }
         }
         assert!(seen > 20, "only {seen} commands were found");
+    }
+
+    /// Every source file of the workspace, as one text.
+    fn sources(folder: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                all.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_tests_that_the_security_page_names_are_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut all = String::new();
+        for folder in ["src", "crates", "tests"] {
+            sources(&root.join(folder), &mut all);
+        }
+        let page = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+        let table = page.split("## What stops each attack").nth(1).unwrap();
+        let named: Vec<&str> =
+            table.split('`').skip(1).step_by(2).filter(|it| it.matches('_').count() > 2).collect();
+        assert!(named.len() > 20, "{named:?}");
+        for name in named {
+            assert!(all.contains(&format!("fn {name}(")), "there is no test {name}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod finance;
+mod reload;
 mod silence;
 mod start;
 mod store;

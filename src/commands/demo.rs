@@ -12,6 +12,7 @@ use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_core::time::Timestamp;
 use gopay_demo::{Demo, credentials};
+use gopay_http::guard::keep_foreign_pages_out;
 use gopay_service::{Clock, Contract, Psp, Service};
 use gopay_simulator::{MovableClock, OffsetClock, SimulatorConfig, SimulatorState};
 use secrecy::SecretString;
@@ -21,7 +22,7 @@ use crate::Outcome;
 use crate::args::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
-use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};
+use crate::start::{Face, Listeners, LoadedFaces, build, prepare, run_adapter, runtime};
 use crate::store::StoreUrl;
 use crate::telemetry::metrics;
 use gopay_inbound::Ending;
@@ -43,6 +44,10 @@ pub(crate) struct DemoArgs {
     /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
     #[arg(long, env = "GOPAY_ADAPTER_STORE", conflicts_with = "data", hide_env_values = true)]
     pub(crate) store: Option<String>,
+    /// A name under which a browser may reach the simulator, besides addresses and localhost; may be
+    /// repeated.
+    #[arg(long, env = "GOPAY_ADAPTER_ALLOW_HOST", value_delimiter = ',')]
+    pub(crate) allow_host: Vec<String>,
     /// Seed of the simulator's ids and chances.
     #[arg(long, env = "GOPAY_ADAPTER_SEED", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -74,7 +79,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
     };
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
-        let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
+        let Ending { draining, stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
         let (mut config, listeners, simulator) = bind(&args, folder).await?;
         if let Some(place) = place {
             place
@@ -109,6 +114,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let adapter =
             build(prepared, true, None, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         let router = router.merge(due_router(adapter.service.clone()));
+        let router = keep_foreign_pages_out(router, args.allow_host);
         start_simulator(&mut tasks, state, simulator, router, &stop);
         addresses.print()?;
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
@@ -133,14 +139,15 @@ async fn bind(
     args: &DemoArgs,
     folder: PathBuf,
 ) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
-    let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
+    let wanted = Listen::plain(args.listen, args.listen, args.admin_listen);
     let connections = Config::default().limits.connections;
-    let listeners = Listeners::bind(&wanted, Role::All, connections).await?;
+    let listeners =
+        Listeners::bind(&wanted, LoadedFaces::default(), Role::All, connections).await?;
     let simulator = gopay_inbound::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
     let bound = |face| listeners.address(face).context("a listener without an address");
     let (psp, admin) = (bound(Face::Psp)?, bound(Face::Admin)?);
-    let config = config(Listen { psp, public: psp, admin }, simulator.local_addr()?, folder)?;
+    let config = config(Listen::plain(psp, psp, admin), simulator.local_addr()?, folder)?;
     Ok((config, listeners, simulator))
 }
 
@@ -160,7 +167,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         store: StoreUrl::Sqlite(folder.join("gopay.db")),
         test: Some(Account {
             base_url: format!("http://{simulator}"),
-            server_key: secret(SERVER_KEY),
+            server_keys: vec![secret(SERVER_KEY)],
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             refund_path: gopay_midtrans_client::RefundPath::default(),
@@ -169,10 +176,13 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         under_way_max: Duration::from_secs(2),
         clients: vec![Psp {
             login: credentials::LOGIN.to_owned(),
-            password_hash: secret(&password_hash),
-            shared_secret: secret(credentials::SHARED_SECRET),
+            password_hashes: vec![secret(&password_hash)],
+            shared_secrets: vec![secret(credentials::SHARED_SECRET)],
             notification_secrets: vec![secret(credentials::NOTIFICATION_SECRET)],
             require_ok_body: false,
+            certificates: Vec::new(),
+            concurrent_calls: None,
+            calls_per_second: None,
         }],
         contracts: vec![Contract {
             id: credentials::CONTRACT.to_owned(),

@@ -46,7 +46,8 @@ impl Service {
         payment: &Payment,
         mut notes: Vec<Note>,
     ) -> (Event, Vec<Note>, Option<Box<StatusView>>) {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             return (Event::NoAnswer, notes, None);
         };
         let id = payment.upstream_id();
@@ -83,7 +84,8 @@ impl Service {
 
     /// Ends a charge at Midtrans and says what it is now.
     pub(crate) async fn close(&self, payment: &Payment, how: Close) -> (Event, Vec<Note>) {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             return (Event::NoAnswer, vec![]);
         };
         let id = payment.upstream_id();

@@ -9,7 +9,6 @@ use gopay_core::translate::outcome::{
     after_notification, claims_money_back, notification_needs_status,
 };
 use gopay_store::StoreError;
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::describe::log_store_error;
@@ -89,8 +88,9 @@ impl Service {
         let Some(payment) = payment else {
             return self.unknown_order(unverified).await;
         };
-        let key = self.0.midtrans.of(payment.channel).map(|account| &account.server_key);
-        let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
+        let parties = self.parties();
+        let account = parties.midtrans.of(payment.channel);
+        let verified = account.and_then(|account| account.verify(&unverified));
         let Some(notification) = verified else {
             if let Some(repeats) =
                 thin::due("a notification with a wrong signature", UNAUTHENTICATED_PAUSE)
@@ -115,6 +115,14 @@ impl Service {
         });
         let detail = json!({"claimed": claimed.as_str(), "code": notification.status_code().map(|code| code.get())});
         let notes = [note("notification", detail)];
+        let said = format!("{} {:?}", claimed.as_str(), notification.status_code());
+        let Some(question) = self.0.questions.begin(payment.tx_id, &said).await else {
+            return Ok(turned_away());
+        };
+        // Whoever asked before may have found out.
+        let known =
+            if question.waited { self.0.store.payment_get(payment.tx_id).await? } else { None };
+        let payment = known.as_ref().unwrap_or(payment);
         if !notification_needs_status(&payment.state, claimed) {
             let store = &self.0.store;
             self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
@@ -141,4 +149,14 @@ impl Service {
             NotificationAnswer::Done
         })
     }
+}
+
+/// The answer to a notification that repeats too fast to be looked into; Midtrans sends it again.
+pub(super) fn turned_away() -> NotificationAnswer {
+    // Without an id its line stays out of the log.
+    observe::learn(|seen| (seen.outcome, seen.tx_id) = ("turned_away", None));
+    if let Some(repeats) = thin::due("notifications that repeat", UNAUTHENTICATED_PAUSE) {
+        tracing::warn!(repeats, "notifications repeat faster than Midtrans is asked");
+    }
+    NotificationAnswer::Unavailable
 }

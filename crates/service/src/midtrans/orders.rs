@@ -7,9 +7,9 @@ use gopay_core::money::Sen;
 use gopay_core::payment::Channel;
 use gopay_store::{StoreError, UnknownOrder};
 use metrics::counter;
-use secrecy::ExposeSecret as _;
 
 use super::NotificationAnswer;
+use super::notification::turned_away;
 use crate::thin::{self, FAULT_PAUSE};
 use crate::{MidtransAccount, Service, meters, observe};
 
@@ -35,9 +35,9 @@ impl Service {
         &self,
         unverified: UnverifiedNotification,
     ) -> Result<NotificationAnswer, StoreError> {
-        let signed = self.accounts().find_map(|(channel, account)| {
-            let key = account.server_key.expose_secret();
-            unverified.clone().verify(key).ok().map(|news| (channel, account, news))
+        let parties = self.parties();
+        let signed = parties.midtrans.all().find_map(|(channel, account)| {
+            account.verify(&unverified).map(|news| (channel, account, news))
         });
         let Some((channel, account, notification)) = signed else {
             return Ok(NotificationAnswer::Forged);
@@ -53,6 +53,10 @@ impl Service {
             return Ok(NotificationAnswer::Done);
         };
         observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
+        let said = notification.claimed_status().as_str();
+        let Some(_question) = self.0.questions.begin(tx_id, said).await else {
+            return Ok(turned_away());
+        };
         Ok(match self.ask_for_order(tx_id, channel, account).await? {
             // GET status may lag behind: then the notification must come again.
             Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
@@ -77,7 +81,7 @@ impl Service {
             return Ok(Recovered::Known);
         }
         let mut told = Recovered::NotFound;
-        for (channel, account) in self.accounts() {
+        for (channel, account) in self.parties().midtrans.all() {
             match self.ask_for_order(tx_id, channel, account).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),
@@ -87,12 +91,6 @@ impl Service {
             }
         }
         Ok(told)
-    }
-
-    fn accounts(&self) -> impl Iterator<Item = (Channel, &MidtransAccount)> {
-        let midtrans = &self.0.midtrans;
-        let test = midtrans.test.iter().map(|account| (Channel::Test, account));
-        test.chain(midtrans.live.iter().map(|account| (Channel::Live, account)))
     }
 
     async fn ask_for_order(
