@@ -42,7 +42,9 @@ pub struct HttpTransportBuilder {
 
 /// Looks up the addresses of a name; the port is put in by the caller.
 #[derive(Clone, Copy, Debug)]
-struct LookUp(fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>);
+struct LookUp(fn(String) -> LookingUp);
+
+type LookingUp = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 impl LookUp {
     /// As the system does.

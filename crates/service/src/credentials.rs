@@ -7,9 +7,11 @@
 //!   under attack, however many callers attack them.
 //! - All unknown logins share one lane, which rests three times as long as it works.
 //! - Whose certificate does not belong to its login is as good as unknown, whatever its password.
-//! - A source that fails again and again with a login has to pause with it, longer each time; it has
-//!   one count for all unknown logins. Other sources, other logins and remembered credentials are
-//!   good at any time, so nobody can lock a PSP out.
+//! - A source that fails again and again with a login has to pause with it, longer each time. Other
+//!   sources, other logins and remembered credentials are good at any time, so nobody can lock a PSP
+//!   out.
+//! - A source is told of its failures at a pace that hides which of these lanes it was in: whether
+//!   there is such a login, whether its certificate, password or contract was wrong.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -66,6 +68,7 @@ pub(crate) struct Credentials {
     /// Held while a password of a known login is verified.
     known_turn: Arc<Semaphore>,
     sources: Arc<Mutex<Sources>>,
+    paces: Arc<Mutex<Paces>>,
 }
 
 /// A password that was verified.
@@ -107,6 +110,7 @@ impl Credentials {
             unknown: Arc::new(Lane::new()),
             known_turn: Arc::new(Semaphore::new(1)),
             sources: Arc::default(),
+            paces: Arc::default(),
         }
     }
 
@@ -134,6 +138,7 @@ impl Credentials {
             unknown: Arc::clone(&before.unknown),
             known_turn: Arc::clone(&before.known_turn),
             sources: Arc::clone(&before.sources),
+            paces: Arc::clone(&before.paces),
         }
     }
 
@@ -173,7 +178,10 @@ impl Credentials {
             return false;
         }
         let Ok(_turn) = self.known_turn.acquire().await else { return false };
-        let Some(hash) = matching(password, hashes).await else { return false };
+        let began = Instant::now();
+        let matching = matching(password, hashes).await;
+        self.paces().took = began.elapsed();
+        let Some(hash) = matching else { return false };
         let mut verified = self.verified();
         let all = verified.entry(login).or_default();
         all.retain(|one| one.hash.expose_secret() != hash.expose_secret());
@@ -192,12 +200,24 @@ impl Credentials {
 
     /// Whether a source may have a password of a login verified now.
     pub(crate) fn may_try(&self, source: IpAddr, login: &str, known: bool) -> bool {
-        self.sources().may_try(&key(source, login, known), Instant::now())
+        self.sources().may_try(&self.key(source, login, known), Instant::now())
     }
 
     /// Notes how a verification ended, for [`Self::may_try`].
     pub(crate) fn tried(&self, source: IpAddr, login: &str, known: bool, good: bool) {
-        self.sources().tried(key(source, login, known), good, Instant::now());
+        self.sources().tried(self.key(source, login, known), good, Instant::now());
+    }
+
+    /// Waits until a source may be told of a failure.
+    pub(crate) async fn pace(&self, source: IpAddr) {
+        let until = self.paces().next(network(source), Instant::now());
+        tokio::time::sleep_until(until).await;
+    }
+
+    /// Logins that nobody has are counted each by itself, like those that somebody has.
+    fn key(&self, source: IpAddr, login: &str, known: bool) -> Key {
+        let digest = self.digest(login, if known { "known" } else { "" });
+        (network(source), digest)
     }
 
     fn lane(&self, login: &str, known: bool) -> &Lane {
@@ -216,6 +236,10 @@ impl Credentials {
 
     fn verified(&self) -> MutexGuard<'_, HashMap<String, Vec<Verified>>> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paces(&self) -> MutexGuard<'_, Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sources(&self) -> MutexGuard<'_, Sources> {
@@ -253,10 +277,6 @@ async fn matching(password: SecretString, hashes: Vec<SecretString>) -> Option<S
     result.await.ok().flatten()
 }
 
-fn key(source: IpAddr, login: &str, known: bool) -> Key {
-    (network(source), known.then(|| login.to_owned()))
-}
-
 /// An IPv4 address, or the 64 bits of an IPv6 address that a network is given as a whole.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -265,8 +285,38 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A source, and the login that it tries; none for all that nobody has.
-type Key = (IpAddr, Option<String>);
+/// When each source may be told of its next failure.
+#[derive(Debug, Default)]
+struct Paces {
+    /// How long the last verification of a known login took.
+    took: Duration,
+    next: HashMap<IpAddr, Instant>,
+}
+
+impl Paces {
+    /// From one failure to the next, in verifications: more than the four that one in the lane of
+    /// unknown logins takes with the rest before it, so that this decides, whatever the lane.
+    const APART: u32 = 5;
+    /// Who fails from many connections at once must not keep them all busy.
+    const WAIT_MAX: Duration = Duration::from_secs(2);
+    /// Sources that are remembered.
+    const KEPT_MAX: usize = 4_096;
+
+    fn next(&mut self, source: IpAddr, now: Instant) -> Instant {
+        if self.next.len() >= Self::KEPT_MAX {
+            self.next.retain(|_, next| *next > now);
+        }
+        let until = self.next.get(&source).map_or(now, |next| (*next).max(now));
+        let until = until.min(now + Self::WAIT_MAX);
+        if self.next.len() < Self::KEPT_MAX || self.next.contains_key(&source) {
+            self.next.insert(source, until + self.took * Self::APART);
+        }
+        until
+    }
+}
+
+/// A source, and a digest of the login that it tries.
+type Key = (IpAddr, [u8; 32]);
 
 /// Sources that failed lately.
 #[derive(Debug, Default)]
@@ -320,7 +370,7 @@ impl Sources {
         if self.0.len() >= Self::KEPT_MAX
             && let Some(oldest) = self.0.iter().min_by_key(|(_, failures)| failures.seen)
         {
-            let oldest = oldest.0.clone();
+            let oldest = *oldest.0;
             self.0.remove(&oldest);
         }
     }
@@ -408,24 +458,43 @@ mod tests {
     #[test]
     fn a_source_that_fails_again_and_again_pauses_longer_each_time() {
         let mut sources = Sources::default();
-        let key = |last: u8, login: Option<&str>| -> Key {
-            ([192, 0, 2, last].into(), login.map(str::to_owned))
-        };
-        let (source, others) = (key(1, Some("one")), [key(2, Some("one")), key(1, None)]);
+        let key = |last: u8, login: u8| -> Key { ([192, 0, 2, last].into(), [login; 32]) };
+        let (source, others) = (key(1, 1), [key(2, 1), key(1, 2)]);
         let start = Instant::now();
         for _ in 1..Sources::FREE {
-            sources.tried(source.clone(), false, start);
+            sources.tried(source, false, start);
         }
         assert!(sources.may_try(&source, start));
         let millis = Duration::from_millis;
         for pause in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            sources.tried(source.clone(), false, start);
+            sources.tried(source, false, start);
             assert!(!sources.may_try(&source, start + millis(pause - 1)), "{pause}");
             assert!(sources.may_try(&source, start + millis(pause)), "{pause}");
             assert!(others.iter().all(|other| sources.may_try(other, start)));
         }
-        sources.tried(source.clone(), true, start);
+        sources.tried(source, true, start);
         assert!(sources.may_try(&source, start));
+    }
+
+    #[test]
+    fn a_source_is_told_of_failures_at_one_pace_and_others_do_not_wait_for_it() {
+        let mut paces = Paces { took: Duration::from_millis(100), ..Paces::default() };
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let start = Instant::now();
+        let waits = |paces: &mut Paces, source, millis| {
+            let now = start + Duration::from_millis(millis);
+            (paces.next(source, now) - now).as_millis()
+        };
+        assert_eq!(waits(&mut paces, one, 0), 0);
+        // However long its verification took: 100 ms for a known login, 400 ms for an unknown one.
+        assert_eq!(waits(&mut paces, one, 100), 400);
+        assert_eq!(waits(&mut paces, one, 900), 100);
+        assert_eq!(waits(&mut paces, other, 900), 0);
+        for _ in 0..100 {
+            waits(&mut paces, one, 900);
+        }
+        assert_eq!(waits(&mut paces, one, 900), 2_000);
+        assert_eq!(waits(&mut paces, one, 10_000), 0);
     }
 
     #[test]
@@ -434,11 +503,11 @@ mod tests {
         let start = Instant::now();
         for number in 0..10_000_u32 {
             let now = start + Duration::from_millis(number.into());
-            sources.tried((IpAddr::V4(number.into()), None), false, now);
+            sources.tried((IpAddr::V4(number.into()), [0; 32]), false, now);
         }
         assert_eq!(sources.0.len(), Sources::KEPT_MAX);
         let late = start + Sources::FORGET * 2;
-        sources.tried((IpAddr::V4(10_001.into()), None), false, late);
+        sources.tried((IpAddr::V4(10_001.into()), [0; 32]), false, late);
         assert_eq!(sources.0.len(), 1);
     }
 }

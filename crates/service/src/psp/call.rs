@@ -40,6 +40,8 @@ enum Dispatch {
         attempt: Attempt,
         place: OwnedSemaphorePermit,
     },
+    /// A good password, and a contract of somebody else's.
+    Foreign(Reply),
     Transaction(Box<Draft>),
     Other(Other),
 }
@@ -127,8 +129,11 @@ impl Service {
                     learn(|seen| seen.outcome = "overloaded");
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
-                Dispatch::Verify { attempt, tx_type, place: _held } => {
-                    if !verify(&parties.directory, attempt, &progress.caller).await {
+                Dispatch::Verify { attempt, tx_type, place } => {
+                    let good = verify(&parties.directory, attempt, &progress.caller).await;
+                    drop(place);
+                    if !good {
+                        parties.directory.credentials().pace(progress.caller.source).await;
                         return self.answer(&refused(Some(tx_type), &credentials()));
                     }
                     progress.verified = Some(parties);
@@ -136,6 +141,10 @@ impl Service {
                 Dispatch::Spend { attempt, place: _held } => {
                     parties.directory.credentials().spend(attempt).await;
                     progress.paid = true;
+                }
+                Dispatch::Foreign(reply) => {
+                    parties.directory.credentials().pace(progress.caller.source).await;
+                    return self.answer(&reply);
                 }
                 Dispatch::Transaction(draft) => match self.transact(*draft).await {
                     Ok(answer) => return answer,
@@ -192,7 +201,8 @@ impl Service {
         let attempt = || directory.attempt(login, password, known);
         let verified =
             known && progress.verified.as_ref().is_some_and(|by| Arc::ptr_eq(by, parties));
-        if !verified && !(known && gate.is_cached(login, password)) {
+        let remembered = known && gate.is_cached(login, password);
+        if !verified && !remembered {
             let may_try = gate.may_try(*source, login, known);
             let Some(place) = may_try.then(|| gate.wait(login, known)).flatten() else {
                 return Dispatch::Overload(overload(tx_type));
@@ -222,7 +232,7 @@ impl Service {
                 return Dispatch::Spend { attempt: attempt(), place };
             }
             tell_refused(&progress.caller, Some(login), "contract");
-            return Dispatch::Other(Other::Answer(refused(Some(tx_type), &credentials())));
+            return Dispatch::Foreign(refused(Some(tx_type), &credentials()));
         };
         if first && terms.only_test() && !permit.within_quota(tx_type, self.now()) {
             meters::count(meters::TURNED_AWAY, &[("why", "quota")]);
