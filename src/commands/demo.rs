@@ -44,8 +44,8 @@ pub(crate) struct DemoArgs {
     /// Store of the adapter instead, such as postgres://USER@HOST/DATABASE; it is migrated first.
     #[arg(long, env = "GOPAY_ADAPTER_STORE", conflicts_with = "data", hide_env_values = true)]
     pub(crate) store: Option<String>,
-    /// A name under which a browser may reach the simulator, besides addresses and localhost; may be
-    /// repeated.
+    /// A name under which a browser may reach the simulator and the admin listener, besides addresses
+    /// and localhost; may be repeated.
     #[arg(long, env = "GOPAY_ADAPTER_ALLOW_HOST", value_delimiter = ',')]
     pub(crate) allow_host: Vec<String>,
     /// Seed of the simulator's ids and chances.
@@ -88,6 +88,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
                 .with_context(|| format!("cannot open the store {}", place.name()))?;
             config.store = place;
         }
+        config.admin.hosts.clone_from(&args.allow_host);
         let clock = Arc::new(OffsetClock::new());
         let adapter_url = format!("http://{}/", config.listen.psp);
         let simulator_url = format!("http://{}", simulator.local_addr()?);

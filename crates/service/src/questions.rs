@@ -98,6 +98,8 @@ pub(crate) struct Question {
     place: Option<OwnedSemaphorePermit>,
     /// Somebody asked before: what is known of the payment may be old.
     pub(crate) waited: bool,
+    /// The same was said lately.
+    pub(crate) repeats: bool,
 }
 
 fn lock(open: &Open) -> MutexGuard<'_, HashMap<TxId, Arc<Turn>>> {
@@ -150,7 +152,7 @@ impl Questions {
         };
         let open = Arc::clone(&self.open);
         let mut question =
-            Question { tx_id, open, asking: None, place: Some(place), waited: false };
+            Question { tx_id, open, asking: None, place: Some(place), waited: false, repeats };
         question.asking = match Arc::clone(&asking).try_lock_owned() {
             Ok(asking) => Some(asking),
             Err(_) => {

@@ -124,8 +124,11 @@ impl Service {
             if question.waited { self.0.store.payment_get(payment.tx_id).await? } else { None };
         let payment = known.as_ref().unwrap_or(payment);
         if !notification_needs_status(&payment.state, claimed) {
-            let store = &self.0.store;
-            self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
+            // What was said before is in the trail already, however often it is said again.
+            if !question.repeats {
+                let note = || self.0.store.payment_note(payment.tx_id, &notes, self.now());
+                self.retry_while_busy(note).await?;
+            }
             if payment.state == PaymentState::Succeeded
                 && !self.look_at_refunds(payment, claims_money_back(claimed)).await?
             {
