@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use gopay_http::guard::keep_foreign_pages_out;
 use gopay_simulator::{OffsetClock, SimulatorConfig, SimulatorState};
 use tokio::task::JoinSet;
 use toml::Table;
@@ -26,10 +25,6 @@ pub(crate) struct SimulateArgs {
     /// Simulator settings, TOML; see docs/simulator.md.
     #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// A name under which a browser may reach it, besides addresses and localhost; may be repeated.
-    /// Midtrans' own paths answer under any name.
-    #[arg(long, env = "GOPAY_ADAPTER_ALLOW_HOST", value_delimiter = ',')]
-    pub(crate) allow_host: Vec<String>,
     /// Folder in which the state survives; without it, it is in memory only.
     #[arg(long, env = "GOPAY_ADAPTER_SIMULATOR_DATA")]
     pub(crate) data: Option<PathBuf>,
@@ -55,8 +50,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         let clock = Arc::new(OffsetClock::new());
         let state = SimulatorState::start(config, clock, args.data.as_deref())?;
         let mut tasks = JoinSet::new();
-        let router =
-            keep_foreign_pages_out(gopay_simulator::router(state.clone()), args.allow_host.clone());
+        let router = gopay_simulator::router(state.clone());
         start_simulator(&mut tasks, state, listener, router, &stop);
         writeln!(std::io::stdout(), "gopay simulator on http://{address}")?;
         gopay_inbound::finish(tasks, stop, std::future::ready(())).await;

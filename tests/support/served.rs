@@ -17,10 +17,19 @@ use super::{Answer, Demo, Running, body_as, decode};
 /// the demo's credentials fit nothing but a config that has these.
 pub(crate) struct Served {
     demo: Demo,
-    _simulator: Running,
+    simulator: Running,
     folder: tempfile::TempDir,
     /// The config before what the test writes.
     head: String,
+}
+
+/// What is left of a [`Served`] whose adapter was ended: its folder with config and store, and the
+/// simulator, which goes on.
+pub(crate) struct Stopped {
+    _simulator: Running,
+    pub(crate) folder: tempfile::TempDir,
+    /// Where the admin listener of the next `serve` is.
+    pub(crate) admin: String,
 }
 
 impl Deref for Served {
@@ -110,7 +119,12 @@ impl Served {
             demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
         })
         .await;
-        Self { demo, _simulator: simulator, folder, head: listen }
+        Self { demo, simulator, folder, head: listen }
+    }
+
+    /// Ends the adapter.
+    pub(crate) fn stop(self) -> Stopped {
+        Stopped { _simulator: self.simulator, folder: self.folder, admin: self.demo.admin.clone() }
     }
 
     /// The folder of config, log and files.
@@ -120,14 +134,14 @@ impl Served {
 
     /// Writes another config behind the same addresses and store.
     pub(crate) fn rewrite(&self, rest: &str) {
-        let text = filled(&(self.head.clone() + rest), &self.simulator, self.folder());
+        let text = filled(&(self.head.clone() + rest), &self.demo.simulator, self.folder());
         std::fs::write(self.folder().join("config.toml"), text).expect("the config is written");
     }
 
     /// The same with a further line in `[public]`.
     pub(crate) fn rewrite_public(&self, line: &str, rest: &str) {
         let head = self.head.replacen("[public]\n", &format!("[public]\n{line}\n"), 1);
-        let text = filled(&(head + rest), &self.simulator, self.folder());
+        let text = filled(&(head + rest), &self.demo.simulator, self.folder());
         std::fs::write(self.folder().join("config.toml"), text).expect("the config is written");
     }
 

@@ -8,14 +8,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN,
-    TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{Method, Request};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use base64::Engine as _;
 use gopay_inbound::Peer;
+use gopay_pages::is_own_page;
 use gopay_service::{NotLetIn, Operators, Role};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ pub struct Access(Arc<RwLock<Arc<Rules>>>);
 /// What [`Access`] is made of.
 #[derive(Debug)]
 pub struct Rules {
-    /// Names beside addresses and localhost, in lower case.
+    /// Names beside addresses, localhost and names without a dot.
     pub hosts: Vec<String>,
     /// Who has a token; if nobody has, nobody is asked for one.
     pub operators: Operators,
@@ -67,25 +68,6 @@ pub(crate) struct Why(pub(crate) String);
 /// Puts the guard before routes of the admin listener.
 pub(crate) fn guarded(routes: Router, app: App) -> Router {
     routes.route_layer(from_fn_with_state(app, guard))
-}
-
-/// Keeps web pages of others from the routes of a listener that serves a developer, such as the
-/// simulator's. What Midtrans serves there, under `/v2/`, has keys of its own.
-pub fn keep_foreign_pages_out(routes: Router, hosts: Vec<String>) -> Router {
-    let hosts = Arc::new(hosts);
-    routes.layer(from_fn(move |request: Request<Body>, next: Next| {
-        let hosts = Arc::clone(&hosts);
-        async move {
-            let refused = match request.uri().path().starts_with("/v2/") {
-                true => None,
-                false => foreign(&hosts, request.method(), request.headers()),
-            };
-            match refused {
-                Some(why) => no(403, why),
-                None => next.run(request).await,
-            }
-        }
-    }))
 }
 
 fn no(status: u16, reason: &str) -> Response {
@@ -197,33 +179,22 @@ fn says_json(headers: &HeaderMap) -> bool {
 
 /// Why a request may come from a page of somebody else's in a browser that reaches us, if it may.
 fn foreign(hosts: &[String], method: &Method, headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let mut named = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or("?"));
     let host = named.next();
-    if named.next().is_some() || host.is_some_and(|host| !is_ours(host, hosts)) {
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let known =
+        hosts.iter().find(|known| name.is_some_and(|name| known.eq_ignore_ascii_case(name)));
+    let known = known.map(String::as_str);
+    if named.next().is_some() || (host.is_some() && !is_own_page(host, None, None, known)) {
         // A name that was made to lead here: a page under it could read our answers.
         return Some("not a name of this listener; names are listed under admin.hosts");
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return None;
     }
-    let site = headers.get("sec-fetch-site").map(|site| site.to_str().unwrap_or("?"));
-    let cross = match (site, headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("?"))) {
-        (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin.split_once("://").map(|(_, own)| own) != host,
-        (None, None) => false,
-    };
-    cross.then_some("sent by a page of another origin")
-}
-
-/// Addresses are no names that somebody else could lead here.
-fn is_ours(host: &str, hosts: &[String]) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let literal = name.trim_start_matches('[').trim_end_matches(']');
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    literal.parse::<IpAddr>().is_ok() || name == "localhost" || hosts.contains(&name)
+    let own = is_own_page(host, text("origin"), text("sec-fetch-site"), known);
+    (!own).then_some("sent by a page of another origin")
 }
 
 #[cfg(test)]
@@ -248,6 +219,8 @@ mod tests {
             (Method::GET, &[("host", "localhost")], false),
             (Method::GET, &[("host", "[::1]:8081")], false),
             (Method::GET, &[("host", "10.1.2.3:8081")], false),
+            // A container's, say.
+            (Method::GET, &[("host", "adapter:8081")], false),
             (Method::GET, &[("host", "OPS.internal:8081")], false),
             (Method::GET, &[("host", "rebinding.example:8081")], true),
             (Method::GET, &[("host", "127.0.0.1.rebinding.example")], true),
@@ -259,7 +232,6 @@ mod tests {
             (Method::POST, &[own, ("origin", "http://127.0.0.1:8082")], true),
             (Method::POST, &[own, ("origin", "https://page.example")], true),
             (Method::POST, &[own, ("origin", "null")], true),
-            (Method::POST, &[own, ("origin", "null"), ("sec-fetch-site", "same-origin")], false),
             (Method::POST, &[own, ("sec-fetch-site", "none")], false),
             (Method::POST, &[own, ("sec-fetch-site", "same-site")], true),
             (Method::DELETE, &[own, ("sec-fetch-site", "cross-site")], true),

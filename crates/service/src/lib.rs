@@ -36,7 +36,7 @@ use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_core::ppro::hash::{self, Page};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Database, Note, StoreError, Totals};
+use gopay_store::{Applied, AttentionSums, Database, Note, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
@@ -49,10 +49,13 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
+pub use gopay_store::Totals;
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
-pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
-pub use shopper::{Landing, PageError};
+pub use read::{
+    Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
+};
+pub use shopper::{Known, Landing, PageError, Waiting};
 
 use crate::questions::Questions;
 use crate::read::Paced;
@@ -253,7 +256,7 @@ impl Service {
     /// # Errors
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.0.ready.get(self.0.store.ping(self.now())).await
+        self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the
@@ -267,7 +270,7 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub async fn attention_sums(&self) -> Result<AttentionSums, StoreError> {
-        let sums = self.0.attention.get(self.0.store.attention()).await?;
+        let sums = self.0.attention.get(self.0.store.attention()).await?.value;
         meters::attention(&sums);
         Ok(sums)
     }
@@ -295,11 +298,11 @@ impl Service {
         Ok(resolved)
     }
 
-    /// Sums over the whole store.
+    /// Sums over the whole store. Where they take long to find, they are kept for up to ten seconds.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn totals(&self) -> Result<Totals, StoreError> {
+    pub async fn totals(&self) -> Result<Dated<Totals>, StoreError> {
         self.0.totals.get(self.0.store.totals()).await
     }
 
