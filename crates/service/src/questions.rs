@@ -1,7 +1,7 @@
 //! Questions to Midtrans that notifications cause. Whoever holds one signed notification can repeat
-//! it as often as they like. So of one payment one is asked at a time, and one more waits; and repeats
-//! take at most half of what the poll loop may ask in a second, which asks so much less. Midtrans
-//! sends again what is turned away.
+//! it as often as they like. So of one payment one is looked into at a time, while a few wait, which
+//! Midtrans' own duplicates do; and what repeats asks at most half of what the poll loop may ask in a
+//! second, which asks so much less. Midtrans sends again what is turned away.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,14 +82,15 @@ type Open = Mutex<HashMap<TxId, Arc<Turn>>>;
 
 #[derive(Debug)]
 struct Turn {
-    /// One that asks, and one that waits.
+    /// One that is looked into, and some that wait.
     places: Arc<Semaphore>,
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
-const PLACES: usize = 2;
+/// Midtrans sends some notifications several times at once.
+const PLACES: usize = 32;
 
-/// The right to ask about a payment; given back when dropped.
+/// The right to look into a notification of a payment; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Question {
     tx_id: TxId,
@@ -135,8 +136,8 @@ impl Questions {
         before.unwrap_or(0).min(most)
     }
 
-    /// The right to ask about a payment of which this was said, once nobody else does; none if too
-    /// many want to.
+    /// The right to look into what was said of a payment, once nobody else does; none if too many
+    /// want to.
     pub(crate) async fn begin(&self, tx_id: TxId, said: &str) -> Option<Question> {
         let repeats = {
             let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,13 +161,19 @@ impl Questions {
                 Some(asking.lock_owned().await)
             }
         };
-        if repeats {
-            if !self.repeats.take(Instant::now()) {
-                return None;
-            }
+        Some(question)
+    }
+
+    /// Whether a question may be asked now.
+    pub(crate) fn may_ask(&self, question: &Question) -> bool {
+        if !question.repeats {
+            return true;
+        }
+        let may = self.repeats.take(Instant::now());
+        if may {
             self.taken.fetch_add(1, Ordering::Relaxed);
         }
-        Some(question)
+        may
     }
 }
 
@@ -179,16 +186,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_one_payment_one_asks_and_one_waits() {
+    async fn of_one_payment_one_is_looked_into_and_a_few_wait() {
         let questions = Questions::new(100);
         let first = questions.begin(tx_id(1), "paid").await.expect("the first");
         let mut second = std::pin::pin!(questions.begin(tx_id(1), "paid"));
         let soon = Duration::from_millis(10);
         assert!(tokio::time::timeout(soon, &mut second).await.is_err(), "it waits");
-        assert!(questions.begin(tx_id(1), "paid").await.is_none(), "no more than two");
+        let waiting = |_| Box::pin(questions.begin(tx_id(1), "paid"));
+        let mut others: Vec<_> = (2..PLACES).map(waiting).collect();
+        for other in &mut others {
+            assert!(tokio::time::timeout(soon, other).await.is_err(), "it waits");
+        }
+        assert!(questions.begin(tx_id(1), "paid").await.is_none(), "too many");
         assert!(questions.begin(tx_id(2), "paid").await.is_some(), "others are not concerned");
+        drop(others);
         drop(first);
-        assert!(second.await.is_some());
+        assert!(second.await.is_some_and(|second| second.waited));
         assert!(lock(&questions.open).is_empty(), "nothing is kept");
     }
 
@@ -198,7 +211,8 @@ mod tests {
         let asked = async |said: &str| {
             let mut asked = 0;
             for number in 1..100 {
-                asked += u32::from(questions.begin(tx_id(number), said).await.is_some());
+                let question = questions.begin(tx_id(number), said).await.expect("nobody else");
+                asked += u32::from(questions.may_ask(&question));
             }
             asked
         };

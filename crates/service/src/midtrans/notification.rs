@@ -123,12 +123,17 @@ impl Service {
         let known =
             if question.waited { self.0.store.payment_get(payment.tx_id).await? } else { None };
         let payment = known.as_ref().unwrap_or(payment);
-        if !notification_needs_status(&payment.state, claimed) {
-            // What was said before is in the trail already, however often it is said again.
-            if !question.repeats {
-                let note = || self.0.store.payment_note(payment.tx_id, &notes, self.now());
-                self.retry_while_busy(note).await?;
-            }
+        let needs_status = notification_needs_status(&payment.state, claimed);
+        if question.repeats && !needs_status && !claims_money_back(claimed) {
+            // It is in the trail already, and tells nothing new however often it comes.
+            return Ok(NotificationAnswer::Done);
+        }
+        if !self.0.questions.may_ask(&question) {
+            return Ok(turned_away());
+        }
+        if !needs_status {
+            let store = &self.0.store;
+            self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
             if payment.state == PaymentState::Succeeded
                 && !self.look_at_refunds(payment, claims_money_back(claimed)).await?
             {

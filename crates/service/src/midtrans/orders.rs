@@ -54,9 +54,10 @@ impl Service {
         };
         observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
         let said = notification.claimed_status().as_str();
-        let Some(_question) = self.0.questions.begin(tx_id, said).await else {
+        let question = self.0.questions.begin(tx_id, said).await;
+        if !question.as_ref().is_some_and(|question| self.0.questions.may_ask(question)) {
             return Ok(turned_away());
-        };
+        }
         Ok(match self.ask_for_order(tx_id, channel, account).await? {
             // GET status may lag behind: then the notification must come again.
             Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
