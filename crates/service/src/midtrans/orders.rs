@@ -2,16 +2,21 @@
 //! Their money is confirmed by GET status and kept in the list of what needs a person.
 
 use gopay_core::ids::TxId;
-use gopay_core::midtrans::{OrderId, StatusReply, StatusView, UnverifiedNotification};
-use gopay_core::money::Sen;
+use gopay_core::midtrans::{
+    Notification, OrderId, StatusReply, StatusView, UnverifiedNotification,
+};
+use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_store::{StoreError, UnknownOrder};
 use metrics::counter;
 
 use super::NotificationAnswer;
-use super::notification::turned_away;
+use super::notification::{said, turned_away};
 use crate::thin::{self, FAULT_PAUSE};
 use crate::{MidtransAccount, Service, meters, observe};
+
+/// Of an order id of another form, in the log.
+const ORDER_CHARS_MAX: usize = 64;
 
 /// What Midtrans says of an order that the store does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,7 @@ impl Service {
         &self,
         unverified: UnverifiedNotification,
     ) -> Result<NotificationAnswer, StoreError> {
+        let order_text = unverified.order_text().to_owned();
         let parties = self.parties();
         let signed = parties.midtrans.all().find_map(|(channel, account)| {
             account.verify(&unverified).map(|news| (channel, account, news))
@@ -48,17 +54,18 @@ impl Service {
         let OrderId::Ours(tx_id) = notification.order_id() else {
             counter!(meters::UNKNOWN_ORDERS, "form" => "other").increment(1);
             if let Some(repeats) = thin::due("an order of another shop", FAULT_PAUSE) {
-                tracing::info!(repeats, "a notification about an order of another shop");
+                let order = order_text.escape_debug().take(ORDER_CHARS_MAX).collect::<String>();
+                tracing::info!(order, repeats, "a notification about an order of another shop");
             }
             return Ok(NotificationAnswer::Done);
         };
         observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
-        let said = notification.claimed_status().as_str();
-        let question = self.0.questions.begin(tx_id, said).await;
+        let question = self.0.questions.begin(tx_id, &said(&notification)).await;
         if !question.as_ref().is_some_and(|question| self.0.questions.may_ask(question)) {
             return Ok(turned_away());
         }
-        Ok(match self.ask_for_order(tx_id, channel, account).await? {
+        let claim = Some(&notification);
+        Ok(match self.ask_for_order(tx_id, channel, account, claim).await? {
             // GET status may lag behind: then the notification must come again.
             Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
             Recovered::NotFound if tx_id.is_of_our_time(self.now()) => {
@@ -83,7 +90,7 @@ impl Service {
         }
         let mut told = Recovered::NotFound;
         for (channel, account) in self.parties().midtrans.all() {
-            match self.ask_for_order(tx_id, channel, account).await? {
+            match self.ask_for_order(tx_id, channel, account, None).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),
                 Recovered::NoMoney if told == Recovered::NotFound => told = Recovered::NoMoney,
@@ -94,22 +101,33 @@ impl Service {
         Ok(told)
     }
 
+    /// `claim` is the rightly signed notification that told of it: what GET status leaves out or
+    /// makes unreadable is taken from there.
     async fn ask_for_order(
         &self,
         tx_id: TxId,
         channel: Channel,
         account: &MidtransAccount,
+        claim: Option<&Notification>,
     ) -> Result<Recovered, StoreError> {
         let id = tx_id.to_string();
-        let view = match observe::upstream("status", account.client.status(&id)).await {
-            Ok(StatusReply::Found(view)) if view.order_id == Some(OrderId::Ours(tx_id)) => view,
-            Ok(StatusReply::NotFound) => return Ok(Recovered::NotFound),
-            Ok(_) | Err(_) => return Ok(Recovered::NoAnswer),
+        let asked = observe::upstream("status", account.client.status(&id)).await;
+        let seen = match (asked, claim) {
+            // It was asked for by this order: one without a name is it.
+            (Ok(StatusReply::Found(view)), _)
+                if view.order_id.is_none_or(|named| named == OrderId::Ours(tx_id)) =>
+            {
+                if !view.status.may_be_money() {
+                    return Ok(Recovered::NoMoney);
+                }
+                self.seen(tx_id, channel, &view, claim)
+            }
+            (Ok(StatusReply::Found(_) | StatusReply::Unreadable), Some(claim)) => {
+                self.claimed(tx_id, channel, claim)
+            }
+            (Ok(StatusReply::NotFound), _) => return Ok(Recovered::NotFound),
+            (Ok(_) | Err(_), _) => return Ok(Recovered::NoAnswer),
         };
-        if !view.status.may_be_money() {
-            return Ok(Recovered::NoMoney);
-        }
-        let seen = self.seen(tx_id, channel, &view);
         let order = self.retry_while_busy(|| self.0.store.order_record(&seen)).await?;
         counter!(meters::UNKNOWN_ORDERS, "form" => "ours").increment(1);
         if order.resolution.is_none()
@@ -121,18 +139,48 @@ impl Service {
         Ok(Recovered::Listed(order))
     }
 
-    fn seen(&self, tx_id: TxId, channel: Channel, view: &StatusView) -> UnknownOrder {
+    /// What GET status says.
+    fn seen(
+        &self,
+        tx_id: TxId,
+        channel: Channel,
+        view: &StatusView,
+        claim: Option<&Notification>,
+    ) -> UnknownOrder {
+        UnknownOrder {
+            status: view.status.as_str().to_owned(),
+            midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
+            amount: view.gross.sen.or_else(|| claim.and_then(signed_amount)),
+            ..self.order(tx_id, channel)
+        }
+    }
+
+    /// What a rightly signed notification says, where GET status says nothing that can be read.
+    fn claimed(&self, tx_id: TxId, channel: Channel, claim: &Notification) -> UnknownOrder {
+        UnknownOrder {
+            status: claim.claimed_status().as_str().to_owned(),
+            midtrans_tx_id: claim.claimed_tx_id().map(|id| id.as_str().to_owned()),
+            amount: signed_amount(claim),
+            ..self.order(tx_id, channel)
+        }
+    }
+
+    fn order(&self, tx_id: TxId, channel: Channel) -> UnknownOrder {
         let now = self.now();
         UnknownOrder {
             tx_id,
             channel,
-            status: view.status.as_str().to_owned(),
-            midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
-            amount: view.gross.sen,
+            status: String::new(),
+            midtrans_tx_id: None,
+            amount: None,
             first_seen_at: now,
             last_seen_at: now,
             seen: 1,
             resolution: None,
         }
     }
+}
+
+fn signed_amount(claim: &Notification) -> Option<Sen> {
+    claim.gross().ok().map(Rupiah::sen)
 }
