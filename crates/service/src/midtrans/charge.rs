@@ -36,7 +36,8 @@ impl Service {
     /// A second try uses the same idempotency key and the same order id: Midtrans answers what it
     /// answered before, or refuses a duplicate, but never charges twice.
     pub(crate) async fn open_charge(&self, payment: &Payment, body: Bytes) -> (Event, Vec<Note>) {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             let failure = Failure::new(
                 FailReason::LocalError,
                 "channel: not connected to GoPay here; contact support",
