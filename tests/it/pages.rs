@@ -86,7 +86,7 @@ async fn a_tablet_or_a_phone_that_looks_like_a_computer_finds_every_way_on() {
         assert_eq!(link(&page, "Back to the shop"), shop, "{agent}");
         assert!(page.contains("<svg class=\"qr\"") && !page.contains("style="), "{page}");
         assert!(page.len() < 16_384, "{} bytes", page.len());
-        for part in ["Rp 10.000", "To shop.example", "Time left: ", "not a payment code"] {
+        for part in ["Rp\u{a0}10.000", "To shop.example", "Time left: ", "not a payment code"] {
             assert!(page.contains(part), "{part}: {page}");
         }
         // The address that is carried to the phone works there, and has no secret of the PSP's.
@@ -413,7 +413,7 @@ async fn the_demo_shop_takes_a_shopper_through_and_back() {
     let (status, _, page) = demo.browse(&shop, PHONE).await;
     assert_eq!(status, 200);
     for part in
-        ["SUCCEEDED", "cs is right", "Rp 134.000", "transientin.orderitems", "REDIRECTSECRET"]
+        ["SUCCEEDED", "cs is right", "Rp\u{a0}134.000", "transientin.orderitems", "REDIRECTSECRET"]
     {
         assert!(page.contains(part), "{part}: {page}");
     }
@@ -434,7 +434,7 @@ async fn the_demo_shop_takes_a_shopper_through_and_back() {
     assert_eq!(demo.upstream(txid).await["refunded"], 134_000);
     let (_, _, page) = demo.browse(&order, PHONE).await;
     for part in
-        ["the hash is right", "Rp 134.000 given back", "merchantrefundid", "nothing goes back"]
+        ["the hash is right", "Rp\u{a0}134.000 given back", "merchantrefundid", "nothing goes back"]
     {
         assert!(page.contains(part), "{part}: {page}");
     }

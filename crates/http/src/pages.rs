@@ -1,12 +1,12 @@
 //! The pages that shoppers see, in one of two languages. No scripts, nothing from elsewhere, nothing
 //! personal.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use gopay_core::payment::FailReason;
 use gopay_core::time::Timestamp;
-use gopay_pages::{Asset, Frame, HEADERS, Language, POLICY, Width, hour_of_jakarta, qr_code};
+use gopay_pages::{Asset, Frame, HEADERS, Language, Width, hour_of_jakarta, qr_code};
 use gopay_service::{Known, Waiting};
 use maud::{Markup, html};
 
@@ -51,10 +51,10 @@ fn purchase(waiting: &Waiting, language: Language) -> Markup {
         div.card {
             @if let Some(shop) = &waiting.shop { p.to { (language.pick("To ", "Kepada ")) (shop) } }
             @if let Some(amount) = waiting.amount { p.amount { (gopay_pages::rupiah(amount.get())) } }
-            p { span.pill.wait {
-                (language.pick("Time left: ", "Sisa waktu: ")) (gopay_pages::span(waiting.left, language))
-                (language.pick(", until ", ", sampai ")) (hour(waiting.until))
-            } }
+            p {
+                span.pill.wait { (language.pick("Time left: ", "Sisa waktu: ")) (gopay_pages::span(waiting.left, language)) }
+                span.note { (language.pick(" until ", " sampai ")) (hour(waiting.until)) }
+            }
         }
     }
 }
@@ -325,7 +325,6 @@ pub(crate) fn again_soon(mut response: Response, at: Option<&str>) -> Response {
 pub(crate) fn harden(response: Response) -> Response {
     let mut response = response.into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
