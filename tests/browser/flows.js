@@ -25,7 +25,7 @@ const DESK = { viewport: { width: 1280, height: 800 } }
 /** A page that fails its flow when it runs a script, breaks its policy or asks another host. */
 async function open (browser, options) {
   const context = await browser.newContext(options)
-  context.setDefaultTimeout(15000)
+  context.setDefaultTimeout(30000)
   const page = await context.newPage()
   const wrong = []
   page.on('console', (one) => { if (one.type() === 'error' && !/status of 4\d\d/.test(one.text())) wrong.push(one.text()) })
@@ -62,7 +62,7 @@ const upstream = (id) => control('GET', `transactions/${id}`)
 const act = (id, action, body = {}) => control('POST', `transactions/${id}/${action}`, body)
 
 async function until (what, holds) {
-  for (const end = Date.now() + 15000; Date.now() < end;) {
+  for (const end = Date.now() + 30000; Date.now() < end;) {
     if (await holds()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -114,7 +114,7 @@ const paying = {
     await pay(phone.page)
     await phone.page.waitForURL(/shop\/return/)
     // By itself, well before anybody would give up.
-    await desk.page.waitForURL(/shop\/return/, { timeout: 20000 })
+    await desk.page.waitForURL(/shop\/return/, { timeout: 45000 })
     assert.equal(await pill(desk.page), 'SUCCEEDED')
     await phone.done()
     await desk.done()
