@@ -1,5 +1,6 @@
 //! A file a command: its arguments, and what it does.
 
+pub(crate) mod adjust;
 pub(crate) mod attention;
 pub(crate) mod backup;
 pub(crate) mod check_config;
@@ -57,6 +58,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Resolve(args) => resolve::run(&args),
+        Command::Adjust(args) => adjust::run(&args),
         Command::Settle(args) => settle::run(&args),
         Command::VerifyFiles(args) => verify_files::run(args),
         Command::ProcessFiles(args) => process_files::run(&args),

@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "demo",
     "serve",
     "simulate",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 21] = [
     "attention",
     "recover",
     "resolve",
+    "adjust",
     "settle",
     "verify-files",
     "process-files",
@@ -267,7 +268,9 @@ fn wrong_usage_ends_with_2() {
         &["translate", "one", "two"],
         &["settle", "--config", "x", "--frequency", "Y", "--period", "2026-01-01", "--out", "y"],
         &["settle", "--config", "x", "--frequency", "D", "--period", "2026-02-30", "--out", "y"],
+        &["adjust", "--config", "x"],
         &["verify-files"],
+        &["reconcile", "--config", "x", "--out", "y", "--series", "a b"],
         &["process-files", "--config", "x", "--day", "today", "--out", "y"],
         &["journal", "--config", "x", "--format", "xml", "--out", "y"],
         &["--log", "inof", "translate"],

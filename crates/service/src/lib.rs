@@ -32,7 +32,7 @@ use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Database, Note, StoreError, Totals};
+use gopay_store::{Applied, AttentionSums, Database, Note, StoreError};
 use tokio::sync::Notify;
 
 pub use answer::Answer;
@@ -42,8 +42,11 @@ pub use attention::{
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
+pub use gopay_store::Totals;
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
-pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
+pub use read::{
+    Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
+};
 pub use shopper::{Known, Landing, PageError, Waiting};
 
 use crate::read::Paced;
@@ -188,7 +191,7 @@ impl Service {
     /// # Errors
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.0.ready.get(self.0.store.ping(self.now())).await
+        self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the
@@ -202,7 +205,7 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub async fn attention_sums(&self) -> Result<AttentionSums, StoreError> {
-        let sums = self.0.attention.get(self.0.store.attention()).await?;
+        let sums = self.0.attention.get(self.0.store.attention()).await?.value;
         meters::attention(&sums);
         Ok(sums)
     }
@@ -230,11 +233,11 @@ impl Service {
         Ok(resolved)
     }
 
-    /// Sums over the whole store.
+    /// Sums over the whole store. Where they take long to find, they are kept for up to ten seconds.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn totals(&self) -> Result<Totals, StoreError> {
+    pub async fn totals(&self) -> Result<Dated<Totals>, StoreError> {
         self.0.totals.get(self.0.store.totals()).await
     }
 

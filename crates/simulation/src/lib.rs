@@ -19,6 +19,7 @@ mod audit;
 mod chance;
 mod crash;
 mod exchange;
+pub mod exhaustive;
 mod fault_injection;
 mod faulty_store;
 mod launch;

@@ -1,14 +1,16 @@
 //! Runs seeds: `gopay-simulation --seeds 1000`, or one again with all that happened in it:
-//! `gopay-simulation --seed 4711 --trace`.
+//! `gopay-simulation --seed 4711 --trace`. Or looks at every order of events in small worlds:
+//! `gopay-simulation --exhaustive all`.
 #![allow(clippy::print_stdout, reason = "the output is the purpose")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use gopay_simulation::exhaustive::{WORLDS, explore_all};
 use gopay_simulation::{Report, run};
 
 /// Runs the whole system under a virtual clock, by seed, and compares all books.
@@ -30,6 +32,15 @@ struct Args {
     /// Stop at the first seed that fails.
     #[arg(long)]
     fail_fast: bool,
+    /// Instead of seeds: every order of events in this small world, or in `all` of them.
+    #[arg(long, value_name = "WORLD")]
+    exhaustive: Option<String>,
+    /// Of each small world, histories of at most so many actions; absent: all.
+    #[arg(long)]
+    depth: Option<usize>,
+    /// For each small world, at most so many seconds.
+    #[arg(long)]
+    limit: Option<u64>,
     /// Threads, one seed each.
     #[arg(long, default_value_t = default_jobs())]
     jobs: usize,
@@ -49,6 +60,9 @@ struct Sum {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(name) = &args.exhaustive {
+        return look_at_all(name, args.depth, args.limit.map(Duration::from_secs));
+    }
     let (from, count) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
     let next = AtomicU64::new(from);
     let end = from.saturating_add(count);
@@ -86,6 +100,24 @@ fn main() -> ExitCode {
         println!("{count:>12}  {what}");
     }
     if sum.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// Looks at small worlds whole.
+fn look_at_all(name: &str, depth: Option<usize>, limit: Option<Duration>) -> ExitCode {
+    let known = WORLDS.iter().filter(|world| name == "all" || name == world.name);
+    let worlds: Vec<_> = known.collect();
+    if worlds.is_empty() {
+        println!("no small world is called {name}");
+        return ExitCode::from(2);
+    }
+    let (moments, began) = (AtomicUsize::new(0), Instant::now());
+    let good = explore_all(&worlds, depth, limit, &|explored| {
+        moments.fetch_add(explored.moments, Ordering::Relaxed);
+        println!("{explored}");
+    });
+    let (moments, took) = (moments.into_inner(), began.elapsed());
+    println!("{moments} states in {} small worlds, {} s", worlds.len(), took.as_secs());
+    if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 /// Prints what is worth it; whether all is well.
