@@ -56,7 +56,6 @@ async fn flows(group: &'static str, least: usize) {
             flow["error"].as_str().unwrap_or_default()
         );
     }
-    println!("{text}");
     assert!(flows.len() >= least, "{group}: only {} flows: {text}", flows.len());
 }
 

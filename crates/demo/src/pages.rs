@@ -97,7 +97,9 @@ pub(crate) fn order(tx_id: TxId, order: &Order, back: bool, problem: Option<&str
 fn shopper_text(order: &Order) -> &'static str {
     match order.status.as_deref() {
         Some("SUCCEEDED") => "Thank you: GoPay has confirmed the payment.",
-        Some("FAILED") => "GoPay has not taken the payment. You can buy again.",
+        Some("FAILED") => {
+            "The payment has ended. If your GoPay history shows a charge, do not pay again: the shop will hear of it."
+        }
         _ => "GoPay has not confirmed the payment yet. This page is shown again every 3 seconds.",
     }
 }
