@@ -482,6 +482,22 @@ async fn each_page_speaks_one_language_that_the_browser_prefers() {
 }
 
 #[tokio::test]
+async fn the_call_chooses_the_language_if_the_pages_speak_it() {
+    let demo = Demo::start().await;
+    for (preferred, browser, tag) in [
+        ("id", "en", "id"),
+        ("ID-id", "en", "id"),
+        ("en", "id", "en"),
+        ("klingon", "id", "id"),
+        ("", "id", "id"),
+    ] {
+        let answer = open(&demo, &[("preferredlanguage", preferred)]).await;
+        let (_, _, page) = browse_in(&demo, &answer["REDIRECTURL"], DESKTOP, browser).await;
+        assert!(page.contains(&format!("<html lang=\"{tag}\">")), "{preferred} {browser}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn the_browser_inside_another_app_gets_a_button_and_a_way_out() {
     const FACEBOOK: &str = "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 Version/4.0 Chrome/110.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/402.1.0.24.84;]";
     const INSTAGRAM: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 270.0.0.13.83";

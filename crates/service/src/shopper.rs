@@ -161,6 +161,18 @@ impl Service {
         Ok(self.back_to_merchant(&payment))
     }
 
+    /// `preferredlanguage` of the call, for a page that is about to be shown; none if the call had none,
+    /// or it cannot be read now: a page in another language is better than none.
+    pub async fn preferred_language(&self, tx: &str) -> Option<String> {
+        /// What a page needs of a call.
+        #[derive(serde::Deserialize)]
+        struct Call {
+            preferredlanguage: Option<String>,
+        }
+        let call = self.0.store.payment_request(tx.parse().ok()?).await.ok()?;
+        serde_json::from_str::<Call>(&call).ok()?.preferredlanguage
+    }
+
     async fn payment_of_page(
         &self,
         tx: &str,
