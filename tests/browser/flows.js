@@ -373,9 +373,17 @@ async function everyPage () {
   await act(order, 'pay')
   await until('told', async () => /SUCCEEDED/.test(await (await fetch(`${SIMULATOR}/shop/orders/${order}`)).text()))
   const wallet = (await upstream(open.TXID)).checkout_url
+  // Where the GoPay app returns to, of shops that are apps: a computer is told what is known.
+  const known = async (action) => {
+    const { TXID } = await transaction({ merchantredirecturl: 'shopapp://paid' })
+    if (action) await act(TXID, action)
+    return new URL((await upstream(TXID)).checkout_url).searchParams.get('callback_url')
+  }
   return [
     ['computer', open.REDIRECTURL, DESK], ['in another app', open.REDIRECTURL, INSTAGRAM],
     ['in Indonesian', open.REDIRECTURL, { ...DESK, locale: 'id-ID' }],
+    ['paid', await known('pay'), DESK], ['not known yet', await known(), DESK],
+    ['declined', await known('deny'), { ...DESK, locale: 'id-ID' }],
     ['bad link', `${ADAPTER}/ti/gopay?tx=1`, PHONE], ['root', `${ADAPTER}/`, PHONE], ['astray', `${ADAPTER}/x`, PHONE],
     ['wallet', wallet, PHONE], ['wallet, over', (await upstream(ended.TXID)).checkout_url, PHONE],
     ['wallet, unknown', `${SIMULATOR}/gopay/ui/checkout`, PHONE],

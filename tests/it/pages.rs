@@ -481,6 +481,40 @@ async fn each_page_speaks_one_language_that_the_browser_prefers() {
     }
 }
 
+/// A computer cannot open the address of an app: it is told what is known instead.
+#[tokio::test]
+async fn who_cannot_be_led_to_the_shops_app_is_told_what_is_known() {
+    let demo = Demo::start().await;
+    for (actions, says, waits) in [
+        (&["pay"][..], "GoPay has confirmed the payment", false),
+        (&["deny"], "GoPay has declined the payment. Nothing was charged", false),
+        (&["expire"], "GoPay says that nothing was charged", false),
+        (&["cancel"], "Nothing was charged", false),
+        (&["expire", "settle-late"], "GoPay has confirmed the payment", false),
+        (&[], "GoPay has not confirmed the payment yet", true),
+    ] {
+        let answer = open(&demo, &[("merchantredirecturl", "shopapp://paid")]).await;
+        let (_, back) = deeplink(&demo, &answer).await;
+        for action in actions {
+            demo.wallet(&answer["TXID"], action, json!({})).await;
+        }
+        let status = match actions {
+            [] => "PENDING",
+            ["pay"] | [_, "settle-late"] => "SUCCEEDED",
+            _ => "FAILED",
+        };
+        demo.until_status(&answer["TXID"], status).await;
+        let (code, refresh, page) = browse_in(&demo, &back, DESKTOP, "en").await;
+        assert_eq!(code, 200, "{actions:?}");
+        assert!(page.contains(says), "{actions:?}: {page}");
+        assert_eq!(!refresh.is_empty(), waits, "{actions:?}");
+        let shop = home(&answer, "shopapp://paid?");
+        assert_eq!(link(&page, "Open the shop's app"), shop, "{actions:?}");
+        let (code, location, _) = demo.browse(&back, PHONE).await;
+        assert_eq!((code, location), (302, shop), "{actions:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_call_chooses_the_language_if_the_pages_speak_it() {
     let demo = Demo::start().await;

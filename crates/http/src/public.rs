@@ -155,12 +155,22 @@ async fn landed(
             // The same page, also for a browser that came by a form.
             pages::again_soon(page, again().as_deref())
         }
-        Ok(Landing::Merchant(url)) => found(&url, language(headers)),
-        Ok(Landing::Nowhere(known)) => {
-            pages::known(known, language_of_call(app, tx, headers).await)
+        Ok(Landing::Merchant { url: Some(url), .. })
+            if is_web(&url) || Device::of(headers) == Device::Phone =>
+        {
+            found(&url, language(headers))
+        }
+        // An app's own address leads nowhere but on its phone.
+        Ok(Landing::Merchant { url, known }) => {
+            let url = url.as_deref().map(ascii);
+            pages::known(known, url.as_deref(), language_of_call(app, tx, headers).await)
         }
         Err(error) => failed(error, again, language(headers)),
     }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 /// The language that the call asked for, if it is one of ours, else the one that the browser prefers.
@@ -186,7 +196,7 @@ fn again(page: &str, tx: &str, code: &str) -> Option<String> {
         ("code" = String, Path, description = "Code that protects the address")
     ),
     responses(
-        (status = 200, description = "The merchant has no address to return to"),
+        (status = 200, description = "What is known, for who cannot be led to the merchant's app"),
         (status = 302, description = "Back to the merchant, with txid and cs"),
         (status = 404, description = "Not an address of ours, or changed"),
         (status = 503, description = "Try again")
@@ -209,7 +219,7 @@ pub(crate) async fn return_path(
         ("cs" = String, Query, description = "Code that protects the address")
     ),
     responses(
-        (status = 200, description = "The merchant has no address to return to"),
+        (status = 200, description = "What is known, for who cannot be led to the merchant's app"),
         (status = 302, description = "Back to the merchant, with txid and cs"),
         (status = 404, description = "Not an address of ours, or changed"),
         (status = 503, description = "Try again")

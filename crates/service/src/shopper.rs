@@ -16,10 +16,13 @@ use crate::Service;
 pub enum Landing {
     /// The payment waits: to the GoPay app on a phone, else a page that says so.
     GoPay(Box<Waiting>),
-    /// Over, paid or failed: back to the merchant.
-    Merchant(String),
-    /// There is no way on, as the merchant gave no address: a page says what is known.
-    Nowhere(Known),
+    /// Nothing more to do here, whatever the outcome: back to the merchant.
+    Merchant {
+        /// The merchant's address with `txid` and `cs`; none if neither call nor contract has one.
+        url: Option<String>,
+        /// What a page may say to who cannot be led there.
+        known: Known,
+    },
 }
 
 /// A payment that the shopper can make now.
@@ -201,8 +204,10 @@ impl Service {
     }
 
     fn back_to_merchant(&self, payment: &Payment) -> Landing {
-        let nowhere = || Landing::Nowhere(Known::of(payment, self.session_time(payment.channel)));
-        self.merchant_url(payment).map_or_else(nowhere, Landing::Merchant)
+        Landing::Merchant {
+            url: self.merchant_url(payment),
+            known: Known::of(payment, self.session_time(payment.channel)),
+        }
     }
 
     /// The merchant's address with `txid` and `cs`.
