@@ -262,9 +262,10 @@ impl Service {
     /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
     #[must_use]
     pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
+        let parties = self.parties();
         let channels = [Channel::Test, Channel::Live].into_iter();
         let known = channels.filter_map(|channel| {
-            self.0.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
+            parties.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
         });
         known
             .flat_map(|(channel, calls)| {
