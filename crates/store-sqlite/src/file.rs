@@ -74,14 +74,16 @@ impl DbFile {
                 continue;
             }
             let (path, was) = (path.as_path(), format!("{mode:04o}"));
-            match fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
-                Ok(()) => tracing::warn!(?path, was, "was open to other users; now it is not"),
-                Err(error) => tracing::warn!(
+            if let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(
                     ?path,
                     was,
-                    error = &error as &(dyn std::error::Error + 'static),
-                    "is open to other users and cannot be taken away from them; set mode 0600"
-                ),
+                    error,
+                    "is open to other users and stays so; set mode 0600"
+                );
+            } else {
+                tracing::warn!(?path, was, "was open to other users; now it is not");
             }
         }
     }
