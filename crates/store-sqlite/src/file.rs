@@ -102,7 +102,8 @@ impl DbFile {
             return Ok(());
         }
         Err(down(format!(
-            "{} is a copy, and {} beside it is the log of another store; keep that log elsewhere,              and start again",
+            "{} is a copy, and {} beside it is the log of another store; keep that log elsewhere, \
+             and start again",
             self.path.display(),
             log.display()
         )))
