@@ -27,7 +27,9 @@ pub const CALL_OUTCOMES: &str = "gopay_call_outcomes_total";
 pub const CALL_SECONDS: &str = "gopay_call_duration_seconds";
 /// The part of [`CALL_SECONDS`] that was spent waiting for Midtrans.
 pub const CALL_UPSTREAM_SECONDS: &str = "gopay_call_upstream_seconds";
-/// Logins that were wrong.
+/// Calls of authenticated PSPs that were turned away, by `why`.
+pub const TURNED_AWAY: &str = "gopay_calls_turned_away_total";
+/// Logins that were wrong, by `why`.
 pub const LOGIN_FAILURES: &str = "gopay_login_failures_total";
 /// Notifications of Midtrans by `answer`.
 pub const NOTIFICATIONS: &str = "gopay_midtrans_notifications_total";
@@ -72,7 +74,11 @@ pub fn describe() {
     counts(CALL_OUTCOMES, "Calls of PSPs by type, outcome and, if refused, code of the rule.");
     seconds(CALL_SECONDS, "Time from the first byte of a call to its answer.");
     seconds(CALL_UPSTREAM_SECONDS, "Part of a call's time that was spent waiting for Midtrans.");
-    counts(LOGIN_FAILURES, "Calls with a wrong login or password.");
+    counts(TURNED_AWAY, "Calls of known PSPs turned away, by concurrency, rate or quota.");
+    counts(
+        LOGIN_FAILURES,
+        "Refused logins by what was wrong: login, password, certificate, contract.",
+    );
     counts(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
     counts(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
     seconds(MIDTRANS_SECONDS, "Time of requests to Midtrans by call.");

@@ -8,6 +8,7 @@ use gopay_core::payment::{Channel, ChargeState, FailReason, Payment, PaymentStat
 use gopay_core::ppro::hash::{self, Page};
 use gopay_core::time::Timestamp;
 use gopay_store::StoreError;
+use secrecy::ExposeSecret as _;
 
 use crate::Service;
 use crate::midtrans::Asked;
@@ -17,10 +18,13 @@ use crate::midtrans::Asked;
 pub enum Landing {
     /// The payment waits: to the GoPay app on a phone, else a page that says so.
     GoPay(Box<Waiting>),
-    /// Over, paid or failed: back to the merchant.
-    Merchant(String),
-    /// There is no way on, as the merchant gave no address: a page says what is known.
-    Nowhere(Known),
+    /// Nothing more to do here, whatever the outcome: back to the merchant.
+    Merchant {
+        /// The merchant's address with `txid` and `cs`; none if neither call nor contract has one.
+        url: Option<String>,
+        /// What a page may say to who cannot be led there.
+        known: Known,
+    },
 }
 
 /// A payment that the shopper can make now.
@@ -162,6 +166,18 @@ impl Service {
         Ok(self.back_to_merchant(&payment))
     }
 
+    /// `preferredlanguage` of the call, for a page that is about to be shown; none if the call had none,
+    /// or it cannot be read now: a page in another language is better than none.
+    pub async fn preferred_language(&self, tx: &str) -> Option<String> {
+        /// What a page needs of a call.
+        #[derive(serde::Deserialize)]
+        struct Call {
+            preferredlanguage: Option<String>,
+        }
+        let call = self.0.store.payment_request(tx.parse().ok()?).await.ok()?;
+        serde_json::from_str::<Call>(&call).ok()?.preferredlanguage
+    }
+
     async fn payment_of_page(
         &self,
         tx: &str,
@@ -170,13 +186,11 @@ impl Service {
     ) -> Result<Payment, PageError> {
         let tx_id: TxId = tx.parse().map_err(|_| PageError::BadLink)?;
         let payment = self.0.store.payment_get(tx_id).await?.ok_or(PageError::BadLink)?;
-        if self.0.directory.psp(&payment.psp).is_none() {
-            // Without its secret anybody could make the code.
-            return Err(PageError::BadLink);
+        if self.parties().opens(page, &payment, code) {
+            Ok(payment)
+        } else {
+            Err(PageError::BadLink)
         }
-        let secret = self.shared_secret(&payment);
-        let expected = hash::page_code(page, tx_id, &payment.redirect_secret, &secret);
-        if hash::same_code(&expected, code) { Ok(payment) } else { Err(PageError::BadLink) }
     }
 
     /// The payment after asking Midtrans, if that is quick; a shopper does not wait for long.
@@ -188,22 +202,25 @@ impl Service {
     }
 
     fn back_to_merchant(&self, payment: &Payment) -> Landing {
-        let nowhere = || Landing::Nowhere(Known::of(payment, self.session_time(payment.channel)));
-        self.merchant_url(payment).map_or_else(nowhere, Landing::Merchant)
+        Landing::Merchant {
+            url: self.merchant_url(payment),
+            known: Known::of(payment, self.session_time(payment.channel)),
+        }
     }
 
     /// The merchant's address with `txid` and `cs`.
     fn merchant_url(&self, payment: &Payment) -> Option<String> {
         let url = payment.merchant_redirect_url.as_ref()?;
-        let secret = self.shared_secret(payment);
-        let cs = hash::return_cs(payment.tx_id, &payment.redirect_secret, &secret);
+        let parties = self.parties();
+        // Without its PSP nobody could check the hash.
+        let secret = parties.directory.psp(&payment.psp)?.shared_secrets.first()?;
+        let cs = hash::return_cs(payment.tx_id, &payment.redirect_secret, secret.expose_secret());
         Some(hash::merchant_return(url, payment.tx_id, &cs))
     }
 
     /// The code of `REDIRECTURL` covers its secret, so that this shorter address needs none.
     fn carried_url(&self, payment: &Payment) -> String {
-        let (tx, secret) = (payment.tx_id, self.shared_secret(payment));
-        let code = hash::page_code(Page::Redirect, tx, &payment.redirect_secret, &secret);
+        let (tx, code) = (payment.tx_id, self.page_code(Page::Redirect, payment));
         format!("{}/ti/gopay/{tx}/{code}", self.settings().public_base_url)
     }
 }
