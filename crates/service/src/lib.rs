@@ -263,8 +263,9 @@ impl Service {
     #[must_use]
     pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
         let channels = [Channel::Test, Channel::Live].into_iter();
+        let parties = self.parties();
         let known = channels.filter_map(|channel| {
-            self.0.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
+            parties.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
         });
         known
             .flat_map(|(channel, calls)| {
