@@ -235,6 +235,7 @@ async fn went_back(
             SeenBack { charged_back: Some(ChargedBack::Whole), ..SeenBack::default() }
         }
         Back::Refund | Back::Dashboard => SeenBack {
+            total: None,
             refunds: vec![SeenRefund {
                 key: Some("by hand".into()),
                 amount,
