@@ -109,7 +109,7 @@ pub(crate) enum Command {
     Adjust(AdjustArgs),
     /// Closes a billing period and writes its settlement files; of a closed one, the same again.
     Settle(SettleArgs),
-    /// Tells whether settlement files are as they were made, by themselves and beside the store.
+    /// Tells whether settlement and processing files are as they were made, by themselves and beside the store.
     VerifyFiles(VerifyArgs),
     /// Writes the processing files of a day: what happened to payments and refunds.
     ProcessFiles(ProcessArgs),

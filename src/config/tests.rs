@@ -499,6 +499,10 @@ fn with_terms(first: &str, second: &str) -> String {
     )
 }
 
+fn form(delimiter: &str, decimal_mark: &str) -> String {
+    format!("delimiter = \"{delimiter}\"\ndecimal_mark = \"{decimal_mark}\"\n")
+}
+
 fn from(day: &str, more: &str) -> String {
     let plain = "currency = \"USD\"\nfrequency = \"D\"\n";
     let plain = if more.contains("currency") { "" } else { plain };
@@ -531,6 +535,22 @@ fn terms_that_cannot_be_settled_by_are_refused_with_their_key() {
             Some(terms("A", "2026-01-01", "valid_until")),
         ),
         (from("2026-01-32", ""), good.clone(), Some(terms("A", "2026-01-32", "valid_from"))),
+        (form(";", ",") + &good, form(";", ",") + &good, None),
+        (
+            form(";", ",") + &good,
+            good.clone(),
+            Some("contract \"B\".settlement.delimiter: another form".to_owned()),
+        ),
+        (
+            form("|", ",") + &good,
+            good.clone(),
+            Some("contract \"A\".settlement.delimiter: \"|\"".to_owned()),
+        ),
+        (
+            form(",", ",") + &good,
+            good.clone(),
+            Some("contract \"A\".settlement.decimal_mark: the same".to_owned()),
+        ),
         (
             from("2026-01-01", "wire_fee = \"1.505\""),
             good.clone(),

@@ -6,6 +6,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::Request;
 use axum::response::Response;
 use gopay_core::ids::TxId;
+use gopay_core::text::printable_json;
 use gopay_service::{Dated, Decision, ResolveError, Totals};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -71,6 +72,17 @@ async fn ready_and(app: &App) -> Value {
         && sums.payments.saturating_add(sums.orders) > 0
     {
         members.insert("attention".to_owned(), json!(sums));
+    }
+    let barred: Vec<_> = app
+        .service
+        .barred()
+        .into_iter()
+        .map(|(channel, call, code)| json!({"channel": channel, "call": call, "code": code}))
+        .collect();
+    if !barred.is_empty()
+        && let Some(members) = body.as_object_mut()
+    {
+        members.insert("midtrans_refuses".to_owned(), json!(barred));
     }
     body
 }
@@ -141,7 +153,8 @@ struct Sums {
 ))]
 pub(crate) async fn attention(State(app): State<App>) -> Response {
     match app.service.attention().await {
-        Ok(list) => respond(200, JSON, json!(list).to_string()),
+        // What comes from outside may hold characters that a terminal acts on.
+        Ok(list) => respond(200, JSON, printable_json(&json!(list).to_string())),
         Err(error) => respond(503, JSON, json!({"reason": error.to_string()}).to_string()),
     }
 }

@@ -259,6 +259,20 @@ impl Service {
         self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
     }
 
+    /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
+    #[must_use]
+    pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
+        let channels = [Channel::Test, Channel::Live].into_iter();
+        let known = channels.filter_map(|channel| {
+            self.0.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
+        });
+        known
+            .flat_map(|(channel, calls)| {
+                calls.into_iter().map(move |(call, code)| (channel.as_str(), call, code.get()))
+            })
+            .collect()
+    }
+
     /// Waits until no call runs, those included whose callers have gone. For the end of the
     /// process: calls that come meanwhile are told that there is no room.
     pub async fn until_idle(&self) {

@@ -189,6 +189,9 @@ impl Service {
             seen.tx_id = Some(refund.tx_id);
             seen.refund_id = Some(id);
             seen.outcome = resolved.state.as_str();
+            if resolved.state != refund.state {
+                seen.moved = Some((refund.state.as_str(), resolved.state.as_str()));
+            }
         });
         Ok(resolved)
     }
