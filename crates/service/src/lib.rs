@@ -262,15 +262,12 @@ impl Service {
     /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
     #[must_use]
     pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
-        let channels = [Channel::Test, Channel::Live].into_iter();
-        let known = channels.filter_map(|channel| {
-            self.0.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
+        let parties = self.parties();
+        let barred = parties.midtrans.all().flat_map(|(channel, account)| {
+            let calls = account.client.barred().into_iter();
+            calls.map(move |(call, code)| (channel.as_str(), call, code.get()))
         });
-        known
-            .flat_map(|(channel, calls)| {
-                calls.into_iter().map(move |(call, code)| (channel.as_str(), call, code.get()))
-            })
-            .collect()
+        barred.collect()
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the

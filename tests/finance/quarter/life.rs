@@ -240,6 +240,7 @@ async fn went_back(
                 amount,
                 midtrans: midtrans(now),
             }],
+            total: None,
             charged_back: None,
         },
     };
