@@ -348,7 +348,9 @@ async fn notifications_are_good_under_both_server_keys_and_repeats_are_bounded()
     };
     let (before, began) = (asked().await, Instant::now());
     for _ in 0..100 {
-        assert_eq!(served.tell(claim.clone()).await, 503, "it must come again");
+        // Looked into, or to come again.
+        let answer = served.tell(claim.clone()).await;
+        assert!(matches!(answer, 200 | 503), "{answer}");
     }
     let (asked, seconds) = (asked().await - before, began.elapsed().as_secs());
     // Some besides: the first is news, two may be saved up, and the poll loop asks as well.

@@ -263,16 +263,11 @@ impl Service {
     #[must_use]
     pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
         let parties = self.parties();
-        let channels = [Channel::Test, Channel::Live].into_iter();
-        let parties = self.parties();
-        let known = channels.filter_map(|channel| {
-            parties.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
+        let barred = parties.midtrans.all().flat_map(|(channel, account)| {
+            let calls = account.client.barred().into_iter();
+            calls.map(move |(call, code)| (channel.as_str(), call, code.get()))
         });
-        known
-            .flat_map(|(channel, calls)| {
-                calls.into_iter().map(move |(call, code)| (channel.as_str(), call, code.get()))
-            })
-            .collect()
+        barred.collect()
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the

@@ -194,11 +194,10 @@ impl Service {
 /// What tells news from repeats. What the signature does not cover can be changed by whoever repeats
 /// it, so of that only the words count that there are.
 pub(super) fn said(notification: &Notification) -> String {
-    let claimed = match notification.claimed_status() {
-        TransactionStatus::Unknown(_) => "unknown",
-        known => known.as_str(),
-    };
-    format!("{claimed} {:?}", notification.status_code())
+    let claimed = notification.claimed_status();
+    let known = !matches!(claimed, TransactionStatus::Unknown(_));
+    let word = if known { claimed.as_str() } else { "unknown" };
+    format!("{word} {:?}", notification.status_code())
 }
 
 /// The answer to a notification that repeats too fast to be looked into; Midtrans sends it again.
