@@ -32,7 +32,7 @@ use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Database, Note, StoreError, Totals};
+use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError, Totals};
 use tokio::sync::Notify;
 
 pub use answer::Answer;
@@ -156,6 +156,7 @@ struct Inner {
     wake: Notify,
     totals: Paced<Totals>,
     attention: Paced<AttentionSums>,
+    backlog: Paced<Backlog>,
     ready: Paced<()>,
 }
 
@@ -179,6 +180,7 @@ impl Service {
             wake,
             totals: Paced::default(),
             attention: Paced::default(),
+            backlog: Paced::default(),
             ready: Paced::default(),
         }))
     }
@@ -205,6 +207,17 @@ impl Service {
         let sums = self.0.attention.get(self.0.store.attention()).await?;
         meters::attention(&sums);
         Ok(sums)
+    }
+
+    /// Sets the meters that tell of the store: they are set when they are read. If it does not answer,
+    /// they stay as they are.
+    pub async fn measure(&self) {
+        // Its own errors are counted where they come from.
+        let _ = self.attention_sums().await;
+        let now = self.now();
+        if let Ok(backlog) = self.0.backlog.get(self.0.store.backlog(now)).await {
+            meters::backlog(&backlog, now);
+        }
     }
 
     /// What needs a person.

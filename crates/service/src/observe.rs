@@ -130,6 +130,8 @@ impl Seen {
                 let labels = [("txtype", kind), ("outcome", outcome), ("code", code)];
                 meters::count(meters::CALL_OUTCOMES, &labels);
                 meters::time(meters::CALL_UPSTREAM_SECONDS, &[], self.upstream);
+                let own = total.saturating_sub(self.upstream);
+                meters::time(meters::CALL_OWN_SECONDS, &[("txtype", kind)], own);
             }
             UseCase::Notification => {}
             UseCase::Poll => {

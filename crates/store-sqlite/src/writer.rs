@@ -42,6 +42,7 @@ pub(crate) fn start(
         unlooked: 0,
         copier: None,
         held,
+        sizes: metrics::histogram!(gopay_store::COMMIT_STEPS),
         lock,
     };
     Builder::new()
@@ -62,6 +63,8 @@ struct Writer {
     copier: Option<Copier>,
     /// The files that are open.
     held: Held,
+    /// How many steps share a commit.
+    sizes: metrics::Histogram,
     /// Held until the thread ends, after the connection was closed.
     lock: File,
 }
@@ -75,6 +78,7 @@ impl Writer {
             match commit(&db, &mut group).and_then(|()| self.in_place()) {
                 Ok(()) => {
                     self.shared.count(group.len());
+                    self.sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
                     let steps = i64::try_from(group.len()).unwrap_or(i64::MAX);
                     self.unlooked = self.unlooked.saturating_add(steps);
                     group.into_iter().for_each(Job::answer);

@@ -133,6 +133,7 @@ cases! { $
     closings_that_race_leave_one,
     an_adjustment_is_used_once,
     totals_count_every_row,
+    what_waits_is_counted_by_age,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,
     random_steps_agree_with_the_model,

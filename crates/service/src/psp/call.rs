@@ -147,6 +147,9 @@ impl Service {
 
     async fn verify(&self, login: &str, password: SecretString, source: IpAddr) -> bool {
         let good = self.0.directory.verify(login, password).await;
+        if !good {
+            self.turned_away(login, "password");
+        }
         self.0.directory.credentials().tried(source, login, good);
         if !good {
             counter!(meters::LOGIN_FAILURES).increment(1);
@@ -155,6 +158,13 @@ impl Service {
             }
         }
         good
+    }
+
+    /// Counts a refusal for a login that the directory knows; others could be any text.
+    fn turned_away(&self, login: &str, reason: &'static str) {
+        if self.0.directory.psp(login).is_some() {
+            meters::client_refusal(login, reason);
+        }
     }
 
     async fn answer_call(&self, other: Other) -> Reply {
@@ -196,7 +206,10 @@ impl Service {
         let secret = || SecretString::from(password.to_owned());
         if !progress.verified && !gate.is_cached(login, password) {
             let place = gate.may_try(progress.source, login).then(|| gate.wait(login)).flatten();
-            let Some(place) = place else { return Dispatch::Overload(overload(tx_type)) };
+            let Some(place) = place else {
+                self.turned_away(login, "login");
+                return Dispatch::Overload(overload(tx_type));
+            };
             return Dispatch::Verify {
                 login: login.to_owned(),
                 password: secret(),
@@ -209,6 +222,7 @@ impl Service {
             progress.permit = limits.psp_call(tx_type, login);
             learn(|seen| seen.psp = Some(login.to_owned()));
             if progress.permit.is_none() {
+                self.turned_away(login, "overloaded");
                 return Dispatch::Overload(overload(tx_type));
             }
         }
@@ -221,6 +235,7 @@ impl Service {
                 };
                 return Dispatch::Spend { login: login.to_owned(), password: secret(), place };
             }
+            self.turned_away(login, "contract");
             return Dispatch::Other(Other::Answer(refused(Some(tx_type), &credentials())));
         };
         if !terms.enabled && tx_type != TxType::Transaction {
