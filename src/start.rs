@@ -100,7 +100,8 @@ impl Listeners {
                 })
             });
             let routes = gopay_http::listener(routes, app);
-            gopay_inbound::serve(tasks, listener, routes, self.bounds, stop);
+            let listener = gopay_inbound::Listener::new(listener, self.bounds);
+            gopay_inbound::serve(tasks, listener, routes, stop);
         }
     }
 }

@@ -159,8 +159,9 @@ impl Engine {
         explained(opened, place)
     }
 
-    /// Opens the store to close settlements, beside those who run it.
-    pub(crate) async fn open_for_settlements(
+    /// Opens the store for finance, beside those who run it: settlements are closed, and runs of
+    /// reconciliation and decisions recorded.
+    pub(crate) async fn open_for_finance(
         place: &StoreUrl,
         connections: usize,
     ) -> anyhow::Result<Self> {
@@ -168,7 +169,7 @@ impl Engine {
         let _ = connections;
         match place {
             StoreUrl::Sqlite(path) => {
-                explained(SqliteStore::open_for_settlements(path).map(Self::Sqlite), place)
+                explained(SqliteStore::open_for_finance(path).map(Self::Sqlite), place)
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(_) => Self::open(place, connections, false, None).await,

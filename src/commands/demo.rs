@@ -46,6 +46,9 @@ pub(crate) struct DemoArgs {
     /// Seed of the simulator's ids and chances.
     #[arg(long, env = "GOPAY_ADAPTER_SEED", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Open no payment at the start, for who counts them.
+    #[arg(long, env = "GOPAY_ADAPTER_NO_PAYMENT")]
+    pub(crate) no_payment: bool,
 }
 
 /// Adapter and simulator go by one clock, which `/simulator/v1/clock` moves.
@@ -101,7 +104,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         };
         let state = SimulatorState::start(settings, clock.clone(), args.data.as_deref())?;
         let demo = Demo::new(adapter_url, simulator_url)?;
-        let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo));
+        let router = gopay_simulator::router(state.clone()).merge(gopay_demo::router(demo.clone()));
         let prepared = prepare(config).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("{}", problems.join("; "))
@@ -111,10 +114,27 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
         let router = router.merge(due_router(adapter.service.clone()));
         start_simulator(&mut tasks, state, simulator, router, &stop);
         addresses.print()?;
+        if !args.no_payment {
+            tasks.spawn(first_payment(demo, addresses));
+        }
         let ended = run_adapter(adapter, listeners, Role::All, stop.clone()).await;
         gopay_inbound::finish(tasks, stop, std::future::ready(())).await;
         ended
     })
+}
+
+/// Opens a payment as soon as the adapter listens, and says what can be done with it.
+async fn first_payment(demo: Demo, addresses: Addresses) {
+    let told = match demo.open().await {
+        Ok(opened) => addresses.next_steps(&opened),
+        Err(why) => {
+            tracing::warn!(why, "no payment was opened at the start");
+            return;
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    // Whoever closed the output goes without.
+    let _ = writeln!(out, "{told}").and_then(|()| out.flush());
 }
 
 /// Polls and deliveries that are due, on demand.
@@ -208,8 +228,7 @@ fn explain_arguments(store: &StoreUrl) -> String {
 
 impl Addresses {
     fn print(&self) -> anyhow::Result<()> {
-        let Self { adapter, admin, simulator, store, explain } = self;
-        let body = gopay_demo::example_body(simulator);
+        let Self { adapter, admin, simulator, store, .. } = self;
         writeln!(
             std::io::stdout().lock(),
             "gopay-adapter demo is running; stop it with Ctrl-C.
@@ -217,7 +236,7 @@ impl Addresses {
   Simple API      {adapter}
   shop            {simulator}/shop
   PSP's receiver  {simulator}/psp/notifications
-  simulator       {simulator}/simulator/v1/transactions
+  simulator       {simulator}/simulator
   health          {admin}/health/ready
   sums            {admin}/admin/v1/totals
   store           {store}
@@ -225,22 +244,55 @@ impl Addresses {
   login {login}, password {password}, contractid {contract}, channel {channel}
   shared secret {shared}, notification secret {notification}
 
-Open a payment of IDR 10,000:
+Open a payment of Rp 10.000 as a PSP does, as often as you like, and read the answer decoded:
 
-  curl -sS {adapter} -d '{body}'
-
-Then open the REDIRECTURL of the answer (percent-decoded) in a browser.
-What happened to it, by TXID, REFUNDID, merchanttxid or Midtrans' id:
-
-  gopay-adapter explain {explain} ORDER-20250621-0001",
+  {curl}
+",
             login = credentials::LOGIN,
             password = credentials::PASSWORD,
             contract = credentials::CONTRACT,
             channel = credentials::CHANNEL,
             shared = credentials::SHARED_SECRET,
             notification = credentials::NOTIFICATION_SECRET,
+            curl = self.curl(),
         )?;
         std::io::stdout().flush()?;
         Ok(())
+    }
+
+    /// A line for a POSIX shell: a reference of its own each time, the answer one pair a line. The
+    /// characters of addresses and messages are decoded, which is all that an answer has.
+    fn curl(&self) -> String {
+        const DECODED: &str =
+            r"sed 's/%20/ /g;s/%2F/\//g;s/%3A/:/g;s/%3F/?/g;s/%3D/=/g;s/%26/\&/g;s/%2C/,/g'";
+        let body = gopay_demo::example_body(&self.simulator);
+        format!(
+            "curl -sS {} -d '{body}' -d \"merchanttxid=ORDER-$(date +%s)-$$\" | tr '&' '\\n' | {DECODED}; echo",
+            self.adapter
+        )
+    }
+
+    /// What can be done with the payment that was opened at the start.
+    fn next_steps(&self, opened: &gopay_demo::Opened) -> String {
+        let Self { simulator, explain, .. } = self;
+        let gopay_demo::Opened { tx_id, redirect_url, reference, answer } = opened;
+        let program = std::env::args().next().unwrap_or_else(|| "gopay-adapter".to_owned());
+        let width = answer.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let lines = answer.iter().map(|(key, value)| format!("  {key:width$}  {value}\n"));
+        format!(
+            "A payment waits. The adapter answered, decoded:
+
+{answer}
+Next:
+
+  pay it        open {redirect_url}
+                or {program} trigger --simulator {simulator} paid {tx_id}
+  read it       {simulator}/shop/orders/{tx_id} shows each message, raw and explained
+  give back     a part or all of it, by the form on that page
+  explain it    {program} explain {explain} {reference}
+  let it expire {program} trigger --simulator {simulator} expired {tx_id}
+  move time     curl -d '{{\"advance\":\"1h\"}}' {simulator}/simulator/v1/clock",
+            answer = lines.collect::<String>(),
+        )
     }
 }

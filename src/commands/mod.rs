@@ -1,5 +1,6 @@
 //! A file a command: its arguments, and what it does.
 
+pub(crate) mod adjust;
 pub(crate) mod attention;
 pub(crate) mod backup;
 pub(crate) mod check_config;
@@ -22,6 +23,7 @@ pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod translate;
+pub(crate) mod trigger;
 pub(crate) mod verify_files;
 
 use std::io::Write as _;
@@ -43,6 +45,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::HashPassword => hash_password::run(),
         Command::Translate(args) => translate::run(&args),
+        Command::Trigger(args) => trigger::run(&args),
         Command::Backup(args) => backup::run(&args),
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
@@ -55,6 +58,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Resolve(args) => resolve::run(&args),
+        Command::Adjust(args) => adjust::run(&args),
         Command::Settle(args) => settle::run(&args),
         Command::VerifyFiles(args) => verify_files::run(args),
         Command::ProcessFiles(args) => process_files::run(&args),

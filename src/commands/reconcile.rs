@@ -1,5 +1,6 @@
 //! `reconcile`: the journal against Midtrans' reports and the bank's statements.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,24 +9,23 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use gopay_core::ids::RefundId;
-use gopay_core::journal::SignedSen;
-use gopay_core::payment::Channel;
-use gopay_core::time::Timestamp;
 use gopay_reconcile::date::{Day, Moment};
-use gopay_reconcile::history::{DECISIONS_FILE, EditedList, History, RUNS_FILE};
+use gopay_reconcile::edited::EditedList;
 use gopay_reconcile::input::mapping::Mapping;
-use gopay_reconcile::journal::{Event, Journal};
 use gopay_reconcile::options::Options;
 use gopay_reconcile::output;
 use gopay_reconcile::run::{Inputs, JournalSource, Report, reconcile};
 use gopay_service::{Clock as _, SystemClock};
-use gopay_store::{Cursor, Database, JOURNAL_PAGE_MAX, JournalRecord};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
 use crate::commands::valid_config;
+use crate::config::Config;
+use crate::finance::people::user;
+use crate::reconciliation::stored::Series;
+use crate::reconciliation::{config as from_config, folder};
 use crate::start::runtime;
 use crate::store::Engine;
 
@@ -35,7 +35,8 @@ pub(crate) struct ReconcileArgs {
     /// The journal, as `journal` has written it.
     #[arg(long, env = "GOPAY_ADAPTER_JOURNAL")]
     pub(crate) journal: Option<PathBuf>,
-    /// The config file: the journal is read from its store, beside `serve`.
+    /// The config file: journal, closed settlements, Midtrans' fees and the history of runs are
+    /// those of its store, beside `serve`.
     #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Midtrans' transaction exports, CSV or XLSX; any number.
@@ -47,7 +48,8 @@ pub(crate) struct ReconcileArgs {
     /// Statements of the bank account, camt.053, CSV or XLSX; any number.
     #[arg(long = "bank", env = "GOPAY_ADAPTER_BANK", value_delimiter = ',', num_args = 1..)]
     pub(crate) banks: Vec<PathBuf>,
-    /// Lists of our transfers out: reference, date, amount, currency; any number.
+    /// Our transfers out: lists with reference, date, amount, currency; manifests of settlements or
+    /// folders of sets. With --config, the closed settlements of the store if absent.
     #[arg(long, env = "GOPAY_ADAPTER_TRANSFERS", value_delimiter = ',', num_args = 1..)]
     pub(crate) transfers: Vec<PathBuf>,
     /// Lists of breaks with decisions, as edited in a spreadsheet; all of them or none are taken.
@@ -68,125 +70,110 @@ pub(crate) struct ReconcileArgs {
     /// The day that ages and due dates are counted to, YYYY-MM-DD; today if absent.
     #[arg(long, env = "GOPAY_ADAPTER_TODAY")]
     pub(crate) today: Option<Day>,
+    /// With --config: the history in the store that the run goes on from. Runs of another set of
+    /// accounts need another.
+    #[arg(long, env = "GOPAY_ADAPTER_SERIES", default_value = "default", value_parser = series)]
+    pub(crate) series: String,
+    /// Who runs it; else the user of the system.
+    #[arg(long, env = "GOPAY_ADAPTER_BY")]
+    pub(crate) by: Option<String>,
+}
+
+/// The name of a history.
+fn series(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let good = (1..=64).contains(&text.len()) && text.chars().all(plain);
+    good.then(|| text.to_owned()).ok_or_else(|| "wanted: 1 to 64 letters, digits, - _ .".to_owned())
 }
 
 pub(crate) fn run(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
     let mapping = mapping(args.mapping.as_deref())?;
-    let Some(journal) = journal(args)? else { return Ok(Outcome::No) };
-    let inputs = Inputs {
+    let edited = args.decisions.iter().map(|path| EditedList::read(path));
+    let edited: Vec<EditedList> = edited.collect::<Result<_, _>>()?;
+    if let Some(journal) = &args.journal {
+        let source = JournalSource::File(journal.clone());
+        let mut report = compare(args, source, inputs(args), &mapping)?;
+        let resolved = folder::finish(&args.out, &mut report, &edited)?;
+        return told(&report, resolved);
+    }
+    let config = args.config.clone().context("neither --journal nor --config")?;
+    let config = match valid_config(&ConfigArgs { config })? {
+        Ok(config) => config,
+        Err(no) => return Ok(no),
+    };
+    let mapping = from_config::with_terms(mapping, &config.settlement)?;
+    beside_store(args, &config, &mapping, &edited)
+}
+
+/// With journal, transfers and history of the store.
+fn beside_store(
+    args: &ReconcileArgs,
+    config: &Config,
+    mapping: &Mapping,
+    edited: &[EditedList],
+) -> anyhow::Result<Outcome> {
+    let runtime: Runtime = runtime()?;
+    let store = runtime.block_on(Engine::open_for_finance(&config.store, config.connections))?;
+    let handle = store.handle();
+    let by = args.by.clone().unwrap_or_else(user);
+    let series =
+        Series { store: handle.as_ref(), name: &args.series, by: &by, now: SystemClock.now() };
+    let done = (|| {
+        let (journal, inputs) = runtime.block_on(async {
+            let mut inputs = inputs(args);
+            if inputs.transfers.is_empty() {
+                inputs.settled = from_config::transfers(series.store).await?;
+            }
+            inputs.open_payments = series.history().await?.open_payments();
+            anyhow::Ok((from_config::journal(series.store).await?, inputs))
+        })?;
+        let source = JournalSource::Ready(Box::new(journal));
+        let mut report = compare(args, source, inputs, mapping)?;
+        let resolved = runtime.block_on(series.finish(&args.out, &mut report, edited))?;
+        told(&report, resolved)
+    })();
+    drop(handle);
+    runtime.block_on(store.close())?;
+    done
+}
+
+fn inputs(args: &ReconcileArgs) -> Inputs {
+    Inputs {
         reports: args.reports.clone(),
         payouts: args.payouts.clone(),
         banks: args.banks.clone(),
         transfers: args.transfers.clone(),
-    };
+        settled: Vec::new(),
+        open_payments: BTreeSet::new(),
+    }
+}
+
+fn compare(
+    args: &ReconcileArgs,
+    journal: JournalSource,
+    inputs: Inputs,
+    mapping: &Mapping,
+) -> anyhow::Result<Report> {
     let options = Options {
         today: args.today.unwrap_or_else(today),
         from: args.from,
         to: args.to,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
-    let mut kept = Kept::read(args)?;
     let files = [&args.reports, &args.payouts, &args.banks].into_iter().flatten();
     let bytes = args.journal.iter().chain(files);
     let bytes = bytes.filter_map(|path| fs::metadata(path).ok()).map(|found| found.len()).sum();
-    let mut report = shown(bytes, |read| reconcile(journal, &inputs, &mapping, &options, read))?;
-    let decided = kept.history.decide(&kept.edited, &report.breaks, report.today)?;
-    let hashes = std::iter::once(&report.journal).chain(&report.files);
-    let hashes = hashes.map(|file| (file.path.display().to_string(), file.sha256.clone()));
-    let (run, resolved) = kept.history.carry(&mut report.breaks, hashes.collect(), options.today);
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
-    appended(&args.out, DECISIONS_FILE, &decided)?;
-    write_results(&args.out, &report)?;
-    appended(&args.out, RUNS_FILE, &run)?;
+    Ok(shown(bytes, |read| reconcile(journal, &inputs, mapping, &options, read))?)
+}
+
+/// Tells what was found, and answers "no" if somebody has to look.
+fn told(report: &Report, resolved: usize) -> anyhow::Result<Outcome> {
     let mut out = io::stdout().lock();
-    out.write_all(output::summary::text(&report).as_bytes())?;
+    out.write_all(output::summary::text(report).as_bytes())?;
     if resolved > 0 {
         writeln!(out, "  {resolved} of the run before are resolved")?;
     }
     Ok(if report.due() == 0 { Outcome::Done } else { Outcome::No })
-}
-
-/// What earlier runs have left, and what people have edited since.
-struct Kept {
-    history: History,
-    edited: Vec<EditedList>,
-}
-
-impl Kept {
-    fn read(args: &ReconcileArgs) -> anyhow::Result<Self> {
-        let text = |name: &str| match fs::read_to_string(args.out.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            read => read.with_context(|| format!("cannot read {}", args.out.join(name).display())),
-        };
-        let history = History::parse(&text(DECISIONS_FILE)?, &text(RUNS_FILE)?)?;
-        let edited = args.decisions.iter().map(|path| EditedList::read(path));
-        Ok(Self { history, edited: edited.collect::<Result<_, _>>()? })
-    }
-}
-
-/// Adds lines to a file, durably, all in one write.
-fn appended(folder: &Path, name: &str, lines: &str) -> anyhow::Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let place = folder.join(name);
-    let file = fs::OpenOptions::new().create(true).append(true).open(&place);
-    let done = file.and_then(|mut file| {
-        file.write_all(lines.as_bytes())?;
-        file.sync_all()
-    });
-    done.with_context(|| format!("cannot write {}", place.display()))
-}
-
-/// The journal of a file or of the store; none if the config is not valid, which was reported.
-fn journal(args: &ReconcileArgs) -> anyhow::Result<Option<JournalSource>> {
-    if let Some(path) = &args.journal {
-        return Ok(Some(JournalSource::File(path.clone())));
-    }
-    let config = args.config.clone().context("neither --journal nor --config")?;
-    let config = match valid_config(&ConfigArgs { config })? {
-        Ok(config) => config,
-        Err(_) => return Ok(None),
-    };
-    let journal = runtime()?.block_on(async {
-        let store = Engine::open_read_only(&config.store).await?;
-        let journal = read_store(store.handle().as_ref()).await?;
-        store.close().await?;
-        anyhow::Ok(journal)
-    })?;
-    Ok(Some(JournalSource::Ready(Box::new(journal))))
-}
-
-async fn read_store(store: &dyn Database) -> anyhow::Result<Journal> {
-    let mut journal = Journal::default();
-    let mut cursor = Cursor::default();
-    loop {
-        let page = store.journal_read(&cursor, JOURNAL_PAGE_MAX).await?;
-        if page.records.is_empty() {
-            return Ok(journal);
-        }
-        for record in &page.records {
-            journal.push(&event(record));
-        }
-        cursor = page.next;
-    }
-}
-
-fn event(record: &JournalRecord) -> Event<'_> {
-    let entry = &record.entry;
-    let moment = |at: Timestamp| Moment::from_secs(at.as_millis().div_euclid(1_000));
-    Event {
-        at: moment(entry.at),
-        kind: entry.kind,
-        live: record.about.channel != Some(Channel::Test),
-        tx_id: entry.tx_id.get(),
-        refund_id: entry.refund_id.map(RefundId::get),
-        midtrans_id: entry.midtrans_id.as_deref().unwrap_or_default().as_bytes(),
-        payment_type: entry.payment_type.as_deref().unwrap_or_default().as_bytes(),
-        amount_sen: entry.amount.map(SignedSen::get),
-        midtrans_at: entry.midtrans_at.map(moment),
-    }
 }
 
 fn today() -> Day {
@@ -231,28 +218,4 @@ fn shown<T>(bytes: u64, work: impl FnOnce(&AtomicU64) -> T) -> T {
         drawn.thread().unpark();
         result
     })
-}
-
-fn write_results(folder: &Path, report: &Report) -> anyhow::Result<()> {
-    written(folder, "breaks.csv", |out| output::csv::write(out, &report.breaks, report.today))?;
-    written(folder, "breaks.json", |out| output::json::write(out, report))?;
-    written(folder, "breaks.xlsx", |out| output::xlsx::write(out, report))?;
-    written(folder, "report.html", |out| output::html::write(out, report))
-}
-
-/// Writes a file whole or not at all: beside it first, then in its place.
-fn written(
-    folder: &Path,
-    name: &str,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> anyhow::Result<()> {
-    let place = folder.join(name);
-    let mut file = tempfile::NamedTempFile::new_in(folder)
-        .with_context(|| format!("cannot write in {}", folder.display()))?;
-    let mut out = io::BufWriter::with_capacity(1 << 18, file.as_file_mut());
-    let done = write(&mut out).and_then(|()| out.flush());
-    drop(out);
-    done.with_context(|| format!("cannot write {}", place.display()))?;
-    file.persist(&place).with_context(|| format!("cannot write {}", place.display()))?;
-    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::commands::valid_config;
 use crate::config::Settlement;
 use crate::finance::adjustments;
 use crate::finance::chain::{Closing, Settled};
+use crate::finance::people::user;
 use crate::start::runtime;
 use crate::store::Engine;
 
@@ -37,7 +38,8 @@ pub(crate) struct SettleArgs {
     /// The exchange rates, in place of the config's: date,base,quote,rate,source.
     #[arg(long, env = "GOPAY_ADAPTER_FX")]
     pub(crate) fx: Option<PathBuf>,
-    /// Corrections for this period: id,contract,amount,reason,by,approved_by.
+    /// Corrections for this period: id,contract,amount,reason,by,approved_by, as `adjust` has
+    /// recorded their approval.
     #[arg(long, env = "GOPAY_ADAPTER_ADJUSTMENTS")]
     pub(crate) adjustments: Option<PathBuf>,
     /// Who closes the period; else the user of the system.
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &SettleArgs) -> anyhow::Result<Outcome> {
     };
     let parts = by_account(&due, adjustments)?;
     runtime()?.block_on(async {
-        let store = Engine::open_for_settlements(&config.store, config.connections).await?;
+        let store = Engine::open_for_finance(&config.store, config.connections).await?;
         let handle = store.handle();
         let closing = Closing {
             store: handle.as_ref(),
@@ -156,11 +158,4 @@ fn told(settled: &Settled) -> String {
         manifest.carry_forward,
         folder.display()
     )
-}
-
-/// Who runs the program.
-fn user() -> String {
-    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let number = || format!("uid {}", rustix::process::getuid().as_raw());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(number)
 }

@@ -15,7 +15,7 @@ use toml::Table;
 use crate::Outcome;
 use crate::config::Config;
 use crate::start::runtime;
-use gopay_inbound::{Bounds, Ending, Stop};
+use gopay_inbound::{Bounds, Ending, Listener, Stop};
 
 #[derive(Args)]
 pub(crate) struct SimulateArgs {
@@ -97,7 +97,7 @@ pub(crate) fn start_simulator(
     stop: &Stop,
 ) {
     let bounds = Bounds::connections(Config::default().limits.connections);
-    gopay_inbound::serve(tasks, listener, router, bounds, stop);
+    gopay_inbound::serve(tasks, Listener::new(listener, bounds), router, stop);
     let stopped = gopay_inbound::stopped(stop.clone());
     tasks.spawn(async move {
         if let Err(error) = gopay_simulator::run_notifications(state, stopped).await {

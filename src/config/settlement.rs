@@ -9,7 +9,7 @@ use gopay_finance::amount::Amount;
 use gopay_finance::calendar::Calendar;
 use gopay_finance::period::Frequency;
 use gopay_finance::terms::{
-    AccountTerms, ContractTerms, Due, Fees, Fixed, MidtransFee, MidtransFees, Terms, TermsProblem,
+    AccountTerms, ContractTerms, Due, Fees, Fixed, MidtransFee, Terms, TermsProblem,
 };
 use jiff::civil::Date;
 
@@ -23,7 +23,7 @@ pub(crate) struct Settlement {
     /// The days on which transfers start.
     pub(crate) calendar: Calendar,
     /// What Midtrans should charge.
-    pub(crate) midtrans_fees: MidtransFees,
+    pub(crate) midtrans_fees: Vec<MidtransFee>,
     /// By client number.
     pub(crate) accounts: Vec<AccountTerms>,
 }
@@ -48,8 +48,8 @@ pub(super) fn read_settlement(section: &mut Section<'_>, settlement: &mut Settle
         })
         .collect();
     settlement.calendar = Calendar::new(closed);
-    let fees = section.list("midtrans_fee", "name", &mut BTreeSet::new(), read_midtrans_fee);
-    settlement.midtrans_fees = MidtransFees(fees);
+    settlement.midtrans_fees =
+        section.list("midtrans_fee", "name", &mut BTreeSet::new(), read_midtrans_fee);
 }
 
 fn read_midtrans_fee(fee: &mut Section<'_>) -> Option<MidtransFee> {

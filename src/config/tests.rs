@@ -53,7 +53,7 @@ fn the_shown_examples_are_valid() {
     assert_eq!(config.contracts.len(), 1);
     let [account] = config.settlement.accounts.as_slice() else { panic!("one account") };
     assert_eq!(account.account.to_string(), "1-999");
-    assert_eq!(config.settlement.midtrans_fees.0.len(), 2);
+    assert_eq!(config.settlement.midtrans_fees.len(), 2);
     let test = config.test.unwrap();
     assert_eq!(test.server_key.expose_secret(), "key-from-env");
     assert_eq!(config.clients[0].shared_secret.expose_secret(), "secret-from-file");

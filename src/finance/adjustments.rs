@@ -1,8 +1,10 @@
-//! The file of adjustments: corrections that two people answer for.
+//! The file of adjustments: corrections that two people answer for. `adjust` reads it twice, once
+//! when one asks and once when the other approves; `settle` takes what was approved.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use gopay_core::person::same_person;
 use gopay_finance::amount::Amount;
 use gopay_store::StoredAdjustment;
 
@@ -47,14 +49,23 @@ fn adjustment(row: &csv::StringRecord) -> anyhow::Result<StoredAdjustment> {
         Ok(text.to_owned())
     };
     let (id, contract, amount) = (next()?, next()?, next()?);
-    let (reason, by, approved_by) = (next()?, next()?, next()?);
+    let (reason, by) = (next()?, next()?);
     let amount: Amount = amount.parse().context("amount")?;
     if amount == Amount::ZERO {
         bail!("amount: it is zero");
     }
-    // One person with two spellings is still one.
-    let same = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    if same(&by) == same(&approved_by) {
+    if same_person(&by, "") {
+        bail!("by: {by:?} names nobody");
+    }
+    // Empty as long as it is only asked for.
+    let approved_by = row.get(TITLES.len() - 1).context("approved_by is missing")?.to_owned();
+    if approved_by.len() > TEXT_MAX || approved_by.chars().any(char::is_control) {
+        bail!("approved_by: not up to {TEXT_MAX} bytes without line breaks");
+    }
+    if !approved_by.is_empty() && same_person(&approved_by, "") {
+        bail!("approved_by: {approved_by:?} names nobody");
+    }
+    if same_person(&by, &approved_by) {
         bail!("approved_by: {approved_by} cannot approve what they ask for");
     }
     Ok(StoredAdjustment { id, contract, amount: amount.get(), reason, by, approved_by })
@@ -65,14 +76,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adjustments_need_an_amount_a_reason_and_two_people() {
+    fn adjustments_need_an_amount_a_reason_and_people_who_differ() {
         let head = "id,contract,amount,reason,by,approved_by\n";
         for (rows, word) in [
             ("a-1,C,-12.50,charged twice,Ana,Budi\n", None),
             ("a-1,C,-12.50,charged twice,Ana,Budi\na-2,C,1,x,Budi,Ana\n", None),
             ("", None),
             ("a-1,C,-12.50,charged twice,Ana,ana \n", Some("approved_by")),
-            ("a-1,C,-12.50,charged twice,Ana,\n", Some("approved_by")),
+            ("a-1,C,-12.50,charged twice,Ana,\n", None),
+            ("a-1,C,-12.50,charged twice,Ana,-\n", Some("approved_by")),
+            ("a-1,C,-12.50,charged twice,.,Budi\n", Some("by: ")),
             ("a-1,C,-12.50,,Ana,Budi\n", Some("reason")),
             ("a-1,C,0,x,Ana,Budi\n", Some("amount")),
             ("a-1,C,1.005,x,Ana,Budi\n", Some("amount")),

@@ -19,6 +19,7 @@ use gopay_finance::table::Folder;
 use gopay_finance::terms::AccountTerms;
 use gopay_store::{ClosedSettlement, Cursor, Database, StoreError, StoredAdjustment};
 
+use crate::finance::approvals;
 use crate::finance::events;
 use crate::finance::folder::{DiskFolder, Staging};
 
@@ -99,6 +100,7 @@ impl Closing<'_> {
         self.check_next(account, period, head.as_ref())?;
         self.check_out(head.as_ref(), account.account)?;
         self.check_history(account, head.as_ref()).await?;
+        approvals::check(self.store, account.account, adjustments).await?;
         let basis = self.basis(account, period, head.as_ref(), adjustments)?;
         let staging = Staging::new(self.out, &basis.set())?;
         let (closed, finished) =

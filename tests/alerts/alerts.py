@@ -93,7 +93,7 @@ class Demo:
         self.child.wait()
 
     def call(self, txtype, password="test123", source=None, **pairs):
-        pairs = dict(txtype=txtype, login="testclient", password=password,
+        pairs = dict(txtype=txtype, returnmode="urlencodeext", login="testclient", password=password,
                      contractid="TESTCONTRACT", **pairs)
         form = urllib.parse.urlencode(pairs)
         kind = "application/x-www-form-urlencoded"
@@ -209,12 +209,12 @@ url = "sqlite:{WORK}/serve.db"
 [midtrans.test]
 base_url = "http://127.0.0.1:{midtrans}"
 server_key = "SB-Mid-server-demo"
-[[clients]]
+[[client]]
 login = "testclient"
 password_hash = "{hashed}"
 shared_secret = "shared secret"
 notification_secrets = ["notification secret"]
-[[contracts]]
+[[contract]]
 id = "TESTCONTRACT"
 client = "testclient"
 channels = ["testchannel"]
@@ -251,7 +251,8 @@ def main():
     # A poll compares the clocks, ten seconds after the call.
     wrong = Demo.__new__(Demo)
     wrong.api = api
-    assert wrong.transaction()["STATUS"] == "PENDING"
+    answer = wrong.transaction()
+    assert answer["STATUS"] == "PENDING", answer
 
     first = demo.paid()
     assert demo.call("REFUND", txid=first, currency="IDR", amount="100000")["STATUS"] == "SUCCEEDED"

@@ -30,9 +30,7 @@ async fn another_program_comes_to_the_same_amounts() {
         }
     }
     store.close().await.expect("closed");
-    let adjustments = shop.path("adjustments.csv");
-    let rows = "id,contract,amount,reason,by,approved_by\nx,STALL,-300.55,x,ana,budi\n";
-    std::fs::write(&adjustments, rows).expect("written");
+    let adjustments = shop.approved("adjustments.csv", &["x,STALL,-300.55,x"]);
     for day in 1..=9 {
         let more = ["--adjustments", text(&adjustments)];
         let more = if day == 4 { &more[..] } else { &[] };

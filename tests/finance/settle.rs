@@ -124,13 +124,35 @@ async fn an_adjustment_goes_into_the_next_settlement_and_is_used_once() {
     with("2026-01-02").refused(3, "contract \"OTHER\" is not settled by this run");
     write("a-1,SHOP,-12.34,fee twice,ana,Ana");
     with("2026-01-02").refused(3, "cannot approve");
-    write("a-1,SHOP,-12.34,\"fee, twice\",ana,budi");
+    // Asking and approving are two acts of two people, and it is settled as it was approved.
+    let adjust = || shop.run("adjust", &["--adjustments", text(&file)]);
+    let line = |approved_by: &str| format!("a-1,SHOP,-12.34,\"fee, twice\",ana,{approved_by}");
+    write(&line("budi"));
+    with("2026-01-02").refused(3, "was not approved as it is here");
+    adjust().refused(3, "let budi approve it in a later run");
+    write(&line(""));
+    assert!(adjust().done().contains("a-1: asked for by ana"));
+    with("2026-01-02").refused(3, "was not approved as it is here");
+    for (approved_by, word) in [("A N A", "cannot approve"), ("-", "names nobody")] {
+        write(&line(approved_by));
+        adjust().refused(3, word);
+    }
+    write("a-1,SHOP,-99.34,\"fee, twice\",ana,budi");
+    adjust().refused(3, "let budi approve it");
+    write(&line("budi"));
+    assert!(adjust().done().contains("a-1: approved by budi"));
+    assert!(adjust().done().contains("a-1: as it was"));
+    write("a-1,SHOP,-99.34,\"fee, twice\",ana,budi");
+    with("2026-01-02").refused(3, "was not approved as it is here");
+    write(&line("budi"));
     with("2026-01-02").done();
     let aggregate = shop.out().join("1-999-D-2026-002/1-999-D-2026-002-aggregate.csv");
     let aggregate = std::fs::read_to_string(aggregate).expect("a file");
     assert!(aggregate.contains("\nSHOP,GoPay,ADJUSTMENT,1,-12.34,USD\n"), "{aggregate}");
     with("2026-01-02").done();
     with("2026-01-03").refused(3, "in an earlier settlement");
+    write("a-1,SHOP,5.00,again,ana,");
+    adjust().refused(3, "is in a closed settlement");
 }
 
 #[tokio::test(flavor = "multi_thread")]

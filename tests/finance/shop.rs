@@ -159,6 +159,20 @@ impl Shop {
         self.run("settle", &[&args, more].concat())
     }
 
+    /// Corrections that one person asks for and another approves; the file for `settle`.
+    pub(crate) fn approved(&self, name: &str, rows: &[&str]) -> PathBuf {
+        let file = self.path(name);
+        for approved_by in ["", "budi"] {
+            let mut text = "id,contract,amount,reason,by,approved_by\n".to_owned();
+            for row in rows {
+                text += &format!("{row},ana,{approved_by}\n");
+            }
+            std::fs::write(&file, text).expect("written");
+            self.run("adjust", &["--adjustments", self::text(&file)]).done();
+        }
+        file
+    }
+
     /// A payment of so many rupiah whose call came at a time, in a shard, and which ended forty
     /// seconds later.
     pub(crate) async fn pay(

@@ -10,10 +10,11 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "demo",
     "serve",
     "simulate",
+    "trigger",
     "migrate",
     "check-config",
     "hash-password",
@@ -27,6 +28,7 @@ const COMMANDS: [&str; 20] = [
     "attention",
     "recover",
     "resolve",
+    "adjust",
     "settle",
     "verify-files",
     "process-files",
@@ -256,6 +258,9 @@ fn wrong_usage_ends_with_2() {
         &["explain", "1"],
         &["serve", "--config", "x", "--role", "boss"],
         &["simulate", "--listen", "here"],
+        &["trigger", "paid"],
+        &["trigger", "settled", "ORDER-1"],
+        &["trigger", "--simulator", "here", "paid", "ORDER-1"],
         &["demo", "--seed", "-1"],
         &["demo", "--port", "1"],
         &["translate", "--contract", "TESTCONTRACT"],
@@ -263,7 +268,9 @@ fn wrong_usage_ends_with_2() {
         &["translate", "one", "two"],
         &["settle", "--config", "x", "--frequency", "Y", "--period", "2026-01-01", "--out", "y"],
         &["settle", "--config", "x", "--frequency", "D", "--period", "2026-02-30", "--out", "y"],
+        &["adjust", "--config", "x"],
         &["verify-files"],
+        &["reconcile", "--config", "x", "--out", "y", "--series", "a b"],
         &["process-files", "--config", "x", "--day", "today", "--out", "y"],
         &["journal", "--config", "x", "--format", "xml", "--out", "y"],
         &["--log", "inof", "translate"],
@@ -863,6 +870,69 @@ fn check_config_online_says_whether_midtrans_takes_the_key() {
     assert_eq!((silent.code, silent.out.as_str()), (1, ""), "{silent:?}");
     let said = "midtrans.test.base_url: no answer that says whether the key is taken";
     assert!(silent.err.contains(said), "{silent:?}");
+}
+
+#[test]
+fn trigger_brings_a_payment_to_any_end() {
+    let (simulator, port) = simulate();
+    let url = format!("http://127.0.0.1:{port}/");
+    let trigger = |args: &[&str]| run(&[&["trigger", "--simulator", &url][..], args].concat());
+    for (number, (steps, told)) in [
+        (&[&["paid"][..]][..], "settlement, 10000 rupiah"),
+        (&[&["declined"]], "deny, 10000 rupiah"),
+        (&[&["expired"]], "expire, 10000 rupiah"),
+        (&[&["late"]], "settlement, 10000 rupiah"),
+        (&[&["declined"], &["late"]], "settlement, 10000 rupiah"),
+        (&[&["paid"], &["refund"]], "refund, 10000 rupiah, 10000 refunded"),
+        (
+            &[&["paid"], &["refund", "--amount", "400"]],
+            "partial_refund, 10000 rupiah, 400 refunded",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let order = format!("T-{number}");
+        charge_at(port, &order);
+        let mut ended = None;
+        for step in steps {
+            let (outcome, options) = step.split_first().expect("an outcome");
+            let done = trigger(&[&[*outcome, &order][..], options].concat());
+            assert_eq!((done.code, done.err.as_str()), (0, ""), "{step:?}: {done:?}");
+            ended = Some(done.out);
+        }
+        assert_eq!(ended, Some(format!("{order}: {told}\n")));
+    }
+    let json = trigger(&["--json", "refund", "T-0", "--amount", "1"]);
+    let json: Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!((&json["order_id"], &json["refunded"]), (&"T-0".into(), &1.into()));
+    for (args, code, why) in [
+        (&["paid", "T-0"][..], 1, "T-0: the payment is partial_refund already\n"),
+        (&["late", "T-0"], 1, "T-0: the payment is partial_refund already\n"),
+        (&["late", "nobody"], 1, "nobody: no such transaction\n"),
+        (&["refund", "T-0", "--amount", "0"], 1, "T-0: the amount is not between 1 and the 9999"),
+        (&["paid", "T-0", "--amount", "5"], 3, "--amount is for refund only"),
+    ] {
+        let ended = trigger(args);
+        assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{args:?}: {ended:?}");
+        assert!(ended.err.contains(why), "{args:?}: {ended:?}");
+    }
+    drop(simulator);
+    let silent = trigger(&["paid", "T-0"]);
+    assert_eq!(silent.code, 3, "{silent:?}");
+    assert!(silent.err.contains("is `gopay-adapter simulate` or `demo` running?"), "{silent:?}");
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn charge_at(port: u16, order: &str) {
+    let body = serde_json::json!({
+        "payment_type": "gopay",
+        "transaction_details": {"order_id": order, "gross_amount": 10_000},
+    });
+    let url = format!("http://127.0.0.1:{port}/v2/charge");
+    let call = client().post(url).basic_auth("SB-Mid-server-demo", Some("")).json(&body);
+    let answer: Value = call.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(answer["status_code"], "201", "{answer}");
 }
 
 /// By a merchanttxid in any case, with and without the config's contracts, and by Midtrans' id.

@@ -7,6 +7,7 @@ mod support;
 
 mod attention;
 mod cli;
+mod documents;
 mod instances;
 mod life_of_a_payment;
 mod notifications;

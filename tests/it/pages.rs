@@ -86,6 +86,9 @@ async fn a_tablet_or_a_phone_that_looks_like_a_computer_finds_every_way_on() {
         assert_eq!(link(&page, "Back to the shop"), shop, "{agent}");
         assert!(page.contains("<svg class=\"qr\"") && !page.contains("style="), "{page}");
         assert!(page.len() < 16_384, "{} bytes", page.len());
+        for part in ["Rp 10.000", "To shop.example", "Time left: ", "not a payment code"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
         // The address that is carried to the phone works there, and has no secret of the PSP's.
         let carried = page.split("<code>").nth(1).expect("an address");
         let carried = carried.split("</code>").next().expect("its end");
@@ -409,5 +412,113 @@ async fn the_demo_shop_takes_a_shopper_through_and_back() {
     let (_, shop, _) = demo.browse(&back, PHONE).await;
     let (status, _, page) = demo.browse(&shop, PHONE).await;
     assert_eq!(status, 200);
-    assert!(page.contains("SUCCEEDED"), "{page}");
+    for part in
+        ["SUCCEEDED", "cs is right", "Rp 134.000", "transientin.orderitems", "REDIRECTSECRET"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let txid = shop.split("txid=").nth(1).and_then(|rest| rest.split('&').next()).expect("a TXID");
+    demo.until_told(txid, 1).await;
+    let order = format!("{}/shop/orders/{txid}", demo.simulator);
+    for (amount, status, says) in [
+        ("4000", 303, ""),
+        ("ten", 200, "whole number"),
+        ("130001", 200, "INPUT_DATA"),
+        ("130000", 303, ""),
+    ] {
+        let call = demo.http.post(format!("{order}/refund")).body(format!("amount={amount}"));
+        let reply = call.send().await.expect("an answer");
+        assert_eq!(reply.status(), status, "{amount}");
+        assert!(reply.text().await.expect("text").contains(says), "{amount}");
+    }
+    assert_eq!(demo.upstream(txid).await["refunded"], 134_000);
+    let (_, _, page) = demo.browse(&order, PHONE).await;
+    for part in
+        ["the hash is right", "Rp 134.000 given back", "merchantrefundid", "nothing goes back"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // Another site's page buys nothing, and a stranger's name shows nothing.
+    let buy = demo.http.post(format!("{}/shop/buy", demo.simulator));
+    let foreign = buy.header("origin", "https://evil.example").send().await.expect("an answer");
+    assert_eq!(foreign.status(), 403);
+    let rebound = demo.http.get(&order).header("host", "evil.example").send().await;
+    assert_eq!(rebound.expect("an answer").status(), 403);
+}
+
+// --- languages, browsers inside apps, and what has no way on ---------------------------------------
+
+async fn browse_in(demo: &Demo, url: &str, agent: &str, language: &str) -> (u16, String, String) {
+    let request =
+        demo.http.get(url).header("user-agent", agent).header("accept-language", language);
+    let answer = request.send().await.expect("a page");
+    let refresh = answer.headers().get("refresh").map(|value| value.to_str().expect("text"));
+    let refresh = refresh.unwrap_or_default().to_owned();
+    (answer.status().as_u16(), refresh, answer.text().await.expect("text"))
+}
+
+#[tokio::test]
+async fn each_page_speaks_one_language_that_the_browser_prefers() {
+    let demo = Demo::start().await;
+    let answer = open(&demo, &[]).await;
+    for (language, tag, says, never) in [
+        ("id-ID,id;q=0.9,en;q=0.8", "id", "Sisa waktu", "Time left"),
+        ("en-US,en;q=0.9", "en", "Time left", "Sisa waktu"),
+        ("nl", "en", "Time left", "Sisa waktu"),
+    ] {
+        let (status, refresh, page) =
+            browse_in(&demo, &answer["REDIRECTURL"], DESKTOP, language).await;
+        assert_eq!(status, 200);
+        assert!(page.contains(&format!("<html lang=\"{tag}\">")), "{language}: {page}");
+        assert!(page.contains(says) && !page.contains(never), "{language}: {page}");
+        assert!(page.len() < 12_000, "{} bytes", page.len());
+        // It looks again at an address that works after a form as well.
+        let again = refresh.split_once(";url=").expect("an address").1;
+        assert!(again.starts_with("/ti/gopay/"), "{refresh}");
+        let (_, _, page) =
+            browse_in(&demo, &format!("{}{again}", demo.adapter), DESKTOP, language).await;
+        assert!(page.contains(says), "{language}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_browser_inside_another_app_gets_a_button_and_a_way_out() {
+    const FACEBOOK: &str = "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 Version/4.0 Chrome/110.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/402.1.0.24.84;]";
+    const INSTAGRAM: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 270.0.0.13.83";
+    let demo = Demo::start().await;
+    let answer = open(&demo, &[]).await;
+    let (checkout, _) = deeplink(&demo, &answer).await;
+    let shop = home(&answer, "https://shop.example/return?");
+    for (agent, out) in [(FACEBOOK, true), (INSTAGRAM, false)] {
+        let (status, _, page) = demo.browse(&answer["REDIRECTURL"], agent).await;
+        assert_eq!(status, 200, "{agent}");
+        assert_eq!(link(&page, "Open the GoPay app"), checkout);
+        assert_eq!(link(&page, "Back to the shop"), shop);
+        assert_eq!(page.contains("href=\"intent://127.0.0.1"), out, "{page}");
+        assert_eq!(page.contains("Open in browser"), !out, "{page}");
+        assert!(page.len() < 6_000, "{} bytes", page.len());
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_goes_astray_gets_a_page_and_a_program_what_it_had() {
+    let demo = Demo::start().await;
+    for (path, status) in [("/", 405), ("/nothing", 404), ("/midtrans/notification", 405)] {
+        let url = format!("{}{path}", demo.adapter);
+        let page = demo.http.get(&url).header("accept", "text/html,*/*;q=0.8").send().await;
+        let page = page.expect("a page");
+        assert_eq!(page.status(), status, "{path}");
+        assert_eq!(page.headers().get("allow").is_some(), status == 405, "{path}");
+        assert!(page.headers()["content-security-policy"].to_str().is_ok());
+        assert!(page.text().await.expect("text").contains("go back to the shop"), "{path}");
+        let program = demo.http.get(&url).header("accept", "*/*").send().await.expect("an answer");
+        assert_eq!(program.status(), status, "{path}");
+        assert_eq!(program.text().await.expect("text"), "", "{path}");
+    }
+    for (path, kind) in [("/ti/gopay.css", "text/css"), ("/ti/gopay.svg", "image/svg+xml")] {
+        let url = format!("{}{path}?v=1", demo.adapter);
+        let answer = demo.http.get(url).send().await.expect("a file");
+        assert!(answer.headers()["content-type"].to_str().expect("text").starts_with(kind));
+        assert!(answer.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+    }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::Event;
+use gopay_core::money::Rupiah;
+use gopay_core::payment::{Channel, Event};
 use gopay_core::time::Timestamp;
-use gopay_store::Store as _;
+use gopay_store::{Reconciliations as _, Store as _};
 use gopay_store_sqlite::{Options, SqliteStore};
 use gopay_testkit::sample;
 
@@ -23,6 +24,30 @@ fn paid(txid: u64, at: &str, sen: u64) -> String {
 /// A row of an export with the default columns.
 fn exported(order: &str, amount: &str, status: &str, time: &str) -> String {
     format!("{order},gopay,IDR,{amount},{status},{time},siti@example.com\n")
+}
+
+/// A store in the folder with payments on the live channel, paid when they were called.
+async fn stored(folder: &Path, payments: &[(i64, &str, u64)]) {
+    let place = folder.join("gopay.db");
+    let store = SqliteStore::open(&place, Options::default()).expect("a store");
+    for (number, at, rupiah) in payments {
+        let at = Timestamp::from_rfc3339(at).expect("a time");
+        let payment = sample::payment_with(*number, at, |record| {
+            record.channel = Some(Channel::Live);
+            record.amount = Some(Rupiah::new(*rupiah).expect("an amount"));
+        });
+        store.payment_create(&payment, "{}", &[]).await.expect("new");
+        let paid = Event::Paid {
+            midtrans_tx_id: format!("m-{number}"),
+            paid_at: None,
+            payment_type: Some("gopay".into()),
+            payment_option: None,
+        };
+        let tx = TxId::new(*number).expect("an id");
+        store.payment_apply(tx, &paid, None, &[], at).await.expect("paid");
+    }
+    store.close().await.expect("closed");
+    written(folder, "config.toml", "[store]\nurl = \"sqlite:gopay.db\"\n");
 }
 
 /// Exit code, standard output, standard error.
@@ -122,6 +147,9 @@ fn decisions_of_two_people_close_a_break_and_stay_in_later_runs() {
     let (code, _, err) = decided("accept;told us;Ana;ana;0");
     assert_eq!(code, 3);
     assert!(err.contains("another person"), "{err}");
+    let (code, _, err) = decided("accept;told us;Ana;Budi;0");
+    assert_eq!(code, 3);
+    assert!(err.contains("let Budi approve it in the list"), "{err}");
     assert!(!at.join("out/decisions.jsonl").exists());
     let (code, _, _) = decided("accept;told us;Ana;;0");
     assert_eq!(code, 1, "nobody has approved it");
@@ -171,4 +199,131 @@ async fn the_journal_is_read_from_the_store_as_well() {
     assert!(out.contains("1199  on the test channel"), "{out}");
     let breaks = fs::read_to_string(at.join("out/breaks.csv")).expect("written");
     assert!(breaks.contains(",status_differs,1200,,test channel,settlement,"), "{breaks}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_beside_a_store_keep_their_history_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    stored(at, &[(42, "2026-10-05T06:14:15Z", 44_000), (43, "2026-11-01T06:14:15Z", 10_000)]).await;
+    let export = |row: &str| format!("{EXPORT}{row}");
+    let wrong = exported("42", "44100.00", "settlement", "2026-10-05 13:14:00");
+    let right = exported("42", "44000.00", "settlement", "2026-10-05 13:14:00");
+    let later = exported("43", "10000.00", "settlement", "2026-11-01 13:14:00");
+    for (name, rows) in [("october", &wrong), ("mended", &right), ("november", &later)] {
+        written(at, &format!("{name}.csv"), &export(rows));
+    }
+    // The folder is another one in every run: nothing of the history is there.
+    let run = |out: &str, report: &str, more: &[&str]| {
+        let args = ["--config", "config.toml", "--to", "2026-11-02", "--by", "dewi"];
+        let files = ["--out", out, "--report", report];
+        reconcile(at, &[&args[..], &files[..], more].concat())
+    };
+    let list = |out: &str| fs::read_to_string(at.join(out).join("breaks.csv")).expect("written");
+    let edit = |out: &str, cells: &str| {
+        let list = list(out);
+        let row = list.lines().nth(1).expect("a break");
+        let (id, version) =
+            (row.split(',').next().expect("an id"), row.rsplit(',').next().expect("a version"));
+        let text =
+            format!("break_id,decision,reason,by,approved_by,version\n{id},{cells},{version}\n");
+        written(at, "edited.csv", &text);
+    };
+    // 43 is not in the export of October, which ends before it.
+    let october = ["--to", "2026-10-31"];
+    let october_run = |out: &str, more: &[&str]| {
+        let args = ["--config", "config.toml", "--out", out, "--report", "october.csv"];
+        reconcile(at, &[&args[..], &october, more].concat())
+    };
+    let (code, out, err) = october_run("a", &[]);
+    assert_eq!((code, err.as_str()), (1, ""), "{out}");
+    edit("a", "accept,told us,Ana,");
+    let (code, out, _) = october_run("b", &["--decisions", "edited.csv"]);
+    assert_eq!(code, 1, "nobody has approved it: {out}");
+    // What a run has not looked at is not over.
+    let (code, out, _) = run("c", "november.csv", &[]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("1  of them are of earlier runs, in no file of this one"), "{out}");
+    assert!(list("c").contains("44000.00,44100.00") && list("c").contains(",accept,told us,Ana,,"));
+    // A list from before the decision is overtaken; the present one is approved by another.
+    edit("a", "accept,told us,Ana,Budi");
+    let (code, _, err) = run("d", "november.csv", &["--decisions", "edited.csv"]);
+    assert!(code == 3 && err.contains("since this list was written"), "{err}");
+    assert!(!at.join("d").exists());
+    edit("c", "accept,told us,Ana,Budi");
+    let (code, out, _) = run("d", "november.csv", &["--decisions", "edited.csv"]);
+    assert_eq!(code, 0, "{out}");
+    let history = fs::read_to_string(at.join("d/history.jsonl")).expect("written");
+    assert_eq!(history.lines().count(), 2);
+    assert!(history.contains("\"approved_by\":\"Budi\""), "{history}");
+    // Mended, it is resolved, and stays so.
+    let (code, out, _) = run("e", "mended.csv", &["--report", "november.csv"]);
+    assert!(code == 0 && out.contains("1 of the run before are resolved"), "{out}");
+    let (code, out, _) = run("f", "november.csv", &[]);
+    assert!(code == 0 && !out.contains("resolved"), "{out}");
+    // Another history knows nothing of it.
+    let (code, out, _) = run("g", "november.csv", &["--series", "euro"]);
+    assert!(code == 0 && !out.contains("earlier runs"), "{out}");
+    let store = SqliteStore::open_read_only(&at.join("gopay.db")).expect("a store");
+    let runs = store.reconciliation_runs("default", 0, 10).await.expect("runs");
+    assert_eq!(runs.len(), 6);
+    let names: Vec<&str> = runs[4].inputs.iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(names, ["the store", "mended.csv", "november.csv"]);
+    assert_eq!((runs[2].by.as_str(), runs[0].inputs[1].sha256.len()), ("dewi", 64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_at_once_go_on_from_each_other() {
+    const RUNS: usize = 6;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    stored(at, &[(42, "2026-10-05T06:14:15Z", 44_000)]).await;
+    let row = exported("42", "44100.00", "settlement", "2026-10-05 13:14:00");
+    written(at, "report.csv", &format!("{EXPORT}{row}"));
+    let args = ["--config", "config.toml", "--report", "report.csv", "--out", "out"];
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..RUNS).map(|_| scope.spawn(|| reconcile(at, &args))).collect();
+        for run in runs {
+            let (code, out, err) = run.join().expect("ended");
+            assert_eq!((code, err.as_str()), (1, ""), "{out}");
+        }
+    });
+    let store = SqliteStore::open_read_only(&at.join("gopay.db")).expect("a store");
+    let runs = store.reconciliation_runs("default", 0, 10).await.expect("runs");
+    assert_eq!(runs.iter().map(|run| run.run).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    let breaks = store.reconciliation_breaks("default", "", 10).await.expect("breaks");
+    assert!(breaks.len() == 1 && !breaks[0].resolved, "{breaks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fees_are_those_of_the_config_and_a_mapping_that_contradicts_it_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    stored(at, &[(42, "2026-10-05T06:14:15Z", 100_000)]).await;
+    let fee = |points: u32| {
+        format!("payment_type = \"gopay\"\nvalid_from = \"2026-01-01\"\nbasis_points = {points}\n")
+    };
+    let config = fs::read_to_string(at.join("config.toml")).expect("a config");
+    let term = format!("[[settlement.midtrans_fee]]\nname = \"GoPay\"\n{}", fee(150));
+    written(at, "config.toml", &format!("{config}{term}vat_basis_points = 1100\n"));
+    written(at, "mapping.toml", &format!("[[fee]]\n{}", fee(200)));
+    let titles = "Order ID,Payment type,Amount,Transaction status,Transaction Time,MDR\n";
+    let row = "42,gopay,100000.00,settlement,2026-10-05 13:14:00";
+    written(at, "right.csv", &format!("{titles}{row},1665.00\n"));
+    written(at, "wrong.csv", &format!("{titles}{row},2000.00\n"));
+    let run = |report: &str, more: &[&str]| {
+        let args = ["--config", "config.toml", "--out", "out", "--report", report];
+        reconcile(at, &[&args[..], more].concat())
+    };
+    // 1.5 % of 100,000 is 1,500, and 11 % of that 165.
+    let (code, out, _) = run("right.csv", &[]);
+    assert_eq!(code, 0, "{out}");
+    let (code, _, _) = run("wrong.csv", &[]);
+    let breaks = fs::read_to_string(at.join("out/breaks.csv")).expect("written");
+    assert!(code == 1 && breaks.contains(",fee_differs,42,,1665.00,2000.00,-335.00"), "{breaks}");
+    let (code, _, err) = run("right.csv", &["--mapping", "mapping.toml"]);
+    assert_eq!(code, 3);
+    for word in ["the mapping file has 200", "settlement.midtrans_fee", "150 basis points"] {
+        assert!(err.contains(word), "{word} in {err}");
+    }
 }

@@ -414,6 +414,9 @@ async fn a_refund_made_by_others_leaves_only_the_rest_upstream(engine: Engine) {
     // The simulator holds a refund under another key: somebody used the dashboard.
     let demo = Demo::start_on(engine).await;
     let txid = demo.paid().await;
+    // Nobody tells us, so that only Midtrans can refuse.
+    demo.fault(json!({"on": "notification", "action": "drop", "order_id": txid, "times": null}))
+        .await;
     let url = format!("{}/v2/{txid}/refund", demo.simulator);
     let foreign = json!({"refund_key": "dashboard-1", "amount": 9_000});
     let sent = demo

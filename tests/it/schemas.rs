@@ -41,6 +41,8 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
     let totals = demo.totals().await;
     assert_eq!(totals["payments"], json!({"failed": 1, "pending": 1, "succeeded": 1}));
     assert_valid("admin-totals", &totals);
+    let (_, text) = demo.get(&format!("{}/admin/v1/totals", demo.admin)).await;
+    assert_valid("admin-totals", &serde_json::from_str(&text).unwrap());
     let txid = demo.pending().await;
     let fault = json!({"on": "status", "action": "wrong_amount", "order_id": txid, "times": null});
     demo.fault(fault).await;

@@ -30,7 +30,7 @@ impl Logged {
             Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
                 .args(["--log", filter])
                 .args(options)
-                .args(["demo", "--listen", any])
+                .args(["demo", "--no-payment", "--listen", any])
                 .args(["--admin-listen", any, "--simulator-listen", any])
                 .stdout(Stdio::piped())
                 .stderr(log)

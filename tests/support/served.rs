@@ -15,8 +15,17 @@ use super::{Answer, Demo, Running, body_as, decode};
 /// the demo's credentials fit nothing but a config that has these.
 pub(crate) struct Served {
     demo: Demo,
+    simulator: Running,
+    folder: tempfile::TempDir,
+}
+
+/// What is left of a [`Served`] whose adapter was ended: its folder with config and store, and the
+/// simulator, which goes on.
+pub(crate) struct Stopped {
     _simulator: Running,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
+    /// Where the admin listener of the next `serve` is.
+    pub(crate) admin: String,
 }
 
 impl Deref for Served {
@@ -85,7 +94,12 @@ impl Served {
             demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
         })
         .await;
-        Self { demo, _simulator: simulator, _folder: folder }
+        Self { demo, simulator, folder }
+    }
+
+    /// Ends the adapter.
+    pub(crate) fn stop(self) -> Stopped {
+        Stopped { _simulator: self.simulator, folder: self.folder, admin: self.demo.admin.clone() }
     }
 
     /// Calls with any credentials: login, password, contract.

@@ -5,7 +5,7 @@
 //! arguments. Another program can use it as a library; `benches/` and `fuzz/` do.
 //!
 //! Reading order: values ([`money`], [`time`], [`ids`], [`text`], [`country`]); rules
-//! ([`doubt`], [`payment`], [`refund`], [`journal`], [`rejection`]); the wire formats, which do not know each other
+//! ([`doubt`], [`payment`], [`refund`], [`journal`], [`person`], [`rejection`]); the wire formats, which do not know each other
 //! ([`ppro`], [`midtrans`]); and [`translate`], which knows both.
 #![warn(missing_docs)]
 
@@ -18,6 +18,7 @@ mod link;
 pub mod midtrans;
 pub mod money;
 pub mod payment;
+pub mod person;
 pub mod ppro;
 pub mod refund;
 pub mod rejection;

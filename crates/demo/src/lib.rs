@@ -1,28 +1,35 @@
 //! The other side of the demo: a small shop whose PSP speaks the Simple API, and the PSP's
 //! receiver of notifications, which does what the PSP guide tells it to do: check the hash, then
-//! ask GETTXSTATUS.
+//! ask GETTXSTATUS. Each message that crossed is shown, as it was and explained.
 //!
 //! It speaks only the wire; it knows nothing of the adapter's insides. Everything is in memory.
+//!
+//! Reading order: `shop`, `messages`, the router here, `pages`.
 
+mod messages;
 mod pages;
+mod shop;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
+use gopay_pages::Asset;
 use gopay_psp_client::http::Client;
 use gopay_psp_client::notification::UnverifiedNotification;
-use gopay_psp_client::shopper_return::UnverifiedReturn;
-use gopay_psp_client::{
-    Call as _, Cart, Channel, Credentials, Failure, GetTxStatus, Item, PaymentState, StatusAnswer,
-    Transaction, TransactionAnswer, TxId,
-};
+use gopay_psp_client::{Call as _, Cart, Channel, Item, Transaction, TxId};
 use serde::Serialize;
+
+use crate::messages::{Kind, Message, Orders};
+use crate::shop::{Chosen, psp};
+
+pub use crate::shop::Opened;
 
 /// PPRO's documentation defaults.
 pub mod credentials {
@@ -40,25 +47,18 @@ pub mod credentials {
     pub const NOTIFICATION_SECRET: &str = "examplenotificationsecret";
 }
 
-/// A form body of PPRO's published example: two items, 10,000.00 rupiah.
+/// A form body of PPRO's published example: two items, 10,000.00 rupiah. It has no `merchanttxid`, so
+/// that each who sends it adds one of its own.
 #[must_use]
 pub fn example_body(own_base_url: &str) -> String {
-    order(own_base_url, "ORDER-20250621-0001").body(&psp())
-}
-
-fn psp() -> Credentials {
-    Credentials::new(credentials::LOGIN, credentials::PASSWORD, credentials::CONTRACT)
-}
-
-fn order(own: &str, reference: &str) -> Transaction {
     let cart = Cart::new([Item::new("table", 2_000, 2), Item::new("Laptop 2.0", 3_000, 2)])
         .expect("10,000 rupiah is a good total");
     Transaction::new(Channel::Test, &cart, "Siti Rahma")
-        .merchant_tx_id(reference)
-        .redirect_url(format!("{own}/shop/return"))
-        .notification_url(format!("{own}/psp/notify"))
+        .redirect_url(format!("{own_base_url}/shop/return"))
+        .notification_url(format!("{own_base_url}/psp/notify"))
         .email("siti@example.org")
         .phone("+628123456789")
+        .body(&psp())
 }
 
 /// A notification that was received.
@@ -81,15 +81,15 @@ pub struct Demo(Arc<Inner>);
 struct Inner {
     adapter: Client,
     own_base_url: String,
-    /// `REDIRECTSECRET` by `TXID`.
-    secrets: Mutex<BTreeMap<TxId, String>>,
+    orders: Mutex<Orders>,
     received: Mutex<VecDeque<Received>>,
-    orders: Mutex<u64>,
 }
 
 /// The page shows what fits a screen; this only bounds memory.
 const RECEIVED_MAX: usize = 10_000;
-const ORDERS_MAX: usize = 10_000;
+
+/// A notification has three fields; more than this is none of the adapter's.
+const NOTIFICATION_BYTES_MAX: usize = 4_096;
 
 impl Demo {
     /// A shop that buys at `adapter_url` and is itself reached at `own_base_url`.
@@ -97,29 +97,15 @@ impl Demo {
     /// # Errors
     /// If the HTTP client cannot be built.
     pub fn new(adapter_url: String, own_base_url: String) -> Result<Self, reqwest::Error> {
+        // The adapter is on this machine: no proxy of the environment gets to see the password.
+        let http =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         Ok(Self(Arc::new(Inner {
-            adapter: Client::new(reqwest::Client::builder().build()?, adapter_url, psp()),
+            adapter: Client::new(http.build()?, adapter_url, psp()),
             own_base_url,
-            secrets: Mutex::default(),
-            received: Mutex::default(),
             orders: Mutex::default(),
+            received: Mutex::default(),
         })))
-    }
-
-    /// What GETTXSTATUS says of a payment, in words for a page.
-    async fn status(&self, tx_id: TxId) -> &'static str {
-        match self.0.adapter.send(&GetTxStatus { tx_id }).await {
-            Ok(StatusAnswer::Found(payment)) => match payment.state {
-                PaymentState::Pending(_) => "PENDING",
-                PaymentState::Succeeded => "SUCCEEDED",
-                PaymentState::Failed(_) => "FAILED",
-            },
-            Ok(StatusAnswer::Failed(_)) => "unknown",
-            Err(error) => {
-                tracing::warn!(error = %error, "the adapter does not answer the demo shop");
-                "unknown"
-            }
-        }
     }
 }
 
@@ -129,13 +115,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Routes of the shop (`/shop`) and of the PSP (`/psp`).
 pub fn router(demo: Demo) -> Router {
-    Router::new()
+    // Behind these is somebody's browser, and other sites' pages are open in it.
+    let own = Router::new()
         .route("/shop", get(shop))
         .route("/shop/buy", post(buy))
         .route("/shop/return", get(returned))
-        .route("/psp/notify", post(notify))
+        .route("/shop/orders/{txid}", get(order))
+        .route("/shop/orders/{txid}/ask", post(ask))
+        .route("/shop/orders/{txid}/refund", post(refund))
+        .route("/shop/orders/{txid}/cancel", post(cancel))
         .route("/psp/notifications", get(notifications))
         .route("/psp/notifications.json", get(notifications_json))
+        .layer(from_fn(own_pages_only));
+    Router::new()
+        .route("/psp/notify", post(notify))
+        .route("/shop/pages.css", get(|| std::future::ready(asset(Asset::Style))))
+        .route("/shop/pages.svg", get(|| std::future::ready(asset(Asset::Icon))))
+        .merge(own)
         .with_state(demo)
 }
 
@@ -159,67 +155,144 @@ where
         }
         format!("{done}\n")
     };
-    Router::new().route("/demo/v1/due", post(run))
+    Router::new().route("/demo/v1/due", post(run)).layer(from_fn(own_pages_only))
 }
 
-async fn shop() -> Response {
-    pages::shop()
+fn asset(asset: Asset) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, asset.content_type()),
+        (header::CACHE_CONTROL, Asset::CACHE_CONTROL),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, asset.text()).into_response()
 }
 
-async fn buy(State(demo): State<Demo>) -> Response {
-    let number = {
-        let mut orders = lock(&demo.0.orders);
-        *orders += 1;
-        *orders
-    };
-    let order = order(&demo.0.own_base_url, &format!("DEMO-{number}"));
-    let payment = match demo.0.adapter.send(&order).await {
-        Ok(TransactionAnswer::Recorded(payment)) => payment,
-        Ok(TransactionAnswer::Refused(failure)) => return pages::failed(&reason(&failure)),
-        Err(error) => {
-            tracing::warn!(error = %error, "the adapter does not answer the demo shop");
-            return pages::failed("the adapter does not answer");
-        }
-    };
-    let redirect = match payment.state {
-        PaymentState::Pending(Some(redirect)) => redirect,
-        PaymentState::Failed(failure) => return pages::failed(&reason(&failure)),
-        PaymentState::Pending(None) | PaymentState::Succeeded => {
-            return pages::failed("the answer has no address to go to");
-        }
-    };
-    let mut secrets = lock(&demo.0.secrets);
-    secrets.insert(payment.tx_id, redirect.secret);
-    while secrets.len() > ORDERS_MAX {
-        secrets.pop_first();
+/// Refuses what another site's page sends, and names that are not this machine's.
+async fn own_pages_only(request: Request, next: Next) -> Response {
+    if is_own(&request) {
+        return next.run(request).await;
     }
-    drop(secrets);
-    Redirect::to(&redirect.url).into_response()
+    let text = "a page of another site, or not by this machine's address\n";
+    (StatusCode::FORBIDDEN, text).into_response()
 }
 
-fn reason(failure: &Failure) -> String {
-    format!("{}: {}", failure.reason, failure.message)
+fn is_own(request: &Request) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    // A page of another site leads here by a link or a redirect when the shopper comes back.
+    let writes = request.method() == axum::http::Method::POST;
+    let (origin, site) =
+        if writes { (text("origin"), text("sec-fetch-site")) } else { (None, None) };
+    gopay_pages::is_own_page(text("host"), origin, site, None)
+}
+
+async fn shop(State(demo): State<Demo>) -> Response {
+    let newest = lock(&demo.0.orders).newest(5);
+    pages::shop(&newest, None)
+}
+
+async fn buy(State(demo): State<Demo>, form: Bytes) -> Response {
+    let bought = match Chosen::read(&form) {
+        Ok(chosen) => demo.buy(&chosen).await,
+        Err(why) => Err(why.to_owned()),
+    };
+    match bought {
+        Ok((_, url)) => Redirect::to(&url).into_response(),
+        Err(why) => {
+            let newest = lock(&demo.0.orders).newest(5);
+            pages::shop(&newest, Some(&why))
+        }
+    }
 }
 
 async fn returned(State(demo): State<Demo>, RawQuery(query): RawQuery) -> Response {
-    let Ok(read) = UnverifiedReturn::read(query.as_deref().unwrap_or_default()) else {
-        return pages::returned("", None, "unknown");
+    match demo.came_back(query.as_deref().unwrap_or_default()).await {
+        Some(tx_id) => show(&demo, tx_id, true, None),
+        None => pages::unknown(),
+    }
+}
+
+fn show(demo: &Demo, tx_id: TxId, back: bool, problem: Option<&str>) -> Response {
+    match lock(&demo.0.orders).get(tx_id) {
+        Some(order) => pages::order(tx_id, order, back, problem),
+        None => pages::unknown(),
+    }
+}
+
+async fn order(State(demo): State<Demo>, Path(txid): Path<String>) -> Response {
+    match txid.parse() {
+        Ok(tx_id) => show(&demo, tx_id, false, None),
+        Err(_) => pages::unknown(),
+    }
+}
+
+/// Runs a button of an order's page, then shows it again.
+async fn run(
+    demo: Demo,
+    txid: String,
+    action: impl AsyncFnOnce(&Demo, TxId) -> Result<(), String>,
+) -> Response {
+    let Ok(tx_id) = txid.parse() else { return pages::unknown() };
+    if lock(&demo.0.orders).get(tx_id).is_none() {
+        return pages::unknown();
+    }
+    match action(&demo, tx_id).await {
+        Ok(()) => Redirect::to(&format!("/shop/orders/{tx_id}")).into_response(),
+        Err(why) => show(&demo, tx_id, false, Some(&why)),
+    }
+}
+
+async fn ask(State(demo): State<Demo>, Path(txid): Path<String>) -> Response {
+    let ask = async |demo: &Demo, tx_id| match demo.ask(tx_id).await {
+        "unknown" => Err("the adapter did not say".to_owned()),
+        _ => Ok(()),
     };
-    let tx_id = read.claimed_tx_id();
-    let secret = lock(&demo.0.secrets).get(&tx_id).cloned();
-    let genuine = secret.map(|secret| read.verify(&secret, credentials::SHARED_SECRET).is_ok());
-    pages::returned(&tx_id.to_string(), genuine, demo.status(tx_id).await)
+    run(demo, txid, ask).await
+}
+
+async fn refund(State(demo): State<Demo>, Path(txid): Path<String>, form: Bytes) -> Response {
+    let amount = form_urlencoded::parse(&form).find(|(key, _)| key == "amount");
+    let amount = amount.and_then(|(_, text)| text.trim().parse::<u64>().ok());
+    let refund = async |demo: &Demo, tx_id| match amount {
+        Some(amount) => demo.refund(tx_id, amount).await,
+        None => Err("amount is a whole number of rupiah".to_owned()),
+    };
+    run(demo, txid, refund).await
+}
+
+async fn cancel(State(demo): State<Demo>, Path(txid): Path<String>) -> Response {
+    run(demo, txid, async |demo: &Demo, tx_id| demo.cancel(tx_id).await).await
 }
 
 /// Answers 2xx only for what is genuine, and only after looking at the status.
 async fn notify(State(demo): State<Demo>, body: Bytes) -> Response {
+    if body.len() > NOTIFICATION_BYTES_MAX {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "too long for a notification").into_response();
+    }
     let read = match UnverifiedNotification::read(&body) {
         Ok(read) => read,
         Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
     };
     let (tx_id, finaltimestamp) = (read.claimed_tx_id(), read.claimed_final_at().to_owned());
     let genuine = read.verify(&[credentials::NOTIFICATION_SECRET]).is_ok();
-    let status = if genuine { demo.status(tx_id).await } else { "not asked" };
+    let (code, answer) =
+        if genuine { (StatusCode::OK, "OK") } else { (StatusCode::FORBIDDEN, "wrong sha256hash") };
+    let message = Message {
+        kind: Kind::Notification,
+        sent: String::from_utf8_lossy(&body).into_owned(),
+        received: format!("HTTP {}, {answer}", code.as_u16()),
+        verdict: if genuine {
+            "the hash is right: the adapter wrote it. It has no outcome in it: ask GETTXSTATUS"
+        } else {
+            "the hash is wrong: somebody else wrote it, and it is refused"
+        }
+        .to_owned(),
+        good: genuine,
+    };
+    // Strangers fill no memory: only what is known, or proven.
+    if genuine || lock(&demo.0.orders).get(tx_id).is_some() {
+        lock(&demo.0.orders).change(tx_id, |order| order.messages.push_back(message));
+    }
+    let status = if genuine { demo.ask(tx_id).await } else { "not asked" };
     let mut received = lock(&demo.0.received);
     let (txid, status) = (tx_id.to_string(), status.to_owned());
     received.push_back(Received { txid, finaltimestamp, genuine, status });
@@ -227,11 +300,7 @@ async fn notify(State(demo): State<Demo>, body: Bytes) -> Response {
         received.pop_front();
     }
     drop(received);
-    if genuine {
-        (StatusCode::OK, "OK").into_response()
-    } else {
-        (StatusCode::FORBIDDEN, "wrong sha256hash").into_response()
-    }
+    (code, answer).into_response()
 }
 
 async fn notifications(State(demo): State<Demo>) -> Response {
@@ -254,6 +323,7 @@ mod tests {
         let body = example_body("http://127.0.0.1:8090");
         assert!(body.contains("&txtype=TRANSACTION&"), "{body}");
         assert!(body.contains("&amount=1000000&"), "{body}");
+        assert!(!body.contains("merchanttxid"), "{body}");
         assert!(!body.contains([' ', '+', '\'']), "safe in a shell's single quotes: {body}");
     }
 }

@@ -1,88 +1,304 @@
 //! Pages of the demo.
 
-use axum::http::header;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use maud::{DOCTYPE, Markup, html};
+use gopay_pages::{Frame, HEADERS, Language, POLICY_WITH_FORMS, Width, rupiah};
+use gopay_psp_client::TxId;
+use maud::{Markup, html};
 
 use crate::Received;
+use crate::messages::{Kind, Message, Order, explained};
+use crate::shop::{COUNT_MAX, GOODS};
 
-pub(crate) fn shop() -> Response {
-    page(
-        "Demo shop",
-        html! {
-            table {
-                tr { td { "table" } td { "2 x IDR 2,000.00" } }
-                tr { td { "Laptop 2.0" } td { "2 x IDR 3,000.00" } }
-                tr { th { "Total" } th { "IDR 10,000.00" } }
+/// How often the page of an order that is not over is shown again.
+const LIVE_SECONDS: u32 = 3;
+
+const LINKS: [(&str, &str); 3] =
+    [("/shop", "Shop"), ("/psp/notifications", "Notifications"), ("/simulator", "Simulator")];
+
+/// The shop, with the newest orders; `problem` says why nothing was bought.
+pub(crate) fn shop(newest: &[(TxId, Order)], problem: Option<&str>) -> Response {
+    let content = html! {
+        @if let Some(problem) = problem { p.alert.fail role="alert" { "The payment could not be started. " (problem) "." } }
+        form.card method="post" action="/shop/buy" {
+            @for (place, good) in GOODS.iter().enumerate() {
+                div.item {
+                    span {
+                        svg.mark.picture viewBox="0 0 24 24" aria-hidden="true" { path d=(good.picture) {} }
+                        label.inline for=(format!("count{place}")) { (good.name) } " "
+                        span.note { (rupiah(u64::from(good.price))) }
+                    }
+                    span.count { input id=(format!("count{place}")) name=(format!("count{place}")) type="number" inputmode="numeric" min="0" max=(COUNT_MAX) value=(good.at_first); }
+                }
             }
-            form method="post" action="/shop/buy" { button { "Pay with GoPay" } }
-            p { a href="/psp/notifications" { "What the PSP was told" } }
-        },
-    )
-}
-
-pub(crate) fn failed(reason: &str) -> Response {
-    page(
-        "The payment could not be started",
-        html! {
-            p { (reason) }
-            p { a href="/shop" { "Back to the shop" } }
-        },
-    )
-}
-
-pub(crate) fn returned(txid: &str, genuine: Option<bool>, status: &str) -> Response {
-    let hash = match genuine {
-        Some(true) => "right",
-        Some(false) => "wrong",
-        None => "not checked: this shop did not start the transaction",
+            label for="name" { "Your name" }
+            input id="name" name="name" value="Siti Rahma" maxlength="100" autocomplete="off";
+            button.button { "Pay with GoPay" }
+            p.note { "No money moves. The cart becomes " code { "transientin.orderitems" } " of a TRANSACTION call, and its sum the amount." }
+        }
+        @if !newest.is_empty() {
+            h2 { "Last orders" }
+            @for (tx_id, order) in newest {
+                p {
+                    a href=(format!("/shop/orders/{tx_id}")) { (tx_id) } " " (state(order))
+                    @if let Some(amount) = order.rupiah { " " (rupiah(amount)) }
+                }
+            }
+        }
     };
-    page(
-        "Back in the shop",
-        html! {
-            table {
-                tr { td { "Transaction" } td { (txid) } }
-                tr { td { "Return hash" } td { (hash) } }
-                tr { td { "GETTXSTATUS" } td { (status) } }
+    page(StatusCode::OK, "Toko Demo", Width::Phone, &content, None)
+}
+
+fn state(order: &Order) -> Markup {
+    let word = order.status.as_deref().unwrap_or("unknown");
+    let class = match word {
+        "SUCCEEDED" => "good",
+        "FAILED" => "fail",
+        "PENDING" => "wait",
+        _ => "off",
+    };
+    html! { span.pill.(class) { (word) } }
+}
+
+/// An order and every message about it; `back` says that the shopper has just come back.
+pub(crate) fn order(tx_id: TxId, order: &Order, back: bool, problem: Option<&str>) -> Response {
+    let open = order.status.as_deref().is_none_or(|status| status == "PENDING");
+    let title = if back { "Back in the shop" } else { "Your order" };
+    let content = html! {
+        @if let Some(problem) = problem { p.alert.fail role="alert" { (problem) "." } }
+        div.right {
+            div.card {
+                @if let Some(amount) = order.rupiah { p.amount { (rupiah(amount)) } }
+                p { (state(order)) @if order.refunded > 0 { " " (rupiah(order.refunded)) " given back" } }
+                p.note { (shopper_text(order)) }
+                (next(tx_id, order, open))
+                p.note { "TXID " code { (tx_id) } }
+                p { a href=(format!("/simulator/transactions/{tx_id}")) { "What GoPay's side saw" } }
             }
-            p { a href="/shop" { "Back to the shop" } " \u{b7} " a href="/psp/notifications" { "What the PSP was told" } }
-        },
+            p { a href="/shop" { "Back to the shop" } }
+        }
+        div.left {
+            h2 { "What crossed" }
+            p.note { "Each message as it went over the wire, and what it means. Open one to read it." }
+            @for (place, message) in order.messages.iter().enumerate() { (crossed(place, message)) }
+        }
+    };
+    // A page with a form that somebody may be filling in is left alone.
+    page(
+        StatusCode::OK,
+        title,
+        Width::Desk,
+        &content,
+        open.then_some(LIVE_SECONDS).filter(|_| !back),
     )
 }
 
-pub(crate) fn notifications(received: &[Received]) -> Response {
-    page(
-        "Notifications received by the PSP",
-        html! {
-            @if received.is_empty() { p { "None yet." } }
-            table {
-                @for one in received {
-                    tr {
-                        td { (one.txid) }
-                        td { (one.finaltimestamp) }
-                        td { @if one.genuine { "genuine" } @else { "forged" } }
-                        td { "GETTXSTATUS: " (one.status) }
+/// What a shop would say to the shopper.
+fn shopper_text(order: &Order) -> &'static str {
+    match order.status.as_deref() {
+        Some("SUCCEEDED") => "Thank you: GoPay has confirmed the payment.",
+        Some("FAILED") => "GoPay has not taken the payment. You can buy again.",
+        _ => "GoPay has not confirmed the payment yet. This page is shown again every 3 seconds.",
+    }
+}
+
+/// What can be done now.
+fn next(tx_id: TxId, order: &Order, open: bool) -> Markup {
+    let address = |action: &str| format!("/shop/orders/{tx_id}/{action}");
+    let left = order.rupiah.map(|paid| paid.saturating_sub(order.refunded));
+    html! {
+        @if open && let Some((url, _)) = &order.redirect {
+            p { a.button href=(url) { "Pay" } }
+        }
+        @if order.status.as_deref() == Some("SUCCEEDED") && left != Some(0) {
+            form method="post" action=(address("refund")) {
+                label for="amount" { "Give back, in rupiah" }
+                input id="amount" name="amount" inputmode="numeric" autocomplete="off" value=[left];
+                button.button { "Refund" }
+            }
+        }
+        form.inline method="post" action=(address("ask")) { button.button.small.plain { "Ask GETTXSTATUS" } }
+        @if open {
+            form.inline method="post" action=(address("cancel")) { button.button.small.plain.bad { "CANCELTX" } }
+        }
+    }
+}
+
+fn crossed(place: usize, message: &Message) -> Markup {
+    let (title, way, sent, received, why) = words(message.kind);
+    html! {
+        details open[place == 0] {
+            summary {
+                (place + 1) ". " (title) " "
+                @if message.good { span.pill.good { "good" } } @else { span.pill.fail { "not good" } }
+            }
+            p.note { (way) }
+            p { (why) }
+            div.said.out {
+                h3 { (sent) }
+                pre { (message.sent) }
+                (decoded(&message.sent))
+            }
+            @if !message.received.is_empty() {
+                div.said.back {
+                    h3 { (received) }
+                    pre { (message.received) }
+                    (decoded(&message.received))
+                }
+            }
+            p { strong { "So: " } (message.verdict) "." }
+            @if let Some(formula) = formula(message.kind) { pre { (formula) } }
+        }
+    }
+}
+
+/// Title, way, what was sent, what came back, and why there is such a message.
+const fn words(
+    kind: Kind,
+) -> (&'static str, &'static str, &'static str, &'static str, &'static str) {
+    const CALL: &str = "PSP to adapter: POST / as application/x-www-form-urlencoded";
+    match kind {
+        Kind::Transaction => (
+            "TRANSACTION",
+            CALL,
+            "Sent",
+            "Answer",
+            "Opens a payment. The adapter checks everything, charges at Midtrans, and gives an address for the shopper.",
+        ),
+        Kind::Redirect => (
+            "The shopper leaves",
+            "PSP to browser: HTTP 303",
+            "Location",
+            "",
+            "The adapter's page leads to the GoPay app on a phone, and elsewhere says to use one.",
+        ),
+        Kind::Notification => (
+            "Notification",
+            "Adapter to PSP: POST to notificationurl, again every 15 minutes until HTTP 2xx",
+            "Received",
+            "Answered",
+            "Says that there is a final state, and proves who says so. Check the hash before anything else.",
+        ),
+        Kind::Return => (
+            "The shopper returns",
+            "Adapter to browser to PSP: GET of merchantredirecturl",
+            "Received",
+            "",
+            "Tells nothing of the outcome: the shopper may return before it is known, twice, or never.",
+        ),
+        Kind::Status => (
+            "GETTXSTATUS",
+            CALL,
+            "Sent",
+            "Answer",
+            "The only word about the outcome that counts. Ask after each notification and each return.",
+        ),
+        Kind::Refund => (
+            "REFUND",
+            CALL,
+            "Sent",
+            "Answer",
+            "Gives back a part or the rest, within 30 days. Each call is a refund of its own: never repeat one blindly.",
+        ),
+        Kind::Cancel => (
+            "CANCELTX",
+            CALL,
+            "Sent",
+            "Answer",
+            "Ends a payment that nobody has paid. If the shopper was faster, the answer says so.",
+        ),
+    }
+}
+
+/// How the proof in a message is made.
+const fn formula(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Notification => Some(
+            "sha256hash = sha256( sha256( txid + \".\" + finaltimestamp ) + \".\" + \"examplenotificationsecret\" )",
+        ),
+        Kind::Return => Some(
+            "cs = sha256( sha256( txid + \".\" + REDIRECTSECRET ) + \".\" + \"examplesharedsecret\" )",
+        ),
+        Kind::Transaction | Kind::Redirect | Kind::Status | Kind::Refund | Kind::Cancel => None,
+    }
+}
+
+fn decoded(text: &str) -> Markup {
+    let pairs = explained(text);
+    html! {
+        @if !pairs.is_empty() {
+            div.scroll tabindex="0" role="region" aria-label="Decoded" {
+                table {
+                    thead { tr { th { "Name" } th { "Value" } th { "Meaning" } } }
+                    tbody {
+                        @for (key, value, meaning) in &pairs {
+                            tr { td { code { (key) } } td { code { (value) } } td.note { (meaning) } }
+                        }
                     }
                 }
             }
-            p { a href="/shop" { "Back to the shop" } }
-        },
+        }
+    }
+}
+
+/// Not an order of this shop.
+pub(crate) fn unknown() -> Response {
+    let content = html! {
+        p { "The shop remembers no such order: it keeps everything in memory, until it is stopped." }
+        p { a href="/shop" { "Back to the shop" } }
+    };
+    page(StatusCode::NOT_FOUND, "There is no such order", Width::Phone, &content, None)
+}
+
+pub(crate) fn notifications(received: &[Received]) -> Response {
+    let content = html! {
+        p { "What the adapter has told the PSP. It checks the hash, then asks GETTXSTATUS, and only then answers." }
+        @if received.is_empty() { p { "None yet." } }
+        @for one in received {
+            div.card {
+                p {
+                    a href=(format!("/shop/orders/{}", one.txid)) { (one.txid) } " "
+                    @if one.genuine { span.pill.good { "genuine" } } @else { span.pill.fail { "forged" } }
+                }
+                p.note { (one.finaltimestamp) }
+                p { "GETTXSTATUS: " strong { (one.status) } }
+            }
+        }
+    };
+    page(
+        StatusCode::OK,
+        "Notifications received by the PSP",
+        Width::Phone,
+        &content,
+        Some(LIVE_SECONDS),
     )
 }
 
-fn page(title: &str, content: Markup) -> Response {
-    const STYLE: &str = "body{font-family:system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}td,th{padding:.3rem 1rem .3rem 0;text-align:left}button{padding:.7rem 1.2rem}";
-    let body = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (STYLE) }
-            }
-            body { h1 { (title) } (content) }
-        }
+fn page(
+    status: StatusCode,
+    title: &str,
+    width: Width,
+    content: &Markup,
+    refresh_seconds: Option<u32>,
+) -> Response {
+    let frame = Frame {
+        language: Language::English,
+        title,
+        name: "Demo shop",
+        assets: "/shop/pages",
+        links: &LINKS,
+        width,
     };
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], body.into_string()).into_response()
+    let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    let mut response = (status, kind, frame.page(content)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY_WITH_FORMS));
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Some(seconds) = refresh_seconds {
+        headers.insert(header::REFRESH, HeaderValue::from(seconds));
+    }
+    response
 }

@@ -307,7 +307,7 @@ fn check_one(contract: &ContractTerms, place: usize, problems: &mut Vec<TermsPro
 /// What Midtrans should charge for a payment, by how it was paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MidtransFee {
-    /// The first day, from midnight UTC.
+    /// The first day in Jakarta, by which Midtrans bills.
     pub valid_from: Date,
     /// Midtrans' `payment_type`.
     pub payment_type: String,
@@ -317,36 +317,6 @@ pub struct MidtransFee {
     pub vat_basis_points: u32,
     /// Whether a refund gives it back, in the share that is refunded.
     pub given_back: bool,
-}
-
-impl MidtransFee {
-    /// The fee of an amount in sen with its tax: exact, in sen.
-    ///
-    /// # Errors
-    /// [`crate::amount::Overflow`].
-    pub fn of(&self, amount: Amount) -> Result<crate::amount::Fraction, crate::amount::Overflow> {
-        use crate::amount::{Fraction, Overflow};
-        const WHOLE: i128 = 10_000;
-        let with_tax = WHOLE.checked_add(self.vat_basis_points.into()).ok_or(Overflow)?;
-        let numerator = i128::from(amount.get())
-            .checked_mul(self.basis_points.into())
-            .and_then(|fee| fee.checked_mul(with_tax))
-            .ok_or(Overflow)?;
-        Fraction::new(numerator, WHOLE * WHOLE)
-    }
-}
-
-/// The fees by time and type.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MidtransFees(pub Vec<MidtransFee>);
-
-impl MidtransFees {
-    /// The one in force on a day; none if nothing was agreed for the type.
-    #[must_use]
-    pub fn at(&self, payment_type: &str, day: Date) -> Option<&MidtransFee> {
-        let of_type = self.0.iter().filter(|fee| fee.payment_type == payment_type);
-        of_type.filter(|fee| fee.valid_from <= day).max_by_key(|fee| fee.valid_from)
-    }
 }
 
 #[cfg(test)]
@@ -473,31 +443,5 @@ pub(crate) mod tests {
         ] {
             assert_eq!(contract.at(day).map(|terms| terms.valid_from), from, "{day}");
         }
-    }
-
-    #[test]
-    fn midtrans_fees_carry_their_tax() {
-        let fee = |day, payment_type: &str, basis_points| MidtransFee {
-            valid_from: day,
-            payment_type: payment_type.to_owned(),
-            basis_points,
-            vat_basis_points: 1_100,
-            given_back: false,
-        };
-        let (old, new) = (date(2025, 1, 1), date(2026, 1, 1));
-        let fees = MidtransFees(vec![
-            fee(old, "gopay", 200),
-            fee(new, "gopay", 180),
-            fee(old, "qris", 70),
-        ]);
-        // 44,000 rupiah: 880 and 96.80 of tax.
-        let of = |kind: &str, day| {
-            fees.at(kind, day).map(|fee| fee.of(Amount::new(4_400_000)).unwrap().rounded().unwrap())
-        };
-        assert_eq!(of("gopay", old), Some(97_680));
-        assert_eq!(of("gopay", new), Some(87_912));
-        assert_eq!(of("qris", new), Some(34_188));
-        assert_eq!(of("credit_card", new), None);
-        assert_eq!(of("gopay", date(2024, 12, 31)), None);
     }
 }

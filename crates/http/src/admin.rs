@@ -6,7 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{Request, header};
 use axum::response::Response;
 use gopay_core::ids::TxId;
-use gopay_service::{Decision, ResolveError};
+use gopay_service::{Dated, Decision, ResolveError, Totals};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::routes::Routes;
@@ -104,9 +105,22 @@ pub(crate) async fn openapi() -> Response {
 ))]
 pub(crate) async fn totals(State(app): State<App>) -> Response {
     match app.service.totals().await {
-        Ok(totals) => respond(200, JSON, serde_json::to_string(&totals).unwrap_or_default()),
+        Ok(Dated { value: totals, age }) => {
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            let sums = Sums { totals, age_ms };
+            respond(200, JSON, serde_json::to_string(&sums).unwrap_or_default())
+        }
         Err(error) => respond(503, JSON, json!({"reason": error.to_string()}).to_string()),
     }
+}
+
+/// The sums, and how many milliseconds ago they were asked for: they are not found anew for each
+/// caller where that takes long.
+#[derive(Serialize)]
+struct Sums {
+    #[serde(flatten)]
+    totals: Totals,
+    age_ms: u64,
 }
 
 /// What needs a person: payments with money at Midtrans that does not fit, and money of orders that

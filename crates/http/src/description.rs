@@ -22,6 +22,7 @@ use crate::{admin, pages, psp, public};
         public::return_path,
         public::return_query,
         pages::style,
+        pages::icon,
         public::notification,
         admin::live,
         admin::ready,

@@ -1,15 +1,15 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], [`public`], [`admin`], [`pages`].
+//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`admin`].
 
 pub mod admin;
 #[cfg(test)]
 mod description;
+mod device;
 pub mod pages;
 pub mod psp;
 pub mod public;
-mod qr;
 mod routes;
 
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, header};
-use axum::middleware::map_response;
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -43,15 +43,37 @@ pub struct App {
 }
 
 /// Adds to a listener what holds for all its routes: callers are asked to leave while it drains,
-/// so that nobody sends a call on a connection that is just being closed.
+/// so that nobody sends a call on a connection that is just being closed; and a browser that has gone
+/// astray is told so by a page.
 pub fn listener(routes: Router, app: &App) -> Router {
     let draining = app.draining.clone();
-    routes.layer(map_response(move |mut response: Response| {
+    routes.layer(from_fn(astray)).layer(map_response(move |mut response: Response| {
         if *draining.borrow() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         std::future::ready(response)
     }))
+}
+
+/// Gives a browser a page where the router has nothing but a status: no such path, another method.
+async fn astray(request: axum::extract::Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let browser = gopay_pages::wants_page(accept).then(|| pages::language(request.headers()));
+    let response = next.run(request).await;
+    let status = response.status();
+    match browser {
+        Some(language)
+            if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+                && !response.headers().contains_key(header::CONTENT_TYPE) =>
+        {
+            let mut page = pages::astray(status, language);
+            if let Some(allow) = response.headers().get(header::ALLOW) {
+                page.headers_mut().insert(header::ALLOW, allow.clone());
+            }
+            page
+        }
+        Some(_) | None => response,
+    }
 }
 
 /// Bounds of requests.

@@ -1,191 +1,373 @@
-//! The few pages that shoppers see. No scripts, no third-party content, nothing personal.
+//! The pages that shoppers see, in one of two languages. No scripts, nothing from elsewhere, nothing
+//! personal.
 
-use axum::http::StatusCode;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use maud::{DOCTYPE, Markup, html};
+use gopay_core::payment::FailReason;
+use gopay_core::time::Timestamp;
+use gopay_pages::{Asset, Frame, HEADERS, Language, POLICY, Width, hour_of_jakarta, qr_code};
+use gopay_service::{Known, Waiting};
+use maud::{Markup, html};
 
-use crate::{qr, respond};
+use crate::device::InApp;
+use crate::respond;
 
-/// Text and buttons have a contrast of 4.5 to 1 at least, in light and in dark (WCAG 2.2, 1.4.3); the
-/// tests compute it.
-const STYLE: &str = "\
-:root{color-scheme:light dark;--paper:#fff;--ink:#1c1c1c;--soft:#555;--link:#00600b;--button:#00700d;--label:#fff}\
-@media(prefers-color-scheme:dark){:root{--paper:#161616;--ink:#ececec;--soft:#b4b4b4;--link:#8fe39a;--button:#8fe39a;--label:#06210a}}\
-body{font-family:system-ui,sans-serif;max-width:32rem;margin:2rem auto;padding:0 1rem;line-height:1.5;color:var(--ink);background:var(--paper)}\
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}a{color:var(--link)}\
-a.button{display:block;box-sizing:border-box;padding:.8rem 1.2rem;border-radius:.5rem;background:var(--button);color:var(--label);text-align:center;text-decoration:none;font-weight:600}\
-a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
-.qr{display:block;width:13rem;max-width:100%;height:auto}\
-code{overflow-wrap:anywhere;user-select:all}\
-.note{color:var(--soft);font-size:.9rem}";
+/// Of the address of the style sheet and the icon, what comes before the suffix.
+const ASSETS: &str = "/ti/gopay";
+
+/// How often a page that waits for somebody else looks again.
+const LOOK_AGAIN_SECONDS: u32 = 15;
 
 /// The style sheet of the pages.
 // A file of its own, so that the policy can forbid inline styles.
 #[cfg_attr(test, utoipa::path(get, path = "/ti/gopay.css", tag = "public", responses((status = 200, description = "CSS"))))]
 pub(crate) async fn style() -> Response {
-    respond(200, "text/css; charset=utf-8", STYLE)
+    asset(Asset::Style)
 }
 
-/// What the page of [`open_on_phone`] offers.
-pub(crate) struct Ways<'a> {
-    /// Into the app, or into the simulator.
-    pub(crate) deeplink: &'a str,
-    /// There is no phone behind the test channel.
-    pub(crate) test: bool,
-    /// Our own address.
-    pub(crate) carried: &'a str,
-    /// Back to the merchant.
-    pub(crate) merchant: Option<&'a str>,
+/// The icon of the pages.
+#[cfg_attr(test, utoipa::path(get, path = "/ti/gopay.svg", tag = "public", responses((status = 200, description = "SVG"))))]
+pub(crate) async fn icon() -> Response {
+    asset(Asset::Icon)
+}
+
+fn asset(asset: Asset) -> Response {
+    let mut response = harden(respond(200, asset.content_type(), asset.text()));
+    let kept = HeaderValue::from_static(Asset::CACHE_CONTROL);
+    response.headers_mut().insert(CACHE_CONTROL, kept);
+    response
+}
+
+/// The language that a browser prefers.
+pub(crate) fn language(headers: &HeaderMap) -> Language {
+    let accepted = headers.get("accept-language").and_then(|value| value.to_str().ok());
+    Language::preferred(accepted)
+}
+
+/// What is paid, to whom, and how long there is time.
+fn purchase(waiting: &Waiting, language: Language) -> Markup {
+    html! {
+        div.card {
+            @if let Some(shop) = &waiting.shop { p.to { (language.pick("To ", "Kepada ")) (shop) } }
+            @if let Some(amount) = waiting.amount { p.amount { (gopay_pages::rupiah(amount.get())) } }
+            p { span.pill.wait {
+                (language.pick("Time left: ", "Sisa waktu: ")) (gopay_pages::span(waiting.left, language))
+                (language.pick(", until ", ", sampai ")) (hour(waiting.until))
+            } }
+        }
+    }
+}
+
+fn hour(at: Timestamp) -> String {
+    hour_of_jakarta(&at.wib_seconds())
 }
 
 /// For a browser that does not look like a phone's: GoPay opens on the phone only. A tablet, and a phone
 /// that asks for desktop pages, look like a computer, so the way into the app is here all the
 /// same; so is our own address, as text and as a QR code (of the address, never of a payment), and the
-/// way back to the merchant.
-pub(crate) fn open_on_phone(ways: &Ways<'_>) -> Response {
-    let code = qr::svg(ways.carried, "QR code of the address of this page");
-    page(
-        StatusCode::OK,
-        "Open this page on your phone",
-        html! {
-            p { "GoPay payments are confirmed in the GoPay app on your phone." }
-            p lang="id" { "Pembayaran GoPay dikonfirmasi di aplikasi GoPay di ponsel Anda." }
-            p {
-                a.button href=(ways.deeplink) {
-                    @if ways.test { "Test channel: go on to the simulator" }
-                    @else { "Open the GoPay app" br; span lang="id" { "Buka aplikasi GoPay" } }
-                }
+/// way back to the merchant. It looks again by itself, and goes on once the payment is made.
+pub(crate) fn open_on_phone(
+    waiting: &Waiting,
+    merchant: Option<&str>,
+    language: Language,
+) -> Response {
+    let (title, code_label) = language.pick(
+        ("Pay with GoPay on your phone", "QR code of the address of this page"),
+        ("Bayar dengan GoPay di ponsel Anda", "Kode QR alamat halaman ini"),
+    );
+    let content = html! {
+        (purchase(waiting, language))
+        @if waiting.test { (to_simulator(waiting, language)) }
+        div.card {
+            ol {
+                @for step in language.pick(SCAN_STEPS[0], SCAN_STEPS[1]) { li { (step) } }
             }
-            @if ways.test { p.note { "On testchannel the simulator stands for the app." } }
-            @else {
-                p.note { "For a phone or tablet with the app on it. " span lang="id" { "Untuk ponsel atau tablet yang memiliki aplikasi." } }
-            }
-            h2 { "Is the app on another device?" }
-            p { "Scan this code with that device's camera, or open the address there. It leads to this page; it is not a payment code." }
-            p lang="id" { "Pindai kode ini dengan kamera perangkat tersebut, atau buka alamatnya di sana. Ini alamat halaman ini, bukan kode pembayaran." }
-            @if let Some(code) = &code { (code) }
-            p { code { (ways.carried) } }
-            @if let Some(url) = ways.merchant {
-                p { a href=(url) { "Back to the shop" } " \u{b7} " a lang="id" href=(url) { "Kembali ke toko" } }
-            }
-        },
-    )
+            @if let Some(code) = qr_code(&waiting.carried, code_label) { (code) }
+            p.note { (language.pick(
+                "The code holds the address of this page. It is not a payment code, so the GoPay app cannot scan it.",
+                "Kode ini berisi alamat halaman ini. Ini bukan kode pembayaran, jadi tidak bisa dipindai dengan aplikasi GoPay.",
+            )) }
+            p { (language.pick("Or open this address on the phone:", "Atau buka alamat ini di ponsel:")) br; code { (waiting.carried) } }
+        }
+        @if !waiting.test {
+            p.note { (language.pick(
+                "Is the GoPay app on this device, for example a tablet?",
+                "Aplikasi GoPay ada di perangkat ini, misalnya tablet?",
+            )) }
+            p { a.button.plain href=(waiting.deeplink) { (language.pick("Open the GoPay app anyway", "Tetap buka aplikasi GoPay")) } }
+        }
+        (to_shop(merchant, language))
+        p.note { (language.pick(
+            "This page looks again every 15 seconds and goes on by itself once you have paid.",
+            "Halaman ini memeriksa lagi setiap 15 detik dan berlanjut sendiri setelah Anda membayar.",
+        )) }
+    };
+    page(StatusCode::OK, title, language, &content)
 }
 
-/// Over, and there is nowhere to go.
-pub(crate) fn over() -> Response {
-    page(
-        StatusCode::OK,
-        "You can close this page",
-        html! {
-            p { "Go back to the shop to see the state of your order." }
-            p lang="id" { "Silakan kembali ke toko untuk melihat status pesanan Anda." }
-        },
-    )
+/// How to get to the phone.
+const SCAN_STEPS: [[&str; 3]; 2] = [
+    [
+        "Point the camera of your phone at this code.",
+        "Open the address that appears. It leads to the GoPay app.",
+        "Confirm the payment there with your PIN.",
+    ],
+    [
+        "Arahkan kamera ponsel Anda ke kode ini.",
+        "Buka alamat yang muncul. Alamat itu membuka aplikasi GoPay.",
+        "Konfirmasi pembayaran di sana dengan PIN Anda.",
+    ],
+];
+
+fn to_simulator(waiting: &Waiting, language: Language) -> Markup {
+    html! {
+        p { a.button href=(waiting.deeplink) { (language.pick("Test channel: go on to the simulator", "Kanal uji: lanjut ke simulator")) } }
+        p.note { (language.pick(
+            "On testchannel the simulator stands for the app. No money moves.",
+            "Di testchannel simulator menggantikan aplikasi. Tidak ada uang yang berpindah.",
+        )) }
+    }
+}
+
+fn to_shop(merchant: Option<&str>, language: Language) -> Markup {
+    html! {
+        @if let Some(url) = merchant {
+            p { a href=(url) { (language.pick("Back to the shop", "Kembali ke toko")) } }
+        }
+    }
+}
+
+/// For the browser inside another app, which often leads to no other app by itself, but does so on a
+/// tap, or leads to the browser of the phone.
+pub(crate) fn open_from_app(
+    waiting: &Waiting,
+    merchant: Option<&str>,
+    app: InApp,
+    language: Language,
+) -> Response {
+    let title = language.pick("Pay with GoPay", "Bayar dengan GoPay");
+    let content = html! {
+        (purchase(waiting, language))
+        p { a.button href=(waiting.deeplink) { (language.pick("Open the GoPay app", "Buka aplikasi GoPay")) } }
+        h2 { (language.pick("Nothing happens?", "Tidak terjadi apa-apa?")) }
+        p { (language.pick(
+            "You are in the browser of another app, which may not let GoPay open.",
+            "Anda berada di browser aplikasi lain, yang mungkin tidak mengizinkan GoPay dibuka.",
+        )) }
+        @if app == InApp::Android && let Some(intent) = browser_intent(&waiting.carried) {
+            p { a.button.plain href=(intent) { (language.pick("Open in the phone's browser", "Buka di browser ponsel")) } }
+        } @else {
+            p { (language.pick(
+                "Choose “Open in browser” in its menu (… or the compass), and go on there.",
+                "Pilih “Buka di browser” di menunya (… atau kompas), lalu lanjutkan di sana.",
+            )) }
+        }
+        p { (language.pick("Or copy this address into the browser:", "Atau salin alamat ini ke browser:")) br; code { (waiting.carried) } }
+        (to_shop(merchant, language))
+    };
+    page(StatusCode::OK, title, language, &content)
+}
+
+/// Our address as Android's `intent:`, which leaves the app for the browser of the phone.
+fn browser_intent(carried: &str) -> Option<String> {
+    let (scheme, rest) = carried.split_once("://")?;
+    let action = "action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE";
+    Some(format!("intent://{rest}#Intent;scheme={scheme};{action};end"))
+}
+
+/// There is no way on: what is known of the payment.
+pub(crate) fn known(known: Known, language: Language) -> Response {
+    let (title, class, text) = match known {
+        Known::Paid => language.pick(
+            ("GoPay has confirmed the payment", "good", "Thank you. You can close this page and go back to the shop."),
+            ("GoPay telah mengonfirmasi pembayaran", "good", "Terima kasih. Anda bisa menutup halaman ini dan kembali ke toko."),
+        ),
+        Known::Open { over: false } => language.pick(
+            ("GoPay has not confirmed the payment yet", "wait", "If you have confirmed it in the app, there is nothing more to do: the news can take some minutes. Do not pay twice."),
+            ("GoPay belum mengonfirmasi pembayaran", "wait", "Jika sudah Anda konfirmasi di aplikasi, tidak ada lagi yang perlu dilakukan: kabarnya bisa perlu beberapa menit. Jangan membayar dua kali."),
+        ),
+        Known::Open { over: true } => language.pick(
+            ("GoPay has not confirmed the payment yet", "wait", "The time to pay is over. If you have confirmed it in the app before, the shop will hear of it. Do not pay twice."),
+            ("GoPay belum mengonfirmasi pembayaran", "wait", "Waktu untuk membayar sudah habis. Jika sudah Anda konfirmasi di aplikasi sebelumnya, toko akan diberi tahu. Jangan membayar dua kali."),
+        ),
+        Known::NotPaid(reason) => {
+            let title = language.pick("The payment was not made", "Pembayaran tidak dilakukan");
+            (title, "fail", because(reason, language))
+        }
+        Known::Unclear => language.pick(
+            ("It is not clear yet what became of the payment", "wait", "We are asking GoPay. Do not pay again: if money has left your GoPay account, it reaches the shop or comes back to you."),
+            ("Belum jelas apa yang terjadi dengan pembayaran", "wait", "Kami sedang menanyakan ke GoPay. Jangan membayar lagi: jika uang sudah keluar dari akun GoPay Anda, uang itu akan sampai ke toko atau kembali kepada Anda."),
+        ),
+    };
+    let content = html! {
+        p.alert.(class) { (text) }
+        p { (language.pick(
+            "Go back to the shop to see the state of your order.",
+            "Silakan kembali ke toko untuk melihat status pesanan Anda.",
+        )) }
+        @if waits(known) { p.note { (language.pick(
+            "This page looks again every 15 seconds.",
+            "Halaman ini memeriksa lagi setiap 15 detik.",
+        )) } }
+    };
+    let response = page(StatusCode::OK, title, language, &content);
+    if waits(known) { again_soon(response, None) } else { response }
+}
+
+const fn waits(known: Known) -> bool {
+    matches!(known, Known::Open { .. } | Known::Unclear)
+}
+
+/// Why nobody paid, in a shopper's words. GoPay has said so when this is shown.
+const fn because(reason: FailReason, language: Language) -> &'static str {
+    match reason {
+        FailReason::UserAbort => language.pick(
+            "The payment was ended in the app. Nothing was charged. You can start again in the shop.",
+            "Pembayaran dihentikan di aplikasi. Tidak ada yang ditagih. Anda bisa mulai lagi di toko.",
+        ),
+        FailReason::Timeout => language.pick(
+            "The time to pay is over, and GoPay says that nothing was charged. You can start again in the shop.",
+            "Waktu untuk membayar sudah habis, dan GoPay menyatakan tidak ada yang ditagih. Anda bisa mulai lagi di toko.",
+        ),
+        FailReason::Canceled => language.pick(
+            "The shop has cancelled the payment. Nothing was charged.",
+            "Toko telah membatalkan pembayaran. Tidak ada yang ditagih.",
+        ),
+        FailReason::RemoteDecline => language.pick(
+            "GoPay has declined the payment. Nothing was charged. The GoPay app may say why.",
+            "GoPay menolak pembayaran. Tidak ada yang ditagih. Aplikasi GoPay mungkin menjelaskan alasannya.",
+        ),
+        FailReason::InputData
+        | FailReason::LocalError
+        | FailReason::RemoteError
+        | FailReason::LocalDecline
+        | FailReason::Unknown => language.pick(
+            "It could not be carried out. GoPay says that nothing was charged. You can start again in the shop.",
+            "Pembayaran tidak bisa diproses. GoPay menyatakan tidak ada yang ditagih. Anda bisa mulai lagi di toko.",
+        ),
+    }
 }
 
 /// Not one of our addresses, or one that was changed.
-pub(crate) fn bad_link() -> Response {
-    page(
-        StatusCode::NOT_FOUND,
-        "This link is not valid",
-        html! {
-            p { "Go back to the shop and start the payment again." }
-            p lang="id" { "Silakan kembali ke toko dan ulangi pembayaran." }
-        },
-    )
+pub(crate) fn bad_link(language: Language) -> Response {
+    let title = language.pick("This link is not valid", "Tautan ini tidak berlaku");
+    let content = html! {
+        p { (language.pick(
+            "It was changed on its way, or is not whole. Go back to the shop and start the payment again; if you have paid already, the shop knows.",
+            "Tautan berubah di perjalanan atau tidak lengkap. Silakan kembali ke toko dan ulangi pembayaran; jika sudah membayar, toko mengetahuinya.",
+        )) }
+    };
+    page(StatusCode::NOT_FOUND, title, language, &content)
 }
 
 /// A fault of our own. `again` is the address to try again, if it can be one of ours.
-pub(crate) fn trouble(again: Option<&str>) -> Response {
-    page(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Please try again in a moment",
-        html! {
-            p { "If you have paid already, you will not be charged again." }
-            p lang="id" { "Jika sudah membayar, Anda tidak akan ditagih lagi." }
-            @if let Some(url) = again {
-                p { a.button href=(url) { "Try again" br; span lang="id" { "Coba lagi" } } }
-            } @else {
-                p { "Reload this page. " span lang="id" { "Muat ulang halaman ini." } }
-            }
-        },
-    )
-}
-
-fn page(status: StatusCode, title: &str, content: Markup) -> Response {
-    let body = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                link rel="stylesheet" href="/ti/gopay.css";
-            }
-            body { main { h1 { (title) } (content) } }
+pub(crate) fn trouble(again: Option<&str>, language: Language) -> Response {
+    let title = language.pick("Please try again in a moment", "Silakan coba lagi sebentar lagi");
+    let content = html! {
+        p { (language.pick(
+            "If you have paid already, you will not be charged again.",
+            "Jika sudah membayar, Anda tidak akan ditagih lagi.",
+        )) }
+        @if let Some(url) = again {
+            p { a.button href=(url) { (language.pick("Try again", "Coba lagi")) } }
+        } @else {
+            p { (language.pick("Reload this page.", "Muat ulang halaman ini.")) }
         }
     };
-    let mut response =
-        respond(status.as_u16(), "text/html; charset=utf-8", body.into_string()).into_response();
-    *response.status_mut() = status;
-    harden(response)
+    page(StatusCode::SERVICE_UNAVAILABLE, title, language, &content)
+}
+
+/// A browser came to an address of programs (405), or to none (404).
+pub(crate) fn astray(status: StatusCode, language: Language) -> Response {
+    let title = if status == StatusCode::METHOD_NOT_ALLOWED {
+        language.pick("There is nothing to see here", "Tidak ada apa-apa di sini")
+    } else {
+        language.pick("There is no such page", "Halaman ini tidak ada")
+    };
+    let content = html! {
+        p { (language.pick(
+            "This is the payment service of a shop. To pay, or to see whether a payment was made, go back to the shop.",
+            "Ini layanan pembayaran sebuah toko. Untuk membayar, atau untuk melihat apakah pembayaran sudah dilakukan, silakan kembali ke toko.",
+        )) }
+        h2 { (language.pick("For integrators", "Untuk pengembang")) }
+        p { (language.pick("Calls of the Simple API come here: ", "Panggilan Simple API dikirim ke sini: ")) code { "POST /" } "." }
+    };
+    page(status, title, language, &content)
+}
+
+fn page(status: StatusCode, title: &str, language: Language, content: &Markup) -> Response {
+    let frame = Frame {
+        language,
+        title,
+        name: language.pick("GoPay payment", "Pembayaran GoPay"),
+        assets: ASSETS,
+        links: &[],
+        width: Width::Phone,
+    };
+    harden(respond(status.as_u16(), "text/html; charset=utf-8", frame.page(content)))
+}
+
+/// Asks the browser to look again, at this address if not at its own. By a header: it is no part of
+/// the page, and a browser that is told not to follows it not.
+pub(crate) fn again_soon(mut response: Response, at: Option<&str>) -> Response {
+    let value = match at {
+        Some(url) => format!("{LOOK_AGAIN_SECONDS};url={url}"),
+        None => LOOK_AGAIN_SECONDS.to_string(),
+    };
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert("refresh", value);
+    }
+    response
 }
 
 /// Headers of everything that a shopper's browser gets.
-pub(crate) fn harden(mut response: Response) -> Response {
-    let headers: [(HeaderName, &str); 5] = [
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
-        (X_FRAME_OPTIONS, "DENY"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+pub(crate) fn harden(response: Response) -> Response {
+    let mut response = response.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response
 }
 
 #[cfg(test)]
-#[expect(clippy::float_arithmetic, reason = "contrast is defined by real numbers")]
 mod tests {
     use super::*;
 
-    /// Relative luminance of `#rgb` or `#rrggbb` (WCAG 2.2).
-    fn luminance(colour: &str) -> f64 {
-        let digits = colour.trim_start_matches('#');
-        let wide: String = match digits.len() {
-            3 => digits.chars().flat_map(|digit| [digit, digit]).collect(),
-            _ => digits.to_owned(),
-        };
-        let part = |at: usize| {
-            let part = f64::from(u8::from_str_radix(&wide[at..at + 2], 16).unwrap()) / 255.0;
-            if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * part(0) + 0.7152 * part(2) + 0.0722 * part(4)
+    #[test]
+    fn an_intent_leads_to_our_own_address_in_the_browser() {
+        assert_eq!(
+            browser_intent("https://pay.example/ti/gopay/7/5f").as_deref(),
+            Some(
+                "intent://pay.example/ti/gopay/7/5f#Intent;scheme=https;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;end"
+            )
+        );
     }
 
-    #[test]
-    fn all_text_can_be_read_in_light_and_in_dark() {
-        for scheme in STYLE.split("@media").take(2) {
-            let colour = |name: &str| {
-                let rest = scheme.split_once(&format!("--{name}:")).unwrap().1;
-                luminance(rest.split([';', '}']).next().unwrap())
-            };
-            for (text, ground) in
-                [("ink", "paper"), ("soft", "paper"), ("link", "paper"), ("label", "button")]
-            {
-                let (one, other) = (colour(text), colour(ground));
-                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
-                assert!(contrast >= 4.5, "{text} on {ground}: {contrast}");
+    /// The words about money, in both languages.
+    #[tokio::test]
+    async fn only_what_gopay_has_denied_is_called_not_paid() {
+        for language in [Language::English, Language::Indonesian] {
+            for (known, says_no) in [
+                (Known::Paid, false),
+                (Known::Open { over: false }, false),
+                (Known::Open { over: true }, false),
+                (Known::Unclear, false),
+                (Known::NotPaid(FailReason::Timeout), true),
+                (Known::NotPaid(FailReason::UserAbort), true),
+                (Known::NotPaid(FailReason::LocalError), true),
+            ] {
+                let response = super::known(known, language);
+                let waiting = response.headers().contains_key("refresh");
+                assert_eq!(waiting, waits(known), "{known:?}");
+                let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+                let page = String::from_utf8(body.to_vec()).unwrap();
+                let no =
+                    ["was not made", "tidak dilakukan", "othing was charged", "ada yang ditagih"];
+                assert_eq!(no.iter().any(|no| page.contains(no)), says_no, "{known:?}: {page}");
+                assert!(page.len() < 4_096, "{} bytes", page.len());
             }
         }
     }

@@ -48,7 +48,7 @@ pub(crate) async fn call(
     peer: Option<Extension<Peer>>,
     request: Request<Body>,
 ) -> Response {
-    let source = peer.map_or(UNKNOWN_SOURCE, |Extension(peer)| peer.address.ip());
+    let source = peer.map_or(UNKNOWN_SOURCE, |Extension(peer)| peer.source);
     let started = Instant::now();
     let limits = app.limits;
     let query = request.uri().query().map(str::to_owned);

@@ -6,9 +6,11 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{HeaderMap, HeaderValue, LOCATION};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use gopay_pages::Language;
 use gopay_service::{Landing, NotificationAnswer, PageError, meters};
 
-use crate::pages::{self, Ways};
+use crate::device::Device;
+use crate::pages::{self, language};
 use crate::routes::Routes;
 use crate::{App, BodyError, respond};
 
@@ -26,6 +28,7 @@ pub(crate) fn routes() -> Routes {
         .get("/return/gopay/{tx}/{code}", return_path)
         .get("/return/gopay/{tx}/{code}/", return_path)
         .get("/ti/gopay.css", pages::style)
+        .get("/ti/gopay.svg", pages::icon)
         .post("/midtrans/notification", notification)
 }
 
@@ -94,7 +97,7 @@ pub(crate) async fn redirect_form(State(app): State<App>, request: Request<Body>
     let headers = request.headers().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let Ok(body) = app.bodies.read(request, BYTES_MAX, app.limits.body_timeout).await else {
-        return pages::bad_link();
+        return pages::bad_link(language(&headers));
     };
     let both = [query.as_bytes(), &body].join(&b'&');
     to_gopay(&app, &PageQuery::read(&both), &headers).await
@@ -135,33 +138,25 @@ fn landed(
     headers: &HeaderMap,
     again: impl FnOnce() -> Option<String>,
 ) -> Response {
+    let language = language(headers);
     match landing {
-        Ok(Landing::GoPay { deeplink, .. }) if is_phone(headers) => found(&deeplink),
-        Ok(Landing::GoPay { deeplink, test, carried, merchant }) => {
-            let merchant = merchant.as_deref().map(ascii);
-            pages::open_on_phone(&Ways {
-                deeplink: &deeplink,
-                test,
-                carried: &carried,
-                merchant: merchant.as_deref(),
-            })
+        Ok(Landing::GoPay(waiting)) => {
+            let merchant = waiting.merchant.as_deref().map(ascii);
+            let merchant = merchant.as_deref();
+            match Device::of(headers) {
+                Device::Phone => found(&waiting.deeplink, language),
+                Device::InApp(app) => pages::open_from_app(&waiting, merchant, app, language),
+                Device::Computer => {
+                    let page = pages::open_on_phone(&waiting, merchant, language);
+                    // The same page, also for a browser that came by a form.
+                    pages::again_soon(page, again().as_deref())
+                }
+            }
         }
-        Ok(Landing::Merchant(url)) => found(&url),
-        Ok(Landing::Nowhere) => pages::over(),
-        Err(error) => failed(error, again),
+        Ok(Landing::Merchant(url)) => found(&url, language),
+        Ok(Landing::Nowhere(known)) => pages::known(known, language),
+        Err(error) => failed(error, again, language),
     }
-}
-
-/// Whether the browser says that it is a phone's or a tablet's: by the hint that browsers of
-/// Chromium send (`sec-ch-ua-mobile: ?1`), else by the name of its system. One that asks for desktop
-/// pages says it in neither way.
-fn is_phone(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if text("sec-ch-ua-mobile").is_some_and(|hint| hint.trim() == "?1") {
-        return true;
-    }
-    let agent = text("user-agent").unwrap_or_default();
-    ["Android", "iPhone", "iPad", "iPod", "Mobile"].iter().any(|word| agent.contains(word))
 }
 
 /// The address of the same page, if its parts have the form of ours: a page shows nothing else of
@@ -190,8 +185,9 @@ fn again(page: &str, tx: &str, code: &str) -> Option<String> {
 pub(crate) async fn return_path(
     State(app): State<App>,
     Path((tx, code)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Response {
-    to_merchant(&app, &tx, &code).await
+    to_merchant(&app, &tx, &code, &headers).await
 }
 
 /// The return page with its parameters in the query.
@@ -209,29 +205,34 @@ pub(crate) async fn return_path(
         (status = 503, description = "Try again")
     )
 ))]
-pub(crate) async fn return_query(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn return_query(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let query = PageQuery::read(query.unwrap_or_default().as_bytes());
-    to_merchant(&app, &query.tx, &query.cs).await
+    to_merchant(&app, &query.tx, &query.cs, &headers).await
 }
 
-async fn to_merchant(app: &App, tx: &str, code: &str) -> Response {
-    match app.service.return_page(tx, code).await {
-        Ok(Landing::Merchant(url)) => found(&url),
-        Ok(Landing::Nowhere | Landing::GoPay { .. }) => pages::over(),
-        Err(error) => failed(error, || again("/return/gopay", tx, code)),
-    }
+async fn to_merchant(app: &App, tx: &str, code: &str, headers: &HeaderMap) -> Response {
+    let landing = app.service.return_page(tx, code).await;
+    landed(landing, headers, || again("/return/gopay", tx, code))
 }
 
-fn failed(error: PageError, again: impl FnOnce() -> Option<String>) -> Response {
+fn failed(
+    error: PageError,
+    again: impl FnOnce() -> Option<String>,
+    language: Language,
+) -> Response {
     match error {
-        PageError::BadLink => pages::bad_link(),
-        PageError::Unavailable => pages::trouble(again().as_deref()),
+        PageError::BadLink => pages::bad_link(language),
+        PageError::Unavailable => pages::trouble(again().as_deref(), language),
     }
 }
 
 /// 302, which every browser follows by GET. The address is one that was stored with the payment.
-fn found(url: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(&ascii(url)) else { return pages::over() };
+fn found(url: &str, language: Language) -> Response {
+    let Ok(location) = HeaderValue::from_str(&ascii(url)) else { return pages::bad_link(language) };
     let mut response = StatusCode::FOUND.into_response();
     response.headers_mut().insert(LOCATION, location);
     pages::harden(response)
@@ -285,47 +286,6 @@ pub(crate) async fn notification(State(app): State<App>, request: Request<Body>)
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn phones_are_told_from_desktops() {
-        const LINUX: &str =
-            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36";
-        for (agent, hint, phone) in [
-            (
-                "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Mobile Safari/537.36",
-                "",
-                true,
-            ),
-            (
-                "Mozilla/5.0 (Linux; Android 13; SM-X200) AppleWebKit/537.36 Safari/537.36",
-                "?0",
-                true,
-            ),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15",
-                "",
-                true,
-            ),
-            (LINUX, "?1", true),
-            (LINUX, "?0", false),
-            (LINUX, "", false),
-            (
-                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.5 Safari/605.1.15",
-                "",
-                false,
-            ),
-            ("curl/8.5.0", "", false),
-            ("", "", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            for (name, value) in [("user-agent", agent), ("sec-ch-ua-mobile", hint)] {
-                if !value.is_empty() {
-                    headers.insert(name, HeaderValue::from_static(value));
-                }
-            }
-            assert_eq!(is_phone(&headers), phone, "{agent} {hint}");
-        }
-    }
 
     #[test]
     fn a_page_offers_no_address_that_cannot_be_ours() {

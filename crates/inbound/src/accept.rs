@@ -17,10 +17,13 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
-use crate::connection::{Patience, Watched};
+use crate::connection::{Connection, Patience, Source, Watched};
 use crate::connections::{Connections, Place};
 use crate::drain::{Stop, stopped};
 use crate::peer::{Identified, Peer, RequestBody};
+use crate::proxy::{self, Proxies, Says};
+use crate::stream::Stream;
+use crate::tls::{ClientCertificate, Tls};
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -71,25 +74,47 @@ impl Bounds {
     }
 }
 
-/// Serves within bounds, until told to stop; then finishes the requests that are under way.
-pub fn serve<S, B>(
-    tasks: &mut JoinSet<()>,
-    listener: TcpListener,
-    service: S,
+/// A bound address with what holds for its connections.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
     bounds: Bounds,
-    stop: &Stop,
-) where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    tasks.spawn(accept(listener, service, bounds, stop.clone()));
+    tls: Option<Tls>,
+    proxies: Option<Arc<Proxies>>,
 }
 
-async fn accept<S, B>(listener: TcpListener, service: S, bounds: Bounds, stop: Stop)
+impl Listener {
+    /// A listener without TLS that believes no proxy.
+    #[must_use]
+    pub const fn new(socket: TcpListener, bounds: Bounds) -> Self {
+        Self { socket, bounds, tls: None, proxies: None }
+    }
+
+    /// Speaks TLS, and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Believes these proxies about where something comes from.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Option<Arc<Proxies>>) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// Serves within bounds, until told to stop; then finishes the requests that are under way.
+pub fn serve<S, B>(tasks: &mut JoinSet<()>, listener: Listener, service: S, stop: &Stop)
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -98,6 +123,19 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
+    tasks.spawn(accept(listener, service, stop.clone()));
+}
+
+async fn accept<S, B>(listener: Listener, service: S, stop: Stop)
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let Listener { socket, bounds, tls, proxies } = listener;
     let connections = Connections::new(bounds.connections_max);
     let open = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -105,19 +143,32 @@ where
     http.header_read_timeout(None)
         .max_buf_size(Bounds::HEAD_BYTES_MAX)
         .max_headers(Bounds::HEADERS_MAX);
-    let mut stopped = std::pin::pin!(stopped(stop));
+    let door = Door { tls: tls.clone(), proxies };
+    let mut stopping = std::pin::pin!(stopped(stop.clone()));
     let mut overdue = std::pin::pin!(close_overdue(&connections, bounds.patience));
+    let mut retiring = std::pin::pin!(retire_after_changes(&connections, tls));
     loop {
-        let (stream, peer, place) = tokio::select! {
+        let (stream, address, place) = tokio::select! {
             biased;
-            () = &mut stopped => break,
+            () = &mut stopping => break,
             never = &mut overdue => match never {},
-            next = next(&listener, &connections) => next,
+            never = &mut retiring => match never {},
+            next = next(&socket, &connections) => next,
         };
         let connection = Arc::clone(&place.connection);
-        let service = Identified::new(service.clone(), peer, Arc::clone(&connection));
-        let stream = Watched::new(stream, Arc::clone(&connection));
-        let serving = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        let (door, service, http) = (door.clone(), service.clone(), http.clone());
+        let (watcher, stop) = (open.watcher(), stop.clone());
+        let serving = async move {
+            let entering = door.enter(stream, address, &place.connection);
+            let (stream, peer) = tokio::select! {
+                entered = entering => entered?,
+                () = stopped(stop) => return Ok(()),
+            };
+            let service =
+                Identified::new(service, peer, door.proxies, Arc::clone(&place.connection));
+            watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await?;
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        };
         tokio::spawn(async move {
             tokio::select! {
                 ended = serving => {
@@ -126,18 +177,63 @@ where
                     }
                 }
                 () = connection.closed() => {
-                    tracing::debug!(peer = %peer.address, "a connection is closed to make room");
+                    tracing::debug!(peer = %address, "a connection is closed to make room");
                 }
             }
-            drop(place);
         });
     }
     // New connections are refused from here on, so that a client goes elsewhere at once.
-    drop(listener);
+    drop(socket);
     tokio::select! {
         () = open.shutdown() => {}
         never = overdue => match never {},
     }
+}
+
+/// What each connection passes before its first request.
+#[derive(Clone)]
+struct Door {
+    tls: Option<Tls>,
+    proxies: Option<Arc<Proxies>>,
+}
+
+impl Door {
+    /// Finds out where a connection comes from and, under TLS, whose it is. It has the time of a
+    /// head for that and for the head of its first request.
+    async fn enter(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        connection: &Arc<Connection>,
+    ) -> io::Result<(Stream, Peer)> {
+        let mut stream = Watched::new(stream, Arc::clone(connection));
+        let mut peer = Peer::new(address);
+        let announces = self.proxies.as_ref().is_some_and(|proxies| {
+            proxies.says == Says::ProxyProtocol && proxies.include(address.ip())
+        });
+        if announces || self.tls.is_some() {
+            connection.introduces();
+        }
+        if announces && let Some(source) = proxy::announced(&mut stream).await? {
+            peer.source = source;
+            connection.comes_from(Source::of(source));
+        }
+        let Some(tls) = &self.tls else { return Ok((Stream::Plain(stream), peer)) };
+        let stream = tls.acceptor().accept(stream).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        peer.certificate = shown.map(|shown| Arc::new(ClientCertificate::of(shown)));
+        Ok((Stream::Tls(Box::new(stream)), peer))
+    }
+}
+
+/// Ends connections whenever the files of their TLS have changed.
+async fn retire_after_changes(connections: &Connections, tls: Option<Tls>) -> Infallible {
+    let Some(tls) = tls else { return std::future::pending().await };
+    let mut changes = tls.changes();
+    while changes.changed().await.is_ok() {
+        connections.retire();
+    }
+    std::future::pending().await
 }
 
 /// Closes connections that use up their patience, for ever.
@@ -153,7 +249,10 @@ async fn close_overdue(connections: &Connections, patience: Patience) -> Infalli
 }
 
 /// The next connection, and its place.
-async fn next(listener: &TcpListener, connections: &Arc<Connections>) -> (TcpStream, Peer, Place) {
+async fn next(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+) -> (TcpStream, SocketAddr, Place) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -162,7 +261,7 @@ async fn next(listener: &TcpListener, connections: &Arc<Connections>) -> (TcpStr
                     tracing::debug!(error = %error, "a connection without TCP_NODELAY");
                 }
                 let place = connections.place(address.ip()).await;
-                return (stream, Peer::new(address), place);
+                return (stream, address, place);
             }
             Err(error) => {
                 // Gone before it was taken, or out of file descriptors, which pass.
@@ -192,7 +291,12 @@ mod tests {
         let say = |Extension(peer): Extension<Peer>| async move { peer.address.port().to_string() };
         let (sender, stop) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        serve(&mut tasks, listener, Router::new().route("/", get(say)), bounds, &stop);
+        serve(
+            &mut tasks,
+            Listener::new(listener, bounds),
+            Router::new().route("/", get(say)),
+            &stop,
+        );
         (address, sender, tasks)
     }
 
@@ -254,7 +358,7 @@ mod tests {
         let (_sender, stop) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let routes = Router::new().route("/slow", get(slow)).route("/", get(|| async {}));
-        serve(&mut tasks, listener, routes, Bounds::connections(1), &stop);
+        serve(&mut tasks, Listener::new(listener, Bounds::connections(1)), routes, &stop);
         let mut first = TcpStream::connect(address).await.unwrap();
         first.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         begun.notified().await;

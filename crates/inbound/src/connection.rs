@@ -37,18 +37,21 @@ pub(crate) enum Phase {
 
 #[derive(Debug)]
 struct State {
+    /// Whom it is counted for; a proxy tells only after it was taken.
+    source: Source,
     phase: Phase,
     since: Instant,
     /// Has had an answer: what only fills the listener has not.
     served: bool,
     /// Since when the peer takes nothing.
     stalled: Option<Instant>,
+    /// Ends as soon as nothing is under way.
+    retired: bool,
 }
 
 /// One open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    source: Source,
     state: Mutex<State>,
     close: Notify,
 }
@@ -79,13 +82,38 @@ pub(crate) struct Rank {
 
 impl Connection {
     pub(crate) fn new(source: Source) -> Self {
-        let state =
-            State { phase: Phase::Idle, since: Instant::now(), served: false, stalled: None };
-        Self { source, state: Mutex::new(state), close: Notify::new() }
+        let state = State {
+            source,
+            phase: Phase::Idle,
+            since: Instant::now(),
+            served: false,
+            stalled: None,
+            retired: false,
+        };
+        Self { state: Mutex::new(state), close: Notify::new() }
     }
 
-    pub(crate) const fn source(&self) -> Source {
-        self.source
+    pub(crate) fn source(&self) -> Source {
+        self.state().source
+    }
+
+    /// A proxy has told where it really comes from.
+    pub(crate) fn comes_from(&self, source: Source) {
+        self.state().source = source;
+    }
+
+    /// Something is due before the first request, such as a handshake: it counts to the head.
+    pub(crate) fn introduces(&self) {
+        self.enter(Phase::Head);
+    }
+
+    /// Ends the connection now, or after the request that is under way.
+    pub(crate) fn retire(&self) {
+        let mut state = self.state();
+        state.retired = true;
+        if matches!(state.phase, Phase::Idle | Phase::Head) {
+            self.close.notify_one();
+        }
     }
 
     /// The head of a request is there.
@@ -98,10 +126,11 @@ impl Connection {
         self.enter(Phase::Busy);
     }
 
-    /// A request has its answer.
-    pub(crate) fn answered(&self) {
+    /// A request has its answer; true if it is the last of a connection that ends.
+    pub(crate) fn answered(&self) -> bool {
         let mut state = self.state();
         (state.phase, state.since, state.served) = (Phase::Idle, Instant::now(), true);
+        state.retired
     }
 
     /// Ends the connection.

@@ -74,6 +74,13 @@ impl Connections {
         }
     }
 
+    /// Ends each as soon as nothing is under way on it.
+    pub(crate) fn retire(&self) {
+        for connection in self.open().values() {
+            connection.retire();
+        }
+    }
+
     fn free_place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut open = self.open();
         if open.len() >= self.max {

@@ -1,32 +1,40 @@
 //! Who is at the other end of a connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::Service as HyperService;
+use hyper::{Request, Response};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::connection::Connection;
+use crate::proxy::Proxies;
+use crate::tls::ClientCertificate;
 
 /// The other end of a connection, as far as the connection itself proves it. Every request has it
 /// among its extensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
     /// Where the connection comes from: a proxy's address if one stands in front.
     pub address: SocketAddr,
+    /// Where the request comes from: what a proxy says that is believed, else the connection's
+    /// address. Limits, delays and logs go by it.
+    pub source: IpAddr,
+    /// The certificate that the client has shown.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Peer {
-    pub(crate) const fn new(address: SocketAddr) -> Self {
-        Self { address }
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, source: address.ip().to_canonical(), certificate: None }
     }
 }
 
@@ -35,18 +43,26 @@ impl Peer {
 pub(crate) struct Identified<S> {
     service: TowerToHyperService<S>,
     peer: Peer,
+    /// Proxies that say by a header where each request comes from.
+    proxies: Option<Arc<Proxies>>,
     connection: Arc<Connection>,
 }
 
 impl<S> Identified<S> {
-    pub(crate) fn new(service: S, peer: Peer, connection: Arc<Connection>) -> Self {
-        Self { service: TowerToHyperService::new(service), peer, connection }
+    pub(crate) fn new(
+        service: S,
+        peer: Peer,
+        proxies: Option<Arc<Proxies>>,
+        connection: Arc<Connection>,
+    ) -> Self {
+        let proxies = proxies.filter(|proxies| proxies.include(peer.address.ip()));
+        Self { service: TowerToHyperService::new(service), peer, proxies, connection }
     }
 }
 
-impl<S> HyperService<Request<Incoming>> for Identified<S>
+impl<S, B> HyperService<Request<Incoming>> for Identified<S>
 where
-    S: Service<Request<RequestBody>> + Clone,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -60,7 +76,13 @@ where
         }
         let mut request =
             request.map(|body| RequestBody { body, connection: Arc::clone(connection) });
-        request.extensions_mut().insert(self.peer);
+        let mut peer = self.peer.clone();
+        if let Some(proxies) = &self.proxies
+            && let Some(source) = proxies.source(request.headers())
+        {
+            peer.source = source;
+        }
+        request.extensions_mut().insert(peer);
         let answer = self.service.call(request);
         Answering { answer, connection: Arc::clone(connection) }
     }
@@ -75,13 +97,17 @@ pin_project! {
     }
 }
 
-impl<F: Future> Future for Answering<F> {
+impl<B, E, F: Future<Output = Result<Response<B>, E>>> Future for Answering<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let answer = ready!(this.answer.poll(context));
-        this.connection.answered();
+        let mut answer = ready!(this.answer.poll(context));
+        if this.connection.answered()
+            && let Ok(answer) = &mut answer
+        {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Poll::Ready(answer)
     }
 }

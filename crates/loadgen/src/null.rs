@@ -12,8 +12,9 @@ use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
-    StoreError, Totals, UnknownOrder, engine,
+    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    engine,
 };
 
 /// See the module.
@@ -297,6 +298,56 @@ impl Settlements for NullStore {
     }
 
     async fn settlement_close(&self, _closed: &ClosedSettlement) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reviews for NullStore {
+    async fn reviews_after(
+        &self,
+        _scope: &str,
+        _act: i64,
+        _limit: usize,
+    ) -> Result<Vec<(i64, ReviewAct)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn reviews_add(&self, _acts: &[ReviewAct]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reconciliations for NullStore {
+    async fn reconciliation_last(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    async fn reconciliation_runs(
+        &self,
+        _series: &str,
+        _run: i64,
+        _limit: usize,
+    ) -> Result<Vec<ReconciliationRun>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn reconciliation_breaks(
+        &self,
+        _series: &str,
+        _after: &str,
+        _limit: usize,
+    ) -> Result<Vec<StoredBreak>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn reconciliation_record(
+        &self,
+        _run: &ReconciliationRun,
+        _changes: &[StoredBreak],
+        _acts: &[ReviewAct],
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_http::App;
-use gopay_inbound::{Bounds, Ending};
+use gopay_inbound::{Bounds, Ending, Listener};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport};
 use gopay_service::{
@@ -39,7 +39,8 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         .merge(gopay_http::admin::router(app.clone()));
     let mut tasks = JoinSet::new();
     let routes = gopay_http::listener(routes, &app);
-    gopay_inbound::serve(&mut tasks, listener, routes, Bounds::connections(4_096), &stop);
+    let listener = Listener::new(listener, Bounds::connections(4_096));
+    gopay_inbound::serve(&mut tasks, listener, routes, &stop);
     crate::serve::announce(address);
     gopay_inbound::finish(tasks, stop, app.service.until_idle()).await;
     Ok(())

@@ -39,6 +39,15 @@ impl SendError {
     }
 }
 
+/// What came back, as it is.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; [`Call::read`] says what it means.
+    pub body: Vec<u8>,
+}
+
 /// An adapter, and the PSP that calls it.
 ///
 /// ```no_run
@@ -75,8 +84,19 @@ impl Client {
     /// # Errors
     /// [`SendError`].
     pub async fn send<C: Call>(&self, call: &C) -> Result<C::Answer, SendError> {
+        let Reply { status, body } = self.post(call.body(&self.psp)).await?;
+        // The answer is in the body whatever the status is.
+        call.read(&body).map_err(|source| SendError::Unreadable { status, source })
+    }
+
+    /// Sends a body that was written by [`Call::body`], for who wants to keep both sides as they went
+    /// over the wire.
+    ///
+    /// # Errors
+    /// [`SendError`]; of [`SendError::Unreadable`], an answer that is too long.
+    pub async fn post(&self, body: String) -> Result<Reply, SendError> {
         const FORM: &str = "application/x-www-form-urlencoded";
-        let request = self.http.post(&self.url).timeout(TIMEOUT).body(call.body(&self.psp));
+        let request = self.http.post(&self.url).timeout(TIMEOUT).body(body);
         let sent = request.header(reqwest::header::CONTENT_TYPE, FORM).send().await;
         let mut response = sent.map_err(|error| {
             if error.is_connect() || error.is_builder() {
@@ -93,7 +113,6 @@ impl Client {
                 return Err(SendError::Unreadable { status, source: AnswerError::NotPairs });
             }
         }
-        // The answer is in the body whatever the status is.
-        call.read(&body).map_err(|source| SendError::Unreadable { status, source })
+        Ok(Reply { status, body })
     }
 }

@@ -8,7 +8,9 @@ use crate::date::Day;
 use crate::money::Money;
 
 /// How something differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// We say paid, and no export has it.
@@ -121,7 +123,9 @@ impl fmt::Display for Kind {
 }
 
 /// The name of a break, the same in every run: `B` and 13 signs, so that spreadsheets keep it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct BreakId(String);
 
 /// 32 signs that are not mistaken for each other.
@@ -166,45 +170,48 @@ impl fmt::Display for BreakId {
 }
 
 /// One difference.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Break {
     /// Its name in every run.
     pub break_id: BreakId,
     /// How it differs.
     pub kind: Kind,
     /// The payment.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub txid: Option<String>,
     /// The refund.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refundid: Option<String>,
     /// Our value.
     pub ours: String,
     /// The other's value.
     pub theirs: String,
     /// Ours less theirs, where both are amounts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<Money>,
     /// Of the amounts.
     pub currency: String,
     /// The likely cause, a sentence.
     pub cause: String,
     /// The day it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<Day>,
     /// What can be lost or is owed at most.
     pub at_risk: Money,
     /// Until when nobody has to do anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Day>,
     /// File and line, or reference, for people.
     pub place: String,
     /// The day of the run that found it first.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Day>,
     /// What people have decided about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Box<Decided>>,
+    /// Found by an earlier run, and what it is about is in no file of this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_covered: bool,
 }
 
 /// What people have decided about a break.
@@ -296,7 +303,22 @@ impl Break {
             place: String::new(),
             first_seen: None,
             decided: None,
+            not_covered: false,
         }
+    }
+
+    /// What was found, as JSON, without what depends on the run.
+    #[must_use]
+    pub fn content(&self) -> String {
+        let found = Self { first_seen: None, decided: None, not_covered: false, ..self.clone() };
+        // Texts and numbers always can be written.
+        serde_json::to_string(&found).unwrap_or_default()
+    }
+
+    /// A break out of its [`Break::content`].
+    #[must_use]
+    pub fn from_content(content: &str) -> Option<Self> {
+        serde_json::from_str(content).ok()
     }
 
     /// About a payment.

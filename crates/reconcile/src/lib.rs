@@ -12,8 +12,11 @@
 
 pub mod bank;
 pub mod breaks;
+pub mod covered;
 pub mod date;
+pub mod edited;
 pub mod history;
+pub mod history_files;
 pub mod ids;
 pub mod input;
 pub mod journal;
@@ -22,9 +25,9 @@ pub mod money;
 pub mod options;
 pub mod output;
 mod payouts;
-mod reports;
+pub mod reports;
 pub mod run;
 pub mod statements;
 pub mod tie_out;
-mod transfers;
+pub mod transfers;
 mod words;

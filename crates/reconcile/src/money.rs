@@ -136,6 +136,14 @@ impl serde::Serialize for Money {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Money {
+    fn deserialize<D: serde::Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(text)?;
+        Self::parse(text.as_bytes(), Some(DecimalMark::Point))
+            .map_err(|_| serde::de::Error::custom("not an amount"))
+    }
+}
+
 /// The mark between whole and fraction in a column of amounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

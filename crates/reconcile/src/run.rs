@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::breaks::{Break, Kind};
+use crate::covered::Covered;
 use crate::date::Day;
 use crate::input::InputError;
 use crate::input::mapping::Mapping;
@@ -21,7 +22,7 @@ use crate::payouts::Payouts;
 use crate::reports::{InputFile, Others, Reports, name_of};
 use crate::statements::Statements;
 use crate::tie_out::TieOut;
-use crate::transfers::Transfers;
+use crate::transfers::{SettledTransfer, Transfers};
 
 /// What is reconciled.
 #[derive(Debug, Default)]
@@ -32,8 +33,12 @@ pub struct Inputs {
     pub payouts: Vec<PathBuf>,
     /// Statements of the bank account.
     pub banks: Vec<PathBuf>,
-    /// Lists of our transfers.
+    /// Lists of our transfers, manifests of settlements, or folders of them.
     pub transfers: Vec<PathBuf>,
+    /// Transfers of settlements that are known without a file.
+    pub settled: Vec<SettledTransfer>,
+    /// Payments of which earlier runs have open breaks: whether the exports cover them is told.
+    pub open_payments: BTreeSet<i64>,
 }
 
 /// Where the journal comes from.
@@ -85,9 +90,17 @@ pub struct Report {
     pub tie_outs: Vec<TieOut>,
     /// What the reader should know about the inputs.
     pub remarks: Vec<String>,
+    /// What the files cover.
+    #[serde(skip)]
+    pub covered: Covered,
 }
 
 impl Report {
+    /// Everything that was read: the journal, then the files.
+    pub fn inputs(&self) -> impl Iterator<Item = &InputFile> {
+        std::iter::once(&self.journal).chain(&self.files)
+    }
+
     /// Breaks that somebody has to look at: all but timing that is not due yet and what was decided
     /// by two people.
     #[must_use]
@@ -122,7 +135,7 @@ pub fn reconcile(
         tie_outs.push(three_way(&found.tally));
     }
     let named: BTreeSet<String> = breaks.iter().filter_map(|one| one.txid.clone()).collect();
-    let (more, payout_tally) =
+    let (more, payout_tally, paid_out_since) =
         crate::matching::payouts::payouts(&journal, &payouts, mapping, options.today, &named);
     breaks.extend(more);
     if reports.has_fee && !payouts.list.is_empty() {
@@ -147,6 +160,14 @@ pub fn reconcile(
     breaks.extend(rows.into_iter().flat_map(|rows| unreadable(rows)));
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
     let remarks = remarks(&reports, &statements, options, found.tally.before_exports);
+    let covered = Covered::of(
+        &inputs.open_payments,
+        &journal,
+        (&reports, Window::of(&reports, options)),
+        (&payouts, &transfers),
+        &statements,
+        paid_out_since,
+    );
     let files = [reports.files, payouts.files, statements.files, transfers.files].concat();
     Ok(Report {
         today: options.today,
@@ -159,6 +180,7 @@ pub fn reconcile(
         bank: bank_tally,
         tie_outs,
         remarks,
+        covered,
     })
 }
 
@@ -174,7 +196,9 @@ impl Read {
     fn of(inputs: &Inputs, mapping: &Mapping, progress: &AtomicU64) -> Result<Self, InputError> {
         // Small files first: a mistake in one is told before the long ones are read.
         let statements = Statements::read(&inputs.banks, mapping, progress)?;
-        let transfers = Transfers::read(&inputs.transfers, mapping, progress)?;
+        let mut transfers = Transfers::read(&inputs.transfers, mapping, progress)?;
+        let accounts = statements.statements.iter().map(|one| one.currency.as_str());
+        transfers.add_settled(&inputs.settled, &accounts.collect::<Vec<_>>());
         let payouts = Payouts::read(&inputs.payouts, mapping, progress)?;
         let reports = read_reports(&inputs.reports, mapping, progress)?;
         Ok(Self { reports, payouts, statements, transfers })

@@ -32,7 +32,7 @@ use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError, Totals};
+use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError};
 use tokio::sync::Notify;
 
 pub use answer::Answer;
@@ -42,9 +42,12 @@ pub use attention::{
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use describe::chain;
 pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
+pub use gopay_store::Totals;
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
-pub use read::{FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story};
-pub use shopper::{Landing, PageError};
+pub use read::{
+    Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
+};
+pub use shopper::{Known, Landing, PageError, Waiting};
 
 use crate::read::Paced;
 
@@ -190,7 +193,7 @@ impl Service {
     /// # Errors
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.0.ready.get(self.0.store.ping(self.now())).await
+        self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the
@@ -204,7 +207,7 @@ impl Service {
     /// # Errors
     /// Those of the store.
     pub async fn attention_sums(&self) -> Result<AttentionSums, StoreError> {
-        let sums = self.0.attention.get(self.0.store.attention()).await?;
+        let sums = self.0.attention.get(self.0.store.attention()).await?.value;
         meters::attention(&sums);
         Ok(sums)
     }
@@ -216,7 +219,7 @@ impl Service {
         let _ = self.attention_sums().await;
         let now = self.now();
         if let Ok(backlog) = self.0.backlog.get(self.0.store.backlog(now)).await {
-            meters::backlog(&backlog, now);
+            meters::backlog(&backlog.value, now);
         }
     }
 
@@ -243,11 +246,11 @@ impl Service {
         Ok(resolved)
     }
 
-    /// Sums over the whole store.
+    /// Sums over the whole store. Where they take long to find, they are kept for up to ten seconds.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn totals(&self) -> Result<Totals, StoreError> {
+    pub async fn totals(&self) -> Result<Dated<Totals>, StoreError> {
         self.0.totals.get(self.0.store.totals()).await
     }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::payment::{Payment, PaymentState};
+use gopay_core::money::Rupiah;
+use gopay_core::payment::{Channel, ChargeState, FailReason, Payment, PaymentState};
 use gopay_core::ppro::hash::{self, Page};
+use gopay_core::time::Timestamp;
 use gopay_store::StoreError;
 
 use crate::Service;
@@ -13,21 +15,72 @@ use crate::Service;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Landing {
     /// The payment waits: to the GoPay app on a phone, else a page that says so.
-    GoPay {
-        /// Where the GoPay app takes over.
-        deeplink: String,
-        /// There is no phone behind the test channel: a simulator takes over.
-        test: bool,
-        /// Our own address, for a browser that is not on the phone to carry over. It has no secret
-        /// of the PSP's in it.
-        carried: String,
-        /// Back to the merchant without paying, if the merchant gave an address.
-        merchant: Option<String>,
-    },
+    GoPay(Box<Waiting>),
     /// Over, paid or failed: back to the merchant.
     Merchant(String),
-    /// Over, and the merchant gave no address.
-    Nowhere,
+    /// There is no way on, as the merchant gave no address: a page says what is known.
+    Nowhere(Known),
+}
+
+/// A payment that the shopper can make now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Where the GoPay app takes over.
+    pub deeplink: String,
+    /// There is no phone behind the test channel: a simulator takes over.
+    pub test: bool,
+    /// Our own address, for a browser that is not on the phone to carry over. It has no secret
+    /// of the PSP's in it.
+    pub carried: String,
+    /// Back to the merchant without paying, if the merchant gave an address.
+    pub merchant: Option<String>,
+    /// The host of that address, to know the shop by; none for an address in an app.
+    pub shop: Option<String>,
+    /// What is paid.
+    pub amount: Option<Rupiah>,
+    /// End of the session.
+    pub until: Timestamp,
+    /// How long that is.
+    pub left: Duration,
+}
+
+/// What a shopper may be told of a payment. Nobody is told that nothing was paid while money may
+/// be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// GoPay has confirmed it.
+    Paid,
+    /// GoPay has neither confirmed it nor said no.
+    Open {
+        /// Whether the time to pay is over.
+        over: bool,
+    },
+    /// GoPay has said that nobody paid, and that nobody can any more.
+    NotPaid(FailReason),
+    /// It failed here, and GoPay may hold money all the same, or says what does not fit.
+    Unclear,
+}
+
+impl Known {
+    fn of(payment: &Payment, now: Timestamp) -> Self {
+        match &payment.state {
+            PaymentState::Succeeded => Self::Paid,
+            PaymentState::Initialized | PaymentState::Pending => {
+                Self::Open { over: payment.session_over(now) }
+            }
+            PaymentState::Failed(failure) => match (payment.charge_state, &payment.doubt) {
+                (ChargeState::Absent | ChargeState::Closed, None) => Self::NotPaid(failure.reason),
+                (
+                    ChargeState::Absent
+                    | ChargeState::Closed
+                    | ChargeState::Unknown
+                    | ChargeState::Open
+                    | ChargeState::Paid,
+                    _,
+                ) => Self::Unclear,
+            },
+        }
+    }
 }
 
 /// Why a page cannot be shown.
@@ -76,16 +129,19 @@ impl Service {
         } else {
             payment
         };
-        let test = payment.channel == Some(gopay_core::payment::Channel::Test);
-        let open = payment.state == PaymentState::Pending
-            && !payment.session_over(self.session_time(payment.channel));
+        let now = self.session_time(payment.channel);
+        let open = payment.state == PaymentState::Pending && !payment.session_over(now);
         match &payment.deeplink {
-            Some(deeplink) if open => Ok(Landing::GoPay {
+            Some(deeplink) if open => Ok(Landing::GoPay(Box::new(Waiting {
                 deeplink: deeplink.clone(),
-                test,
+                test: payment.channel == Some(Channel::Test),
                 carried: self.carried_url(&payment),
                 merchant: self.merchant_url(&payment),
-            }),
+                shop: payment.merchant_redirect_url.as_deref().and_then(host),
+                amount: payment.amount,
+                until: payment.deadline_at,
+                left: payment.deadline_at.since(now),
+            }))),
             _ => Ok(self.back_to_merchant(&payment)),
         }
     }
@@ -133,7 +189,8 @@ impl Service {
     }
 
     fn back_to_merchant(&self, payment: &Payment) -> Landing {
-        self.merchant_url(payment).map_or(Landing::Nowhere, Landing::Merchant)
+        let nowhere = || Landing::Nowhere(Known::of(payment, self.session_time(payment.channel)));
+        self.merchant_url(payment).map_or_else(nowhere, Landing::Merchant)
     }
 
     /// The merchant's address with `txid` and `cs`.
@@ -149,5 +206,75 @@ impl Service {
         let (tx, secret) = (payment.tx_id, self.shared_secret(payment));
         let code = hash::page_code(Page::Redirect, tx, &payment.redirect_secret, &secret);
         format!("{}/ti/gopay/{tx}/{code}", self.settings().public_base_url)
+    }
+}
+
+/// The host of an address on the web.
+fn host(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use gopay_core::payment::{ChargeState as C, Failure, NewPayment};
+
+    use super::*;
+
+    #[test]
+    fn a_shop_is_known_by_the_host_of_its_address() {
+        for (url, shop) in [
+            ("https://toko.example/kembali?a=1", Some("toko.example")),
+            ("http://toko.example:8080", Some("toko.example:8080")),
+            ("https://good.example@evil.example/#a", Some("evil.example")),
+            ("https://", None),
+            ("shopapp://paid", None),
+        ] {
+            assert_eq!(host(url).as_deref(), shop, "{url}");
+        }
+    }
+
+    fn payment(state: PaymentState, charge_state: ChargeState) -> Payment {
+        let new = NewPayment {
+            tx_id: "7".parse().unwrap(),
+            psp: "p".into(),
+            contract: "c".into(),
+            channel: Some(Channel::Test),
+            merchant_tx_id: None,
+            redirect_secret: String::new(),
+            merchant_redirect_url: None,
+            notification_url: None,
+            nonce: None,
+            created_at: Timestamp::from_micros(0),
+            session: Duration::from_secs(60),
+        };
+        let open = Payment::open(new, Rupiah::new(1_000).unwrap());
+        let mut record = (*open).clone();
+        (record.state, record.charge_state) = (state, charge_state);
+        record.final_at = record.state.is_final().then_some(record.created_at);
+        Payment::restore(record).unwrap()
+    }
+
+    /// What is not over at GoPay is never called unpaid.
+    #[test]
+    fn nobody_is_told_that_nothing_was_paid_while_money_may_be_there() {
+        let failed = || PaymentState::Failed(Failure::new(FailReason::Timeout, "over"));
+        let (early, late) = (Timestamp::from_micros(0), Timestamp::from_micros(61_000_000));
+        for (state, charge, now, known) in [
+            (PaymentState::Pending, C::Open, early, Known::Open { over: false }),
+            (PaymentState::Pending, C::Open, late, Known::Open { over: true }),
+            (failed(), C::Absent, late, Known::NotPaid(FailReason::Timeout)),
+            (failed(), C::Closed, late, Known::NotPaid(FailReason::Timeout)),
+            (failed(), C::Unknown, late, Known::Unclear),
+            (failed(), C::Open, late, Known::Unclear),
+        ] {
+            assert_eq!(
+                Known::of(&payment(state.clone(), charge), now),
+                known,
+                "{state:?} {charge:?}"
+            );
+        }
     }
 }

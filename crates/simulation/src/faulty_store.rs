@@ -13,8 +13,8 @@ use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
-    StoreError, Totals, UnknownOrder,
+    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
 };
 
 use crate::process::Life;
@@ -159,4 +159,16 @@ forward! { Settlements {
     settlement_heads() -> Vec<ClosedSettlement>;
     settlements_after(account: SettlementAccount, ordinal: i64, limit: usize) -> Vec<ClosedSettlement>;
     settlement_close(closed: &ClosedSettlement) -> ();
+} }
+
+forward! { Reviews {
+    reviews_after(scope: &str, act: i64, limit: usize) -> Vec<(i64, ReviewAct)>;
+    reviews_add(acts: &[ReviewAct]) -> ();
+} }
+
+forward! { Reconciliations {
+    reconciliation_last() -> i64;
+    reconciliation_runs(series: &str, run: i64, limit: usize) -> Vec<ReconciliationRun>;
+    reconciliation_breaks(series: &str, after: &str, limit: usize) -> Vec<StoredBreak>;
+    reconciliation_record(run: &ReconciliationRun, changes: &[StoredBreak], acts: &[ReviewAct]) -> ();
 } }

@@ -245,7 +245,8 @@ async fn pay(world: &Arc<World>, purchase: &Purchase, txid: &str) {
             page = process.service.redirect_page(&tx, &rs, &cs) => page,
         };
         match page {
-            Ok(Landing::GoPay { deeplink, .. }) => {
+            Ok(Landing::GoPay(waiting)) => {
+                let deeplink = waiting.deeplink;
                 let reference = world
                     .engine(|engine, _| engine.transaction(txid).map(|found| found.checkout_url));
                 if reference.as_deref() != Some(&deeplink) {
@@ -253,7 +254,7 @@ async fn pay(world: &Arc<World>, purchase: &Purchase, txid: &str) {
                 }
                 break;
             }
-            Ok(Landing::Merchant(_) | Landing::Nowhere) => return,
+            Ok(Landing::Merchant(_) | Landing::Nowhere(_)) => return,
             Err(_) => nap(world, 500, 5_000).await,
         }
     }

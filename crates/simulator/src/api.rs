@@ -92,6 +92,8 @@ pub struct ApiReply {
     pub content_type: &'static str,
     /// Where a redirect leads.
     pub location: Option<String>,
+    /// When a browser asks again by itself.
+    pub refresh_seconds: Option<u32>,
     /// Body.
     pub body: Bytes,
     /// How long the caller has to wait for it.
@@ -108,6 +110,7 @@ impl ApiReply {
             status,
             content_type,
             location: None,
+            refresh_seconds: None,
             body: body.into(),
             delay: Duration::ZERO,
             delivery: Delivery::Answer,

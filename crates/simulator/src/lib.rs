@@ -1,8 +1,8 @@
 //! A GoPay and Midtrans stand-in with scripted faults and a movable clock.
 //!
 //! It answers Midtrans' Core API for one-time GoPay payments as `docs/midtrans.md` describes it,
-//! quirks included; shows the shopper a wallet page; sends notifications; and does on command what
-//! the real service does at the worst moment.
+//! quirks included; shows the shopper a wallet page, and whoever tries it pages of its own; sends
+//! notifications; and does on command what the real service does at the worst moment.
 //!
 //! It knows nothing of the adapter and speaks only the wire formats. It has no cards, no
 //! tokenization, and no limits on how often it is called. What it holds is bounded

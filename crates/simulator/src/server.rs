@@ -1,5 +1,6 @@
 //! The shell: an axum router over the engine, and the worker that sends notifications.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -9,11 +10,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::stream;
+use gopay_pages::{Asset, HEADERS, POLICY_WITH_FORMS};
 use reqwest::redirect::Policy;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -25,6 +27,7 @@ use crate::config::SimulatorConfig;
 use crate::control;
 use crate::engine::Engine;
 use crate::outbox::{NotificationOutcome, OutgoingNotification};
+use crate::pages;
 use crate::state_file::{Shared, StateError, StateFile};
 
 /// Far above the 16,000 characters of a request, so that the engine can refuse what is too long.
@@ -198,15 +201,57 @@ impl Flushed {
     }
 }
 
-/// The whole HTTP surface: Core API, checkout page, control API.
+/// The whole HTTP surface: Core API, checkout page, the simulator's own pages, control API.
 pub fn router(state: SimulatorState) -> Router {
     Router::new()
         .route("/simulator/v1/notifications/flush", post(flush))
+        .route("/simulator/pages.css", get(|| std::future::ready(asset(Asset::Style))))
+        .route("/simulator/pages.svg", get(|| std::future::ready(asset(Asset::Icon))))
         .fallback(answer)
         .with_state(state)
 }
 
-async fn flush(State(state): State<SimulatorState>) -> Response {
+fn asset(asset: Asset) -> Response {
+    let mut response = Response::new(Body::from(asset.text()));
+    for (name, value) in [
+        (header::CONTENT_TYPE, asset.content_type()),
+        (header::CACHE_CONTROL, Asset::CACHE_CONTROL),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Refuses what another site's page sends to the control API or the simulator's own pages, which
+/// have no login: whoever develops has a browser open beside it. The Core API has keys, and the wallet
+/// is for everybody.
+fn foreign(state: &SimulatorState, path: &str, headers: &HeaderMap) -> Option<Response> {
+    if !path.starts_with(pages::PREFIX) && path != "/" {
+        return None;
+    }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let base = state.quietly(|engine| engine.config().base_url.clone());
+    let known = reqwest::Url::parse(&base).ok();
+    let known = known.as_ref().and_then(reqwest::Url::host_str);
+    let (host, origin) = (text(header::HOST), text(header::ORIGIN));
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    // Somebody who follows a link to a page does nothing by it.
+    let looks = site == Some("cross-site")
+        && origin.is_none()
+        && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    let site = if looks { None } else { site };
+    if gopay_pages::is_own_page(host, origin, site, known) {
+        return None;
+    }
+    let text = "a page of another site, or a name that is not this simulator's: open it by its address or by the host of base_url";
+    Some(respond(control::error(403, "foreign", text)))
+}
+
+async fn flush(State(state): State<SimulatorState>, headers: HeaderMap) -> Response {
+    if let Some(refused) = foreign(&state, control::PREFIX, &headers) {
+        return refused;
+    }
     let flushed = state.flush_notifications().await;
     let reply = match flushed {
         Ok(flushed) => {
@@ -230,16 +275,37 @@ async fn answer(State(state): State<SimulatorState>, request: Request) -> Respon
 }
 
 async fn answer_undated(state: SimulatorState, request: Request) -> Response {
+    if let Some(refused) = foreign(&state, request.uri().path(), request.headers()) {
+        return refused;
+    }
     let Ok(request) = read(request).await else {
         return respond(control::error(413, "body", "the body is too long or broke off"));
     };
     let reply = if request.path.starts_with(control::PREFIX) {
         let clock = Arc::clone(&state.clock);
         state.with_engine(|engine| control::handle(engine, clock.as_ref(), &request))
+    } else if let Some(request) = own_page(&request) {
+        let clock = Arc::clone(&state.clock);
+        state.with_engine(|engine| pages::handle(engine, clock.as_ref(), &request))
     } else {
         state.with_engine(|engine| engine.handle(state.clock.now(), &request))
     };
     hand_over(state, reply).await
+}
+
+/// A request for one of the simulator's own pages; a browser that opens `/`, or a path that nothing is
+/// at, gets one of them as well.
+fn own_page(request: &ApiRequest) -> Option<Cow<'_, ApiRequest>> {
+    let below = request.path.strip_prefix(pages::PREFIX);
+    if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Some(Cow::Borrowed(request));
+    }
+    let browser = request.method == "GET" && gopay_pages::wants_page(request.header("accept"));
+    if !browser || Engine::has_path(&request.path) {
+        return None;
+    }
+    let path = format!("{}{}", pages::PREFIX, request.path.trim_end_matches('/'));
+    Some(Cow::Owned(ApiRequest { path, ..request.clone() }))
 }
 
 /// An answer that will still be true if the process is killed now.
@@ -308,26 +374,21 @@ fn respond(reply: ApiReply) -> Response {
     if reply.delivery == Delivery::Truncate {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
+    if let Some(seconds) = reply.refresh_seconds {
+        headers.insert(header::REFRESH, HeaderValue::from(seconds));
+    }
     if let Some(Ok(location)) = reply.location.as_deref().map(HeaderValue::from_str) {
         headers.insert(header::LOCATION, location);
     }
     if reply.content_type == HTML {
-        for (name, value) in PAGE_HEADERS {
-            headers.insert(name, HeaderValue::from_static(value));
+        for (name, value) in HEADERS {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
+        let policy = HeaderValue::from_static(POLICY_WITH_FORMS);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
-
-/// No form-action: browsers would apply it to the redirect back to the merchant as well.
-const PAGE_HEADERS: [(HeaderName, &str); 3] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-];
 
 fn truncated(body: &Bytes) -> Body {
     let half = body.slice(..body.len() / 2);

@@ -14,8 +14,8 @@ use crate::faults::BANK_CONFIRMS_MS_MAX;
 use crate::transaction::{Payment, PaymentOption, QrisKind, RefundSource, Status};
 
 /// Ceiling of GoPayLater, and of a payment by QR code (`docs/midtrans.md`, "Limits").
-const PAY_LATER_MAX: u64 = 3_000_000;
-const QRIS_MAX: u64 = 10_000_000;
+pub(crate) const PAY_LATER_MAX: u64 = 3_000_000;
+pub(crate) const QRIS_MAX: u64 = 10_000_000;
 
 /// How a payment reaches GoPay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

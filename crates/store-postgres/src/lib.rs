@@ -37,6 +37,7 @@ mod orders;
 mod payments;
 mod pool;
 mod reclaim;
+mod reconciliations;
 mod refunds;
 mod row;
 mod schema;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_journal.sql"),
     include_str!("../migrations/0003_attention.sql"),
     include_str!("../migrations/0004_settlements.sql"),
+    include_str!("../migrations/0005_reconciliation.sql"),
 ];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing

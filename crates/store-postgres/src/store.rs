@@ -12,8 +12,9 @@ use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
-    StoreError, Totals, UnknownOrder, rows,
+    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -23,8 +24,8 @@ use crate::options::Options;
 use crate::pool::Connections;
 use crate::reclaim::Holder;
 use crate::{
-    deliveries, events, journal, lists, orders, payments, reclaim, refunds, schema, settlements,
-    sums,
+    deliveries, events, journal, lists, orders, payments, reclaim, reconciliations, refunds,
+    schema, settlements, sums,
 };
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
@@ -469,6 +470,74 @@ impl Settlements for PgStore {
     async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
         self.connections
             .alone(|db| async move { settlements::settlement_close(&db, closed).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl Reviews for PgStore {
+    async fn reviews_after(
+        &self,
+        scope: &str,
+        act: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ReviewAct)>, StoreError> {
+        self.connections
+            .alone(|db| async move { reconciliations::reviews_after(&db, scope, act, limit).await })
+            .await
+    }
+
+    async fn reviews_add(&self, acts: &[ReviewAct]) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { reconciliations::reviews_add(&db, acts).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl Reconciliations for PgStore {
+    async fn reconciliation_last(&self) -> Result<i64, StoreError> {
+        self.connections
+            .alone(|db| async move { reconciliations::reconciliation_last(&db).await })
+            .await
+    }
+
+    async fn reconciliation_runs(
+        &self,
+        series: &str,
+        run: i64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationRun>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                reconciliations::reconciliation_runs(&db, series, run, limit).await
+            })
+            .await
+    }
+
+    async fn reconciliation_breaks(
+        &self,
+        series: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredBreak>, StoreError> {
+        self.connections
+            .alone(|db| async move {
+                reconciliations::reconciliation_breaks(&db, series, after, limit).await
+            })
+            .await
+    }
+
+    async fn reconciliation_record(
+        &self,
+        run: &ReconciliationRun,
+        changes: &[StoredBreak],
+        acts: &[ReviewAct],
+    ) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move {
+                reconciliations::reconciliation_record(&db, run, changes, acts).await
+            })
             .await
     }
 }

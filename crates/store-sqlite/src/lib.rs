@@ -18,6 +18,7 @@
 //! `file` (lock, pragmas, recovery), `held` (which file it is), `schema`, `backup`, `copy`.
 
 mod backup;
+mod beside;
 mod copier;
 mod copy;
 mod deliveries;
@@ -34,6 +35,7 @@ mod payments;
 mod query;
 mod readers;
 mod reclaim;
+mod reconciliations;
 mod refunds;
 mod schema;
 mod settlements;

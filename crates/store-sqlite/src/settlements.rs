@@ -7,11 +7,8 @@ use gopay_store::{
     ClosedSettlement, SettlementAccount, StoreError, settlement_adjustment_columns,
     settlement_columns,
 };
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
-use crate::error::failed;
-use crate::file::DbFile;
-use crate::options::Options;
 use crate::query::{all, first, limit_cell, write_cells};
 
 /// The last of an account, without its adjustments.
@@ -75,7 +72,7 @@ pub(crate) fn settlements_after(
     Ok(rows::with_adjustments(settlements, adjustments))
 }
 
-fn insert(table: &Table) -> String {
+pub(crate) fn insert(table: &Table) -> String {
     let (name, names, places) = (table.name, table.names(), table.places('?'));
     format!("-- {name}: insert\nINSERT INTO {name} ({names}) VALUES ({places})")
 }
@@ -93,29 +90,4 @@ pub(crate) fn settlement_close(
         write_cells(db, &INSERT_ADJUSTMENT, &cells)?;
     }
     Ok(())
-}
-
-/// Closes a settlement while another process may have the store open as its writer.
-///
-/// Where none has, this is the writer for the moment, and first makes durable what is there. Where
-/// one has, this is one more transaction between those of the other, which waits as it would for
-/// a reader of its own: it keeps nothing of settlements in mind.
-pub(crate) fn close_beside(file: &DbFile, closed: &ClosedSettlement) -> Result<(), StoreError> {
-    let options = Options::default();
-    match file.lock() {
-        Ok(lock) => {
-            let (mut db, _) = file.open_writer(&options, false)?;
-            let done = in_transaction(&mut db, closed);
-            crate::file::close_writer(db);
-            drop(lock);
-            done
-        }
-        Err(_) => in_transaction(&mut file.open_second_writer()?, closed),
-    }
-}
-
-fn in_transaction(db: &mut Connection, closed: &ClosedSettlement) -> Result<(), StoreError> {
-    let step = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    settlement_close(&step, closed)?;
-    step.commit().map_err(failed)
 }

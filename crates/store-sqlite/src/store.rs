@@ -15,8 +15,9 @@ use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store,
-    StoreError, Totals, UnknownOrder, rows,
+    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    rows,
 };
 use rusqlite::Connection;
 
@@ -26,8 +27,8 @@ use crate::file::{self, DbFile};
 use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::{
-    backup, deliveries, events, journal, lists, orders, payments, readers, reclaim, refunds,
-    schema, settlements, sums, writer,
+    backup, beside, deliveries, events, journal, lists, orders, payments, readers, reclaim,
+    reconciliations, refunds, schema, settlements, sums, writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -107,11 +108,11 @@ impl SqliteStore {
         Self::open_reading(path, false)
     }
 
-    /// The same, but settlements can be closed.
+    /// The same, but finance can write: close settlements, record runs and decisions.
     ///
     /// # Errors
     /// As [`SqliteStore::open_read_only`].
-    pub fn open_for_settlements(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_for_finance(path: &Path) -> Result<Self, StoreError> {
         Self::open_reading(path, true)
     }
 
@@ -191,6 +192,19 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
         self.inner.writes.ask(work).await
+    }
+
+    /// A step of finance, which may be taken beside the writer of another process.
+    async fn write_beside(
+        &self,
+        work: impl Fn(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        if !self.inner.beside {
+            return self.write(work).await;
+        }
+        let shared = Arc::clone(&self.inner.shared);
+        let done = tokio::task::spawn_blocking(move || beside::beside(&shared.file, work)).await;
+        done.map_err(|error| StoreError::Down(Box::new(error)))?
     }
 
     async fn read<T: Send + 'static>(
@@ -532,12 +546,65 @@ impl Settlements for SqliteStore {
 
     async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
         let closed = closed.clone();
-        if !self.inner.beside {
-            return self.write(move |db| settlements::settlement_close(db, &closed)).await;
-        }
-        let shared = Arc::clone(&self.inner.shared);
-        let close = move || settlements::close_beside(&shared.file, &closed);
-        let done = tokio::task::spawn_blocking(close).await;
-        done.map_err(|error| StoreError::Down(Box::new(error)))?
+        self.write_beside(move |db| settlements::settlement_close(db, &closed)).await
+    }
+}
+
+#[async_trait]
+impl Reviews for SqliteStore {
+    async fn reviews_after(
+        &self,
+        scope: &str,
+        act: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ReviewAct)>, StoreError> {
+        let scope = scope.to_owned();
+        self.read(move |db| reconciliations::reviews_after(db, &scope, act, limit)).await
+    }
+
+    async fn reviews_add(&self, acts: &[ReviewAct]) -> Result<(), StoreError> {
+        let acts = acts.to_vec();
+        self.write_beside(move |db| reconciliations::reviews_add(db, &acts)).await
+    }
+}
+
+#[async_trait]
+impl Reconciliations for SqliteStore {
+    async fn reconciliation_last(&self) -> Result<i64, StoreError> {
+        self.read(reconciliations::reconciliation_last).await
+    }
+
+    async fn reconciliation_runs(
+        &self,
+        series: &str,
+        run: i64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationRun>, StoreError> {
+        let series = series.to_owned();
+        self.read(move |db| reconciliations::reconciliation_runs(db, &series, run, limit)).await
+    }
+
+    async fn reconciliation_breaks(
+        &self,
+        series: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredBreak>, StoreError> {
+        let (series, after) = (series.to_owned(), after.to_owned());
+        self.read(move |db| reconciliations::reconciliation_breaks(db, &series, &after, limit))
+            .await
+    }
+
+    async fn reconciliation_record(
+        &self,
+        run: &ReconciliationRun,
+        changes: &[StoredBreak],
+        acts: &[ReviewAct],
+    ) -> Result<(), StoreError> {
+        let (run, changes, acts) = (run.clone(), changes.to_vec(), acts.to_vec());
+        self.write_beside(move |db| {
+            reconciliations::reconciliation_record(db, &run, &changes, &acts)
+        })
+        .await
     }
 }

@@ -26,6 +26,7 @@ mod model;
 mod payments;
 mod random;
 mod reclaim;
+mod reconciliations;
 mod refunds;
 mod samples;
 mod search;
@@ -41,6 +42,7 @@ pub use model::Model;
 pub use payments::*;
 pub use random::random_steps_agree_with_the_model;
 pub use reclaim::*;
+pub use reconciliations::*;
 pub use refunds::*;
 pub use search::*;
 pub use settlements::*;
@@ -132,6 +134,9 @@ cases! { $
     settlements_are_closed_in_a_chain_for_each_account,
     closings_that_race_leave_one,
     an_adjustment_is_used_once,
+    decisions_and_approvals_are_acts_of_their_own,
+    runs_of_reconciliation_are_recorded_whole,
+    runs_that_race_leave_one,
     totals_count_every_row,
     what_waits_is_counted_by_age,
     a_ping_can_be_repeated,

@@ -25,6 +25,8 @@ pub use search::{
     RefundStateWord, Search, Times,
 };
 
+pub use reconciliations::{ReconciliationInput, ReconciliationRun, Reconciliations, StoredBreak};
+pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
 
 mod attention;
@@ -32,6 +34,8 @@ mod backlog;
 pub mod copy;
 pub mod engine;
 mod journal;
+mod reconciliations;
+mod reviews;
 pub mod rows;
 mod search;
 mod settlements;
@@ -245,9 +249,9 @@ pub struct Totals {
 }
 
 /// All that an engine does.
-pub trait Database: Store + Search + Journal + Settlements {}
+pub trait Database: Store + Search + Journal + Settlements + Reviews + Reconciliations {}
 
-impl<T: Store + Search + Journal + Settlements> Database for T {}
+impl<T: Store + Search + Journal + Settlements + Reviews + Reconciliations> Database for T {}
 
 /// The steps of the money path. Every method is one transaction; see the crate's description.
 #[async_trait]

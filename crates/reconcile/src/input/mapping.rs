@@ -255,6 +255,22 @@ pub enum RoundTo {
 }
 
 impl Fee {
+    /// Whether another charges the same, but for rounding.
+    fn charges_as(&self, other: &Self) -> bool {
+        let of = |fee: &Self| {
+            (fee.basis_points, fee.fixed, fee.vat_basis_points, fee.returned_on_refund)
+        };
+        of(self) == of(other)
+    }
+
+    fn told(&self) -> String {
+        let back = if self.returned_on_refund { "given back" } else { "not given back" };
+        format!(
+            "{} basis points, IDR {} fixed, {} basis points of VAT, {back}",
+            self.basis_points, self.fixed, self.vat_basis_points
+        )
+    }
+
     /// The fee of an amount, VAT included.
     #[must_use]
     pub fn of(&self, amount: Money) -> Money {
@@ -330,6 +346,8 @@ pub struct Mapping {
     pub layouts: Vec<Layout>,
     /// By payment type and first day.
     pub fees: Vec<(Day, Fee)>,
+    /// Whether a file gave them.
+    pub own_fees: bool,
     /// When something is due.
     pub due: Due,
     /// The bank account.
@@ -372,7 +390,8 @@ impl Mapping {
         let own: MappingFile = own.map_or_else(|| Ok(MappingFile::default()), parse)?;
         let due =
             own.due.or(known.due).unwrap_or(Due { report_days: 2, payout_days: 3, bank_days: 2 });
-        let fees = if own.fee.is_empty() { known.fee } else { own.fee };
+        let own_fees = !own.fee.is_empty();
+        let fees = if own_fees { own.fee } else { known.fee };
         let mut layouts = own.layout;
         layouts.extend(known.layout);
         let balance = |key: &str, text: &Option<String>| {
@@ -389,8 +408,8 @@ impl Mapping {
         } else {
             bank
         };
-        let mapping =
-            Self { layouts, fees: dated(fees)?, due, bank, status: own.status, opening, closing };
+        let (fees, status) = (dated(fees)?, own.status);
+        let mapping = Self { layouts, fees, own_fees, due, bank, status, opening, closing };
         mapping.check()?;
         Ok(mapping)
     }
@@ -414,14 +433,68 @@ impl Mapping {
         Ok(())
     }
 
+    /// Takes the terms of another place, which count for the types that they name. Those of a
+    /// mapping file may say the same, and to what it is rounded, but nothing else.
+    ///
+    /// # Errors
+    /// [`MappingError`] that names both places, if they contradict each other.
+    pub fn with_terms(mut self, terms: Vec<Fee>, place: &str) -> Result<Self, MappingError> {
+        let mut terms = dated(terms)?;
+        if self.own_fees {
+            for (day, _) in self.fees.iter().chain(&terms) {
+                contradiction(&self.fees, &terms, *day, place)?;
+            }
+            for (day, term) in &mut terms {
+                let said = in_force(&self.fees, &term.payment_type, *day);
+                term.round_to = said.map_or(term.round_to, |fee| fee.round_to);
+            }
+        }
+        let named = |fee: &Fee| {
+            terms.iter().any(|(_, term)| term.payment_type.eq_ignore_ascii_case(&fee.payment_type))
+        };
+        self.fees.retain(|(_, fee)| !named(fee));
+        self.fees.extend(terms);
+        Ok(self)
+    }
+
     /// What Midtrans should charge for a payment of a type on a day.
     #[must_use]
     pub fn fee(&self, payment_type: &str, day: Day) -> Option<&Fee> {
-        let of_type = self.fees.iter().filter(|(from, fee)| {
-            *from <= day && fee.payment_type.eq_ignore_ascii_case(payment_type)
-        });
-        of_type.max_by_key(|(from, _)| *from).map(|(_, fee)| fee)
+        in_force(&self.fees, payment_type, day)
     }
+}
+
+fn in_force<'a>(fees: &'a [(Day, Fee)], payment_type: &str, day: Day) -> Option<&'a Fee> {
+    let of_type = fees
+        .iter()
+        .filter(|(from, fee)| *from <= day && fee.payment_type.eq_ignore_ascii_case(payment_type));
+    of_type.max_by_key(|(from, _)| *from).map(|(_, fee)| fee)
+}
+
+/// The first contradiction of two places on a day.
+fn contradiction(
+    fees: &[(Day, Fee)],
+    terms: &[(Day, Fee)],
+    day: Day,
+    place: &str,
+) -> Result<(), MappingError> {
+    for (_, term) in terms {
+        let kind = &term.payment_type;
+        let (Some(fee), Some(term)) = (in_force(fees, kind, day), in_force(terms, kind, day))
+        else {
+            continue;
+        };
+        if !fee.charges_as(term) {
+            let key = format!("fee {kind:?} on {day}");
+            let problem = format!(
+                "the mapping file has {} and {place} has {}; let one of them say it",
+                fee.told(),
+                term.told()
+            );
+            return Err(value(&key, &problem));
+        }
+    }
+    Ok(())
 }
 
 fn dated(fees: Vec<Fee>) -> Result<Vec<(Day, Fee)>, MappingError> {
@@ -474,6 +547,50 @@ mod tests {
         ] {
             let error = Mapping::read(Some(text)).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn terms_of_the_config_count_and_a_mapping_that_contradicts_them_is_refused() {
+        let fee = |kind: &str, from: &str, basis_points, vat_basis_points| Fee {
+            payment_type: kind.to_owned(),
+            valid_from: from.to_owned(),
+            basis_points,
+            fixed: 0,
+            vat_basis_points,
+            round_to: RoundTo::Sen,
+            returned_on_refund: false,
+        };
+        let terms =
+            || vec![fee("gopay", "2026-01-01", 200, 1_100), fee("gopay", "2026-10-15", 150, 1_100)];
+        let with =
+            |own: Option<&str>| Mapping::read(own).unwrap().with_terms(terms(), "the config");
+        let of = |mapping: &Mapping, kind: &str, day: &str| {
+            let fee = mapping.fee(kind, day.parse().unwrap());
+            fee.map(|fee| fee.of(Money::from_sen(4_400_100)).to_string()).unwrap_or_default()
+        };
+        let built_in = with(None).unwrap();
+        assert_eq!(of(&built_in, "gopay", "2026-10-14"), "976.82");
+        assert_eq!(of(&built_in, "gopay", "2026-10-15"), "732.62");
+        assert_eq!(of(&built_in, "qris", "2026-10-15"), "308.01", "the config does not name it");
+        let line = |from: &str, points: u32, more: &str| {
+            format!(
+                "[[fee]]\npayment_type=\"GoPay\"\nvalid_from=\"{from}\"\nbasis_points={points}\n{more}\n"
+            )
+        };
+        let vat = "vat_basis_points=1100\nround_to=\"rupiah\"";
+        let same = line("2026-01-01", 200, vat) + &line("2026-10-15", 150, vat);
+        let rounded = with(Some(&same)).unwrap();
+        assert_eq!(of(&rounded, "gopay", "2026-10-14"), "977.00", "880 and 97 of VAT");
+        assert_eq!(of(&rounded, "gopay", "2026-10-15"), "733.00", "660 and 73 of VAT");
+        for (own, named) in [
+            (line("2026-01-01", 200, ""), "on 2026-01-01"),
+            (line("2026-01-01", 210, vat), "210 basis points"),
+            (line("2026-10-20", 200, vat), "on 2026-10-20"),
+            (line("2026-01-01", 200, vat), "on 2026-10-15"),
+        ] {
+            let error = with(Some(&own)).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("the config has"), "{error}");
         }
     }
 

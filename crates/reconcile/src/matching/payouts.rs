@@ -41,7 +41,7 @@ pub(crate) fn payouts(
     mapping: &Mapping,
     today: Day,
     named: &BTreeSet<String>,
-) -> (Vec<Break>, PayoutTally) {
+) -> (Vec<Break>, PayoutTally, Option<Day>) {
     let mut leg = Leg {
         journal,
         payouts,
@@ -57,13 +57,16 @@ pub(crate) fn payouts(
     leg.rows();
     leg.sums();
     leg.contradictions();
+    let mut since = None;
     if !payouts.rows.is_empty() {
-        leg.not_paid_out();
+        let first = leg.first_paid_out();
+        leg.not_paid_out(first);
+        since = Moment::from_compact(first).map(Moment::day);
     }
     let paid = payouts.list.iter().filter(|payout| payout.state == PayoutState::Paid);
     leg.tally.payouts_paid = u64::try_from(paid.clone().count()).unwrap_or(0);
     leg.tally.payouts_paid_net = paid.map(|payout| payout.net).sum();
-    (leg.breaks, leg.tally)
+    (leg.breaks, leg.tally, since)
 }
 
 struct Leg<'a> {
@@ -256,10 +259,14 @@ impl Leg<'_> {
         }
     }
 
-    /// Payments since the first that was paid out, in no payout though the last came long after.
-    fn not_paid_out(&mut self) {
+    /// When the first payment of those that are in payouts was made.
+    fn first_paid_out(&self) -> u32 {
         let held = self.journal.payments.iter().zip(&self.holder).filter(|(_, row)| **row != NONE);
-        let first = held.map(|(payment, _)| payment.at()).min().unwrap_or(0);
+        held.map(|(payment, _)| payment.at()).min().unwrap_or(0)
+    }
+
+    /// Payments since the first that was paid out, in no payout though the last came long after.
+    fn not_paid_out(&mut self, first: u32) {
         let last = self.payouts.list.iter().filter_map(crate::payouts::Payout::day).max();
         let until = last.unwrap_or(self.today);
         for (payment, holder) in self.journal.payments.iter().zip(&self.holder) {

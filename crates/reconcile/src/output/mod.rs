@@ -51,10 +51,20 @@ pub fn cells(one: &crate::breaks::Break, today: crate::date::Day) -> [String; 19
         decided.map(|one| one.by.clone()).unwrap_or_default(),
         decided.map(|one| one.approved_by.clone()).unwrap_or_default(),
         due,
-        one.place.clone(),
+        place(one),
         one.first_seen.map(|day| day.to_string()).unwrap_or_default(),
         one.version(),
     ]
+}
+
+/// Where it was found, and whether this run has looked there.
+fn place(one: &crate::breaks::Break) -> String {
+    const NOT_COVERED: &str = "found by an earlier run; in no file of this one";
+    match (one.not_covered, one.place.is_empty()) {
+        (false, _) => one.place.clone(),
+        (true, true) => NOT_COVERED.to_owned(),
+        (true, false) => format!("{} ({NOT_COVERED})", one.place),
+    }
 }
 
 /// Text that no spreadsheet runs as a formula: an apostrophe before what could begin one. Amounts

@@ -103,6 +103,10 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
             at_risk.to_string()
         )?;
     }
+    let kept = report.breaks.iter().filter(|one| one.not_covered).count();
+    if kept > 0 {
+        writeln!(out, "  {kept:>12}  of them are of earlier runs, in no file of this one")?;
+    }
     match (report.breaks.len(), report.due()) {
         (0, _) => writeln!(out, "  none"),
         (all, 0) => writeln!(out, "  {all} in all, none of them due: decided, or not due yet"),

@@ -24,6 +24,7 @@ fn run(world: &mut World, layout: Layout) -> Report {
         payouts: money.payouts,
         banks: money.banks,
         transfers: vec![money.transfers],
+        ..Inputs::default()
     };
     let options =
         Options { today: "2027-02-01".parse().unwrap(), from: None, to: None, threads: 2 };

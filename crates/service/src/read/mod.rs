@@ -7,5 +7,7 @@ mod story;
 
 pub(crate) use paced::Paced;
 
+pub use paced::Dated;
+
 pub use find::{FOUND_MAX, find};
 pub use story::{Failed, Happened, Owed, Refunded, Story, Transaction, story};

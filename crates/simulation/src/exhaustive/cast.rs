@@ -131,6 +131,15 @@ pub const WORLDS: &[SmallWorld] = &[
         verdicts: &[],
     },
     SmallWorld {
+        name: "refund-unanswered",
+        about: "a refund of which no try is answered",
+        calls: &[Call::Transaction { nonce: "n" }, Call::Refund { sen: 600_000 }],
+        prologue: PAID,
+        budget: Budget { wire_faults: 3, ..NOTHING },
+        amount_is_wrong: false,
+        verdicts: &[],
+    },
+    SmallWorld {
         name: "refund-past-us",
         about: "a refund of ours and one in Midtrans' dashboard, with its notifications",
         calls: &[Call::Transaction { nonce: "n" }, Call::Refund { sen: 600_000 }],

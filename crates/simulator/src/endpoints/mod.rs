@@ -51,6 +51,11 @@ impl Engine {
         self.answer(now, request, true)
     }
 
+    /// Whether something is at a path, or may be for who has a key.
+    pub(crate) fn has_path(path: &str) -> bool {
+        is_api_path(path) || route(path).is_some()
+    }
+
     /// Takes up a deferred call. An unknown ticket is answered 500.
     pub fn resume(&mut self, now: Timestamp, ticket: u64) -> ApiReply {
         match self.deferred.remove(&ticket) {

@@ -349,3 +349,76 @@ async fn the_clock_moves_and_flush_sends() {
     let moved: Value = post("/simulator/v1/clock", far).await.unwrap().json().await.unwrap();
     assert!(moved["now"].as_str().unwrap().starts_with("2999-01-01T00:00:00"), "{moved}");
 }
+
+#[tokio::test]
+async fn pages_of_other_sites_and_names_of_strangers_move_nothing() {
+    let live = Live::start().await;
+    live.call("POST", "/v2/charge", Some(charge_body("A-1", 1_000))).await;
+    let own = live.base.strip_prefix("http://").unwrap().to_owned();
+    let origin = live.base.clone();
+    let send = async |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut call = live.client.request(method, format!("{}{path}", live.base));
+        for (name, value) in headers {
+            call = call.header(*name, *value);
+        }
+        call.body("{}").send().await.unwrap().status().as_u16()
+    };
+    let writes = [
+        ("/simulator/v1/clock", 400),
+        ("/simulator/v1/transactions/A-1/decline", 200),
+        ("/simulator/v1/notifications/flush", 200),
+        ("/simulator/transactions/none/pay", 404),
+    ];
+    for (path, status) in writes {
+        for headers in [
+            &[("origin", "https://evil.example"), ("content-type", "text/plain")][..],
+            &[("origin", "null")],
+            &[("origin", "http://127.0.0.1:1")],
+            &[("host", "evil.example"), ("origin", "http://evil.example")],
+            &[("host", "evil.example:8090")],
+            &[("sec-fetch-site", "cross-site")],
+        ] {
+            assert_eq!(send("POST", path, headers).await, 403, "{path} {headers:?}");
+        }
+        for headers in [
+            &[][..],
+            &[("origin", origin.as_str()), ("sec-fetch-site", "same-origin")],
+            &[("host", "localhost:8090"), ("origin", "http://localhost:8090")],
+            &[("host", own.as_str())],
+        ] {
+            assert_eq!(send("POST", path, headers).await, status, "{path} {headers:?}");
+        }
+    }
+    // Reading by a stranger's name would show everything; a link from elsewhere shows it to a person.
+    assert_eq!(send("GET", "/simulator/v1/totals", &[("host", "evil.example")]).await, 403);
+    assert_eq!(send("GET", "/simulator", &[("host", "evil.example")]).await, 403);
+    let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+    assert_eq!(send("GET", "/simulator", &link).await, 200);
+}
+
+#[tokio::test]
+async fn a_browser_that_opens_any_address_gets_a_page_and_a_program_its_answer() {
+    let live = Live::start().await;
+    let html = "text/html,application/xhtml+xml,*/*;q=0.8";
+    for (path, browser, program) in [
+        ("/", 200, 404),
+        ("/nothing", 404, 404),
+        ("/v2/x/status", 401, 401),
+        ("/gopay/ui/checkout", 404, 404),
+        ("/simulator", 200, 200),
+        ("/simulator/pages.css", 200, 200),
+        ("/simulator/pages.svg", 200, 200),
+    ] {
+        for (accept, status) in [(html, browser), ("*/*", program)] {
+            let url = format!("{}{path}", live.base);
+            let answer = live.client.get(url).header("accept", accept).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{path} {accept}");
+            let kind = answer.headers()["content-type"].to_str().unwrap();
+            let page = kind.starts_with("text/html");
+            let json =
+                path.starts_with("/v2") || (accept == "*/*" && matches!(path, "/" | "/nothing"));
+            assert_eq!(page, !json && !path.contains('.'), "{path} {accept} {kind}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The simulator as a whole: at the engine, and over loopback HTTP.
 
 mod control;
+mod desk;
 mod docs;
 mod engine;
 mod faults;

@@ -16,8 +16,8 @@ use crate::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page, PaymentFilter,
-    RefundFilter, Reserved, Search, SettlementAccount, Settlements, Store, StoreError, Times,
-    Totals, UnknownOrder,
+    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Search,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Times, Totals, UnknownOrder,
 };
 
 /// A store in memory.
@@ -36,6 +36,10 @@ struct Rows {
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,
     settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
+    acts: Vec<ReviewAct>,
+    runs: Vec<ReconciliationRun>,
+    /// By series and id, as of the last change.
+    breaks: BTreeMap<(String, String), StoredBreak>,
 }
 
 impl Model {
@@ -730,6 +734,74 @@ impl Settlements for Model {
             return Err(StoreError::Conflict);
         }
         rows.settlements.insert((account, closed.ordinal), closed.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reviews for Model {
+    async fn reviews_after(
+        &self,
+        scope: &str,
+        act: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, ReviewAct)>, StoreError> {
+        let rows = self.rows();
+        let placed = (1..).zip(&rows.acts);
+        let found = placed.filter(|(place, one)| *place > act && one.scope == scope);
+        Ok(found.take(limit).map(|(place, one)| (place, one.clone())).collect())
+    }
+
+    async fn reviews_add(&self, acts: &[ReviewAct]) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        ReviewAct::all_follow(acts, &rows.acts)?;
+        rows.acts.extend_from_slice(acts);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reconciliations for Model {
+    async fn reconciliation_last(&self) -> Result<i64, StoreError> {
+        Ok(self.rows().runs.last().map_or(0, |run| run.run))
+    }
+
+    async fn reconciliation_runs(
+        &self,
+        series: &str,
+        run: i64,
+        limit: usize,
+    ) -> Result<Vec<ReconciliationRun>, StoreError> {
+        let rows = self.rows();
+        let found = rows.runs.iter().filter(|one| one.series == series && one.run > run);
+        Ok(found.take(limit).cloned().collect())
+    }
+
+    async fn reconciliation_breaks(
+        &self,
+        series: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredBreak>, StoreError> {
+        let rows = self.rows();
+        let found = rows.breaks.iter().filter(|((of, id), _)| of == series && id.as_str() > after);
+        Ok(found.take(limit).map(|(_, one)| one.clone()).collect())
+    }
+
+    async fn reconciliation_record(
+        &self,
+        run: &ReconciliationRun,
+        changes: &[StoredBreak],
+        acts: &[ReviewAct],
+    ) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        run.follows(rows.runs.last().map_or(0, |run| run.run))?;
+        ReviewAct::all_follow(acts, &rows.acts)?;
+        rows.runs.push(run.clone());
+        rows.acts.extend_from_slice(acts);
+        for one in changes {
+            rows.breaks.insert((run.series.clone(), one.break_id.clone()), one.clone());
+        }
         Ok(())
     }
 }

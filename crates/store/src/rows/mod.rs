@@ -14,6 +14,7 @@ mod journal;
 mod orders;
 mod payments;
 mod reader;
+mod reconciliations;
 mod refunds;
 mod settlements;
 
@@ -33,6 +34,12 @@ pub use payments::{
     PAYMENT_REQUESTS, PAYMENTS, payment, payment_cells, payment_changes, payment_request,
 };
 pub use reader::{RowReader, SqlRow, Unreadable};
+pub use reconciliations::{
+    RECONCILIATION_BREAKS, RECONCILIATION_INPUTS, RECONCILIATION_RUNS, REVIEW_ACTS,
+    reconciliation_break, reconciliation_break_cells, reconciliation_input,
+    reconciliation_input_cells, reconciliation_run, reconciliation_run_cells, review_act,
+    review_act_cells, with_inputs,
+};
 pub use refunds::{REFUNDS, refund, refund_cells, refund_changes};
 pub use settlements::{
     SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, settlement, settlement_adjustment,

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
+use gopay_core::money::Rupiah;
 use gopay_core::time::Timestamp;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use gopay_pages::{Language, Width, hour_of_jakarta, rupiah, span};
+use maud::{Markup, html};
 
-use crate::api::{ApiReply, ApiRequest, HTML};
+use super::{fields, layout, message_page, state_pill};
+use crate::api::{ApiReply, ApiRequest};
+use crate::config::{Tier, WalletConfig};
 use crate::engine::Engine;
 use crate::transaction::{Payment, PaymentOption, QrisKind, Status, Transaction};
-use crate::wallet::{Payer, Via, WalletError};
+use crate::wallet::{PAY_LATER_MAX, Payer, QRIS_MAX, Via, WalletError};
 
 /// PPRO's sandbox form: value, label, and what it does upstream. PPRO expects the payment to end
 /// with a failed result, while a real wallet would leave it pending; "pay" and "decline" of the
@@ -108,43 +112,89 @@ impl Engine {
             return message_page(404, "Unknown payment", "This payment does not exist.");
         };
         let content = html! {
-            p.merchant { (self.config.merchant_name) }
-            p.amount { (rupiah(transaction.amount)) }
-            p.order { "Order " (transaction.order_id) }
             @if let Some(refusal) = refusal {
-                p.alert role="alert" { "Not paid: " (refusal) ". You can try again." }
+                p.alert.fail role="alert" { "Not paid: " (refusal) ". You can try again." }
+            }
+            div.card.gopay {
+                p.to { (self.config.merchant_name) }
+                p.amount { (rupiah(transaction.amount)) }
+                p.note { "Order " (transaction.order_id) }
             }
             @if transaction.status == Status::Pending {
-                (self.wallet_form(now, index))
+                (self.wallet_form(now, index, transaction.amount, via))
                 (sandbox_form())
             } @else {
-                p.state { (state_text(transaction.status)) }
+                p { (state_pill(transaction.status)) " " (state_text(transaction.status)) }
                 @if let Some(location) = back(transaction, via) {
                     p { a.button href=(location) { "Back to the merchant" } }
                 }
             }
+            p.note {
+                "This is a simulator: no money moves. "
+                a href=(format!("/simulator/transactions/{}", transaction.id)) { "Its side of this payment" }
+            }
         };
-        layout(200, "GoPay simulator", &content)
+        layout(200, "Pay with GoPay", Width::Phone, &content)
     }
 
-    fn wallet_form(&self, now: Timestamp, index: usize) -> Markup {
-        let minutes = self.time_left(index, now).as_secs().div_ceil(60);
+    fn wallet_form(&self, now: Timestamp, index: usize, amount: u64, via: Via) -> Markup {
+        let left = span(self.time_left(index, now), Language::English);
+        let until = self.transactions.get(index).map(|found| found.expires_at.wib_seconds());
         html! {
-            form method="post" {
-                label for="wallet" { "Pay with" }
-                select id="wallet" name="wallet" {
-                    @for wallet in &self.config.wallets {
-                        option value=(wallet.name) { (wallet.label) }
+            form.card method="post" {
+                fieldset {
+                    legend { "Pay with" }
+                    @for (position, wallet) in self.config.wallets.iter().enumerate() {
+                        label.choice {
+                            input type="radio" name="wallet" value=(wallet.name) checked[position == 0];
+                            b { (wallet.label) }
+                            span { (self.means(position, wallet, via)) }
+                        }
                     }
                 }
                 label for="pin" { "PIN" }
                 input id="pin" name="pin" type="password" inputmode="numeric" maxlength="12"
-                    autocomplete="off";
-                button.button type="submit" name="action" value="pay" { "Pay" }
-                button.plain type="submit" name="action" value="decline" { "Decline" }
-                p.note { "Open for " (minutes) " more min. Declining leaves the payment open." }
+                    autocomplete="off" aria-describedby="pinhint";
+                p.note id="pinhint" { (self.pin_hint()) }
+                button.button type="submit" name="action" value="pay" { "Pay " (rupiah(amount)) }
+                button.button.plain type="submit" name="action" value="decline" { "Decline" }
+                p.note {
+                    "Time left: " (left)
+                    @if let Some(until) = until { ", until " (hour_of_jakarta(&until)) }
+                    ". Declining leaves the payment open, as in the GoPay app."
+                }
             }
         }
+    }
+
+    /// What a wallet holds, and what it may pay at once.
+    fn means(&self, position: usize, wallet: &WalletConfig, via: Via) -> String {
+        let (tier, most) = match wallet.tier {
+            Tier::Unverified if !self.config.allow_unverified => {
+                return "Not verified: may not pay here".to_owned();
+            }
+            Tier::Unverified => ("Not verified", Rupiah::MAX_UNVERIFIED),
+            Tier::Verified => ("Verified", Rupiah::MAX),
+            Tier::PayLater => ("Credit", PAY_LATER_MAX),
+        };
+        let most = if via == Via::Qris { most.min(QRIS_MAX) } else { most };
+        let balance = match self.wallet_balances.get(position).copied().flatten() {
+            Some(balance) => format!("balance {}", rupiah(balance)),
+            None => "balance without end".to_owned(),
+        };
+        format!("{tier}, {balance}, up to {} at once", rupiah(most))
+    }
+
+    /// The PIN is no secret here: whoever tries the simulator has to know it.
+    fn pin_hint(&self) -> String {
+        let wallets = &self.config.wallets;
+        let first = wallets.first().map_or("", |wallet| wallet.pin.as_str());
+        if wallets.iter().all(|wallet| wallet.pin == first) {
+            return format!("The PIN is {first}. Any other is refused.");
+        }
+        let each: Vec<String> =
+            wallets.iter().map(|wallet| format!("{} for {}", wallet.pin, wallet.label)).collect();
+        format!("The PIN is {}.", each.join(", "))
     }
 }
 
@@ -169,14 +219,19 @@ fn choice(form: &HashMap<String, String>, via: Via) -> Option<Choice> {
 
 fn sandbox_form() -> Markup {
     html! {
-        form.sandbox method="post" {
-            label for="result" { "Test result" }
+        form.card method="post" {
+            h2 { "Sandbox form" }
+            p.note {
+                "The same form as PPRO's sandbox has: browser tests that choose a result and submit it run here "
+                "unchanged. It ends the payment past the wallet, without PIN and limits."
+            }
+            label for="result" { "Result" }
             select id="result" name="result" {
                 @for (value, label, _) in &RESULTS {
                     option value=(value) { (label) }
                 }
             }
-            button.plain id="submitbutton" type="submit" { "Submit result" }
+            button.button.plain id="submitbutton" type="submit" { "Submit result" }
         }
     }
 }
@@ -203,73 +258,5 @@ const fn state_text(status: Status) -> &'static str {
         Status::Refund => "Paid, and given back.",
         Status::PartialChargeback => "Paid, and partly taken back.",
         Status::Chargeback => "Paid, and taken back.",
-    }
-}
-
-/// `Rp 1.250.000`, as Indonesia writes it.
-fn rupiah(amount: u64) -> String {
-    let digits = amount.to_string();
-    let mut grouped = String::from("Rp ");
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            grouped.push('.');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-fn fields(form: &[u8]) -> HashMap<String, String> {
-    form_urlencoded::parse(form).into_owned().collect()
-}
-
-fn message_page(status: u16, title: &str, text: &str) -> ApiReply {
-    layout(status, title, &html! { p.state { (text) } })
-}
-
-const STYLE: &str = "body{margin:0;background:#f2f5f7;font:16px/1.5 system-ui,sans-serif;color:#1c2430}\
-main{max-width:24rem;margin:0 auto;padding:1.5rem 1rem}\
-h1{font-size:1.1rem;margin:0 0 1rem;color:#006b83}\
-.merchant{margin:0;color:#526070}.amount{margin:0;font-size:2rem;font-weight:700}\
-.order{margin:0 0 1rem;color:#526070;word-break:break-all}\
-form{background:#fff;border-radius:.75rem;padding:1rem;margin:0 0 1rem}\
-label{display:block;font-weight:600;margin:.5rem 0 .25rem}\
-select,input{box-sizing:border-box;width:100%;font:inherit;padding:.6rem;border:1px solid #aab6c2;border-radius:.5rem;background:#fff}\
-button,.button{display:block;box-sizing:border-box;width:100%;margin-top:.75rem;padding:.75rem;border-radius:.5rem;font:inherit;font-weight:600;text-align:center;text-decoration:none;cursor:pointer}\
-.button{background:#00718a;color:#fff;border:0}.plain{background:#fff;color:#00576b;border:1px solid #00718a}\
-.alert{background:#fdecea;color:#8a1c12;border-radius:.5rem;padding:.75rem}\
-.note{color:#526070;font-size:.875rem;margin:.75rem 0 0}.sandbox{border:1px dashed #aab6c2}";
-
-fn layout(status: u16, title: &str, content: &Markup) -> ApiReply {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { main { h1 { (title) } (content) } }
-        }
-    };
-    ApiReply::new(status, HTML, page.into_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_grouped_by_thousands() {
-        for (amount, text) in [
-            (1, "Rp 1"),
-            (999, "Rp 999"),
-            (1_000, "Rp 1.000"),
-            (125_000, "Rp 125.000"),
-            (20_000_000, "Rp 20.000.000"),
-        ] {
-            assert_eq!(rupiah(amount), text);
-        }
     }
 }

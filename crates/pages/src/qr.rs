@@ -7,7 +7,8 @@ use qrcode::{Color, EcLevel, QrCode};
 const MARGIN: usize = 4;
 
 /// A code that shows `text`; `None` for more text than a QR code holds (2,331 bytes).
-pub(crate) fn svg(text: &str, label: &str) -> Option<Markup> {
+#[must_use]
+pub fn qr_code(text: &str, label: &str) -> Option<Markup> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
     let side = code.width() + 2 * MARGIN;
     Some(html! {
@@ -65,6 +66,6 @@ mod tests {
 
     #[test]
     fn a_text_beyond_any_code_has_none() {
-        assert!(svg(&"x".repeat(2_332), "a").is_none());
+        assert!(qr_code(&"x".repeat(2_332), "a").is_none());
     }
 }
