@@ -36,7 +36,8 @@ def port():
 def start(arguments, **options):
     options.setdefault("stdout", subprocess.DEVNULL)
     options.setdefault("stderr", subprocess.DEVNULL)
-    child = subprocess.Popen(arguments, **options)
+    # A group of its own: `faketime` has a child.
+    child = subprocess.Popen(arguments, start_new_session=True, **options)
     CHILDREN.append(child)
     return child
 
@@ -93,8 +94,8 @@ class Demo:
         self.child.wait()
 
     def call(self, txtype, password="test123", source=None, **pairs):
-        pairs = dict(txtype=txtype, returnmode="urlencodeext", login="testclient", password=password,
-                     contractid="TESTCONTRACT", **pairs)
+        pairs = dict(txtype=txtype, returnmode="urlencodeext", login="testclient",
+                     password=password, contractid="TESTCONTRACT", **pairs)
         form = urllib.parse.urlencode(pairs)
         kind = "application/x-www-form-urlencoded"
         status, text = request("POST", self.api, form, kind, source)
@@ -299,10 +300,15 @@ def main():
         [thread.join() for thread in calls]
     prometheus.fires("GopaySlow")
 
-    # Nobody reads this one's log.
+    # Nobody reads this one's log: more lines than may wait.
     def chatter(_):
-        for _ in range(400):
-            noisy.call("GETTXSTATUS", txid="1")
+        link = http.client.HTTPConnection("127.0.0.1", noisy.ports[0], timeout=60)
+        form = urllib.parse.urlencode(dict(
+            txtype="GETTXSTATUS", returnmode="urlencodeext", login="testclient", password="test123",
+            contractid="TESTCONTRACT", txid="1"))
+        for _ in range(2_500):
+            link.request("POST", "/", form, {"content-type": "application/x-www-form-urlencoded"})
+            link.getresponse().read()
 
     in_parallel(8, chatter)
     prometheus.fires("GopayLogDropped")
@@ -367,5 +373,8 @@ try:
     main()
 finally:
     for one in CHILDREN:
-        one.kill()
+        try:
+            os.killpg(one.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
     shutil.rmtree(WORK, ignore_errors=True)

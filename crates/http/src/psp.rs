@@ -10,7 +10,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use gopay_inbound::Peer;
-use gopay_service::meters;
+use gopay_service::{TraceContext, meters};
 
 use crate::routes::Routes;
 use crate::{App, BodyError, respond};
@@ -52,6 +52,8 @@ pub(crate) async fn call(
     let started = Instant::now();
     let limits = app.limits;
     let query = request.uri().query().map(str::to_owned);
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let trace = traceparent.and_then(TraceContext::parse);
     let body = match app.bodies.read(request, limits.call_bytes_max, limits.body_timeout).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
@@ -65,7 +67,10 @@ pub(crate) async fn call(
     let misplaced = query.and_then(|query| app.service.misplaced(query.as_bytes(), &body));
     let answer = match misplaced {
         Some(answer) => answer,
-        None => app.service.call(body, source).await,
+        None => match trace {
+            None => app.service.call(body, source).await,
+            trace => gopay_service::within(trace, app.service.call(body, source)).await,
+        },
     };
     let overloaded = if answer.overloaded { "yes" } else { "no" };
     meters::count(meters::CALLS, &[("overloaded", overloaded)]);

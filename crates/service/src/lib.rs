@@ -24,6 +24,7 @@ mod psp;
 mod read;
 mod shopper;
 mod thin;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
+pub use trace::{TraceContext, Traced, within};
 
 use crate::read::Paced;
 

@@ -11,7 +11,7 @@ use gopay_midtrans_client::CallError;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::meters;
+use crate::{meters, trace};
 
 /// What a span and a line of the log are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +173,7 @@ macro_rules! line {
                     from,
                     to,
                     event = (!self.event.is_empty()).then_some(self.event),
+                    trace.id = trace::current().as_ref().map(trace::TraceContext::trace_id),
                     ours_ms = millis(ours),
                     upstream_ms = millis(self.upstream),
                     "{}",

@@ -20,9 +20,9 @@ use super::transaction::Draft;
 use crate::Service;
 use crate::admission::CallPermit;
 use crate::answer::{Answer, crashed, credentials, overload, refused, transaction_unavailable};
-use crate::meters;
 use crate::observe::{UseCase, learn, observed};
 use crate::thin::{self, UNAUTHENTICATED_PAUSE};
+use crate::{meters, trace};
 use metrics::counter;
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
@@ -75,10 +75,11 @@ impl Service {
     pub async fn call(&self, body: Bytes, source: IpAddr) -> Answer {
         let service = self.clone();
         let copy = body.clone();
-        let task = tokio::spawn(observed(
-            UseCase::Call,
-            Box::pin(async move { service.run(copy, source).await }),
-        ));
+        let work = Box::pin(async move { service.run(copy, source).await });
+        let task = match trace::current() {
+            None => tokio::spawn(observed(UseCase::Call, work)),
+            context => tokio::spawn(trace::within(context, observed(UseCase::Call, work))),
+        };
         match task.await {
             Ok(answer) => answer,
             Err(error) => {
