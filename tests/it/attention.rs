@@ -11,6 +11,10 @@ on_both_engines! {
     a_person_decides_what_money_is_that_does_not_fit,
     money_that_does_not_fit_goes_back_when_a_person_wants_it,
     what_is_decided_must_be_in_the_list,
+    what_only_people_read_does_not_hide_money,
+    money_that_is_claimed_and_not_confirmed_waits_for_a_person,
+    money_of_another_transaction_of_the_order_waits_for_a_person,
+    a_dashboard_refund_without_a_list_or_a_notification_is_seen_before_a_refund,
     money_of_an_order_that_the_store_does_not_know_is_kept_and_listed,
     a_notification_without_a_transaction_id_is_taken,
     what_goes_back_at_midtrans_itself_is_seen_and_never_given_back_again,
@@ -269,6 +273,150 @@ async fn a_notification_without_a_transaction_id_is_taken(engine: Engine) {
         news.as_object_mut().expect("an object").remove(field);
         assert_eq!(demo.tell(news.to_string()).await, 200, "without {field}");
         assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED", "without {field}");
+    }
+}
+
+/// GET status answers this about a payment that was paid: `fields` are added to what is usual.
+async fn with_status(demo: &Demo, txid: &str, http: u16, code: &str, fields: &str) {
+    let id = demo.upstream(txid).await["transaction_id"].clone();
+    let body = format!(
+        r#"{{"status_code":"{code}","transaction_id":{id},"order_id":"{txid}","gross_amount":"10000.00","currency":"IDR","payment_type":"gopay"{fields}}}"#
+    );
+    let answer = json!({"http": {"status": http, "body": body}});
+    demo.fault(json!({"on": "status", "action": answer, "order_id": txid, "times": null})).await;
+}
+
+async fn what_only_people_read_does_not_hide_money(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    for fields in [
+        r#","transaction_status":"settlement","channel_response_message":"\ud800""#,
+        r#","transaction_status":"settlement","status_message":"a","status_message":"b""#,
+        r#","transaction_status":"settlement","transaction_status":"settlement""#,
+        r#","transaction_status":"settlement","fraud_status":" ""#,
+        r#","transaction_status":"settlement","fraud_status":"accept","fraud_status":"accept""#,
+        r#","transaction_status":"settlement","settlement_time":{"a":[1]}"#,
+    ] {
+        let txid = demo.pending().await;
+        with_status(&demo, &txid, 200, "200", fields).await;
+        demo.wallet(&txid, "pay", json!({})).await;
+        demo.until_status(&txid, "SUCCEEDED").await;
+    }
+    assert_eq!(list(&demo).await["items"], json!([]));
+}
+
+async fn money_that_is_claimed_and_not_confirmed_waits_for_a_person(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let settled = r#","transaction_status":"settlement""#;
+    let mut all = Vec::new();
+    for (http, code, fields) in [
+        (200, "200", ""),
+        (200, "200", r#","transaction_status":null"#),
+        (200, "200", r#","transaction_status":"""#),
+        (200, "402", settled),
+        (200, "412", settled),
+        (404, "404", settled),
+        (500, "500", settled),
+        (400, "200", settled),
+        // Nothing that anybody could read: only the notification tells of money.
+        (503, "503", ""),
+        (404, "404", ""),
+    ] {
+        let txid = demo.pending().await;
+        with_status(&demo, &txid, http, code, fields).await;
+        demo.wallet(&txid, "pay", json!({})).await;
+        demo.eventually("it is notified", async || {
+            demo.upstream(&txid).await["notifications"]["attempts"] != 0
+        })
+        .await;
+        all.push(txid);
+    }
+    // The session ends, and what Midtrans is given to help.
+    for span in ["61m", "16m", "1m", "1m", "10m", "1h"] {
+        demo.move_clock(span).await;
+        demo.run_due().await;
+    }
+    demo.eventually("all are listed", async || {
+        list(&demo).await["items"].as_array().expect("a list").len() == all.len()
+    })
+    .await;
+    for txid in &all {
+        assert_eq!(demo.status(txid).await["STATUS"], "PENDING");
+        assert_eq!(demo.received(txid).await.len(), 0);
+    }
+    for item in list(&demo).await["items"].as_array().expect("a list") {
+        assert_eq!(item["what"], "unconfirmed", "{item}");
+        assert_eq!(item["at_risk_sen"], 1_000_000, "{item}");
+        assert!(
+            item["found"]
+                .as_str()
+                .expect("text")
+                .starts_with("a notification of settlement; GET status: "),
+            "{item}"
+        );
+    }
+    // Midtrans finds its words again.
+    demo.clear_faults().await;
+    demo.move_clock("2h").await;
+    demo.run_due().await;
+    for txid in &all {
+        demo.until_status(txid, "SUCCEEDED").await;
+    }
+    assert_eq!(list(&demo).await["items"], json!([]));
+}
+
+async fn money_of_another_transaction_of_the_order_waits_for_a_person(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let txid = demo.pending().await;
+    let mut news = demo.news(&txid, "200", "settlement").await;
+    let other = "8b82e549-2a48-47a9-8cb1-fb36060b88f3";
+    news["transaction_id"] = json!(other);
+    let body = format!(
+        r#"{{"status_code":"200","transaction_id":"{other}","order_id":"{txid}","gross_amount":"10000.00","transaction_status":"settlement"}}"#
+    );
+    // Asked by its own number it is pending; asked by ours, Midtrans names the other one.
+    let own = demo.upstream(&txid).await["transaction_id"].clone();
+    let pending = format!(
+        r#"{{"status_code":"201","transaction_id":{own},"order_id":"{txid}","gross_amount":"10000.00","transaction_status":"pending"}}"#
+    );
+    for body in [pending, body] {
+        let answer = json!({"http": {"status": 200, "body": body}});
+        demo.fault(json!({"on": "status", "action": answer, "order_id": txid})).await;
+    }
+    assert_eq!(demo.tell(news.to_string()).await, 200);
+    let item = &list(&demo).await["items"][0];
+    assert_eq!((&item["txid"], &item["what"]), (&json!(txid), &json!("transaction_id")), "{item}");
+    assert_eq!(demo.status(&txid).await["STATUS"], "PENDING");
+}
+
+async fn a_dashboard_refund_without_a_list_or_a_notification_is_seen_before_a_refund(
+    engine: Engine,
+) {
+    let demo = Demo::start_on(engine).await;
+    for (fields, left) in [
+        (r#","transaction_status":"refund""#, 0),
+        (r#","transaction_status":"partial_refund","refund_amount":"4000.00""#, 600_000),
+        (
+            r#","transaction_status":"partial_refund","refund_amount":"4000.00","refunds":null"#,
+            600_000,
+        ),
+        (
+            r#","transaction_status":"partial_refund","refund_amount":"4000.00","refunds":[{"refund_key":"a"}]"#,
+            600_000,
+        ),
+        (
+            r#","transaction_status":"partial_refund","refund_amount":"9000.00","refunds":[{"refund_key":"a","refund_amount":"4000.00"}]"#,
+            100_000,
+        ),
+        (r#","transaction_status":"partial_chargeback","refund_amount":"4000.00""#, 600_000),
+        (r#","transaction_status":"partial_chargeback""#, 0),
+    ] {
+        let txid = demo.paid().await;
+        with_status(&demo, &txid, 200, "200", fields).await;
+        let refused = demo.refund(&txid, 1_000_000).await;
+        let message = format!("amount: more than is left to refund; at most {left} would pass");
+        assert_eq!(refused["ERRMSG"], message, "{fields}");
+        assert_eq!(demo.upstream(&txid).await["refunded"], 0, "{fields}");
+        demo.clear_faults().await;
     }
 }
 

@@ -228,7 +228,7 @@ async fn a_body_that_is_no_notification_is_answered_as_documented(engine: Engine
     let half = text.get(..text.len() / 2).expect("ASCII").to_owned();
     let form = "order_id=1&status_code=200".to_owned();
     let deep = "[".repeat(20_000);
-    let repeated = text.replacen('{', "{\"transaction_status\":\"pending\",", 1);
+    let repeated = text.replacen('{', "{\"order_id\":\"7\",", 1);
     for (why, body) in [
         ("empty", String::new()),
         ("blank", "  ".to_owned()),
@@ -240,7 +240,7 @@ async fn a_body_that_is_no_notification_is_answered_as_documented(engine: Engine
         ("text", "\"hello\"".to_owned()),
         ("no fields", "{}".to_owned()),
         ("deep", deep),
-        ("a field twice", repeated),
+        ("a signed field twice", repeated),
     ] {
         assert_eq!(demo.tell(body).await, 400, "{why}");
     }

@@ -427,8 +427,13 @@ async fn a_refund_made_by_others_leaves_only_the_rest_upstream(engine: Engine) {
         .json(&foreign);
     let reply: Value = sent.send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!(reply["status_code"], "200", "{reply}");
+    // GET status does not answer: Midtrans has the last word.
+    let silent = json!({"http": {"status": 503}});
+    demo.fault(json!({"on": "status", "action": silent, "order_id": txid})).await;
     let answer = demo.refund(&txid, 400_000).await;
     refused(&answer, "REMOTE_DECLINE", "414");
+    let answer = demo.refund(&txid, 400_000).await;
+    refused(&answer, "INPUT_DATA", "more than is left to refund; at most 100000 would pass");
     assert_eq!(demo.refund(&txid, 100_000).await["STATUS"], "SUCCEEDED");
     assert_eq!(demo.upstream(&txid).await["refunded"], 10_000);
 }

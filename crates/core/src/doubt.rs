@@ -28,6 +28,9 @@ words!(
         CardStatus = "card_status",
         /// A status that this program does not know.
         UnknownStatus = "unknown_status",
+        /// A rightly signed notification tells of money, or an answer seems to, and GET status neither
+        /// says so clearly nor denies it.
+        Unconfirmed = "unconfirmed",
     }
 );
 

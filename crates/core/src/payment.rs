@@ -803,10 +803,17 @@ impl PaymentRecord {
     /// Money was found that does not fit. The same again changes nothing, also after a person has
     /// decided about it.
     fn doubted(&mut self, finding: &Finding, now: Timestamp) -> Effect {
-        let known = self.doubt.as_ref();
-        if known.is_some_and(|doubt| doubt.finding.is_same(finding)) {
-            return Effect::Same;
+        if let Some(doubt) = &mut self.doubt
+            && doubt.finding.is_same(finding)
+        {
+            if doubt.standing != Standing::Open || doubt.finding.status == finding.status {
+                return Effect::Same;
+            }
+            // It went back meanwhile: whoever decides must know.
+            doubt.finding.status.clone_from(&finding.status);
+            return Effect::Noted;
         }
+        let known = self.doubt.as_ref();
         if known.is_some_and(Doubt::goes_back) {
             return Effect::Same;
         }
@@ -829,6 +836,14 @@ impl PaymentRecord {
         match verdict {
             Verdict::Paid => {
                 doubt.standing = Standing::Resolved;
+                let came = doubt.finding.returnable();
+                let short = self
+                    .amount
+                    .zip(came)
+                    .and_then(|(amount, came)| amount.sen().checked_sub(came.sen()));
+                // What never came cannot go back.
+                let reserved = short.and_then(|short| self.refund_reserved.checked_add(short));
+                self.refund_reserved = reserved.unwrap_or(self.refund_reserved);
                 let id = self.midtrans_tx_id.clone().unwrap_or_default();
                 self.succeed(&id, None, now)
             }

@@ -126,6 +126,8 @@ pub struct SeenRefund {
 pub struct SeenBack {
     /// Its list of refunds, ours too.
     pub refunds: Vec<SeenRefund>,
+    /// The sum of all that went back, if Midtrans says it: it tells what the list leaves out.
+    pub total: Option<Rupiah>,
     /// Whether the shopper's side took money back: all that was left, or a part, of which Midtrans
     /// does not say how much.
     pub charged_back: Option<ChargedBack>,
@@ -336,22 +338,44 @@ impl Payment {
             found.push(self.found(*id, Some(entry.amount), made, entry.midtrans.clone(), now));
             next = next.gone(entry.amount);
         }
-        if let Some(charged_back) = seen.charged_back {
-            let is_chargeback = |refund: &Refund| {
-                refund.made_elsewhere.as_ref().is_some_and(|made| made.how == Elsewhere::Chargeback)
-            };
-            let left = Rupiah::from_sen(next.refundable()).ok();
-            let (new, amount) = match charged_back {
-                ChargedBack::Whole => (left.is_some(), left),
-                ChargedBack::Part => (!known.iter().any(is_chargeback), None),
-            };
-            if let (true, Some(id)) = (new, ids.next()) {
-                let made = MadeElsewhere { how: Elsewhere::Chargeback, key: None };
-                found.push(self.found(*id, amount, made, MidtransRefund::default(), now));
-                next = amount.map_or(next.clone(), |amount| next.gone(amount));
+        let beyond = |total: Rupiah| {
+            let back = known.iter().chain(&found).filter(|refund| !refund.has_failed());
+            let mut amounts = back.filter_map(|refund| refund.amount);
+            let listed = amounts.try_fold(Sen::ZERO, |sum, amount| sum.checked_add(amount.sen()));
+            Rupiah::from_sen(total.sen().checked_sub(listed?)?).ok()
+        };
+        let is_chargeback = |refund: &Refund| {
+            refund.made_elsewhere.as_ref().is_some_and(|made| made.how == Elsewhere::Chargeback)
+        };
+        let unlisted = seen.total.and_then(beyond);
+        let new = match seen.charged_back {
+            None => unlisted.map(|amount| (Elsewhere::Dashboard, Some(amount))),
+            Some(ChargedBack::Whole) => {
+                let rest = self.amount.and_then(beyond);
+                rest.map(|amount| (Elsewhere::Chargeback, Some(amount)))
             }
+            Some(ChargedBack::Part) => {
+                let first = seen.total.is_none() && !known.iter().any(is_chargeback);
+                (first || unlisted.is_some()).then_some((Elsewhere::Chargeback, unlisted))
+            }
+        };
+        if let (Some((how, amount)), Some(id)) = (new, ids.next()) {
+            let made = MadeElsewhere { how, key: None };
+            found.push(self.found(*id, amount, made, MidtransRefund::default(), now));
+            // If nobody knows how much, none of the rest may go back a second time.
+            next = next.gone_at_most(amount);
         }
         (next, found)
+    }
+
+    /// As [`Self::gone`], but no more than is left; all of it if the amount is not known.
+    fn gone_at_most(&self, amount: Option<Rupiah>) -> Self {
+        let left = Rupiah::from_sen(self.refundable()).ok();
+        match (amount, left) {
+            (_, None) => self.clone(),
+            (Some(amount), Some(left)) => self.gone(amount.min(left)),
+            (None, Some(left)) => self.gone(left),
+        }
     }
 
     fn gone(&self, amount: Rupiah) -> Self {
@@ -395,6 +419,11 @@ impl Payment {
 }
 
 impl Refund {
+    /// Whether no money went back, and none will.
+    const fn has_failed(&self) -> bool {
+        matches!(self.state, RefundState::Failed(_))
+    }
+
     /// Whether an entry of Midtrans' list is this refund: by Midtrans' number or by the key; one
     /// without both by amount and time.
     fn is(&self, entry: &SeenRefund) -> bool {
@@ -503,7 +532,7 @@ mod tests {
         let own = seen(Some("7"), 3_000, Some("m-7"));
         assert_eq!(ours.refund_id.to_string(), "7");
         let back =
-            |refunds: &[SeenRefund]| SeenBack { refunds: refunds.to_vec(), charged_back: None };
+            |refunds: &[SeenRefund]| SeenBack { refunds: refunds.to_vec(), ..SeenBack::default() };
         for (entries, gone) in [
             (vec![own.clone()], vec![]),
             (vec![own.clone(), seen(Some("d"), 2_000, Some("8"))], vec![2_000]),
@@ -538,7 +567,8 @@ mod tests {
         let (after, found) = payment.refunded_elsewhere(&[], &part, &ids(), now);
         assert_eq!(
             (found.len(), found[0].amount, after.refundable()),
-            (1, None, payment.refundable())
+            (1, None, Sen::ZERO),
+            "none of the rest may go back a second time"
         );
         assert_eq!(after.refunded_elsewhere(&found, &part, &ids(), now).1, []);
         let (gone, rest) = after.refunded_elsewhere(&found, &whole, &ids(), now);
@@ -546,6 +576,40 @@ mod tests {
         assert_eq!(gone.refunded_elsewhere(&rest, &whole, &ids(), now).1, []);
         let late = gone.reserve_refund(&request("TESTCONTRACT", "IDR", 100), now);
         assert_eq!(late, Err(RefundRejection::TooMuch(Sen::ZERO)));
+    }
+
+    #[test]
+    fn the_sum_tells_what_the_list_leaves_out() {
+        let payment = succeeded();
+        let now = payment.created_at;
+        let rupiah = |amount| Rupiah::new(amount).unwrap();
+        let entry = SeenRefund {
+            key: Some("d".to_owned()),
+            amount: rupiah(4_000),
+            midtrans: MidtransRefund::default(),
+        };
+        let back = |refunds: &[SeenRefund], total: u64, charged_back| SeenBack {
+            refunds: refunds.to_vec(),
+            total: Some(rupiah(total)),
+            charged_back,
+        };
+        let part = Some(ChargedBack::Part);
+        for (seen, amounts) in [
+            (back(&[], 4_000, None), vec![4_000]),
+            (back(&[], 10_000, None), vec![10_000]),
+            (back(std::slice::from_ref(&entry), 4_000, None), vec![4_000]),
+            (back(std::slice::from_ref(&entry), 9_000, None), vec![4_000, 5_000]),
+            (back(&[], 4_000, part), vec![4_000]),
+            (back(std::slice::from_ref(&entry), 9_000, part), vec![4_000, 5_000]),
+        ] {
+            let (next, found) = payment.refunded_elsewhere(&[], &seen, &ids(), now);
+            let back: Vec<_> = found.iter().filter_map(|one| one.amount).map(Rupiah::get).collect();
+            assert_eq!(back, amounts, "{seen:?}");
+            let gone: u64 = amounts.iter().sum();
+            assert_eq!(next.refundable(), Sen::new(1_000_000 - gone * 100), "{seen:?}");
+            let (same, again) = next.refunded_elsewhere(&found, &seen, &ids(), now);
+            assert_eq!((same, again), (next, vec![]), "told twice: {seen:?}");
+        }
     }
 
     const TERMS: RefundTerms = RefundTerms { allowed: true, window: REFUND_WINDOW_MAX };

@@ -10,6 +10,7 @@ use gopay_core::time::Timestamp;
 use gopay_store::StoreError;
 
 use crate::Service;
+use crate::midtrans::Asked;
 
 /// Where a shopper goes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,10 +182,8 @@ impl Service {
     /// The payment after asking Midtrans, if that is quick; a shopper does not wait for long.
     async fn fresh(&self, payment: Payment) -> Result<Payment, PageError> {
         const PATIENCE: Duration = Duration::from_secs(5);
-        let Ok((event, notes)) = tokio::time::timeout(PATIENCE, self.ask(&payment, vec![])).await
-        else {
-            return Ok(payment);
-        };
+        let asking = tokio::time::timeout(PATIENCE, self.ask(&payment, vec![])).await;
+        let Ok(Asked { event, notes, .. }) = asking else { return Ok(payment) };
         Ok(self.apply(payment.tx_id, &event, None, &notes).await?.payment)
     }
 

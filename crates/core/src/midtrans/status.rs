@@ -187,6 +187,9 @@ pub enum StatusReply {
     InProgress,
     /// Midtrans refused our credentials or set-up; the operator must act.
     Misconfigured(Refusal),
+    /// Midtrans answers, and what it says cannot be understood: ask again later, and take no silence
+    /// from it.
+    Unreadable,
     /// No conclusion; ask again later.
     Unclear,
 }
@@ -201,20 +204,30 @@ impl StatusReply {
     /// ```
     ///
     /// # Errors
-    /// [`ReplyError`] if the answer cannot be read; nothing may be concluded from it.
+    /// [`ReplyError`] if the answer is no JSON object; nothing may be concluded from it.
     pub fn parse(http_status: u16, body: &[u8]) -> Result<Self, ReplyError> {
-        let wire = Wire::read(http_status, body)?;
+        // Bytes that are not UTF-8 and a byte order mark must not hide what the rest says.
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim_start_matches('\u{feff}');
+        let wire = Wire::read(http_status, text.as_bytes())?;
+        let status = wire.status().filter(TransactionStatus::may_be_money);
         let Some(code) = spoken(http_status, wire.code()) else {
-            return Ok(Self::Unclear);
+            return Ok(if status.is_some() { Self::Unreadable } else { Self::Unclear });
         };
         Ok(match code.get() {
             // A denied payment has code 202, too.
             202 if wire.status().is_none() => Self::InProgress,
             // 407 is the normal code of an expired payment.
-            200..=202 | 407 => Self::Found(Box::new(StatusView::from_wire(wire)?)),
+            200..=202 | 407 => match StatusView::from_wire(wire) {
+                Ok(view) => Self::Found(Box::new(view)),
+                Err(_) => Self::Unreadable,
+            },
+            // An error that speaks of money all the same.
+            _ if status.is_some() => Self::Unreadable,
             401 | 402 => Self::Misconfigured(wire.refusal(code)),
             404 => Self::NotFound,
-            _ => Self::Unclear,
+            429 => Self::Unclear,
+            _ => Self::Unreadable,
         })
     }
 }
@@ -476,12 +489,12 @@ mod tests {
             (500, good.clone(), "unclear"),
             (502, "<html>".into(), "unclear"),
             (200, r#"{"status_code":"500"}"#.into(), "unclear"),
-            (200, r#"{"status_code":"412"}"#.into(), "unclear"),
+            (200, r#"{"status_code":"412"}"#.into(), "unreadable"),
             (302, good.clone(), "unclear"),
             (404, good.clone(), "unclear"),
             (200, "<html>".into(), "error"),
             (404, "<html>".into(), "error"),
-            (200, r#"{"status_code":"200"}"#.into(), "error"),
+            (200, r#"{"status_code":"200"}"#.into(), "unreadable"),
             (200, good.replace("125000.00", "0.00"), "found"),
             (200, good.replace("125000.00", "1.5"), "found"),
             (200, good.replace("A1", "../A1"), "found"),
@@ -491,7 +504,21 @@ mod tests {
             (200, answer("200", "refund", r#","refunds":[["1"]]"#), "found"),
             (200, answer("200", "refund", r#","refunds":{}"#), "found"),
             (200, answer("200", "refund", r#","refunds":null"#), "found"),
-            (200, answer("200", "", ""), "error"),
+            (200, answer("200", "", ""), "unreadable"),
+            // What only people read does not hide money.
+            (200, answer("200", "settlement", r#","channel_response_message":"\ud800""#), "found"),
+            (
+                200,
+                answer("200", "settlement", r#","status_message":"a","status_message":"b""#),
+                "found",
+            ),
+            (200, answer("200", "settlement", r#","transaction_status":"settlement""#), "found"),
+            (200, format!("\u{feff}{}", answer("200", "settlement", "")), "found"),
+            // An error that speaks of money all the same is no silence.
+            (200, answer("402", "settlement", ""), "unreadable"),
+            (200, answer("404", "settlement", ""), "unreadable"),
+            (404, answer("200", "settlement", ""), "unreadable"),
+            (500, answer("200", "settlement", ""), "unreadable"),
         ] {
             let kind = match StatusReply::parse(http, body.as_bytes()) {
                 Ok(StatusReply::Found(_)) => "found",
@@ -502,6 +529,7 @@ mod tests {
                     "misconfigured"
                 }
                 Ok(StatusReply::Unclear) => "unclear",
+                Ok(StatusReply::Unreadable) => "unreadable",
                 Err(_) => "error",
             };
             assert_eq!(kind, expected, "HTTP {http}: {body}");

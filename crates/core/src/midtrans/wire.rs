@@ -81,11 +81,86 @@ impl Field {
     const fn bit(self) -> u32 {
         1 << (self as u32)
     }
+
+    /// Whether money is decided by it. What only people read may be left out if it cannot be read.
+    const fn decides(self) -> bool {
+        match self {
+            Self::StatusCode
+            | Self::TransactionId
+            | Self::OrderId
+            | Self::GrossAmount
+            | Self::Currency
+            | Self::TransactionStatus
+            | Self::FraudStatus
+            | Self::SignatureKey
+            | Self::RefundAmount
+            | Self::RefundKey
+            | Self::RefundChargebackId
+            | Self::Refunds => true,
+            Self::StatusMessage
+            | Self::PaymentType
+            | Self::PaymentOptionType
+            | Self::SettlementTime
+            | Self::ExpiryTime
+            | Self::ChannelResponseCode
+            | Self::ChannelResponseMessage
+            | Self::Actions
+            | Self::ValidationMessages
+            | Self::Other => false,
+        }
+    }
 }
 
-/// Reads an object of which no known field occurs twice. Texts are read by [`PlainText`], or
-/// `EXACT` by [`Text`].
+/// In the place of a value by which money is decided and that cannot be read, or that stands there
+/// twice with a difference: it fits nothing.
+const UNREADABLE: &str = "\u{fffd}";
+
+/// Reads an object. Texts are read by [`PlainText`]; then reading fails at whatever [`Text`] has to be
+/// asked for, and at a known field that occurs twice. `EXACT` reads all of that.
 struct WireVisitor<const EXACT: bool>;
+
+impl<const EXACT: bool> WireVisitor<EXACT> {
+    /// Reads the value of a field, which may have occurred before.
+    fn exactly<'de, A: MapAccess<'de>>(
+        wire: &mut Wire<'de>,
+        field: Field,
+        again: bool,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        if matches!(field, Field::Other) {
+            // It need not be UTF-8.
+            return members.next_value::<IgnoredAny>().map(drop);
+        }
+        let json = members.next_value::<&'de RawValue>()?;
+        if let Some(text) = wire.text_mut(field) {
+            let unreadable = || {
+                if field.decides() { Text::Borrowed(UNREADABLE) } else { Text::Absent }
+            };
+            let new = Text::of_json(json.get()).unwrap_or_else(|_| unreadable());
+            if !again {
+                *text = new;
+            } else if text.get() != new.get() {
+                *text = unreadable();
+            }
+            return Ok(());
+        }
+        match field {
+            Field::Actions if !again => {
+                wire.actions = serde_json::from_str(json.get()).unwrap_or_default();
+            }
+            Field::ValidationMessages if !again => wire.validation_messages = Some(json),
+            Field::Refunds if !again => {
+                wire.refunds = (json.get() != "null").then_some(json);
+            }
+            Field::Refunds if wire.refunds.map(RawValue::get) != Some(json.get()) => {
+                // No list.
+                wire.refunds = serde_json::from_str("0").ok();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
 
 impl<'de, const EXACT: bool> Visitor<'de> for WireVisitor<EXACT> {
     type Value = Wire<'de>;
@@ -98,12 +173,16 @@ impl<'de, const EXACT: bool> Visitor<'de> for WireVisitor<EXACT> {
         let mut wire = Wire::default();
         let mut seen = 0;
         while let Some(field) = members.next_key::<Field>()? {
-            if seen & field.bit() & !Field::Other.bit() != 0 {
+            let again = seen & field.bit() & !Field::Other.bit() != 0;
+            seen |= field.bit();
+            if EXACT {
+                Self::exactly(&mut wire, field, again, &mut members)?;
+                continue;
+            }
+            if again {
                 return Err(A::Error::custom("a field occurs twice"));
             }
-            seen |= field.bit();
             match (wire.text_mut(field), field) {
-                (Some(text), _) if EXACT => *text = members.next_value()?,
                 (Some(text), _) => *text = members.next_value::<PlainText<'de>>()?.0,
                 (None, Field::Actions) => wire.actions = members.next_value()?,
                 (None, Field::ValidationMessages) => {
@@ -157,7 +236,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Slow path: keeps the digits of every number.
+    /// Slow path: keeps the digits of every number, and leaves out what cannot be read and nobody needs.
     #[cold]
     fn read_exactly(body: &'a str) -> Option<Self> {
         read::<true>(StrRead::new(body))
@@ -189,6 +268,11 @@ impl<'a> Wire<'a> {
                 return None;
             }
         })
+    }
+
+    /// Whether a field was there and cannot be read.
+    pub(super) fn is_unreadable(text: &Text<'_>) -> bool {
+        text.get() == Some(UNREADABLE)
     }
 
     pub(super) fn code(&self) -> Option<StatusCode> {
@@ -337,25 +421,42 @@ mod tests {
     }
 
     #[test]
-    fn only_one_object_with_each_field_once_is_an_answer() {
-        for body in [
-            "",
-            "null",
-            "[]",
-            r#"["201"]"#,
-            r#""{}""#,
-            "{",
-            "{} {}",
-            "<html>",
-            "\u{feff}{}",
-            r#"{"status_code":"200","status_code":"201"}"#,
-        ] {
+    fn only_one_object_is_an_answer() {
+        for body in
+            ["", "null", "[]", r#"["201"]"#, r#""{}""#, "{", "{} {}", "<html>", "\u{feff}{}"]
+        {
             assert!(Wire::read_object(body.as_bytes()).is_none(), "{body:?}");
         }
         assert!(Wire::read_object(b"\n {\"unheard_of\": [{}]}").is_some());
         assert!(Wire::read_object(b"{\"unheard_of\":\"\xff\"}").is_some());
         assert!(Wire::read_object(b"{\"order_id\":\"\xff\"}").is_none());
         assert!(Wire::read_object(b"{\"actions\":[{\"method\":\"\xff\"}]}").is_none());
+    }
+
+    #[test]
+    fn what_stands_there_twice_or_cannot_be_read_fits_nothing_or_counts_as_absent() {
+        let read = |body: &str| {
+            let wire = Wire::read_object(body.as_bytes()).unwrap();
+            let text = |text: &Text<'_>| text.get().map(str::to_owned);
+            let list = wire.refunds.map(RawValue::get).map(str::to_owned);
+            (text(&wire.transaction_status), text(&wire.status_message), list)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        for (body, expected) in [
+            (r#"{"transaction_status":"a","transaction_status":"a"}"#, (some("a"), None, None)),
+            (
+                r#"{"transaction_status":"a","transaction_status":"b"}"#,
+                (some(UNREADABLE), None, None),
+            ),
+            (r#"{"transaction_status":"\ud800"}"#, (some(UNREADABLE), None, None)),
+            (r#"{"status_message":"a","status_message":"a"}"#, (None, some("a"), None)),
+            (r#"{"status_message":"a","status_message":"b"}"#, (None, None, None)),
+            (r#"{"status_message":"\ud800","transaction_status":"a"}"#, (some("a"), None, None)),
+            (r#"{"refunds":[1],"refunds":[1]}"#, (None, None, some("[1]"))),
+            (r#"{"refunds":[1],"refunds":[2]}"#, (None, None, some("0"))),
+        ] {
+            assert_eq!(read(body), expected, "{body}");
+        }
     }
 
     #[test]

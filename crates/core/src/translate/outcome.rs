@@ -222,7 +222,7 @@ fn compared(what: Unclear, payment: &Payment, view: &StatusView) -> (String, Str
             let found = format!("code {}, fraud check {}", said(code.as_deref()), said(fraud));
             ("code 200, fraud check accept".to_owned(), found)
         }
-        Unclear::CardStatus | Unclear::UnknownStatus => {
+        Unclear::CardStatus | Unclear::UnknownStatus | Unclear::Unconfirmed => {
             ("settlement".to_owned(), view.status.as_str().to_owned())
         }
     }
@@ -386,13 +386,26 @@ pub fn after_notification(
     }
 }
 
-const fn claims_money(claimed: &TransactionStatus) -> bool {
-    matches!(
-        claimed,
-        TransactionStatus::Settlement
-            | TransactionStatus::Refund
-            | TransactionStatus::PartialRefund
-    )
+/// Whether a notification tells that money has come in, whatever happened to it later.
+#[must_use]
+pub const fn claims_money(claimed: &TransactionStatus) -> bool {
+    matches!(claimed, TransactionStatus::Settlement) || claims_money_back(claimed)
+}
+
+/// What is known of money of which GET status says nothing clear. `claimed` is the status that a
+/// rightly signed notification claims, if there was one; `answer` is what GET status said.
+#[must_use]
+pub fn unconfirmed(claimed: Option<&str>, answer: &str) -> Finding {
+    let heard = claimed.map_or_else(String::new, |word| format!("a notification of {word}; "));
+    Finding {
+        what: Unclear::Unconfirmed,
+        expected: "GET status that says what became of it".to_owned(),
+        found: format!("{heard}GET status: {answer}"),
+        status: claimed.unwrap_or("unknown").to_owned(),
+        midtrans_tx_id: None,
+        gross: None,
+        in_rupiah: false,
+    }
 }
 
 /// What one answer to a refund told.
@@ -459,10 +472,31 @@ pub fn refund_listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> List
     }
 }
 
-/// What a status tells of money that went back; none if its list of refunds cannot be read. A refund
-/// that is not whole rupiah cannot be one of rupiah, and counts as unreadable.
+/// What a status tells of money that went back; none if it tells that some did and not how much. A
+/// refund that is not whole rupiah cannot be one of rupiah, and counts as unreadable.
+///
+/// The list need not be whole, or there: the sum of it all tells what it leaves out.
 #[must_use]
 pub fn seen_back(view: &StatusView) -> Option<SeenBack> {
+    let said = view.refund_total.and_then(|total| Rupiah::from_sen(total).ok());
+    let total = match view.status {
+        TransactionStatus::Refund => view.gross.sen.and_then(|gross| Rupiah::from_sen(gross).ok()),
+        _ => said,
+    };
+    let Some(refunds) = listed_back(view) else {
+        return total.map(|_| SeenBack {
+            refunds: vec![],
+            total,
+            charged_back: charged_back(view),
+        });
+    };
+    if refunds.is_empty() && total.is_none() && view.status == TransactionStatus::PartialRefund {
+        return None;
+    }
+    Some(SeenBack { refunds, total, charged_back: charged_back(view) })
+}
+
+fn listed_back(view: &StatusView) -> Option<Vec<SeenRefund>> {
     let refunds = view.refunds.as_ref()?.iter().map(|entry| {
         Some(SeenRefund {
             key: entry.key.clone(),
@@ -474,7 +508,11 @@ pub fn seen_back(view: &StatusView) -> Option<SeenBack> {
             },
         })
     });
-    let charged_back = match view.status {
+    refunds.collect()
+}
+
+const fn charged_back(view: &StatusView) -> Option<ChargedBack> {
+    match view.status {
         TransactionStatus::Chargeback => Some(ChargedBack::Whole),
         TransactionStatus::PartialChargeback => Some(ChargedBack::Part),
         TransactionStatus::Pending
@@ -488,8 +526,7 @@ pub fn seen_back(view: &StatusView) -> Option<SeenBack> {
         | TransactionStatus::Refund
         | TransactionStatus::PartialRefund
         | TransactionStatus::Unknown(_) => None,
-    };
-    Some(SeenBack { refunds: refunds.collect::<Option<_>>()?, charged_back })
+    }
 }
 
 /// Whether a notification tells that money of a payment that has succeeded went back.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::IDLE;
 use crate::Service;
 use crate::describe::log_store_error;
+use crate::midtrans::Asked;
 use crate::observe::{self, UseCase};
 
 pub(super) async fn poll_loop(service: Service, mut stop: watch::Receiver<bool>) {
@@ -145,42 +146,41 @@ impl Service {
     /// Looks after a payment whose check is due: asks, closes what must not stay open, gives up
     /// what Midtrans keeps silent about.
     pub(crate) async fn check(&self, payment: Payment) -> Result<(), StoreError> {
-        let (event, applied) = self.ask_and_apply(&payment, vec![]).await?;
-        observe::learn(|seen| seen.outcome = event.word());
+        let (asked, applied) = self.ask_and_apply(&payment, vec![]).await?;
+        observe::learn(|seen| seen.outcome = asked.event.word());
         self.compare_clocks();
         let now = self.session_time(payment.channel);
-        match next_step(&applied.payment, &event, now) {
+        match next_step(&applied.payment, &asked.event, now) {
             NextStep::Nothing => Ok(()),
             NextStep::Close(how) => {
-                let (event, notes) = self.close(&applied.payment, how).await;
-                let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
+                let asked = self.close(&applied.payment, how).await;
+                let applied = self.apply(payment.tx_id, &asked.event, None, &asked.notes).await?;
                 if may_give_up(&applied.payment, now) {
                     // It can be neither closed nor paid any more: it has an expiry of its own.
-                    self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
+                    self.end_without_midtrans(payment.tx_id, &asked).await?;
                 }
                 Ok(())
             }
-            NextStep::GiveUp => self.give_up(&applied.payment, event).await,
+            NextStep::GiveUp => self.give_up(&applied.payment, asked).await,
             NextStep::Return(amount) => self.return_money(&applied.payment, amount).await,
         }
     }
 
     /// Says FAILED without Midtrans, but not because of one bad moment: we may have been away
     /// ourselves while it answered well.
-    async fn give_up(&self, payment: &Payment, mut event: Event) -> Result<(), StoreError> {
+    async fn give_up(&self, payment: &Payment, mut asked: Asked) -> Result<(), StoreError> {
         const PAUSES: [Duration; 3] =
             [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
         for pause in PAUSES {
-            if event != Event::NoAnswer {
+            if asked.event != Event::NoAnswer {
                 break;
             }
             tokio::time::sleep(pause).await;
-            let (told, notes) = self.ask(payment, vec![]).await;
-            self.apply(payment.tx_id, &told, None, &notes).await?;
-            event = told;
+            asked = self.ask(payment, vec![]).await;
+            self.apply(payment.tx_id, &asked.event, None, &asked.notes).await?;
         }
-        if matches!(event, Event::NoAnswer | Event::NotFound) {
-            self.apply(payment.tx_id, &Event::GaveUp, None, &[]).await?;
+        if matches!(asked.event, Event::NoAnswer | Event::NotFound) {
+            self.end_without_midtrans(payment.tx_id, &asked).await?;
         }
         Ok(())
     }

@@ -3,15 +3,37 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
+use gopay_core::midtrans::TransactionStatus;
 use gopay_core::midtrans::{CloseReply, StatusReply, StatusView};
 use gopay_core::payment::{Event, Payment};
-use gopay_core::translate::outcome::{Close, close_event, status_event};
+use gopay_core::translate::outcome::{Close, claims_money, close_event, status_event, unconfirmed};
+use gopay_midtrans_client::MidtransClient;
 use gopay_store::{Applied, Note, StoreError};
 use serde_json::json;
 
 use crate::describe::{chain, describe};
 use crate::observe;
 use crate::{Service, note};
+
+/// What came of a question about a payment.
+pub(crate) struct Asked {
+    /// What it told; [`Event::NoAnswer`] if nothing.
+    pub(crate) event: Event,
+    /// For the trail.
+    pub(crate) notes: Vec<Note>,
+    /// The answer in words.
+    pub(crate) said: String,
+    /// Midtrans answered, and nobody can tell what: that is no silence.
+    pub(crate) unreadable: bool,
+    view: Option<Box<StatusView>>,
+}
+
+impl Asked {
+    fn silence(notes: Vec<Note>) -> Self {
+        let said = "not asked".to_owned();
+        Self { event: Event::NoAnswer, notes, said, unreadable: false, view: None }
+    }
+}
 
 impl Service {
     pub(crate) async fn poll_soon(&self, tx_id: TxId) -> Result<(), StoreError> {
@@ -26,32 +48,45 @@ impl Service {
         &self,
         payment: &Payment,
         notes: Vec<Note>,
-    ) -> Result<(Event, Applied), StoreError> {
-        let (event, notes, view) = self.ask_for_view(payment, notes).await;
-        let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
-        if let (Event::Paid { .. }, Some(view)) = (&event, view) {
-            self.record_elsewhere(&applied.payment, &view).await?;
+    ) -> Result<(Asked, Applied), StoreError> {
+        let asked = self.ask(payment, notes).await;
+        let applied = self.apply(payment.tx_id, &asked.event, None, &asked.notes).await?;
+        if let (Event::Paid { .. }, Some(view)) = (&asked.event, &asked.view) {
+            self.record_elsewhere(&applied.payment, view).await?;
         }
-        Ok((event, applied))
+        Ok((asked, applied))
     }
 
-    /// Asks Midtrans for the status; never fails, `NoAnswer` says that it told nothing.
-    pub(crate) async fn ask(&self, payment: &Payment, notes: Vec<Note>) -> (Event, Vec<Note>) {
-        let (event, notes, _) = self.ask_for_view(payment, notes).await;
-        (event, notes)
+    /// Asks Midtrans for the status, by its own number of the payment if that is known.
+    pub(crate) async fn ask(&self, payment: &Payment, notes: Vec<Note>) -> Asked {
+        self.ask_by(&payment.upstream_id(), payment, notes).await
     }
 
-    async fn ask_for_view(
-        &self,
-        payment: &Payment,
-        mut notes: Vec<Note>,
-    ) -> (Event, Vec<Note>, Option<Box<StatusView>>) {
+    /// Asks by one of the numbers of a payment: our own can name another transaction than Midtrans'.
+    pub(crate) async fn ask_by(&self, id: &str, payment: &Payment, notes: Vec<Note>) -> Asked {
         let Some(account) = self.0.midtrans.of(payment.channel) else {
-            return (Event::NoAnswer, notes, None);
+            return Asked::silence(notes);
         };
-        let id = payment.upstream_id();
-        let mut seen = None;
-        let (found, said) = match observe::upstream("status", account.client.status(&id)).await {
+        let mut asked = Self::read_status(&account.client, id, payment).await;
+        let detail = json!({"about": "status", "answer": asked.said});
+        asked.notes = notes;
+        asked.notes.push(note("asked", detail));
+        if asked.event == Event::NotFound && payment.session_over(self.now()) {
+            // It would end unpaid now.
+            match self.claimed_money(payment.tx_id).await {
+                Ok(None) => {}
+                Ok(Some(claimed)) => {
+                    asked.event = Event::Doubted(unconfirmed(Some(&claimed), &asked.said));
+                }
+                Err(_) => asked.event = Event::NoAnswer,
+            }
+        }
+        asked
+    }
+
+    async fn read_status(client: &MidtransClient, id: &str, payment: &Payment) -> Asked {
+        let nothing = |said: String| Asked { said, ..Asked::silence(vec![]) };
+        match observe::upstream("status", client.status(id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
                 Ok(event) => {
                     let mut said = view.status.as_str().to_owned();
@@ -60,31 +95,58 @@ impl Service {
                         let found = &finding.found;
                         said.push_str(&format!("; {what}: expected {expected:?}, found {found:?}"));
                     }
-                    seen = Some(view);
-                    (event, said)
+                    Asked { event, view: Some(view), ..nothing(said) }
                 }
                 Err(unclear) => {
                     let (tx_id, why) = (payment.tx_id, unclear.as_str());
                     tracing::error!(payment.tx_id = %tx_id, why, "a status of another payment");
-                    (Event::NoAnswer, format!("of another payment: {why}"))
+                    nothing(format!("of another payment: {why}"))
                 }
             },
-            Ok(StatusReply::NotFound) => (Event::NotFound, "not found".to_owned()),
-            Ok(StatusReply::InProgress) => (Event::NoAnswer, "in progress".to_owned()),
-            Ok(StatusReply::Misconfigured(refusal)) => {
-                (Event::NoAnswer, describe("status", &refusal))
+            Ok(StatusReply::NotFound) => {
+                Asked { event: Event::NotFound, ..nothing("not found".to_owned()) }
             }
-            Ok(StatusReply::Unclear) => (Event::NoAnswer, "unclear".to_owned()),
-            Err(error) => (Event::NoAnswer, chain(&error)),
-        };
-        notes.push(note("asked", json!({"about": "status", "answer": said})));
-        (found, notes, seen)
+            Ok(StatusReply::InProgress) => nothing("in progress".to_owned()),
+            Ok(StatusReply::Misconfigured(refusal)) => nothing(describe("status", &refusal)),
+            Ok(StatusReply::Unclear) => nothing("unclear".to_owned()),
+            Ok(StatusReply::Unreadable) => Asked {
+                unreadable: true,
+                ..nothing("an answer that nobody can make sense of".to_owned())
+            },
+            Err(error) => nothing(chain(&error)),
+        }
+    }
+
+    /// The money that a rightly signed notification told of, if one did: the word of its status.
+    pub(crate) async fn claimed_money(&self, tx_id: TxId) -> Result<Option<String>, StoreError> {
+        let trail = self.0.store.payment_trail(tx_id).await?;
+        let claims = trail.iter().filter(|record| record.kind == "notification");
+        let mut words = claims.filter_map(|record| record.detail["claimed"].as_str());
+        let money = words.rfind(|word| claims_money(&TransactionStatus::from_wire(word)));
+        Ok(money.map(str::to_owned))
+    }
+
+    /// What is known of money that GET status neither confirms nor denies, if anything tells of it.
+    pub(crate) fn in_doubt(claimed: Option<&str>, asked: &Asked) -> Option<Event> {
+        (claimed.is_some() || asked.unreadable)
+            .then(|| Event::Doubted(unconfirmed(claimed, &asked.said)))
+    }
+
+    /// Ends a payment that Midtrans does not help to end: unpaid, unless something tells of money.
+    pub(crate) async fn end_without_midtrans(
+        &self,
+        tx_id: TxId,
+        asked: &Asked,
+    ) -> Result<(), StoreError> {
+        let claimed = self.claimed_money(tx_id).await?;
+        let end = Self::in_doubt(claimed.as_deref(), asked).unwrap_or(Event::GaveUp);
+        self.apply(tx_id, &end, None, &[]).await.map(drop)
     }
 
     /// Ends a charge at Midtrans and says what it is now.
-    pub(crate) async fn close(&self, payment: &Payment, how: Close) -> (Event, Vec<Note>) {
+    pub(crate) async fn close(&self, payment: &Payment, how: Close) -> Asked {
         let Some(account) = self.0.midtrans.of(payment.channel) else {
-            return (Event::NoAnswer, vec![]);
+            return Asked::silence(vec![]);
         };
         let id = payment.upstream_id();
         // A key of its own for every try: an answer from before must not come back.
@@ -104,7 +166,7 @@ impl Service {
             // Not pending any more, or the answer was lost: the status knows.
             return self.ask(payment, notes).await;
         }
-        (found, notes)
+        Asked { event: found, said, ..Asked::silence(notes) }
     }
 }
 

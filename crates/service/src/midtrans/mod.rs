@@ -10,6 +10,7 @@ mod probe;
 mod refund;
 mod returning;
 
+pub(crate) use ask::Asked;
 pub use notification::NotificationAnswer;
 pub use orders::Recovered;
 pub use probe::{Probe, probe};

@@ -3,12 +3,12 @@
 //! A notification is unconfirmed: its signature does not cover the status, so every change waits
 //! for GET status (`docs/midtrans.md`, "Signature").
 
-use gopay_core::midtrans::{Notification, NotificationError, UnverifiedNotification};
-use gopay_core::payment::{Payment, PaymentState};
+use gopay_core::midtrans::{MidtransTxId, Notification, NotificationError, UnverifiedNotification};
+use gopay_core::payment::{Event, Payment, PaymentState};
 use gopay_core::translate::outcome::{
-    after_notification, claims_money_back, notification_needs_status,
+    after_notification, claims_money, claims_money_back, notification_needs_status,
 };
-use gopay_store::StoreError;
+use gopay_store::{Note, StoreError};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -103,6 +103,36 @@ impl Service {
         self.handle_notification(&payment, &notification).await
     }
 
+    /// Asks GET status about what a notification claims. Money that it claims and that nobody can find
+    /// in the answer is for a person, as is money of another transaction of the same order.
+    async fn ask_about(
+        &self,
+        payment: &Payment,
+        notification: &Notification,
+        notes: Vec<Note>,
+    ) -> (Event, Vec<Note>) {
+        let mut asked = self.ask(payment, notes).await;
+        let claimed = notification.claimed_status();
+        if !claims_money(claimed) || matches!(asked.event, Event::Paid { .. } | Event::Doubted(_)) {
+            return (asked.event, asked.notes);
+        }
+        let named = notification.claimed_tx_id().map(MidtransTxId::as_str);
+        if named.is_some() && named != payment.midtrans_tx_id.as_deref() {
+            let id = payment.tx_id.to_string();
+            asked = self.ask_by(&id, payment, asked.notes).await;
+        }
+        let undecided = match asked.event {
+            Event::NoAnswer => asked.unreadable,
+            // It would end unpaid now.
+            Event::NotFound => payment.session_over(self.now()),
+            _ => false,
+        };
+        if undecided && let Some(doubt) = Self::in_doubt(Some(claimed.as_str()), &asked) {
+            return (doubt, asked.notes);
+        }
+        (asked.event, asked.notes)
+    }
+
     /// Acts on a verified notification: asks whether what it claims is so.
     async fn handle_notification(
         &self,
@@ -125,7 +155,7 @@ impl Service {
             }
             return Ok(NotificationAnswer::Done);
         }
-        let (event, notes) = self.ask(payment, notes.to_vec()).await;
+        let (event, notes) = self.ask_about(payment, notification, notes.to_vec()).await;
         let applied = self.apply(payment.tx_id, &event, None, &notes).await?;
         if applied.payment.state == PaymentState::Succeeded && claims_money_back(claimed) {
             self.look_at_refunds(&applied.payment, true).await?;

@@ -2,8 +2,10 @@
 //! Their money is confirmed by GET status and kept in the list of what needs a person.
 
 use gopay_core::ids::TxId;
-use gopay_core::midtrans::{OrderId, StatusReply, StatusView, UnverifiedNotification};
-use gopay_core::money::Sen;
+use gopay_core::midtrans::{
+    Notification, OrderId, StatusReply, StatusView, UnverifiedNotification,
+};
+use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_store::{StoreError, UnknownOrder};
 use metrics::counter;
@@ -12,6 +14,9 @@ use secrecy::ExposeSecret as _;
 use super::NotificationAnswer;
 use crate::thin::{self, FAULT_PAUSE};
 use crate::{MidtransAccount, Service, meters, observe};
+
+/// Of an order id of another form, in the log.
+const ORDER_CHARS_MAX: usize = 64;
 
 /// What Midtrans says of an order that the store does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,7 @@ impl Service {
         &self,
         unverified: UnverifiedNotification,
     ) -> Result<NotificationAnswer, StoreError> {
+        let order_text = unverified.order_text().to_owned();
         let signed = self.accounts().find_map(|(channel, account)| {
             let key = account.server_key.expose_secret();
             unverified.clone().verify(key).ok().map(|news| (channel, account, news))
@@ -48,12 +54,14 @@ impl Service {
         let OrderId::Ours(tx_id) = notification.order_id() else {
             counter!(meters::UNKNOWN_ORDERS, "form" => "other").increment(1);
             if let Some(repeats) = thin::due("an order of another shop", FAULT_PAUSE) {
-                tracing::info!(repeats, "a notification about an order of another shop");
+                let order = order_text.escape_debug().take(ORDER_CHARS_MAX).collect::<String>();
+                tracing::info!(order, repeats, "a notification about an order of another shop");
             }
             return Ok(NotificationAnswer::Done);
         };
         observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
-        Ok(match self.ask_for_order(tx_id, channel, account).await? {
+        let claim = Some(&notification);
+        Ok(match self.ask_for_order(tx_id, channel, account, claim).await? {
             // GET status may lag behind: then the notification must come again.
             Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
             Recovered::NotFound if tx_id.is_of_our_time(self.now()) => {
@@ -78,7 +86,7 @@ impl Service {
         }
         let mut told = Recovered::NotFound;
         for (channel, account) in self.accounts() {
-            match self.ask_for_order(tx_id, channel, account).await? {
+            match self.ask_for_order(tx_id, channel, account, None).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),
                 Recovered::NoMoney if told == Recovered::NotFound => told = Recovered::NoMoney,
@@ -95,22 +103,33 @@ impl Service {
         test.chain(midtrans.live.iter().map(|account| (Channel::Live, account)))
     }
 
+    /// `claim` is the rightly signed notification that told of it: what GET status leaves out or
+    /// makes unreadable is taken from there.
     async fn ask_for_order(
         &self,
         tx_id: TxId,
         channel: Channel,
         account: &MidtransAccount,
+        claim: Option<&Notification>,
     ) -> Result<Recovered, StoreError> {
         let id = tx_id.to_string();
-        let view = match observe::upstream("status", account.client.status(&id)).await {
-            Ok(StatusReply::Found(view)) if view.order_id == Some(OrderId::Ours(tx_id)) => view,
-            Ok(StatusReply::NotFound) => return Ok(Recovered::NotFound),
-            Ok(_) | Err(_) => return Ok(Recovered::NoAnswer),
+        let asked = observe::upstream("status", account.client.status(&id)).await;
+        let seen = match (asked, claim) {
+            // It was asked for by this order: one without a name is it.
+            (Ok(StatusReply::Found(view)), _)
+                if view.order_id.is_none_or(|named| named == OrderId::Ours(tx_id)) =>
+            {
+                if !view.status.may_be_money() {
+                    return Ok(Recovered::NoMoney);
+                }
+                self.seen(tx_id, channel, &view, claim)
+            }
+            (Ok(StatusReply::Found(_) | StatusReply::Unreadable), Some(claim)) => {
+                self.claimed(tx_id, channel, claim)
+            }
+            (Ok(StatusReply::NotFound), _) => return Ok(Recovered::NotFound),
+            (Ok(_) | Err(_), _) => return Ok(Recovered::NoAnswer),
         };
-        if !view.status.may_be_money() {
-            return Ok(Recovered::NoMoney);
-        }
-        let seen = self.seen(tx_id, channel, &view);
         let order = self.retry_while_busy(|| self.0.store.order_record(&seen)).await?;
         counter!(meters::UNKNOWN_ORDERS, "form" => "ours").increment(1);
         if order.resolution.is_none()
@@ -122,18 +141,48 @@ impl Service {
         Ok(Recovered::Listed(order))
     }
 
-    fn seen(&self, tx_id: TxId, channel: Channel, view: &StatusView) -> UnknownOrder {
+    /// What GET status says.
+    fn seen(
+        &self,
+        tx_id: TxId,
+        channel: Channel,
+        view: &StatusView,
+        claim: Option<&Notification>,
+    ) -> UnknownOrder {
+        UnknownOrder {
+            status: view.status.as_str().to_owned(),
+            midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
+            amount: view.gross.sen.or_else(|| claim.and_then(signed_amount)),
+            ..self.order(tx_id, channel)
+        }
+    }
+
+    /// What a rightly signed notification says, where GET status says nothing that can be read.
+    fn claimed(&self, tx_id: TxId, channel: Channel, claim: &Notification) -> UnknownOrder {
+        UnknownOrder {
+            status: claim.claimed_status().as_str().to_owned(),
+            midtrans_tx_id: claim.claimed_tx_id().map(|id| id.as_str().to_owned()),
+            amount: signed_amount(claim),
+            ..self.order(tx_id, channel)
+        }
+    }
+
+    fn order(&self, tx_id: TxId, channel: Channel) -> UnknownOrder {
         let now = self.now();
         UnknownOrder {
             tx_id,
             channel,
-            status: view.status.as_str().to_owned(),
-            midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
-            amount: view.gross.sen,
+            status: String::new(),
+            midtrans_tx_id: None,
+            amount: None,
             first_seen_at: now,
             last_seen_at: now,
             seen: 1,
             resolution: None,
         }
     }
+}
+
+fn signed_amount(claim: &Notification) -> Option<Sen> {
+    claim.gross().ok().map(Rupiah::sen)
 }

@@ -26,7 +26,9 @@ pub async fn probe(account: &MidtransAccount) -> Probe {
         Ok(StatusReply::NotFound | StatusReply::Found(_)) => Probe::LetIn,
         Ok(StatusReply::Misconfigured(refusal)) => Probe::Refused(describe("status", &refusal)),
         Ok(StatusReply::InProgress) => Probe::Unknown("in progress".to_owned()),
-        Ok(StatusReply::Unclear) => Probe::Unknown("an answer that cannot be read".to_owned()),
+        Ok(StatusReply::Unclear | StatusReply::Unreadable) => {
+            Probe::Unknown("an answer that cannot be read".to_owned())
+        }
         Err(error) => Probe::Unknown(chain(&error)),
     }
 }

@@ -221,9 +221,9 @@ impl Service {
             let detail = json!({"about": "refund", "refund": id, "listed": true});
             self.resolve(&refund, Ok(said), vec![note("asked", detail)]).await?;
         }
-        self.record_elsewhere(payment, &view).await?;
-        // GET status may lag behind the notification.
-        Ok(!claims || claims_money_back(&view.status))
+        let told = self.record_elsewhere(payment, &view).await?;
+        // GET status may lag behind the notification, or not say how much went back.
+        Ok(!claims || (told && claims_money_back(&view.status)))
     }
 
     /// Records what went back without us: refunds in Midtrans' dashboard, chargebacks.
@@ -231,13 +231,14 @@ impl Service {
         &self,
         payment: &Payment,
         view: &StatusView,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let Some(seen) = seen_back(view) else {
-            tracing::error!(payment.tx_id = %payment.tx_id, "the list of refunds cannot be read");
-            return Ok(());
+            let tx_id = payment.tx_id;
+            tracing::error!(payment.tx_id = %tx_id, "money went back, and how much cannot be read");
+            return Ok(false);
         };
         if seen == SeenBack::default() {
-            return Ok(());
+            return Ok(true);
         }
         let count = seen.refunds.len().saturating_add(1);
         let ids: Vec<_> = (0..count).map(|_| self.0.ids.refund_id(self.now())).collect();
@@ -249,7 +250,7 @@ impl Service {
             counter!(meters::REFUNDS, "state" => how.to_owned()).increment(1);
             tracing::warn!(payment.tx_id = %tx_id, refund.id = %refund.refund_id, how, amount_sen, "money went back that nobody asked us for");
         }
-        Ok(())
+        Ok(true)
     }
 }
 

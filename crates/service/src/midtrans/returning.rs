@@ -1,7 +1,7 @@
 //! Money that does not fit its payment goes back, as a person decided.
 
 use gopay_core::ids::RefundId;
-use gopay_core::midtrans::{StatusReply, StatusView};
+use gopay_core::midtrans::{StatusReply, StatusView, TransactionStatus};
 use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::translate::outcome::{RefundAnswer, refund_answer};
@@ -68,15 +68,29 @@ impl Service {
 }
 
 /// What Midtrans still has of it, by its present word or else by the one that was judged; nothing if
-/// it lists what we gave back, or all of it went back in another way. None if its list cannot be
-/// read.
+/// it lists what we gave back, or all of it went back in another way. None if nobody can tell how
+/// much went back.
 fn left_to_return(view: &StatusView, key: RefundId, judged: Rupiah) -> Option<Option<Rupiah>> {
-    let refunds = view.refunds.as_ref()?;
-    let key = key.to_string();
-    if refunds.iter().any(|refund| refund.key.as_ref() == Some(&key)) {
+    use TransactionStatus as T;
+    if matches!(view.status, T::Refund | T::Chargeback) {
         return Some(None);
     }
-    let gone = refunds.iter().fold(0, |sum: u64, refund| sum.saturating_add(refund.amount.get()));
+    let key = key.to_string();
+    let listed = view.refunds.as_ref().map(|refunds| {
+        let ours = refunds.iter().any(|refund| refund.key.as_ref() == Some(&key));
+        let sum = refunds.iter().fold(0, |sum: u64, one| sum.saturating_add(one.amount.get()));
+        (ours, sum)
+    });
+    if listed.is_some_and(|(ours, _)| ours) {
+        return Some(None);
+    }
+    let gone = match (listed, view.refund_total) {
+        (Some((_, sum)), total) => sum.max(total.map_or(0, Sen::get)),
+        (None, total) => total?.get(),
+    };
+    if gone == 0 && matches!(view.status, T::PartialRefund | T::PartialChargeback) {
+        return None;
+    }
     let there = view.gross.sen.unwrap_or(judged.sen()).get();
     Some(Rupiah::from_sen(Sen::new(there.saturating_sub(gone))).ok())
 }
@@ -101,9 +115,20 @@ mod tests {
                 Some(None),
             ),
             (r#""gross_amount":"10071.00","refunds":[{"refund_key":"8"}]"#, None),
+            (r#""gross_amount":"10071.00","refund_amount":"5000.00""#, Some(Some(5_071))),
+            (
+                r#""gross_amount":"10071.00","refund_amount":"5000.00","refunds":[{"refund_key":"8"}]"#,
+                Some(Some(5_071)),
+            ),
+            (r#""gross_amount":"10071.00","transaction_status":"refund""#, Some(None)),
+            (r#""gross_amount":"10071.00","transaction_status":"chargeback""#, Some(None)),
+            (r#""gross_amount":"10071.00","transaction_status":"partial_chargeback""#, None),
         ] {
-            let body =
-                format!(r#"{{"status_code":"200","transaction_status":"settlement",{fields}}}"#);
+            let mut body = format!(r#"{{"status_code":"200",{fields}"#);
+            if !fields.contains("transaction_status") {
+                body.push_str(r#","transaction_status":"settlement""#);
+            }
+            body.push('}');
             let Ok(StatusReply::Found(view)) = StatusReply::parse(200, body.as_bytes()) else {
                 panic!("{body}")
             };

@@ -12,6 +12,7 @@ use super::form::with_form;
 use crate::Service;
 use crate::answer::{status_unavailable, tx_not_found};
 use crate::describe::log_store_error;
+use crate::midtrans::Asked;
 
 impl Service {
     pub(crate) async fn cancel(&self, contract: &str, tx_id: Option<TxId>, body: &Bytes) -> Reply {
@@ -51,7 +52,7 @@ impl Service {
         if payment.state != PaymentState::Pending {
             return self.no_longer_pending(&payment);
         }
-        let (event, notes) = self.close(&payment, Close::Cancel).await;
+        let Asked { event, notes, .. } = self.close(&payment, Close::Cancel).await;
         match self.apply(payment.tx_id, &event, None, &notes).await {
             Ok(applied) => {
                 if applied.payment.state == PaymentState::Pending

@@ -1,5 +1,7 @@
 //! REFUND: check, reserve, make durable, send, resolve. Never twice, never too much.
 
+use std::time::Duration;
+
 use gopay_core::ids::TxId;
 use gopay_core::payment::{FailReason, Failure, Payment};
 use gopay_core::ppro::call;
@@ -98,7 +100,7 @@ impl Service {
             }
             RefundCall::Request(request) => {
                 // A store that is away is told from one that fails in the middle: nothing was begun.
-                if let Err(error) = self.0.store.payment_get(request.tx_id).await {
+                if let Err(error) = self.look_before_refund(&request).await {
                     log_store_error(&error);
                     let failure = Failure::new(
                         FailReason::LocalError,
@@ -108,6 +110,21 @@ impl Service {
                 }
                 self.reserve_and_send(request).await
             }
+        }
+    }
+
+    /// Learns what went back without us before a refund is admitted: somebody may have used Midtrans'
+    /// dashboard, and its notification may be lost. If Midtrans does not say so soon, it has the last
+    /// word when it is sent the refund.
+    async fn look_before_refund(&self, request: &RefundRequest) -> Result<(), StoreError> {
+        const PATIENCE: Duration = Duration::from_secs(3);
+        let Some(payment) = self.0.store.payment_get(request.tx_id).await? else { return Ok(()) };
+        if payment.reserve_refund(request, self.now()).is_err() {
+            return Ok(());
+        }
+        match tokio::time::timeout(PATIENCE, self.look_at_refunds(&payment, true)).await {
+            Ok(looked) => looked.map(drop),
+            Err(_) => Ok(()),
         }
     }
 

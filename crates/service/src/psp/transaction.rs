@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::describe::log_store_error;
 use crate::directory::Contract;
+use crate::midtrans::Asked;
 use crate::midtrans::CALL_DEADLINE;
 use crate::observe::learn;
 use crate::{Service, note, trace};
@@ -231,7 +232,7 @@ impl Service {
     fn cancel_in_background(&self, payment: Payment) {
         let service = self.clone();
         tokio::spawn(async move {
-            let (event, notes) = service.close(&payment, Close::Cancel).await;
+            let Asked { event, notes, .. } = service.close(&payment, Close::Cancel).await;
             if let Err(error) = service.apply(payment.tx_id, &event, None, &notes).await {
                 log_store_error(&error);
             }
