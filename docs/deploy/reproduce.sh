@@ -17,7 +17,7 @@ for name in one the-other; do
         cd "$place/$name"
         git init -q .
         git add -A
-        GIT_AUTHOR_DATE=@0+0000 GIT_COMMITTER_DATE=@0+0000 git -c user.name=build -c user.email=build@localhost commit -q -m build
+        GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' git -c user.name=build -c user.email=build@localhost commit -q -m build
         CARGO_TARGET_DIR="$place/$name/target" docs/deploy/build.sh "$place/out-$name" >/dev/null
         # The second build needs the room.
         rm -rf "$place/$name/target"
