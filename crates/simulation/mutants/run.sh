@@ -17,8 +17,8 @@ declare -A worlds=(
     [04-no-reservation]=two-refunds
     [05-reservation-never-given-back]=refund-past-us
     [06-unclear-refund-called-failed]=refund-unanswered
-    [11-outbox-row-lost]=late-money
-    [17-late-money-ignored]=late-money
+    [11-outbox-row-lost]=late-news
+    [17-late-money-ignored]=late-news
     [24-money-in-doubt-given-up]=doubt
     [26-refund-in-the-dashboard-not-counted]=refund-past-us
 )

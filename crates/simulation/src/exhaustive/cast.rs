@@ -149,6 +149,15 @@ pub const WORLDS: &[SmallWorld] = &[
         verdicts: &[],
     },
     SmallWorld {
+        name: "late-news",
+        about: "money after the end, of which the notification comes, is repeated, or is lost",
+        calls: &[Call::Transaction { nonce: "n" }],
+        prologue: &[Action::Begin(Who::Call(0)), Action::Leap, Action::Bring(0, Who::News(0))],
+        budget: Budget { pays_late: 1, news: 2, drops: 1, deliveries: 1, ..NOTHING },
+        amount_is_wrong: false,
+        verdicts: &[],
+    },
+    SmallWorld {
         name: "late-money",
         about: "money after the end, two workers that tell the PSP, receivers that refuse",
         calls: &[Call::Transaction { nonce: "n" }],
