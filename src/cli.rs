@@ -20,6 +20,7 @@ use crate::commands::propose_mapping::ProposeArgs;
 use crate::commands::reconcile::ReconcileArgs;
 use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
+use crate::commands::reload::ReloadArgs;
 use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
@@ -33,7 +34,7 @@ use crate::telemetry::{LogFilter, LogFormat};
 ///
 /// Exit codes: 0 done, 1 the answer is "no", 2 wrong usage, 3 failed.
 #[derive(Parser)]
-#[command(name = "gopay-adapter", version, max_term_width = 100)]
+#[command(name = "gopay-adapter", version = VERSION, max_term_width = 100)]
 pub(crate) struct Cli {
     /// What to log, to standard error: off, error, warn, info, debug, trace, or a filter such as
     /// `info,gopay_service=debug`.
@@ -51,6 +52,10 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Version and commit.
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("GOPAY_ADAPTER_COMMIT"), ")");
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -88,6 +93,9 @@ pub(crate) enum Command {
     Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
+    /// Has a running `serve` read its config again: clients, contracts, secrets, tokens, limits of
+    /// calls, certificates. As a whole or not at all; SIGHUP does the same.
+    Reload(ReloadArgs),
     /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
     /// orders that the store does not know. Exit code 0 whether or not there is any.
     Attention(AttentionArgs),
@@ -101,7 +109,7 @@ pub(crate) enum Command {
     Adjust(AdjustArgs),
     /// Closes a billing period and writes its settlement files; of a closed one, the same again.
     Settle(SettleArgs),
-    /// Tells whether settlement files are as they were made, by themselves and beside the store.
+    /// Tells whether settlement and processing files are as they were made, by themselves and beside the store.
     VerifyFiles(VerifyArgs),
     /// Writes the processing files of a day: what happened to payments and refunds.
     ProcessFiles(ProcessArgs),

@@ -7,6 +7,7 @@ mod config;
 mod finance;
 #[cfg(feature = "reconcile")]
 mod reconciliation;
+mod reload;
 mod silence;
 mod start;
 mod store;

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use gopay_http::guard::{Access, Rules};
 use gopay_http::{App, Bodies};
+use gopay_inbound::{Bounds, Listener, LoadedTls, Stop, Tls, TlsError, TlsFile, TlsFiles};
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
 use gopay_service::{
-    Clock, Directory, MidtransAccount, MidtransAccounts, Parts, Service, Settings, Traced,
+    Clock, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Service,
+    Settings, Traced,
 };
 use gopay_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -23,7 +25,6 @@ use crate::config::{Account, Config, Listen, Problem};
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
-use gopay_inbound::{Bounds, Stop};
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
@@ -44,17 +45,53 @@ pub(crate) enum Face {
 }
 
 /// The listeners of an adapter, bound.
-pub(crate) struct Listeners {
-    bound: Vec<Bound>,
-    /// Of each.
-    bounds: Bounds,
-}
+pub(crate) struct Listeners(Vec<Bound>);
 
 /// One listener, and what it serves.
 struct Bound {
     wanted: SocketAddr,
-    listener: TcpListener,
+    listener: Listener,
+    tls: Option<Tls>,
     faces: Vec<Face>,
+}
+
+/// The TLS of each face that has one, loaded.
+#[derive(Debug, Default)]
+pub(crate) struct LoadedFaces(Vec<(Face, LoadedTls)>);
+
+impl LoadedFaces {
+    pub(crate) fn take(&mut self, face: Face) -> Option<LoadedTls> {
+        let at = self.0.iter().position(|(own, _)| *own == face)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn load(listen: &Listen, problems: &mut Vec<Problem>) -> Self {
+        let mut loaded = Vec::new();
+        for (face, section, files) in [
+            (Face::Psp, "psp_tls", &listen.psp_tls),
+            (Face::Public, "public_tls", &listen.public_tls),
+            (Face::Admin, "admin_tls", &listen.admin_tls),
+        ] {
+            match files.as_ref().map(TlsFiles::load) {
+                None => {}
+                Some(Ok(tls)) => loaded.push((face, tls)),
+                Some(Err(error)) => problems.push(bad_file(section, &error)),
+            }
+        }
+        Self(loaded)
+    }
+}
+
+fn bad_file(section: &str, error: &TlsError) -> Problem {
+    let (key, wanted) = match error.role {
+        TlsFile::Certificates => {
+            ("certificates", "PEM: the listener's certificate, then those of who signed it")
+        }
+        TlsFile::Key => ("key", "PEM: the private key of the first certificate"),
+        TlsFile::Authorities => ("client_ca", "PEM: certificates of who signs the clients'"),
+        TlsFile::Revoked => ("client_crl", "PEM: a revocation list of each authority"),
+    };
+    Problem { key: format!("listen.{section}.{key}"), wrong: error.described(), wanted }
 }
 
 impl Listeners {
@@ -62,9 +99,12 @@ impl Listeners {
     /// works has nothing to say to PSPs and shoppers.
     pub(crate) async fn bind(
         listen: &Listen,
+        mut loaded: LoadedFaces,
         role: Role,
         connections: usize,
     ) -> anyhow::Result<Self> {
+        let bounds = Bounds::connections(connections);
+        let proxies = listen.proxy.clone().map(Arc::new);
         let all =
             [(Face::Psp, listen.psp), (Face::Public, listen.public), (Face::Admin, listen.admin)];
         let mut bound: Vec<Bound> = Vec::new();
@@ -75,23 +115,35 @@ impl Listeners {
             match bound.iter_mut().find(|bound| bound.wanted == wanted) {
                 Some(shared) => shared.faces.push(face),
                 None => {
-                    let listener = gopay_inbound::bind(wanted).await?;
-                    bound.push(Bound { wanted, listener, faces: vec![face] });
+                    let socket = gopay_inbound::bind(wanted).await?;
+                    let tls = loaded.take(face).map(Tls::new);
+                    let believed = proxies.clone().filter(|_| face != Face::Admin);
+                    let listener =
+                        Listener::new(socket, bounds).with_tls(tls.clone()).with_proxies(believed);
+                    bound.push(Bound { wanted, listener, tls, faces: vec![face] });
                 }
             }
         }
-        Ok(Self { bound, bounds: Bounds::connections(connections) })
+        Ok(Self(bound))
+    }
+
+    /// The TLS of each listener, under the first of its faces.
+    pub(crate) fn tls(&self) -> Vec<(Face, Tls)> {
+        let own = |bound: &Bound| Some((*bound.faces.first()?, bound.tls.clone()?));
+        self.0.iter().filter_map(own).collect()
     }
 
     /// Where a face is reached; none if it is not served.
     pub(crate) fn address(&self, face: Face) -> Option<SocketAddr> {
-        let bound = self.bound.iter().find(|bound| bound.faces.contains(&face))?;
-        bound.listener.local_addr().ok()
+        let bound = self.0.iter().find(|bound| bound.faces.contains(&face))?;
+        bound.listener.address().ok()
     }
 
     /// Starts serving.
     fn serve(self, app: &App, tasks: &mut JoinSet<()>, stop: &Stop) {
-        for Bound { listener, faces, .. } in self.bound {
+        /// A renewed certificate is in use within this time.
+        const LOOK_AGAIN: Duration = Duration::from_secs(30);
+        for Bound { listener, tls, faces, .. } in self.0 {
             let routes = faces.iter().fold(Router::new(), |routes, face| {
                 routes.merge(match face {
                     Face::Psp => gopay_http::psp::router(app.clone()),
@@ -100,8 +152,10 @@ impl Listeners {
                 })
             });
             let routes = gopay_http::listener(routes, app);
-            let listener = gopay_inbound::Listener::new(listener, self.bounds);
             gopay_inbound::serve(tasks, listener, routes, stop);
+            if let Some(tls) = tls {
+                tasks.spawn(tls.watch_files(LOOK_AGAIN, stop.clone()));
+            }
         }
     }
 }
@@ -110,8 +164,9 @@ impl Listeners {
 pub(crate) struct Prepared {
     /// What is left of it.
     pub(crate) config: Config,
-    directory: Directory,
-    pub(crate) midtrans: MidtransAccounts,
+    pub(crate) parties: Parties,
+    pub(crate) rules: Rules,
+    pub(crate) tls: LoadedFaces,
     receivers: HttpTransport,
 }
 
@@ -123,6 +178,7 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
     let notify = format!("{}/midtrans/notification", config.base_url);
     let mut problems = Vec::new();
+    let tls = LoadedFaces::load(&config.listen, &mut problems);
     let mut upstream = |account: Option<Account>, name| {
         account.and_then(|account| {
             upstream(account, &notify, name).map_err(|problem| problems.push(problem)).ok()
@@ -130,22 +186,31 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
     };
     let test = upstream(config.test.take(), "test");
     let live = upstream(config.live.take(), "live");
-    let receivers =
-        HttpTransport::builder(AddressPolicy::public(config.delivery.allow_private.clone()))
-            .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
-            // There may be thousands of receivers, and few hear twice in a second.
-            .idle_timeout(Duration::from_secs(3))
-            .build()
-            .map_err(|error| problems.push(no_transport("delivery", &error)));
-    let mut salt = [0; 32];
-    gopay_service::os_random(&mut salt);
+    let receivers = HttpTransport::builder(config.delivery.policy())
+        .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
+        // There may be thousands of receivers, and few hear twice in a second.
+        .idle_timeout(Duration::from_secs(3))
+        .build()
+        .map_err(|error| problems.push(no_transport("delivery", &error)));
+    let salt = || {
+        let mut salt = [0; 32];
+        gopay_service::os_random(&mut salt);
+        salt
+    };
+    let admin = std::mem::take(&mut config.admin);
+    let page_keys = std::mem::take(&mut config.page_keys);
     let (clients, contracts) =
         (std::mem::take(&mut config.clients), std::mem::take(&mut config.contracts));
     match receivers {
         Ok(receivers) if problems.is_empty() => Ok(Prepared {
             config,
-            directory: Directory::new(clients, contracts, salt),
-            midtrans: MidtransAccounts { test, live },
+            parties: Parties {
+                directory: Arc::new(Directory::new(clients, contracts, salt())),
+                midtrans: MidtransAccounts { test, live },
+                page_keys,
+            },
+            rules: Rules { hosts: admin.hosts, operators: Operators::new(admin.operators, salt()) },
+            tls,
             receivers,
         }),
         _ => Err(problems),
@@ -164,7 +229,9 @@ fn upstream(
             .build()
             .map_err(|error| no_transport(&section, &error))?,
     );
-    let mut endpoint = Endpoint::new(account.base_url, account.server_key.clone());
+    // The config has one at least.
+    let server_key = account.server_keys.first().cloned().unwrap_or_default();
+    let mut endpoint = Endpoint::new(account.base_url, server_key);
     endpoint.timeout = account.timeout;
     endpoint.refund_path = account.refund_path;
     endpoint.notification_url = Some(notify.to_owned());
@@ -177,7 +244,7 @@ fn upstream(
         };
         Problem { key, wrong: error.to_string(), wanted }
     })?;
-    Ok(MidtransAccount { client, server_key: account.server_key })
+    Ok(MidtransAccount { client, server_keys: account.server_keys })
 }
 
 /// The transport needs the system's root certificates.
@@ -206,14 +273,28 @@ pub(crate) async fn build(
         notification_bytes_max: config.limits.notification_bytes,
         body_timeout: config.limits.body_timeout,
     };
-    let service = service(prepared, store.handle(), clock);
-    let app =
-        App { service: service.clone(), limits, bodies: Bodies::default(), metrics, draining };
+    let Prepared { config, parties, rules, receivers, .. } = prepared;
+    let service = service(config, parties, receivers, store.handle(), clock);
+    let app = App {
+        service: service.clone(),
+        limits,
+        bodies: Bodies::default(),
+        access: Access::new(rules),
+        reload: None,
+        metrics,
+        draining,
+    };
     Ok(Adapter { service, store, app })
 }
 
-fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) -> Service {
-    let Prepared { config, directory, midtrans, receivers } = prepared;
+fn service(
+    config: Config,
+    parties: Parties,
+    receivers: HttpTransport,
+    store: Arc<dyn Database>,
+    clock: Arc<dyn Clock>,
+) -> Service {
+    let calls = config.limits.of_calls();
     Service::new(Parts {
         settings: Settings {
             public_base_url: config.base_url,
@@ -224,15 +305,17 @@ fn service(prepared: Prepared, store: Arc<dyn Database>, clock: Arc<dyn Clock>) 
             delivery_concurrency: config.delivery.concurrency,
             delivery_concurrency_per_receiver: config.delivery.concurrency_per_receiver,
             checks_per_second: config.limits.checks_per_second,
-            concurrent_calls: config.limits.concurrent_calls,
-            concurrent_calls_per_client: config.limits.concurrent_calls_per_client,
+            allow_http_receivers: config.delivery.allow_http,
+            concurrent_calls: calls.concurrent_calls,
+            concurrent_calls_per_client: calls.concurrent_calls_per_client,
+            calls_per_second_per_client: calls.calls_per_second_per_client,
+            test_quotas: calls.test_quotas,
             under_way_max: config.under_way_max,
             instance: config.instance,
             rand_pair: true,
         },
-        directory: Arc::new(directory),
+        parties,
         store,
-        midtrans,
         receivers: Arc::new(Traced(Arc::new(receivers))),
         clock,
         random: Box::new(gopay_service::os_random),

@@ -182,12 +182,6 @@ fn write_lines(lines: &Receiver<Message>, dropped: &AtomicU64, mut out: impl Wri
     }
 }
 
-/// The commit that the program was built from, if the build said so.
-const COMMIT: &str = match option_env!("GOPAY_BUILD_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
 /// Installs the recorder of metrics; once a process.
 pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
     let builder =
@@ -198,7 +192,7 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
     let handle = builder.install_recorder()?;
     meters::describe();
     meters::begin_at_zero();
-    let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("GOPAY_ADAPTER_COMMIT"))];
     metrics::gauge!(meters::BUILD_INFO, &build).set(1.0);
     Ok(handle)
 }

@@ -12,7 +12,7 @@ root=$PWD
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 export SOURCE_DATE_EPOCH
-export GOPAY_BUILD_COMMIT=$commit
+export GOPAY_ADAPTER_COMMIT=$commit
 home=${CARGO_HOME:-$HOME/.cargo}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/reproducible} CARGO_INCREMENTAL=0
 # Folders of this machine must not be in the program, nor in what it says in a panic.

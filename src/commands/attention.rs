@@ -34,7 +34,7 @@ pub(crate) fn run(args: &AttentionArgs) -> anyhow::Result<Outcome> {
     })?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&list)?)?;
+        writeln!(out, "{}", gopay_core::text::printable_json(&serde_json::to_string(&list)?))?;
     } else {
         write_list(&mut out, &list)?;
     }
@@ -86,6 +86,10 @@ fn write_item(out: &mut impl std::io::Write, item: &Item) -> std::io::Result<()>
     }
     let todo = match item.standing {
         "returning" => "the money goes back to the shopper; Midtrans has not confirmed that yet",
+        // There is no payment whose refund could be told of.
+        _ if item.kind == "order" => {
+            "decide: gopay-adapter resolve TXID paid|failed --reason TEXT --by NAME"
+        }
         _ => "decide: gopay-adapter resolve TXID paid|failed|refund --reason TEXT --by NAME",
     };
     writeln!(out, "  {todo}")

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CheckConfigArgs) -> anyhow::Result<Outcome> {
         writeln!(err, "{path}: warning: {warning}")?;
     }
     if args.online {
-        let refused = runtime()?.block_on(refused_keys(&prepared.midtrans));
+        let refused = runtime()?.block_on(refused_keys(&prepared.parties.midtrans));
         for why in &refused {
             writeln!(err, "{path}: {why}")?;
         }

@@ -21,7 +21,7 @@ use crate::Outcome;
 use crate::args::Role;
 use crate::commands::simulate::start_simulator;
 use crate::config::{Account, Config, Listen};
-use crate::start::{Face, Listeners, build, prepare, run_adapter, runtime};
+use crate::start::{Face, Listeners, LoadedFaces, build, prepare, run_adapter, runtime};
 use crate::store::StoreUrl;
 use crate::telemetry::metrics;
 use gopay_inbound::Ending;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
     };
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
-        let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
+        let Ending { draining, stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
         let (mut config, listeners, simulator) = bind(&args, folder).await?;
         if let Some(place) = place {
             place
@@ -153,14 +153,15 @@ async fn bind(
     args: &DemoArgs,
     folder: PathBuf,
 ) -> anyhow::Result<(Config, Listeners, tokio::net::TcpListener)> {
-    let wanted = Listen { psp: args.listen, public: args.listen, admin: args.admin_listen };
+    let wanted = Listen::plain(args.listen, args.listen, args.admin_listen);
     let connections = Config::default().limits.connections;
-    let listeners = Listeners::bind(&wanted, Role::All, connections).await?;
+    let listeners =
+        Listeners::bind(&wanted, LoadedFaces::default(), Role::All, connections).await?;
     let simulator = gopay_inbound::bind(args.simulator_listen).await?;
     // Port 0 asks for any free port: what was bound counts.
     let bound = |face| listeners.address(face).context("a listener without an address");
     let (psp, admin) = (bound(Face::Psp)?, bound(Face::Admin)?);
-    let config = config(Listen { psp, public: psp, admin }, simulator.local_addr()?, folder)?;
+    let config = config(Listen::plain(psp, psp, admin), simulator.local_addr()?, folder)?;
     Ok((config, listeners, simulator))
 }
 
@@ -180,7 +181,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         store: StoreUrl::Sqlite(folder.join("gopay.db")),
         test: Some(Account {
             base_url: format!("http://{simulator}"),
-            server_key: secret(SERVER_KEY),
+            server_keys: vec![secret(SERVER_KEY)],
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             refund_path: gopay_midtrans_client::RefundPath::default(),
@@ -189,10 +190,13 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         under_way_max: Duration::from_secs(2),
         clients: vec![Psp {
             login: credentials::LOGIN.to_owned(),
-            password_hash: secret(&password_hash),
-            shared_secret: secret(credentials::SHARED_SECRET),
+            password_hashes: vec![secret(&password_hash)],
+            shared_secrets: vec![secret(credentials::SHARED_SECRET)],
             notification_secrets: vec![secret(credentials::NOTIFICATION_SECRET)],
             require_ok_body: false,
+            certificates: Vec::new(),
+            concurrent_calls: None,
+            calls_per_second: None,
         }],
         contracts: vec![Contract {
             id: credentials::CONTRACT.to_owned(),

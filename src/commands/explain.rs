@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use gopay_core::text::is_unprintable;
+use gopay_core::text::{Escaped, printable_json};
 use gopay_service::{FOUND_MAX, Story};
+use gopay_store::UnknownOrder;
+use serde_json::json;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
@@ -26,7 +28,7 @@ pub(crate) struct ExplainArgs {
     /// One JSON array, an object for each transaction.
     #[arg(long, env = "GOPAY_ADAPTER_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
-    /// The TXID, a REFUNDID, Midtrans' transaction id, or a merchanttxid.
+    /// The TXID, a REFUNDID, Midtrans' transaction id, a merchanttxid, or a merchantrefundid.
     pub(crate) id: String,
 }
 
@@ -35,18 +37,27 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         Ok(place) => place,
         Err(no) => return Ok(no),
     };
-    let stories = runtime()?.block_on(async {
+    let (stories, order) = runtime()?.block_on(async {
         let store = Engine::open_read_only(&place).await?;
         let stories = stories(&store, &args.id, &contracts).await?;
+        let order = match args.id.parse() {
+            Ok(tx_id) if stories.is_empty() => store.handle().order_get(tx_id).await?,
+            Ok(_) | Err(_) => None,
+        };
         store.close().await?;
-        anyhow::Ok(stories)
+        anyhow::Ok((stories, order))
     })?;
+    if let Some(order) = order {
+        print_order(args, &order)?;
+        return Ok(Outcome::Done);
+    }
     print(args, &stories)?;
     if stories.is_empty() {
-        let id = gopay_core::text::Escaped(&args.id);
+        let id = Escaped(&args.id);
         writeln!(
             std::io::stderr(),
-            "the store has no transaction {id}: not as TXID, REFUNDID, Midtrans' id or merchanttxid"
+            "the store has no transaction {id}: not as TXID, REFUNDID, \
+             Midtrans' id, merchanttxid or merchantrefundid"
         )?;
         return Ok(Outcome::No);
     }
@@ -96,16 +107,47 @@ fn print(args: &ExplainArgs, stories: &[Story]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// JSON with the characters escaped that JSON allows and a terminal acts on. They can stand within
-/// strings only, except the line ends between members.
-fn printable_json(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for char in json.chars() {
-        if char != '\n' && is_unprintable(char) {
-            out.push_str(&gopay_core::text::Escaped(char.encode_utf8(&mut [0; 4])).to_string());
-        } else {
-            out.push(char);
-        }
+/// An order with money at Midtrans that the store does not know, and what a person decided about it.
+fn print_order(args: &ExplainArgs, order: &UnknownOrder) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let decided = order.resolution.as_ref();
+    if args.json {
+        let decision = decided.map(|decided| {
+            json!({
+                "verdict": decided.verdict, "reason": decided.reason, "by": decided.by,
+                "at": decided.at.to_string(),
+            })
+        });
+        let story = json!([{
+            "unknown_order": order.tx_id, "channel": order.channel.as_str(),
+            "midtrans_status": order.status, "midtrans_transaction_id": order.midtrans_tx_id,
+            "amount_sen": order.amount, "first_seen_at": order.first_seen_at.to_string(),
+            "last_seen_at": order.last_seen_at.to_string(), "seen": order.seen,
+            "decision": decision,
+        }]);
+        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&story)?))?;
+        return Ok(());
     }
-    out
+    let amount = order.amount.map_or_else(|| "unknown".to_owned(), |sen| sen.decimal_text());
+    writeln!(out, "order {} on {}: not in this store", order.tx_id, order.channel.as_str())?;
+    writeln!(
+        out,
+        "  at Midtrans: status {}, amount {amount}, transaction {}",
+        Escaped(&order.status),
+        Escaped(order.midtrans_tx_id.as_deref().unwrap_or("unknown"))
+    )?;
+    let (first, last) = (order.first_seen_at.to_string(), order.last_seen_at.to_string());
+    writeln!(out, "  seen {} times, first {first}, last {last}", order.seen)?;
+    match decided {
+        Some(decided) => writeln!(
+            out,
+            "  {} {} decided: {}, because {}",
+            decided.at.to_string(),
+            Escaped(&decided.by),
+            decided.verdict.as_str(),
+            Escaped(&decided.reason)
+        )?,
+        None => writeln!(out, "  nobody has decided about it yet: see `attention`")?,
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ pub(crate) mod propose_mapping;
 pub(crate) mod reconcile;
 pub(crate) mod recover;
 pub(crate) mod redeliver;
+pub(crate) mod reload;
 pub(crate) mod resolve;
 pub(crate) mod serve;
 pub(crate) mod settle;
@@ -55,6 +56,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         #[cfg(feature = "reconcile")]
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Resolve(args) => resolve::run(&args),

@@ -1,6 +1,6 @@
 //! `serve`: the adapter.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +10,7 @@ use gopay_service::{Service, SystemClock};
 use crate::Outcome;
 use crate::args::{ConfigArgs, Role};
 use crate::commands::prepared;
+use crate::reload::{Reloader, Running, on_hangup};
 use crate::start::{Face, Listeners, build, run_adapter, runtime};
 use crate::store::Number;
 use crate::telemetry::metrics;
@@ -28,7 +29,7 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    let prepared = match prepared(&args.config)? {
+    let mut prepared = match prepared(&args.config)? {
         Ok(prepared) => prepared,
         Err(no) => return Ok(no),
     };
@@ -36,20 +37,32 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         tracing::warn!(key = warning.key, risk = warning.risk, better = warning.better, "config");
     }
     runtime()?.block_on(async {
+        let tls = std::mem::take(&mut prepared.tls);
         let config = &prepared.config;
-        let Ending { draining, stop } = gopay_inbound::on_signals(config.limits.drain)?;
+        let Ending { draining, stop, hangups } = gopay_inbound::on_signals(config.limits.drain)?;
         let listeners =
-            Listeners::bind(&config.listen, args.role, config.limits.connections).await?;
+            Listeners::bind(&config.listen, tls, args.role, config.limits.connections).await?;
+        let running = Running::of(config);
         let (place, number) = (config.store.clone(), config.instance);
         // Workers draw no ids and hold no number, so nobody can tell that they are dead.
         let holder = (args.role == Role::All).then_some(number);
         let clock = Arc::new(SystemClock);
-        let adapter =
+        let mut adapter =
             build(prepared, args.create_store, holder, clock, metrics()?, draining).await?;
         let lock = match args.role {
             Role::All | Role::Api => Some(Number::take(&place, number).await?),
             Role::Worker => None,
         };
+        let reloader = Arc::new(Reloader {
+            path: args.config.config.clone(),
+            running,
+            service: adapter.service.clone(),
+            access: adapter.app.access.clone(),
+            tls: listeners.tls(),
+            one_at_a_time: Mutex::default(),
+        });
+        adapter.app.reload = Some(reloader.hook());
+        tokio::spawn(on_hangup(reloader.hook(), hangups));
         look_around(&adapter.service).await;
         tracing::info!(
             psp = listeners.address(Face::Psp).map(display),

@@ -1,4 +1,4 @@
-//! `verify-files`: are settlement files as they were made?
+//! `verify-files`: are settlement and processing files as they were made?
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -10,13 +10,15 @@ use gopay_finance::manifest;
 use crate::Outcome;
 use crate::args::ConfigArgs;
 use crate::commands::valid_config;
-use crate::finance::verify::{BesideStore, SetOnDisk, Verdict, check_sets, find_sets};
+use crate::finance::verify::{BesideStore, Found, SetOnDisk, Verdict, check_sets, find_sets};
+use crate::finance::verify_day::{check_days, check_days_beside};
 use crate::start::runtime;
 use crate::store::Engine;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// The folder of one set, or one that holds folders of sets and nothing else.
+    /// The folder of one set or of the processing files of one day, or one that holds folders of them
+    /// and nothing else.
     pub(crate) folder: PathBuf,
     /// The config file: its store must make the same files again.
     #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
@@ -25,11 +27,12 @@ pub(crate) struct VerifyArgs {
 
 pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
     let mut verdict = Verdict::default();
-    let sets = find_sets(&args.folder, &mut verdict)?;
-    check_sets(&sets, &mut verdict)?;
+    let found = find_sets(&args.folder, &mut verdict)?;
+    check_sets(&found.sets, &mut verdict)?;
+    check_days(&found.days, &mut verdict)?;
     if let Some(config) = args.config {
         let whole = !args.folder.join(manifest::NAME).exists();
-        if let Some(no) = beside_store(ConfigArgs { config }, &sets, whole, &mut verdict)? {
+        if let Some(no) = beside_store(ConfigArgs { config }, &found, whole, &mut verdict)? {
             return Ok(no);
         }
     }
@@ -53,7 +56,7 @@ pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
 
 fn beside_store(
     args: ConfigArgs,
-    sets: &[SetOnDisk],
+    Found { sets, days }: &Found,
     whole: bool,
     verdict: &mut Verdict,
 ) -> anyhow::Result<Option<Outcome>> {
@@ -68,7 +71,13 @@ fn beside_store(
         let store = Engine::open_read_only(&config.store).await?;
         let handle = store.handle();
         let beside = BesideStore { store: handle.as_ref(), scratch: scratch.path(), whole };
-        let done = beside.check(sets, &accounts, verdict).await;
+        let done = async {
+            if !sets.is_empty() || days.is_empty() {
+                beside.check(sets, &accounts, verdict).await?;
+            }
+            check_days_beside(handle.as_ref(), days, (scratch.path(), whole), verdict).await
+        };
+        let done = done.await;
         drop(handle);
         store.close().await?;
         done

@@ -1,28 +1,27 @@
 //! `[[contract]]`: a merchant of a PSP
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use gopay_core::payment::Channel;
 use gopay_core::ppro::check;
 use gopay_core::ppro::field::Field;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_core::rejection::Rejection;
-use gopay_outbound::AddressPolicy;
+use gopay_outbound::Refusal;
 use gopay_service::Contract;
-use ipnet::IpNet;
-use url::{Host, Url};
+use url::Url;
 
+use super::delivery::Delivery;
 use super::section::Section;
 use super::settlement::{ReadTerms, read_terms};
 
 /// What a contract may refer to: what the file has, whether valid or not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
     pub(super) logins: BTreeSet<String>,
     pub(super) test: bool,
     pub(super) live: bool,
-    pub(super) allow_private: Vec<IpNet>,
+    pub(super) delivery: Delivery,
 }
 
 pub(super) fn read_contract(
@@ -51,15 +50,13 @@ pub(super) fn read_contract(
     };
     let notification_url = contract.url("notification_url");
     if let Some(url) = &notification_url {
-        check_receiver(contract, url, known);
+        check_receiver(contract, url, known, channels.contains(&Channel::Live));
     }
     let return_schemes = read_schemes(contract);
     let redirect_url = read_redirect_url(contract, return_schemes.as_deref());
-    for (key, url) in [("notification_url", &notification_url), ("redirect_url", &redirect_url)] {
-        let plain = url.as_ref().is_some_and(|url| url.starts_with("http:"));
-        if plain && channels.contains(&Channel::Live) {
-            contract.warn(key, "http, on the live channel", "an https URL");
-        }
+    let plain = redirect_url.as_ref().is_some_and(|url| url.starts_with("http:"));
+    if plain && channels.contains(&Channel::Live) {
+        contract.warn("redirect_url", "http, on the live channel", "an https URL");
     }
     let mut refunds = true;
     contract.flag("refunds", &mut refunds);
@@ -140,18 +137,28 @@ fn read_schemes(contract: &mut Section<'_>) -> Option<Vec<String>> {
 }
 
 /// A receiver that the transport refuses to call would fail at each try.
-fn check_receiver(contract: &mut Section<'_>, url: &str, known: &Known) {
-    let address: Option<IpAddr> = match Url::parse(url).as_ref().ok().and_then(Url::host) {
-        Some(Host::Ipv4(address)) => Some(address.into()),
-        Some(Host::Ipv6(address)) => Some(address.into()),
-        Some(Host::Domain(_)) | None => None,
-    };
-    let policy = AddressPolicy::public(known.allow_private.clone());
-    if address.is_some_and(|address| !policy.permits(address)) {
-        contract.problem(
-            "notification_url",
+fn check_receiver(contract: &mut Section<'_>, url: &str, known: &Known, live: bool) {
+    const KEY: &str = "notification_url";
+    let Ok(url) = Url::parse(url) else { return };
+    let policy = known.delivery.policy();
+    match policy.refuses(&url) {
+        Some(Refusal::Address) => contract.problem(
+            KEY,
             "a private address, which is never called",
             "a public address, or one of delivery.allow_private",
-        );
+        ),
+        Some(Refusal::Port) => contract.problem(
+            KEY,
+            "a port that is never called",
+            "port 443 or 80, or one of delivery.allow_ports",
+        ),
+        None if url.scheme() != "http" || !live => {}
+        None if known.delivery.allow_http || policy.is_near(&url) => {
+            contract.warn(KEY, "http, on the live channel", "an https URL");
+        }
+        None => {
+            let wanted = "an https URL, or delivery.allow_http";
+            contract.problem(KEY, "http, on the live channel", wanted);
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use gopay_outbound::AddressPolicy;
 use ipnet::IpNet;
+use toml::Value;
 
 use super::section::{Section, span};
 
@@ -15,6 +17,17 @@ pub(crate) struct Delivery {
     pub(crate) concurrency: usize,
     pub(crate) concurrency_per_receiver: usize,
     pub(crate) allow_private: Vec<IpNet>,
+    /// Ports of public addresses besides 80 and 443.
+    pub(crate) allow_ports: Vec<u16>,
+    /// Receivers of the live channel may be called by `http`.
+    pub(crate) allow_http: bool,
+}
+
+impl Delivery {
+    /// Which receivers may be called.
+    pub(crate) fn policy(&self) -> AddressPolicy {
+        AddressPolicy::public(self.allow_private.clone()).with_ports(self.allow_ports.clone())
+    }
 }
 
 pub(super) fn read_delivery(delivery: &mut Section<'_>, to: &mut Delivery) {
@@ -30,6 +43,24 @@ pub(super) fn read_delivery(delivery: &mut Section<'_>, to: &mut Delivery) {
         ("concurrency", to.concurrency),
     );
     read_allow_private(delivery, &mut to.allow_private);
+    read_allow_ports(delivery, &mut to.allow_ports);
+    delivery.flag("allow_http", &mut to.allow_http);
+    if to.allow_http {
+        let risk = "receivers of the live channel by http: notifications can be read and changed";
+        delivery.warn("allow_http", risk, "false, and https receivers");
+    }
+}
+
+fn read_allow_ports(delivery: &mut Section<'_>, to: &mut Vec<u16>) {
+    const KEY: &str = "allow_ports";
+    const WANTED: &str = "a list of ports, such as [8443]";
+    let Some(list) = delivery.table.remove(KEY) else { return };
+    let port = |entry: &Value| u16::try_from(entry.as_integer()?).ok().filter(|port| *port > 0);
+    let ports: Option<Vec<u16>> = list.as_array().and_then(|list| list.iter().map(port).collect());
+    match ports {
+        Some(ports) => *to = ports,
+        None => delivery.problem(KEY, "not ports", WANTED),
+    }
 }
 
 fn read_schedule(delivery: &mut Section<'_>, to: &mut Vec<Duration>) {

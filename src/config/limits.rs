@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::refund::REFUND_WINDOW_MAX;
-use gopay_service::Settings;
+use gopay_service::{CallLimits, Settings};
 
 use super::section::Section;
 
@@ -18,8 +18,23 @@ pub(crate) struct Limits {
     pub(crate) drain: Duration,
     pub(crate) concurrent_calls: usize,
     pub(crate) concurrent_calls_per_client: usize,
+    pub(crate) calls_per_second_per_client: u32,
+    pub(crate) test_quotas: bool,
     pub(crate) connections: usize,
     pub(crate) checks_per_second: usize,
+}
+
+impl Limits {
+    /// What can be changed while the service runs.
+    pub(crate) fn of_calls(&self) -> CallLimits {
+        let rate = self.calls_per_second_per_client;
+        CallLimits {
+            concurrent_calls: self.concurrent_calls,
+            concurrent_calls_per_client: self.concurrent_calls_per_client,
+            calls_per_second_per_client: (rate > 0).then_some(rate),
+            test_quotas: self.test_quotas,
+        }
+    }
 }
 
 pub(super) fn read_limits(limits: &mut Section<'_>, to: &mut Limits) {
@@ -43,6 +58,8 @@ pub(super) fn read_limits(limits: &mut Section<'_>, to: &mut Limits) {
         ("concurrent_calls_per_client", written, &mut to.concurrent_calls_per_client),
         ("concurrent_calls", to.concurrent_calls),
     );
+    limits.number("calls_per_second_per_client", 0, 1_000_000, &mut to.calls_per_second_per_client);
+    limits.flag("test_quotas", &mut to.test_quotas);
     limits.number("connections", 1, 1_000_000, &mut to.connections);
     limits.number("checks_per_second", 1, 10_000, &mut to.checks_per_second);
 }

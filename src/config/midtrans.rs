@@ -14,7 +14,8 @@ use super::section::Section;
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) base_url: String,
-    pub(crate) server_key: SecretString,
+    /// The first is sent; each verifies notifications.
+    pub(crate) server_keys: Vec<SecretString>,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) refund_path: RefundPath,
@@ -37,8 +38,8 @@ pub(super) fn read_account(account: &mut Section<'_>, channel: Channel) -> Optio
         }
         None => {}
     }
-    let server_key = account.secret("server_key");
-    if let Some(key) = &server_key {
+    let server_keys = account.secret_or_list("server_key");
+    for key in server_keys.iter().flatten() {
         check_key(account, key, channel);
     }
     let mut timeout = Duration::from_secs(10);
@@ -62,7 +63,7 @@ pub(super) fn read_account(account: &mut Section<'_>, channel: Channel) -> Optio
     }
     Some(Account {
         base_url: base_url?.trim_end_matches('/').to_owned(),
-        server_key: server_key?,
+        server_keys: server_keys?,
         timeout,
         connect_timeout,
         refund_path,

@@ -1,6 +1,7 @@
 //! The config file: TOML, every key known, every problem reported at once with its key and with
 //! what would be valid. `docs/config.toml` shows every key at its default.
 
+mod admin;
 mod client;
 mod contract;
 mod delivery;
@@ -23,8 +24,11 @@ use std::time::Duration;
 use gopay_core::payment::Channel;
 use gopay_core::refund::REFUND_WINDOW_MAX;
 use gopay_service::{Contract, Psp, Settings};
+use secrecy::SecretString;
 use toml::Table;
 
+pub(crate) use self::admin::Admin;
+use self::admin::{check_admin, read_admin};
 use self::client::read_client;
 use self::contract::{Known, read_contract};
 pub(crate) use self::delivery::Delivery;
@@ -49,7 +53,10 @@ use crate::store::StoreUrl;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: Listen,
+    pub(crate) admin: Admin,
     pub(crate) base_url: String,
+    /// Keys of the codes in our pages' addresses; none: derived from the server keys.
+    pub(crate) page_keys: Vec<SecretString>,
     pub(crate) store: StoreUrl,
     /// Connections to a shared database at most.
     pub(crate) connections: usize,
@@ -71,8 +78,10 @@ impl Default for Config {
     fn default() -> Self {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self {
-            listen: Listen { psp: local(8080), public: local(8080), admin: local(8081) },
-            base_url: "http://127.0.0.1:8080".to_owned(),
+            listen: Listen::plain(local(8080), local(8082), local(8081)),
+            admin: Admin::default(),
+            base_url: "http://127.0.0.1:8082".to_owned(),
+            page_keys: Vec::new(),
             store: StoreUrl::Sqlite("data/gopay.db".into()),
             connections: 16,
             limits: Limits {
@@ -84,6 +93,8 @@ impl Default for Config {
                 drain: Duration::from_secs(5),
                 concurrent_calls: 1_024,
                 concurrent_calls_per_client: 512,
+                calls_per_second_per_client: 0,
+                test_quotas: false,
                 connections: 4_096,
                 checks_per_second: 200,
             },
@@ -95,6 +106,8 @@ impl Default for Config {
                 concurrency: 256,
                 concurrency_per_receiver: 16,
                 allow_private: Vec::new(),
+                allow_ports: Vec::new(),
+                allow_http: false,
             },
             instance: 0,
             under_way_max: Settings::UNDER_WAY_MAX,
@@ -150,13 +163,18 @@ fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> 
 
 fn read_config(root: &mut Section<'_>) -> Config {
     let mut config = Config::default();
-    let mut known = Known::default();
+    let delivery = config.delivery.clone();
+    let mut known = Known { logins: BTreeSet::new(), test: false, live: false, delivery };
     if let Some(midtrans) = root.table.get("midtrans") {
         known.test = midtrans.get("test").is_some();
         known.live = midtrans.get("live").is_some();
     }
     root.section("listen", |listen| read_listen(listen, &mut config.listen));
-    root.section("public", |public| read_public(public, &mut config.base_url));
+    root.section("admin", |admin| read_admin(admin, &mut config.admin));
+    check_admin(root, &config.listen, &config.admin);
+    root.section("public", |public| {
+        read_public(public, &mut config.base_url, &mut config.page_keys);
+    });
     if !root.reported("public.base_url") {
         check_reach(root, &config.base_url, known.live);
     }
@@ -167,7 +185,7 @@ fn read_config(root: &mut Section<'_>) -> Config {
         config.live = midtrans.present("live", |live| read_account(live, Channel::Live));
     });
     root.section("delivery", |delivery| read_delivery(delivery, &mut config.delivery));
-    known.allow_private.clone_from(&config.delivery.allow_private);
+    known.delivery.clone_from(&config.delivery);
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
     });

@@ -23,6 +23,42 @@ pub(super) fn check_parties(root: &mut Section<'_>, config: &Config) {
     }
     check_equal_secrets(root, config);
     check_equal_costs(root, config);
+    check_certificates(root, config);
+}
+
+/// A certificate that nobody asks for protects nobody, and one that nobody has lets nobody in.
+fn check_certificates(root: &mut Section<'_>, config: &Config) {
+    let asked = config.listen.asks_for_certificates();
+    for client in &config.clients {
+        let key = format!("client {:?}.certificates", client.login);
+        match (asked, client.certificates.is_empty()) {
+            (None, false) if !root.reported_within("listen") => {
+                let wrong = "certificates, and listen.psp_tls.client_ca asks for none";
+                root.problem(&key, wrong, "none, or a client_ca");
+            }
+            (Some(true), true) => {
+                let wrong = "none: the certificate of any other client would do";
+                root.problem(&key, wrong, "\"sha256:...\" or \"subject:...\" of its own");
+            }
+            (Some(false), true) => {
+                let risk = "none: its password alone is enough";
+                root.warn(&key, risk, "\"sha256:...\" or \"subject:...\" of its own");
+            }
+            _ => {}
+        }
+    }
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for client in &config.clients {
+        for certificate in &client.certificates {
+            let login = client.login.as_str();
+            let first = *owners.entry(format!("{certificate:?}")).or_insert(login);
+            if first != login {
+                let key = format!("client {login:?}.certificates");
+                let wrong = format!("one of client {first:?}");
+                root.problem(&key, &wrong, "a certificate of its own");
+            }
+        }
+    }
 }
 
 /// Who knows one secret knows all that are equal to it.
@@ -31,12 +67,16 @@ fn check_equal_secrets(root: &mut Section<'_>, config: &Config) {
     let mut all = Vec::new();
     for (key, account) in [("midtrans.test", &config.test), ("midtrans.live", &config.live)] {
         if let Some(account) = account {
-            all.push((format!("{key}.server_key"), account.server_key.expose_secret()));
+            for secret in &account.server_keys {
+                all.push((format!("{key}.server_key"), secret.expose_secret()));
+            }
         }
     }
     for client in &config.clients {
         let key = |name: &str| format!("client {:?}.{name}", client.login);
-        all.push((key("shared_secret"), client.shared_secret.expose_secret()));
+        for secret in &client.shared_secrets {
+            all.push((key("shared_secret"), secret.expose_secret()));
+        }
         for secret in &client.notification_secrets {
             all.push((key("notification_secrets"), secret.expose_secret()));
         }
@@ -57,8 +97,9 @@ fn check_equal_secrets(root: &mut Section<'_>, config: &Config) {
 /// The time that a wrong password takes tells logins apart if their hashes differ in cost.
 fn check_equal_costs(root: &mut Section<'_>, config: &Config) {
     let Some(first) = config.clients.first() else { return };
+    let of_first = first.password_hashes.first().and_then(cost);
     for client in &config.clients {
-        if cost(&client.password_hash) != cost(&first.password_hash) {
+        if client.password_hashes.iter().any(|hash| cost(hash) != of_first) {
             let key = format!("client {:?}.password_hash", client.login);
             let risk = format!(
                 "of another cost than that of client {:?}: the time of an answer tells which \

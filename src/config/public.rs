@@ -1,15 +1,27 @@
 //! `[public]`
 
+use secrecy::SecretString;
 use url::Url;
 
+use super::client::check_strength;
 use super::host::{self, Reach};
 use super::section::Section;
 
 /// Reads the address under which shoppers and Midtrans reach us.
-pub(super) fn read_public(public: &mut Section<'_>, base_url: &mut String) {
+pub(super) fn read_public(
+    public: &mut Section<'_>,
+    base_url: &mut String,
+    page_keys: &mut Vec<SecretString>,
+) {
     if let Some(url) = public.url("base_url") {
         check_form(public, &url);
         *base_url = url;
+    }
+    if public.table.contains_key("page_key") {
+        *page_keys = public.secret_or_list("page_key").unwrap_or_default();
+        for key in &*page_keys {
+            check_strength(public, "page_key", key);
+        }
     }
 }
 

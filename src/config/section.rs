@@ -280,6 +280,21 @@ impl Section<'_> {
         texts.iter().map(|text| self.resolve(key, text)).collect()
     }
 
+    /// A secret, or a list of them while it is replaced: the first is used, the others are still good.
+    pub(super) fn secret_or_list(&mut self, key: &str) -> Option<Vec<SecretString>> {
+        const AT_ONCE: usize = 2;
+        let list = self.table.get(key).and_then(Value::as_array).map(Vec::len);
+        match list {
+            None => Some(vec![self.secret(key)?]),
+            Some(1..=AT_ONCE) => self.secrets(key),
+            Some(_) => {
+                self.table.remove(key);
+                self.problem(key, "not one secret or two", "a secret, or [\"new\", \"old\"]");
+                None
+            }
+        }
+    }
+
     /// The secret that a text is or refers to. A line break at its end is not part of it: files
     /// and variables often end in one.
     pub(super) fn resolve(&mut self, key: &str, text: &str) -> Option<SecretString> {

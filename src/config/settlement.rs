@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use gopay_finance::SettlementAccount;
 use gopay_finance::amount::Amount;
 use gopay_finance::calendar::Calendar;
+use gopay_finance::form::Form;
 use gopay_finance::period::Frequency;
 use gopay_finance::terms::{
     AccountTerms, ContractTerms, Due, Fees, Fixed, MidtransFee, Terms, TermsProblem,
@@ -80,7 +81,7 @@ fn read_day(section: &mut Section<'_>, key: &str) -> Option<Date> {
 }
 
 /// The terms of contracts as they are read, with their accounts.
-pub(super) type ReadTerms = RefCell<Vec<(SettlementAccount, ContractTerms)>>;
+pub(super) type ReadTerms = RefCell<Vec<(SettlementAccount, Form, ContractTerms)>>;
 
 /// `[contract.settlement]`.
 pub(super) fn read_terms(contract: &mut Section<'_>, id: Option<&str>, read: &ReadTerms) {
@@ -92,15 +93,40 @@ pub(super) fn read_terms(contract: &mut Section<'_>, id: Option<&str>, read: &Re
         {
             section.problem("client_number", "missing", "PPRO's number of the client: 1 to 9999");
         }
+        let form = read_form(section);
         let terms = section.list("terms", "valid_from", &mut BTreeSet::new(), read_one);
         if terms.is_empty() && !section.reported_within(&section.key("terms")) {
             section.problem("terms", "missing", "at least one [[contract.settlement.terms]]");
         }
         if let Some(id) = id {
             let contract = ContractTerms { contract: id.to_owned(), terms };
-            read.borrow_mut().push((account, contract));
+            read.borrow_mut().push((account, form, contract));
         }
     });
+}
+
+/// The form of the client's files.
+fn read_form(section: &mut Section<'_>) -> Form {
+    let mut form = Form::default();
+    for (key, to, allowed, wanted) in [
+        (
+            "delimiter",
+            &mut form.delimiter,
+            &Form::DELIMITERS[..],
+            "a comma, a semicolon or a tab, in quotes",
+        ),
+        ("decimal_mark", &mut form.decimal_mark, &Form::DECIMAL_MARKS[..], "\".\" or \",\""),
+    ] {
+        let Some(text) = section.text(key) else { continue };
+        match allowed.iter().find(|mark| text == mark.to_string()) {
+            Some(mark) => *to = *mark,
+            None => section.problem(key, &format!("{text:?}"), wanted),
+        }
+    }
+    if form.delimiter == form.decimal_mark {
+        section.problem("decimal_mark", "the same as delimiter", "two different marks");
+    }
+    form
 }
 
 fn read_one(section: &mut Section<'_>) -> Option<Terms> {
@@ -177,12 +203,18 @@ fn read_fees(section: &mut Section<'_>, fees: &mut Fees) {
 /// The accounts of the terms that were read; what they cannot mean is reported, unless the terms
 /// have problems of their own.
 pub(super) fn accounts(root: &mut Section<'_>, read: ReadTerms) -> Vec<AccountTerms> {
-    let mut accounts: BTreeMap<SettlementAccount, Vec<ContractTerms>> = BTreeMap::new();
-    for (account, contract) in read.into_inner() {
-        accounts.entry(account).or_default().push(contract);
+    let mut accounts: BTreeMap<SettlementAccount, AccountTerms> = BTreeMap::new();
+    for (account, form, contract) in read.into_inner() {
+        let begun = AccountTerms { account, form, contracts: Vec::new() };
+        let whole = accounts.entry(account).or_insert(begun);
+        if whole.form != form {
+            let key = format!("contract {:?}.settlement.delimiter", contract.contract);
+            let wrong = "another form than that of the other contracts of its client number";
+            root.problem(&key, wrong, "the same delimiter and decimal_mark");
+        }
+        whole.contracts.push(contract);
     }
-    let account = |(account, contracts)| AccountTerms { account, contracts };
-    let accounts: Vec<_> = accounts.into_iter().map(account).collect();
+    let accounts: Vec<_> = accounts.into_values().collect();
     if !root.reported_within("contract") {
         for account in &accounts {
             for TermsProblem { contract, place, key, wrong, wanted } in account.problems() {

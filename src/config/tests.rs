@@ -16,6 +16,7 @@ fn outside() -> Outside {
         }),
         file: Box::new(|path| match path {
             "/run/secrets/shared" => Ok("secret-from-file\n".to_owned()),
+            "/run/secrets/page" => Ok("page-key-from-file\n".to_owned()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }),
         open_to_all: Box::new(|path| path.ends_with("open")),
@@ -55,8 +56,8 @@ fn the_shown_examples_are_valid() {
     assert_eq!(account.account.to_string(), "1-999");
     assert_eq!(config.settlement.midtrans_fees.len(), 2);
     let test = config.test.unwrap();
-    assert_eq!(test.server_key.expose_secret(), "key-from-env");
-    assert_eq!(config.clients[0].shared_secret.expose_secret(), "secret-from-file");
+    assert_eq!(test.server_keys[0].expose_secret(), "key-from-env");
+    assert_eq!(config.clients[0].shared_secrets[0].expose_secret(), "secret-from-file");
 }
 
 #[test]
@@ -246,6 +247,101 @@ fn what_cannot_work_or_would_lose_money_is_refused() {
         ),
         (
             "[public]",
+            "[listen]\nadmin = \"0.0.0.0:8081\"\n[public]",
+            "listen.admin: off the loopback address, and nobody is asked",
+        ),
+        (
+            "https://psp.example/notify",
+            "http://psp.example/notify",
+            "contract \"C-ONE\".notification_url: http, on the live channel",
+        ),
+        (
+            "https://psp.example/notify",
+            "https://psp.example:8443/notify",
+            "contract \"C-ONE\".notification_url: a port that is never called",
+        ),
+        ("[public]", "[delivery]\nallow_ports = [0]\n[public]", "delivery.allow_ports: not ports"),
+        (
+            "[public]",
+            "[listen.psp_tls]\ncertificates = \"a\"\n[public]",
+            "listen.psp_tls.key: missing",
+        ),
+        (
+            "[public]",
+            "[listen.public_tls]\ncertificates = \"a\"\nkey = \"b\"\nmin_version = \"1.1\"\n[public]",
+            "listen.public_tls.min_version: not a version",
+        ),
+        (
+            "[public]",
+            "[listen.public_tls]\ncertificates = \"a\"\nkey = \"b\"\nclient_ca = \"c\"\n[public]",
+            "listen.public_tls.client_ca: unknown key",
+        ),
+        (
+            "[public]",
+            "[listen.psp_tls]\ncertificates = \"a\"\nkey = \"b\"\nclient_crl = \"c\"\n[public]",
+            "listen.psp_tls.client_ca: missing",
+        ),
+        (
+            "[public]",
+            "[listen]\npublic = \"127.0.0.1:8080\"\n[listen.psp_tls]\ncertificates = \"a\"\nkey = \"b\"\n[public]",
+            "listen.public_tls: not the TLS of psp",
+        ),
+        (
+            "[public]",
+            "[listen.psp_tls]\ncertificates = \"a\"\nkey = \"b\"\nclient_ca = \"c\"\n[public]",
+            "client \"one\".certificates: none",
+        ),
+        (
+            "notification_secrets = [",
+            "certificates = [\"subject:CN=one\"]\n    notification_secrets = [",
+            "client \"one\".certificates: certificates, and",
+        ),
+        (
+            "notification_secrets = [",
+            "certificates = [\"sha256:00\"]\n    notification_secrets = [",
+            "client \"one\".certificates: \"sha256:00\" is no certificate",
+        ),
+        (
+            "[public]",
+            "[listen.proxy]\nfrom = [\"0.0.0.0/0\"]\nsource = \"x-real-ip\"\n[public]",
+            "listen.proxy.from: 0.0.0.0/0 is everybody",
+        ),
+        (
+            "[public]",
+            "[listen.proxy]\nsource = \"x-real-ip\"\n[public]",
+            "listen.proxy.from: names no networks",
+        ),
+        (
+            "[public]",
+            "[listen.proxy]\nfrom = [\"10.0.0.1\"]\nsource = \"a b\"\n[public]",
+            "listen.proxy.source: not the name of a header",
+        ),
+        (
+            "[public]",
+            "[admin]\nhosts = [\"ops:80\"]\n[public]",
+            "admin.hosts: \"ops:80\" is no host name",
+        ),
+        (
+            "[public]",
+            "[[admin.token]]\nname = \"sri\"\nhash = \"plain\"\nroles = [\"read\"]\n[public]",
+            "admin.token \"sri\".hash: not a hash",
+        ),
+        (
+            "[public]",
+            concat!(
+                "[[admin.token]]\nname = \"sri\"\nroles = [\"all\"]\nhash = \"",
+                "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94",
+                "\"\n[public]"
+            ),
+            "admin.token \"sri\".roles: not roles",
+        ),
+        (
+            "\"shared-secret-of-one\"",
+            "[\"shared-secret-of-one\", \"another-one-of-these\", \"and-one-more-secret\"]",
+            "client \"one\".shared_secret: not one secret or two",
+        ),
+        (
+            "[public]",
             "[delivery]\nschedule = [\"5 x 0s\"]\n[public]",
             "delivery.schedule: a wait below 1s",
         ),
@@ -303,20 +399,16 @@ fn what_works_but_is_dangerous_is_warned_about() {
         ("\"shared-secret-of-one\"", "\"file:open\"", "client \"one\".shared_secret: every user"),
         ("m=19456,t=2", "m=4096,t=1", "client \"one\".password_hash: its cost is m=4096,t=1,p=1"),
         (
-            "https://psp.example/notify",
-            "http://psp.example/notify",
-            "contract \"C-ONE\".notification_url: http",
-        ),
-        (
-            "[public]",
-            "[listen]\nadmin = \"0.0.0.0:8081\"\n[public]",
-            "listen.admin: not on the loopback",
-        ),
-        (
             "[public]",
             "[listen]\nadmin = \"127.0.0.1:8080\"\n[public]",
-            "listen.admin: the address of public",
+            "listen.admin: the address of psp",
         ),
+        (
+            "[public]",
+            "[delivery]\nallow_http = true\n[public]",
+            "delivery.allow_http: receivers of the live channel by http",
+        ),
+        ("[public]", "[listen]\npsp = \"0.0.0.0:80\"\n[public]", "listen.psp: beyond this machine"),
         (
             "[public]",
             "[delivery]\nschedule = [\"1000 x 15m\"]\n[public]",
@@ -407,6 +499,10 @@ fn with_terms(first: &str, second: &str) -> String {
     )
 }
 
+fn form(delimiter: &str, decimal_mark: &str) -> String {
+    format!("delimiter = \"{delimiter}\"\ndecimal_mark = \"{decimal_mark}\"\n")
+}
+
 fn from(day: &str, more: &str) -> String {
     let plain = "currency = \"USD\"\nfrequency = \"D\"\n";
     let plain = if more.contains("currency") { "" } else { plain };
@@ -439,6 +535,22 @@ fn terms_that_cannot_be_settled_by_are_refused_with_their_key() {
             Some(terms("A", "2026-01-01", "valid_until")),
         ),
         (from("2026-01-32", ""), good.clone(), Some(terms("A", "2026-01-32", "valid_from"))),
+        (form(";", ",") + &good, form(";", ",") + &good, None),
+        (
+            form(";", ",") + &good,
+            good.clone(),
+            Some("contract \"B\".settlement.delimiter: another form".to_owned()),
+        ),
+        (
+            form("|", ",") + &good,
+            good.clone(),
+            Some("contract \"A\".settlement.delimiter: \"|\"".to_owned()),
+        ),
+        (
+            form(",", ",") + &good,
+            good.clone(),
+            Some("contract \"A\".settlement.decimal_mark: the same".to_owned()),
+        ),
         (
             from("2026-01-01", "wire_fee = \"1.505\""),
             good.clone(),

@@ -150,6 +150,13 @@ impl Closing<'_> {
             );
         }
         let manifest = manifest_of(&closed)?;
+        if manifest.basis.edition != Basis::EDITION {
+            bail!(
+                "{}: an earlier program has closed it, whose invoice looked otherwise; take the set \
+                 from a copy, and verify-files tells whether it is as it was made",
+                manifest.set
+            );
+        }
         let staging = Staging::new(self.out, &manifest.set)?;
         let folder = DiskFolder::of_set(staging.path());
         let (_, finished) =

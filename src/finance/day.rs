@@ -9,8 +9,9 @@ use gopay_core::journal::{Kind, SignedSen};
 use gopay_core::payment::Payment;
 use gopay_core::refund::{Refund, RefundState};
 use gopay_finance::amount::Amount;
+use gopay_finance::day::{DayWriter, day_folder};
 use gopay_finance::period::midnight;
-use gopay_finance::processing::{CallDetails, DayFile, DayWriter, RefundRow, TransactionRow};
+use gopay_finance::processing::{CallDetails, ChargebackRow, DayFile, RefundRow, TransactionRow};
 use gopay_store::{Cursor, Database, JOURNAL_PAGE_MAX, JournalRecord, StoreError, Times};
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -69,6 +70,7 @@ pub(crate) async fn write(
                     match row {
                         Row::Transaction(row) => under.files.transaction(&row)?,
                         Row::Refund(row) => under.files.refund(&row)?,
+                        Row::Chargeback(row) => under.files.chargeback(&row)?,
                     }
                 }
             }
@@ -78,14 +80,8 @@ pub(crate) async fn write(
 }
 
 fn begin(login: &str, made: Date, out: &Path) -> anyhow::Result<Under> {
-    // Nothing that a login may hold leads out of the folder.
-    let plain = |letter: char| match letter {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => letter.to_string(),
-        other => format!("%{:x}", u32::from(other)),
-    };
-    let login: String = login.chars().map(plain).collect();
-    let staging = Staging::new(out, &format!("{}Z-{login}", made.strftime("%Y%m%d")))?;
-    let files = DayWriter::begin(DiskFolder::plain(staging.path()), made)?;
+    let staging = Staging::new(out, &day_folder(login, made))?;
+    let files = DayWriter::begin(DiskFolder::plain(staging.path()), login, made)?;
     Ok(Under { staging, files })
 }
 
@@ -102,13 +98,14 @@ fn finish(open: BTreeMap<String, Under>) -> anyhow::Result<Vec<(PathBuf, u64)>> 
 enum Row {
     Transaction(Box<TransactionRow>),
     Refund(Box<RefundRow>),
+    Chargeback(Box<ChargebackRow>),
 }
 
 /// The row of an entry, and whose it is; of nobody's if its payment is gone.
 async fn row(store: &dyn Database, record: &JournalRecord) -> anyhow::Result<(String, Row)> {
     let (entry, about) = (&record.entry, &record.about);
     let login = about.psp.clone().unwrap_or_default();
-    if let Some(refund_id) = entry.refund_id {
+    if let Some(refund_id) = entry.refund_id.filter(|_| entry.kind != Kind::ChargedBack) {
         let refund = store.refund_get(refund_id).await?;
         return Ok((login, Row::Refund(Box::new(refund_row(record, refund)))));
     }
@@ -118,7 +115,29 @@ async fn row(store: &dyn Database, record: &JournalRecord) -> anyhow::Result<(St
         Err(StoreError::Missing { .. }) => CallDetails::default(),
         Err(error) => return Err(error.into()),
     };
-    Ok((login, Row::Transaction(Box::new(transaction_row(record, payment, details)))))
+    let row = match entry.kind {
+        Kind::ChargedBack => Row::Chargeback(Box::new(ChargebackRow {
+            id: entry.refund_id,
+            amount: amount(record),
+            account_holder: details.account_holder,
+            tx_id: entry.tx_id,
+            merchant_tx_id: about.merchant_tx_id.clone(),
+            charged_back_at: entry.midtrans_at,
+            at: entry.at,
+            contract: about.contract.clone(),
+        })),
+        Kind::Opened
+        | Kind::Succeeded
+        | Kind::SucceededLate
+        | Kind::Failed
+        | Kind::RefundRequested
+        | Kind::RefundSucceeded
+        | Kind::RefundFailed
+        | Kind::RefundFundsConfirmed
+        | Kind::RefundedElsewhere
+        | Kind::Adjustment => Row::Transaction(Box::new(transaction_row(record, payment, details))),
+    };
+    Ok((login, row))
 }
 
 fn amount(record: &JournalRecord) -> Option<Amount> {

@@ -11,3 +11,4 @@ pub(crate) mod people;
 pub(crate) mod position;
 pub(crate) mod sort;
 pub(crate) mod verify;
+pub(crate) mod verify_day;

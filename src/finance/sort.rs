@@ -132,6 +132,7 @@ fn write_event(out: &mut impl Write, event: &MoneyEvent) -> io::Result<()> {
         Money::PaymentSucceeded => 1,
         Money::RefundStarted => 2,
         Money::RefundSucceeded => 3,
+        Money::ChargedBack => 4,
     };
     let refund = event.refund_id.map_or(0, RefundId::get);
     let numbers =
@@ -159,6 +160,7 @@ fn read_event(from: &mut impl Read) -> io::Result<Option<MoneyEvent>> {
         1 => Money::PaymentSucceeded,
         2 => Money::RefundStarted,
         3 => Money::RefundSucceeded,
+        4 => Money::ChargedBack,
         _ => return Err(broken()),
     };
     let mut number = || -> io::Result<i64> {

@@ -5,6 +5,7 @@ use gopay_core::ids::RefundId;
 use gopay_core::journal::SignedSen;
 use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
+use gopay_finance::manifest;
 use gopay_finance::terms::MidtransFee;
 use gopay_reconcile::date::Moment;
 use gopay_reconcile::input::mapping::{Fee, Mapping, RoundTo};
@@ -30,13 +31,15 @@ pub(crate) fn with_terms(mapping: Mapping, settlement: &Settlement) -> anyhow::R
     Ok(mapping.with_terms(terms, "[[settlement.midtrans_fee]] of the config")?)
 }
 
-/// The journal of a store, page by page.
+/// The journal of a store, page by page. Its hash is that of the position that it was read to:
+/// entries are only added, so that a position is always the same entries.
 pub(crate) async fn journal(store: &dyn Database) -> anyhow::Result<Journal> {
     let mut journal = Journal::default();
     let mut cursor = Cursor::default();
     loop {
         let page = store.journal_read(&cursor, JOURNAL_PAGE_MAX).await?;
         if page.records.is_empty() {
+            journal.hash = manifest::sha256(cursor.to_string().as_bytes());
             return Ok(journal);
         }
         for record in &page.records {

@@ -26,6 +26,10 @@ const PAGE: usize = 1_000;
 /// How often a run gives way to others before it gives up.
 const TRIES: u32 = 20;
 
+/// Changes about breaks that one run may record. SQLite writes some 150,000 such rows a second, and
+/// steps of payments wait meanwhile: a third of a second. More are no month's breaks, but a wrong file.
+const CHANGES_MAX: usize = 50_000;
+
 /// The copy of all decisions of a series, beside the results.
 const HISTORY_FILE: &str = "history.jsonl";
 
@@ -103,6 +107,16 @@ impl Series<'_> {
             let carried = history.carry(&mut report.breaks, report.today);
             let (run, changes) =
                 (self.run(last, report)?, changes(&self.known().await?, &carried, report));
+            if changes.len() > CHANGES_MAX {
+                self.write(out, report).await?;
+                bail!(
+                    "{} breaks are new, mended or changed at once, which no month is: a file or a \
+                     mapping must be wrong. The results are in {}; the run was not recorded, and no \
+                     decision taken",
+                    changes.len(),
+                    out.display()
+                );
+            }
             let acts: Vec<ReviewAct> =
                 acts.iter().map(|act| self.act(act)).collect::<anyhow::Result<_>>()?;
             match self.store.reconciliation_record(&run, &changes, &acts).await {

@@ -68,9 +68,15 @@ def settle(manifest, events):
             terms = terms_at(contract, day_of(at))
             if terms is None:
                 continue
-            amount = Decimal(sen) / 100
+            amount = Decimal(sen or 0) / 100
+            if kind == "charged_back":
+                # In sets that know chargebacks; of a partial one nobody says how much.
+                if basis.get("edition", 1) > 1:
+                    add("CHARGEBACK", amount)
+                continue
             side = "refund" if kind.startswith("refund") else "payment"
-            done = kind in ("succeeded", "succeeded_late", "refund_succeeded")
+            done = kind in (
+                "succeeded", "succeeded_late", "refund_succeeded", "refunded_elsewhere")
             if done:
                 add("REFUND" if side == "refund" else "TRANSACTION", amount)
             if done and side == "payment" and terms["discount_basis_points"]:
@@ -80,10 +86,11 @@ def settle(manifest, events):
         end = terms_at(contract, basis["last_day"])
         divisor = rate * (10_000 + end["margin_basis_points"]) / 10_000
         paid, back = sums.get("TRANSACTION", (0, Decimal(0))), sums.get("REFUND", (0, Decimal(0)))
-        cleared = Decimal(0)
-        if paid[0] + back[0]:
-            cleared = rounded((paid[1] - back[1]) / divisor)
-            rows[name, "CLEARED_TO_MERCHANT"] = (paid[0] + back[0], cleared)
+        taken = sums.get("CHARGEBACK", (0, Decimal(0)))
+        cleared, count = Decimal(0), paid[0] + back[0] + taken[0]
+        if count:
+            cleared = rounded((paid[1] - back[1] - taken[1]) / divisor)
+            rows[name, "CLEARED_TO_MERCHANT"] = (count, cleared)
         for kind, (count, total) in sums.items():
             if kind == "TRANSACTION":
                 rows[name, kind] = (count, total)
@@ -109,7 +116,7 @@ def settle(manifest, events):
 def balance(manifest, rows, held):
     """Opening, reserve, transfer and carry-forward."""
     basis = manifest["basis"]
-    volumes = ("TRANSACTION", "REFUND")
+    volumes = ("TRANSACTION", "REFUND", "CHARGEBACK")
     total = sum((a for (_, kind), (_, a) in rows.items() if kind not in volumes), Decimal(0))
     opening = Decimal(basis["before"]["carry_forward"])
     released = sum(
@@ -143,7 +150,8 @@ def main(store, out):
         " FROM journal j JOIN payments p ON p.tx_id = j.tx_id"
         " LEFT JOIN refunds r ON r.refund_id = j.refund_id"
         " WHERE p.channel = 'livechannel' AND j.kind IN"
-        " ('opened', 'succeeded', 'succeeded_late', 'refund_requested', 'refund_succeeded')"
+        " ('opened', 'succeeded', 'succeeded_late', 'refund_requested', 'refund_succeeded',"
+        " 'refunded_elsewhere', 'charged_back')"
     ).fetchall()
     taken, checked, before = {}, 0, {}
     rows = db.execute(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use crate::settle::filled;
-use crate::shop::{End, SECOND, Shop, at, files, text};
+use crate::shop::{End, SECOND, Shop, at, ended, files, text};
 
 /// The rows of a CSV file, by title.
 fn rows(content: &[u8]) -> Vec<BTreeMap<String, String>> {
@@ -40,7 +40,7 @@ async fn a_day_has_a_row_for_each_state_that_was_entered() {
     let told = run("2026-01-03").done();
     assert_eq!(told, format!("{}: 8 rows\n", out.join("20260104Z-testclient").display()));
     let made = files(&out);
-    assert_eq!(made.len(), 11);
+    assert_eq!(made.len(), 12);
     let of = |name: &str| {
         rows(&made[&format!("20260104Z-testclient/20260104Z_{name}.consolidated.csv")])
     };
@@ -80,6 +80,92 @@ async fn a_day_has_a_row_for_each_state_that_was_entered() {
     assert_eq!(files(&out), made);
     assert!(run("2026-01-20").done().ends_with(": 0 rows\n"));
     run("2999-01-01").refused(3, "is not over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_the_files_of_a_day_is_named() {
+    let mut shop = Shop::new();
+    filled(&mut shop).await;
+    let out = shop.path("days");
+    for day in ["2026-01-02", "2026-01-03"] {
+        shop.run("process-files", &["--day", day, "--out", text(&out)]).done();
+    }
+    let verify = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"));
+        command.args(["--log", "warn", "verify-files", text(&out)]).args(more);
+        ended(&command.output().expect("the program runs"))
+    };
+    let config = shop.path("config.toml");
+    let beside = ["--config", text(&config)];
+    let told = verify(&beside).done();
+    assert!(
+        told.starts_with("2 sets with ") && told.ends_with("are as they were made\n"),
+        "{told}"
+    );
+    let made = files(&out);
+    let folder = "20260103Z-testclient";
+    let paid = format!("{folder}/20260103Z_transaction_succeeded.consolidated.csv");
+    let manifest = format!("{folder}/manifest.json");
+    let damaged = |name: &str, change: &dyn Fn(String) -> Option<String>| {
+        let content = String::from_utf8(made[name].clone()).expect("text");
+        match change(content) {
+            Some(content) => std::fs::write(out.join(name), content).expect("written"),
+            None => std::fs::remove_file(out.join(name)).expect("removed"),
+        }
+        let told = [verify(&[]), verify(&beside)];
+        std::fs::write(out.join(name), &made[name]).expect("written");
+        told
+    };
+    let without_line = |content: String| {
+        let lines: Vec<&str> = content.lines().collect();
+        Some(lines[..lines.len() - 1].join("\n") + "\n")
+    };
+    type Change<'a> = &'a dyn Fn(String) -> Option<String>;
+    let cases: [(&str, Change<'_>, &str, &str); 6] = [
+        (
+            &paid,
+            &|content| Some(content.replacen(",SUCCEEDED,", ",SUCCEEDET,", 1)),
+            "its SHA-256 is",
+            "line 2: TXSTATE is \"SUCCEEDET\", must be \"SUCCEEDED\" (the store)",
+        ),
+        (&paid, &without_line, "the number of rows is", "the line is missing"),
+        (
+            &paid,
+            &|content| Some(content + "1,2\n"),
+            "the number of columns is 2",
+            "a line too many",
+        ),
+        (&paid, &|_| None, "the file is missing", "the file is missing"),
+        (&manifest, &|_| None, "manifest.json: the file is missing", "manifest.json"),
+        (
+            &manifest,
+            &|content| Some(content.replacen("testclient", "other", 1)),
+            "the name of the folder is",
+            "the folder is missing: the store has",
+        ),
+    ];
+    for (name, change, alone, with_store) in cases {
+        for (ended, word) in damaged(name, change).iter().zip([alone, with_store]) {
+            assert_eq!(ended.code, Some(1), "{ended:?}");
+            assert!(ended.out.contains(word), "{word:?} in {}", ended.out);
+        }
+    }
+    std::fs::write(out.join(folder).join("more.csv"), "x").expect("written");
+    assert!(verify(&[]).out.contains("more.csv: the file is not one of the day"));
+    std::fs::remove_file(out.join(folder).join("more.csv")).expect("removed");
+    // Forged as a whole, with a manifest that fits: only the store knows.
+    let forged =
+        String::from_utf8(made[&paid].clone()).expect("text").replace("4500000", "4500001");
+    let forged = forged.replacen("3003400", "3003401", 1);
+    let sha256 = |content: &[u8]| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(content));
+    let (before, after) = (sha256(&made[&paid]), sha256(forged.as_bytes()));
+    assert_ne!(before, after);
+    let text_of = String::from_utf8(made[&manifest].clone()).expect("text");
+    std::fs::write(out.join(&paid), forged).expect("written");
+    std::fs::write(out.join(&manifest), text_of.replace(&before, &after)).expect("written");
+    verify(&[]).done();
+    let told = verify(&beside);
+    assert!(told.code == Some(1) && told.out.contains("AMOUNT is \"3003401\""), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,5 +9,7 @@ mod days;
 mod kills;
 mod postgres;
 mod python;
+#[cfg(feature = "reconcile")]
+mod quarter;
 mod settle;
 mod verify;

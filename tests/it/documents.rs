@@ -448,7 +448,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 21] = [
+const ORDER: [(&str, Run); 22] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("check-config", Run::Ends(&[0])),
@@ -468,7 +468,37 @@ const ORDER: [(&str, Run); 21] = [
     ("recover", Run::Ends(&[0])),
     ("resolve", Run::Ends(&[0])),
     ("redeliver", Run::Ends(&[0])),
+    // Nothing runs here that could; `exposed` has it done by a `serve`.
+    ("reload", Run::Ends(&[2, 3])),
     ("serve", Run::Serves),
     ("simulate", Run::Serves),
     ("demo", Run::Serves),
 ];
+
+/// Every source file of the workspace, as one text.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.ends_with("target") {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            all.push_str(&fs::read_to_string(path).expect("a source"));
+        }
+    }
+}
+
+#[test]
+fn the_tests_that_the_security_page_names_are_there() {
+    let mut all = String::new();
+    for folder in ["src", "crates", "tests"] {
+        sources(&root().join(folder), &mut all);
+    }
+    let page = fs::read_to_string(root().join("SECURITY.md")).expect("the page");
+    let table = page.split("## What stops each attack").nth(1).expect("the table");
+    let named = table.split('`').skip(1).step_by(2).filter(|it| it.matches('_').count() > 2);
+    let named: Vec<&str> = named.collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(all.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}

@@ -8,6 +8,7 @@ mod support;
 mod attention;
 mod cli;
 mod documents;
+mod exposed;
 mod instances;
 mod life_of_a_payment;
 mod notifications;

@@ -3,10 +3,12 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::ops::Deref;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use gopay_psp_client::Credentials;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::postgres::Engine;
 use super::{Answer, Demo, Running, body_as, decode};
@@ -17,6 +19,8 @@ pub(crate) struct Served {
     demo: Demo,
     simulator: Running,
     folder: tempfile::TempDir,
+    /// The config before what the test writes.
+    head: String,
 }
 
 /// What is left of a [`Served`] whose adapter was ended: its folder with config and store, and the
@@ -38,13 +42,23 @@ impl Deref for Served {
 
 impl Served {
     /// Starts both. `{simulator}` in the rest of the config becomes the simulator's address; listen
-    /// addresses, store and public address are set here.
+    /// addresses, store and public address are set here. `{folder}` becomes a folder of the test's,
+    /// made by `files` with what stands in it.
+    pub(crate) async fn start_with(rest: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_in(Engine::wanted(), rest, files).await
+    }
+
+    /// Starts both with no files beside the config.
     pub(crate) async fn start(rest: &str) -> Self {
         Self::start_on(Engine::wanted(), rest).await
     }
 
     /// The same on a chosen store.
     pub(crate) async fn start_on(engine: Engine, rest: &str) -> Self {
+        Self::start_in(engine, rest, &[]).await
+    }
+
+    async fn start_in(engine: Engine, rest: &str, files: &[(&str, &str)]) -> Self {
         gopay_outbound::install_crypto();
         let program = env!("CARGO_BIN_EXE_gopay-adapter");
         let mut simulator = Running(
@@ -60,23 +74,34 @@ impl Served {
             first.split_whitespace().find(|word| word.starts_with("http")).expect("a URL");
 
         let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("a file is written");
+        };
+        files.iter().for_each(|(name, text)| write(name, text));
         let (port, admin_port) = (free_port(), free_port());
+        // Who asks for certificates listens elsewhere than for shoppers.
+        let (scheme, public_port) = match rest.contains("[listen.psp_tls]") {
+            true => ("https", free_port()),
+            false => ("http", port),
+        };
         let store = match engine.database().await {
             Some(url) => url,
             None => format!("sqlite:{}", folder.path().join("gopay.db").display()),
         };
         let listen = format!(
-            "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{port}\"\n\
-             admin = \"127.0.0.1:{admin_port}\"\n[public]\nbase_url = \"http://127.0.0.1:{port}\"\n\
-             [store]\nurl = \"{store}\"\n"
+            "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{public_port}\"\n\
+             admin = \"127.0.0.1:{admin_port}\"\n[public]\n\
+             base_url = \"http://127.0.0.1:{public_port}\"\n[store]\nurl = \"{store}\"\n"
         );
         let config = folder.path().join("config.toml");
-        let text = listen + &rest.replace("{simulator}", simulator_url);
+        let text = filled(&(listen.clone() + rest), simulator_url, folder.path());
         std::fs::write(&config, text).expect("the config is written");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
         let adapter = Command::new(program)
-            .args(["--log", "warn", "serve", "--create-store", "--config"])
+            .args(["--log", "info", "serve", "--create-store", "--config"])
             .arg(&config)
             .stdout(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("the adapter starts");
         let http = reqwest::Client::builder()
@@ -85,7 +110,7 @@ impl Served {
             .expect("a client");
         let demo = Demo {
             _child: Running(adapter),
-            adapter: format!("http://127.0.0.1:{port}"),
+            adapter: format!("{scheme}://127.0.0.1:{port}"),
             admin: format!("http://127.0.0.1:{admin_port}"),
             simulator: simulator_url.to_owned(),
             http,
@@ -94,12 +119,41 @@ impl Served {
             demo.get(&format!("{}/health/ready", demo.admin)).await.0 == 200
         })
         .await;
-        Self { demo, simulator, folder }
+        Self { demo, simulator, folder, head: listen }
     }
 
     /// Ends the adapter.
     pub(crate) fn stop(self) -> Stopped {
         Stopped { _simulator: self.simulator, folder: self.folder, admin: self.demo.admin.clone() }
+    }
+
+    /// The folder of config, log and files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes another config behind the same addresses and store.
+    pub(crate) fn rewrite(&self, rest: &str) {
+        let text = filled(&(self.head.clone() + rest), &self.demo.simulator, self.folder());
+        std::fs::write(self.folder().join("config.toml"), text).expect("the config is written");
+    }
+
+    /// The same with a further line in `[public]`.
+    pub(crate) fn rewrite_public(&self, line: &str, rest: &str) {
+        let head = self.head.replacen("[public]\n", &format!("[public]\n{line}\n"), 1);
+        let text = filled(&(head + rest), &self.demo.simulator, self.folder());
+        std::fs::write(self.folder().join("config.toml"), text).expect("the config is written");
+    }
+
+    /// What the adapter has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).expect("a log")
+    }
+
+    /// Signals the adapter.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.demo._child.0.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), signal).expect("it runs");
     }
 
     /// Calls with any credentials: login, password, contract.
@@ -126,6 +180,10 @@ impl Served {
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.call_as(who, "TRANSACTION", &pairs).await
     }
+}
+
+fn filled(text: &str, simulator: &str, folder: &Path) -> String {
+    text.replace("{simulator}", simulator).replace("{folder}", &folder.display().to_string())
 }
 
 /// What `hash-password` prints for a password.

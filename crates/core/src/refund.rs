@@ -347,7 +347,9 @@ impl Payment {
         let is_chargeback = |refund: &Refund| {
             refund.made_elsewhere.as_ref().is_some_and(|made| made.how == Elsewhere::Chargeback)
         };
-        let unlisted = seen.total.and_then(beyond);
+        // A fee on top of the payment is not the payment's, and what was paid bounds what goes back.
+        let total = seen.total.map(|total| self.amount.map_or(total, |amount| total.min(amount)));
+        let unlisted = total.and_then(beyond);
         let new = match seen.charged_back {
             None => unlisted.map(|amount| (Elsewhere::Dashboard, Some(amount))),
             Some(ChargedBack::Whole) => {
@@ -597,6 +599,8 @@ mod tests {
         for (seen, amounts) in [
             (back(&[], 4_000, None), vec![4_000]),
             (back(&[], 10_000, None), vec![10_000]),
+            (back(&[], 10_071, None), vec![10_000]),
+            (back(std::slice::from_ref(&entry), 10_071, None), vec![4_000, 6_000]),
             (back(std::slice::from_ref(&entry), 4_000, None), vec![4_000]),
             (back(std::slice::from_ref(&entry), 9_000, None), vec![4_000, 5_000]),
             (back(&[], 4_000, part), vec![4_000]),

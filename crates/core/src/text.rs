@@ -90,6 +90,21 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// JSON with the characters escaped that JSON allows and a terminal acts on. They can stand within
+/// strings only, except the line ends between members.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char != '\n' && is_unprintable(char) {
+            out.push_str(&Escaped(char.encode_utf8(&mut [0; 4])).to_string());
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
 /// Whether a link of this scheme (lower case) makes a browser run or read something locally,
 /// instead of opening a page or an app.
 #[must_use]

@@ -944,7 +944,7 @@ fn every_rule_has_its_word_in_the_schema() {
         TooLong { max: 1, got: 2 }, TooShort { min: 2, got: 1 }, MustBe("x"),
         ChannelNotInContract("testchannel"), GenericTestTag, Blank, NotAForm("x"), EscapedAmpersands, InQuery, AmountForm, AmountNotPositive, AmountNotWhole, AmountTooLarge,
         AmountNeedsKyc, ReferenceForm, NotAscii, LineBreak, EmailForm, PhoneForm, WebUrlForm,
-        AppUrlForm, SystemScheme, PrivateAddress, HttpOnTestOnly, UrlHasQuery, UrlHasReturnParameter, SchemeNotOfContract, CountryForm, PostalCodeForm, TooManySpecin { got: 30 },
+        AppUrlForm, SystemScheme, PrivateAddress, BlockedPort, PlainReceiver, HttpOnTestOnly, UrlHasQuery, UrlHasReturnParameter, SchemeNotOfContract, CountryForm, PostalCodeForm, TooManySpecin { got: 30 },
         DiffersFromTransaction, NonceReused, JsonForm { at: 0 }, NotAnArray, NoItems,
         TooManyItems { max: 1 }, ItemNotObject, MemberMissing, MemberRepeated, NameType,
         NameEmpty, PriceType, PriceForm, PriceCents, PriceTooLarge, QuantityType,

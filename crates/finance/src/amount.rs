@@ -89,6 +89,24 @@ impl fmt::Display for Amount {
     }
 }
 
+impl Amount {
+    /// For people: with a comma between thousands.
+    #[must_use]
+    pub fn grouped(self) -> String {
+        let plain = self.to_string();
+        let (whole, cents) = plain.split_once('.').unwrap_or((&plain, "00"));
+        let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+        let mut text = String::from(sign);
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && digits.len().saturating_sub(place).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        format!("{text}.{cents}")
+    }
+}
+
 /// Reads `12`, `12.5`, `12.50` and `-12.50`.
 impl FromStr for Amount {
     type Err = AmountError;
@@ -258,6 +276,20 @@ mod tests {
         fn rounding_is_off_by_half_at_most(numerator in -1_000_000_i128..1_000_000, denominator in 1_i128..10_000) {
             let whole = div_round_half_away(numerator, denominator).unwrap();
             proptest::prop_assert!((numerator - whole * denominator).abs() * 2 <= denominator);
+        }
+    }
+
+    #[test]
+    fn people_see_thousands_apart() {
+        for (cents, text) in [
+            (0, "0.00"),
+            (-5, "-0.05"),
+            (99_999, "999.99"),
+            (100_000, "1,000.00"),
+            (-204_500_100, "-2,045,001.00"),
+            (i64::MIN, "-92,233,720,368,547,758.08"),
+        ] {
+            assert_eq!(Amount::new(cents).grouped(), text);
         }
     }
 }

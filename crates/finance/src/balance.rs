@@ -15,7 +15,9 @@ pub enum RowType {
     Transaction,
     /// Refunds, in rupiah, below zero.
     Refund,
-    /// Payments less refunds, converted.
+    /// Chargebacks, in rupiah, below zero.
+    Chargeback,
+    /// Payments less refunds and chargebacks, converted.
     ClearedToMerchant,
     /// Fees, below zero: the four of events.
     AcquiringFee,
@@ -42,6 +44,7 @@ impl RowType {
         match self {
             Self::Transaction => "TRANSACTION",
             Self::Refund => "REFUND",
+            Self::Chargeback => "CHARGEBACK",
             Self::ClearedToMerchant => "CLEARED_TO_MERCHANT",
             Self::AcquiringFee => "ACQUIRING_FEE",
             Self::DiscountFee => "DISCOUNT_FEE",
@@ -159,6 +162,7 @@ impl Balance {
         let volumes = [
             (RowType::Transaction, tally.payments.count, tally.payments.amount),
             (RowType::Refund, tally.refunds.count, tally.refunds.amount.negative()?),
+            (RowType::Chargeback, tally.chargebacks.count, tally.chargebacks.amount.negative()?),
         ];
         for (kind, count, amount) in volumes.into_iter().filter(|(_, count, _)| *count > 0) {
             let (contract, currency) = (name.clone(), PROCESSING_CURRENCY.to_owned());
@@ -170,8 +174,11 @@ impl Balance {
             margin_basis_points: terms.margin_basis_points,
             rate: applied.to_string(),
         });
-        let events = tally.payments.count.checked_add(tally.refunds.count).ok_or(Overflow)?;
+        let events = tally.payments.count.checked_add(tally.refunds.count);
+        let events = events.and_then(|events| events.checked_add(tally.chargebacks.count));
+        let events = events.ok_or(Overflow)?;
         let net = tally.payments.amount.minus(tally.refunds.amount)?;
+        let net = net.minus(tally.chargebacks.amount)?;
         let cleared = applied.convert(net.get().into(), 1)?;
         let cleared = if events > 0 {
             let amount = self.round(name, RowType::ClearedToMerchant.as_str(), cleared)?;

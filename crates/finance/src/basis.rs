@@ -10,6 +10,7 @@ use gopay_store::SettlementAccount;
 use crate::amount::{Amount, Overflow};
 use crate::calendar::{Calendar, days_after};
 use crate::event::{Money, MoneyEvent};
+use crate::form::Form;
 use crate::period::{Frequency, Period, day_of};
 use crate::rates::{Applied, Rate, RateError, Rates};
 use crate::terms::{AccountTerms, ContractTerms, Due, PROCESSING_CURRENCY, Terms};
@@ -91,6 +92,22 @@ pub struct Basis {
     pub adjustments: Vec<Adjustment>,
     /// What the settlement before left.
     pub before: State,
+    /// By which edition of the rules it was made; see [`Basis::EDITION`].
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub edition: u32,
+    /// The form of the files.
+    #[serde(default, skip_serializing_if = "Form::is_default")]
+    pub form: Form,
+}
+
+/// Sets of the first edition do not name it.
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_first(edition: &u32) -> bool {
+    *edition == first()
 }
 
 /// Why a period cannot be settled.
@@ -141,6 +158,16 @@ pub struct Before {
 }
 
 impl Basis {
+    /// The edition of new sets. In the first, chargebacks were left to adjustments, and so they are
+    /// when such a set is made again; its invoice, which looks otherwise, is known by its hash.
+    pub const EDITION: u32 = 2;
+
+    /// Whether chargebacks are in the set.
+    #[must_use]
+    pub const fn knows_chargebacks(&self) -> bool {
+        self.edition > first()
+    }
+
     /// What decides the settlement of a period.
     ///
     /// # Errors
@@ -186,6 +213,8 @@ impl Basis {
             contracts,
             adjustments,
             before: before.state,
+            edition: Self::EDITION,
+            form: account.form,
         })
     }
 
@@ -226,6 +255,7 @@ impl Basis {
         };
         let wanted = match event.money {
             Money::PaymentSucceeded | Money::RefundSucceeded => true,
+            Money::ChargedBack => self.knows_chargebacks(),
             Money::PaymentStarted => starts(&terms.payment),
             Money::RefundStarted => starts(&terms.refund),
         };

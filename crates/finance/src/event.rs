@@ -20,6 +20,8 @@ pub enum Money {
     RefundStarted,
     /// A refund succeeded.
     RefundSucceeded,
+    /// The shopper's side took money back.
+    ChargedBack,
 }
 
 /// A money event of the live channel.
@@ -33,7 +35,7 @@ pub struct MoneyEvent {
     pub tx_id: TxId,
     /// The refund, if it is about one.
     pub refund_id: Option<RefundId>,
-    /// In sen; above zero.
+    /// In sen; above zero, but of a chargeback of which Midtrans does not say how much it is: 0.
     pub amount: Amount,
     /// The contract.
     pub contract: String,
@@ -75,9 +77,9 @@ impl MoneyEvent {
             Kind::RefundRequested => Money::RefundStarted,
             // The merchant gave it back in Midtrans' dashboard: it is gone like any other refund.
             Kind::RefundSucceeded | Kind::RefundedElsewhere => Money::RefundSucceeded,
-            // GoPay has no chargebacks (PPRO's page of the method), and Midtrans may not say how
-            // much one was: people settle it by an adjustment.
-            Kind::ChargedBack => return Ok(None),
+            // GoPay has none by PPRO's page of the method. One that comes all the same has its place
+            // in PPRO's files.
+            Kind::ChargedBack => Money::ChargedBack,
             Kind::Failed | Kind::RefundFailed | Kind::RefundFundsConfirmed => return Ok(None),
             Kind::Adjustment => return Err(EventError::Adjustment(entry.tx_id)),
         };
@@ -88,9 +90,12 @@ impl MoneyEvent {
             return Ok(None);
         }
         let amount = entry.amount.map(SignedSen::get).filter(|sen| *sen > 0);
+        // Midtrans does not say how much a partial chargeback took: its row is there, of nothing, and
+        // people bring the amount by an adjustment.
+        let amount = amount.or((money == Money::ChargedBack).then_some(0));
         let amount =
             amount.ok_or(EventError::Amount { kind: entry.kind.as_str(), tx_id: entry.tx_id })?;
-        let merchant_id = match entry.refund_id {
+        let merchant_id = match entry.refund_id.filter(|_| money != Money::ChargedBack) {
             Some(_) => &about.merchant_refund_id,
             None => &about.merchant_tx_id,
         };

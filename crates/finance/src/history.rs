@@ -141,7 +141,8 @@ mod tests {
     use crate::terms::tests::{contract, terms};
 
     fn of(client: u16, contracts: Vec<ContractTerms>) -> AccountTerms {
-        AccountTerms { account: SettlementAccount { entity: 1, client }, contracts }
+        let account = SettlementAccount { entity: 1, client };
+        AccountTerms { account, form: crate::form::Form::default(), contracts }
     }
 
     /// What the settlement of 9 January went by.

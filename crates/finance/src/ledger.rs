@@ -84,6 +84,7 @@ pub fn of_event(event: &MoneyEvent, kind: Kind) -> Result<Option<Booking>, Overf
     let (word, debit, credit) = match event.money {
         Money::PaymentSucceeded => ("payment", MIDTRANS, owed.as_str()),
         Money::RefundSucceeded => ("refund", owed.as_str(), MIDTRANS),
+        Money::ChargedBack => ("chargeback", owed.as_str(), MIDTRANS),
         Money::PaymentStarted | Money::RefundStarted => return Ok(None),
     };
     let late = if kind == Kind::SucceededLate { ", late" } else { "" };
@@ -106,7 +107,7 @@ pub fn of_settlement(manifest: &Manifest) -> Result<Vec<Booking>, Overflow> {
         let owed = merchant(&row.contract);
         match row.kind {
             // Rupiah that are owed become rupiah that were exchanged, and the other way round.
-            RowType::Transaction | RowType::Refund => {
+            RowType::Transaction | RowType::Refund | RowType::Chargeback => {
                 closing.book(&owed, CONVERSION, row.amount, &row.currency)?;
             }
             RowType::ClearedToMerchant => {

@@ -8,16 +8,18 @@
 //! Not here: which entries of the journal were read, how a set of files becomes one on a disk, the
 //! config. See `src/finance` of the program.
 //!
-//! Reading order: [`amount`], [`calendar`], [`period`], [`rates`], [`terms`] (values);
+//! Reading order: [`amount`], [`calendar`], [`period`], [`rates`], [`form`], [`terms`] (values);
 //! [`event`], [`membership`] (which events); [`history`] (what may not change); [`basis`], [`tally`], [`balance`] (amounts);
-//! [`table`], [`set`], [`manifest`], [`invoice`], [`pdf`] (files); [`verify`]; [`journal_file`], [`processing`],
+//! [`table`], [`set`], [`manifest`], [`invoice`], [`pdf`] (files); [`verify`]; [`journal_file`], [`processing`], [`day`],
 //! [`ledger`] (the other files).
 
 pub mod amount;
 pub mod balance;
 pub mod basis;
 pub mod calendar;
+pub mod day;
 pub mod event;
+pub mod form;
 pub mod history;
 pub mod invoice;
 pub mod journal_file;

@@ -53,7 +53,7 @@ pub fn pdf(invoice: &Invoice<'_>) -> Vec<u8> {
     pages.section("Rows of the aggregate");
     for row in &invoice.balance.rows {
         let title = format!("{}  {} ({})", row.contract, meaning(row.kind), row.count);
-        pages.line(&title, &format!("{} {}", row.amount, row.currency), Font::Plain);
+        pages.line(&title, &format!("{} {}", row.amount.grouped(), row.currency), Font::Plain);
     }
     if invoice.balance.rows.is_empty() {
         pages.line("Nothing in this period.", "", Font::Plain);

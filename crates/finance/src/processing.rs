@@ -10,7 +10,6 @@ use gopay_core::time::Timestamp;
 use jiff::civil::Date;
 
 use crate::amount::Amount;
-use crate::table::{Folder, WriteError, csv_writer};
 use crate::terms::PROCESSING_CURRENCY;
 
 /// A file of a day.
@@ -34,9 +33,10 @@ pub enum DayFile {
     RefundFailed,
     /// Refunds whose money is back.
     RefundFundssent,
-    /// Refunds whose money could not be given back: GoPay tells of none.
+    /// Refunds whose money could not be given back. Midtrans confirms funds (`bank_confirmed_at`)
+    /// and never says that it could not send them, so that there are no rows.
     RefundFundsrejected,
-    /// Chargebacks: GoPay has none.
+    /// Chargebacks: GoPay has none as a rule.
     Chargeback,
 }
 
@@ -78,7 +78,9 @@ impl DayFile {
         format!("{}Z_{}.consolidated.csv", made.strftime("%Y%m%d"), self.word())
     }
 
-    const fn titles(self) -> &'static [&'static str] {
+    /// Its columns.
+    #[must_use]
+    pub const fn titles(self) -> &'static [&'static str] {
         match self {
             Self::TransactionSucceeded
             | Self::TransactionFailed
@@ -104,8 +106,9 @@ impl DayFile {
             Kind::RefundSucceeded | Kind::RefundedElsewhere => &[Self::RefundSucceeded],
             Kind::RefundFailed => &[Self::RefundFailed],
             Kind::RefundFundsConfirmed => &[Self::RefundFundssent],
+            Kind::ChargedBack => &[Self::Chargeback],
             // A refund has no state before its outcome (PPRO: there is no PENDING).
-            Kind::RefundRequested | Kind::ChargedBack | Kind::Adjustment => &[],
+            Kind::RefundRequested | Kind::Adjustment => &[],
         }
     }
 }
@@ -232,6 +235,44 @@ pub struct RefundRow {
     pub funds_sent_at: Option<Timestamp>,
 }
 
+/// Money that the shopper's side took back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargebackRow {
+    /// `CBID`.
+    pub id: Option<RefundId>,
+    /// In sen; none if Midtrans does not say how much.
+    pub amount: Option<Amount>,
+    /// `ACCOUNTHOLDER`: personal data, so that it may be gone.
+    pub account_holder: Option<String>,
+    /// The payment.
+    pub tx_id: TxId,
+    /// Its `MERCHANTTXID`.
+    pub merchant_tx_id: Option<String>,
+    /// `CHARGEBACKTS`, if Midtrans said when.
+    pub charged_back_at: Option<Timestamp>,
+    /// `IMPORTEDTS`: when it was recorded here.
+    pub at: Timestamp,
+    /// The contract.
+    pub contract: Option<String>,
+}
+
+impl ChargebackRow {
+    pub(crate) fn fields(&self) -> [String; 10] {
+        [
+            self.id.map_or(String::new(), |id| id.to_string()),
+            minor(self.amount),
+            PROCESSING_CURRENCY.to_owned(),
+            plain(self.account_holder.as_ref()),
+            String::new(),
+            self.tx_id.to_string(),
+            plain(self.merchant_tx_id.as_ref()),
+            seconds(self.charged_back_at),
+            seconds(Some(self.at)),
+            plain(self.contract.as_ref()),
+        ]
+    }
+}
+
 fn seconds(at: Option<Timestamp>) -> String {
     at.map_or(String::new(), Timestamp::utc_seconds)
 }
@@ -245,7 +286,7 @@ fn plain(text: Option<&String>) -> String {
 }
 
 impl TransactionRow {
-    fn fields(&self) -> [String; 21] {
+    pub(crate) fn fields(&self) -> [String; 21] {
         let succeeded = matches!(self.kind, Kind::Succeeded | Kind::SucceededLate);
         let (state, funds) = match self.kind {
             Kind::Opened => ("PENDING", "WAITING"),
@@ -287,7 +328,7 @@ impl TransactionRow {
 }
 
 impl RefundRow {
-    fn fields(&self) -> [String; 15] {
+    pub(crate) fn fields(&self) -> [String; 15] {
         let failed = self.kind == Kind::RefundFailed;
         let sent = self.kind == Kind::RefundFundsConfirmed;
         let funds = match (failed, sent) {
@@ -312,152 +353,5 @@ impl RefundRow {
             plain(self.error.as_ref()),
             plain(self.contract.as_ref()),
         ]
-    }
-}
-
-/// The files of one day under writing.
-pub struct DayWriter<F: Folder> {
-    folder: F,
-    made: Date,
-    files: Vec<(DayFile, csv::Writer<F::File>)>,
-    rows: u64,
-}
-
-impl<F: Folder> DayWriter<F> {
-    /// Begins the files of the day before `made`.
-    ///
-    /// # Errors
-    /// Of the folder.
-    pub fn begin(mut folder: F, made: Date) -> Result<Self, WriteError> {
-        let mut files = Vec::new();
-        for file in DayFile::ALL {
-            let mut rows = csv_writer(folder.create(&file.name(made))?);
-            rows.write_record(file.titles())?;
-            files.push((file, rows));
-        }
-        Ok(Self { folder, made, files, rows: 0 })
-    }
-
-    /// Adds the rows of a payment's state.
-    ///
-    /// # Errors
-    /// Of the folder.
-    pub fn transaction(&mut self, row: &TransactionRow) -> Result<(), WriteError> {
-        self.add(row.kind, &row.fields())
-    }
-
-    /// Adds the row of a refund's state.
-    ///
-    /// # Errors
-    /// Of the folder.
-    pub fn refund(&mut self, row: &RefundRow) -> Result<(), WriteError> {
-        self.add(row.kind, &row.fields())
-    }
-
-    fn add(&mut self, kind: Kind, fields: &[String]) -> Result<(), WriteError> {
-        for (_, rows) in self.files.iter_mut().filter(|(file, _)| DayFile::of(kind).contains(file))
-        {
-            rows.write_record(fields)?;
-            self.rows = self.rows.saturating_add(1);
-        }
-        Ok(())
-    }
-
-    /// The folder, and how many rows there are.
-    ///
-    /// # Errors
-    /// Of the folder.
-    pub fn finish(self) -> Result<(F, u64), WriteError> {
-        let Self { mut folder, made, files, rows } = self;
-        for (file, written) in files {
-            let done =
-                written.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
-            folder.complete(&file.name(made), done)?;
-        }
-        Ok((folder, rows))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-
-    use super::*;
-    use crate::table::MemoryFolder;
-
-    fn at(text: &str) -> Timestamp {
-        Timestamp::from_rfc3339(text).unwrap()
-    }
-
-    fn transaction(kind: Kind, second: u32) -> TransactionRow {
-        let failed = matches!(kind, Kind::Failed | Kind::SucceededLate);
-        TransactionRow {
-            tx_id: TxId::new(77).unwrap(),
-            kind,
-            at: at(&format!("2026-01-31T23:59:{second}.9Z")),
-            amount: Some(Amount::new(4_500_000)),
-            channel: Some(Channel::Test),
-            merchant_tx_id: Some("order 77".into()),
-            contract: Some("SHOP".into()),
-            details: CallDetails {
-                account_holder: Some("Siti, Rahma".into()),
-                country: Some("ID".into()),
-                ..CallDetails::default()
-            },
-            called_at: Some(at("2026-01-31T23:00:00Z")),
-            failed: failed.then(|| (at("2026-01-31T23:59:30Z"), FailReason::Timeout)),
-        }
-    }
-
-    #[test]
-    fn a_row_stands_in_the_file_of_each_state_that_was_entered() {
-        let mut day = DayWriter::begin(MemoryFolder::default(), date(2026, 2, 1)).unwrap();
-        day.transaction(&transaction(Kind::Opened, 10)).unwrap();
-        day.transaction(&transaction(Kind::Failed, 30)).unwrap();
-        day.transaction(&transaction(Kind::SucceededLate, 50)).unwrap();
-        let refund = |kind| RefundRow {
-            refund_id: RefundId::new(78).ok(),
-            tx_id: TxId::new(77).unwrap(),
-            kind,
-            at: at("2026-01-31T23:59:55Z"),
-            amount: Some(Amount::new(100)),
-            merchant_refund_id: None,
-            contract: Some("SHOP".into()),
-            called_at: Some(at("2026-01-31T23:59:52Z")),
-            succeeded_at: Some(at("2026-01-31T23:59:54Z")),
-            reason: None,
-            error: None,
-            funds_sent_at: Some(at("2026-01-31T23:59:53Z")),
-        };
-        day.refund(&refund(Kind::RefundSucceeded)).unwrap();
-        day.refund(&refund(Kind::RefundFundsConfirmed)).unwrap();
-        let (folder, rows) = day.finish().unwrap();
-        assert_eq!((folder.files.len(), rows), (11, 5));
-        let pending = "77,PENDING,,WAITING,4500000,IDR,\"Siti, Rahma\",testchannel,order 77,ID,,,2026-01-31T23:00:00Z,,,,,,,,SHOP\n";
-        let failed = "77,FAILED,TIMEOUT,NOT_EXPECTED,4500000,IDR,\"Siti, Rahma\",testchannel,order 77,ID,,,2026-01-31T23:00:00Z,,2026-01-31T23:59:30Z,,,,,,SHOP\n";
-        let late = "77,SUCCEEDED,TIMEOUT,WAITING,4500000,IDR,\"Siti, Rahma\",testchannel,order 77,ID,,,2026-01-31T23:00:00Z,2026-01-31T23:59:50Z,2026-01-31T23:59:30Z,,,,,,SHOP\n";
-        let back = |state, sent| {
-            format!(
-                "78,SUCCEEDED,,{state},100,IDR,77,,2026-01-31T23:59:52Z,2026-01-31T23:59:54Z,,{sent},,,SHOP\n"
-            )
-        };
-        for (name, rows) in [
-            ("transaction_pending", pending.to_owned()),
-            ("transaction_failed", failed.to_owned()),
-            ("transaction_succeeded", late.to_owned()),
-            ("transaction_fundsreceived", String::new()),
-            ("transaction_fundsmissing", String::new()),
-            ("transaction_indoubt", String::new()),
-            ("refund_succeeded", back("WAITING", "")),
-            ("refund_fundssent", back("SENT", "2026-01-31T23:59:53Z")),
-            ("refund_failed", String::new()),
-            ("refund_fundsrejected", String::new()),
-            ("chargeback", String::new()),
-        ] {
-            let content = &folder.files[&format!("20260201Z_{name}.consolidated.csv")];
-            let text = String::from_utf8_lossy(content);
-            let (_, found) = text.split_once('\n').unwrap();
-            assert_eq!(found, rows, "{name}");
-        }
     }
 }

@@ -20,7 +20,7 @@ pub enum Part {
     VolumePerTransaction,
     /// Every refund.
     VolumePerRefund,
-    /// Every chargeback: GoPay has none.
+    /// Every chargeback: GoPay has none as a rule.
     VolumePerChargeback,
     /// Fees of payments.
     FeePerTransaction,
@@ -171,6 +171,7 @@ pub struct SetWriter<'b, F: Folder> {
     folder: F,
     payments: Table<F::File>,
     refunds: Table<F::File>,
+    chargebacks: Table<F::File>,
     payment_fees: Table<F::File>,
     refund_fees: Table<F::File>,
     tallies: Vec<Tally>,
@@ -184,14 +185,26 @@ impl<'b, F: Folder> SetWriter<'b, F> {
     /// [`WriteError`].
     pub fn begin(basis: &'b Basis, mut folder: F) -> Result<Self, WriteError> {
         let set = basis.set();
-        let mut begin = |part| begin(&mut folder, part, &set);
+        let mut begin = |part| begin(&mut folder, part, basis);
         let (payments, refunds) =
             (begin(Part::VolumePerTransaction)?, begin(Part::VolumePerRefund)?);
+        let chargebacks = begin(Part::VolumePerChargeback)?;
         let (payment_fees, refund_fees) =
             (begin(Part::FeePerTransaction)?, begin(Part::FeePerRefund)?);
         let tallies = vec![Tally::default(); basis.contracts.len()];
         let last = None;
-        Ok(Self { basis, set, folder, payments, refunds, payment_fees, refund_fees, tallies, last })
+        Ok(Self {
+            basis,
+            set,
+            folder,
+            payments,
+            refunds,
+            chargebacks,
+            payment_fees,
+            refund_fees,
+            tallies,
+            last,
+        })
     }
 
     /// Writes the rows of an event, which comes in the order of [`MoneyEvent::order`]. Those that do
@@ -213,6 +226,7 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         match event.money {
             Money::PaymentSucceeded => self.payments.row(row.volume(), event.amount)?,
             Money::RefundSucceeded => self.refunds.row(row.volume(), event.amount)?,
+            Money::ChargedBack => self.chargebacks.row(row.chargeback(), event.amount)?,
             Money::PaymentStarted | Money::RefundStarted => {}
         }
         self.fees(event, &row, terms)
@@ -227,6 +241,8 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         let to = match event.money {
             Money::PaymentStarted | Money::PaymentSucceeded => &mut self.payment_fees,
             Money::RefundStarted | Money::RefundSucceeded => &mut self.refund_fees,
+            // No terms have fees of chargebacks.
+            Money::ChargedBack => return Ok(()),
         };
         let fixed = fixed_fees(terms, event.money);
         let fixed = fixed.into_iter().map(|(fee, amount)| (fee, amount, terms.currency.as_str()));
@@ -259,13 +275,12 @@ impl<'b, F: Folder> SetWriter<'b, F> {
         let folder = &mut self.folder;
         done(folder, self.payments)?;
         done(folder, self.refunds)?;
-        let none = begin(folder, Part::VolumePerChargeback, &self.set)?;
-        done(folder, none)?;
+        done(folder, self.chargebacks)?;
         done(folder, self.payment_fees)?;
         done(folder, self.refund_fees)?;
-        let none = begin(folder, Part::FeePerChargeback, &self.set)?;
+        let none = begin(folder, Part::FeePerChargeback, self.basis)?;
         done(folder, none)?;
-        let mut sums = begin(folder, Part::Aggregate, &self.set)?;
+        let mut sums = begin(folder, Part::Aggregate, self.basis)?;
         for row in &balance.rows {
             let (count, amount) = (row.count.to_string(), row.amount.to_string());
             let fields =
@@ -277,10 +292,14 @@ impl<'b, F: Folder> SetWriter<'b, F> {
     }
 }
 
-fn begin<F: Folder>(folder: &mut F, part: Part, set: &str) -> Result<Table<F::File>, WriteError> {
-    let name = part.file(set);
+fn begin<F: Folder>(
+    folder: &mut F,
+    part: Part,
+    basis: &Basis,
+) -> Result<Table<F::File>, WriteError> {
+    let name = part.file(&basis.set());
     let file = folder.create(&name)?;
-    Table::begin(name, part.titles(), file)
+    Table::begin(name, (part.titles(), part.amount_column()), basis.form, file)
 }
 
 /// A set that is complete.
@@ -333,6 +352,12 @@ fn write_rest<F: Folder>(
     Ok((folder, Finished { manifest, json, sha256, balance }))
 }
 
+/// `CHARGEBACK_REASON`: Midtrans gives none.
+pub const CHARGED_BACK: &str = "charged back at Midtrans";
+/// The same of an amount that Midtrans does not tell.
+pub const CHARGED_BACK_IN_PART: &str =
+    "charged back in part at Midtrans; its amount follows as an adjustment";
+
 /// The columns that the rows of an event share.
 struct EventRow<'e> {
     event: &'e MoneyEvent,
@@ -371,6 +396,26 @@ impl<'e> EventRow<'e> {
     fn volume(&self) -> impl Iterator<Item = &str> {
         let tail = [self.amount.as_str(), PROCESSING_CURRENCY, COUNTRY];
         self.head().chain(tail).chain(self.payment.as_deref())
+    }
+
+    /// A chargeback has no `EVENT_TYPE`, but a reason.
+    fn chargeback(&self) -> impl Iterator<Item = &str> {
+        let event = self.event;
+        let amount_told = event.amount != Amount::ZERO;
+        [
+            event.merchant_id.as_deref().unwrap_or_default(),
+            self.id.as_str(),
+            event.reference.as_deref().unwrap_or_default(),
+            self.at.as_str(),
+            event.contract.as_str(),
+            PAYMENT_METHOD,
+            self.amount.as_str(),
+            PROCESSING_CURRENCY,
+            COUNTRY,
+            self.payment.as_deref().unwrap_or_default(),
+            if amount_told { CHARGED_BACK } else { CHARGED_BACK_IN_PART },
+        ]
+        .into_iter()
     }
 
     fn fee<'r>(

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::amount::{Amount, Overflow};
+use crate::form::Form;
 
 /// Counts and digests what goes through it.
 pub struct Digested<W> {
@@ -80,12 +81,23 @@ impl From<csv::Error> for WriteError {
 
 /// A writer of comma-separated rows, RFC 4180 but for the line end, which is LF.
 pub fn csv_writer<W: Write>(to: W) -> csv::Writer<W> {
-    csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).flexible(true).from_writer(to)
+    delimited(b',', to)
+}
+
+fn delimited<W: Write>(delimiter: u8, to: W) -> csv::Writer<W> {
+    csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .flexible(true)
+        .from_writer(to)
 }
 
 /// A file of a settlement set, under writing.
 pub struct Table<W: Write> {
     name: String,
+    form: Form,
+    /// The column of amounts, from 0.
+    amounts: usize,
     rows: csv::Writer<Digested<W>>,
     count: u64,
     total: i128,
@@ -99,13 +111,18 @@ impl<W: Write> Table<W> {
     ///
     /// # Errors
     /// [`WriteError::Io`].
-    pub fn begin(name: String, titles: &[&str], to: W) -> Result<Self, WriteError> {
-        let mut rows = csv_writer(Digested::new(to));
+    pub fn begin(
+        name: String,
+        (titles, amounts): (&[&str], usize),
+        form: Form,
+        to: W,
+    ) -> Result<Self, WriteError> {
+        let mut rows = delimited(form.delimiter_byte(), Digested::new(to));
         rows.write_record(titles)?;
-        Ok(Self { name, rows, count: 0, total: 0 })
+        Ok(Self { name, form, amounts, rows, count: 0, total: 0 })
     }
 
-    /// Adds a row, whose amount goes into the total.
+    /// Adds a row, whose amount goes into the total, and into its column in the form of the file.
     ///
     /// # Errors
     /// [`WriteError::Io`].
@@ -114,7 +131,18 @@ impl<W: Write> Table<W> {
         I: IntoIterator<Item = T>,
         T: AsRef<[u8]>,
     {
-        self.rows.write_record(fields)?;
+        if self.form.decimal_mark == '.' {
+            self.rows.write_record(fields)?;
+        } else {
+            let shown = self.form.shown(amount);
+            for (place, field) in fields.into_iter().enumerate() {
+                match place == self.amounts {
+                    true => self.rows.write_field(&shown)?,
+                    false => self.rows.write_field(field)?,
+                }
+            }
+            self.rows.write_record(None::<&[u8]>)?;
+        }
         self.count = self.count.saturating_add(1);
         self.total = self.total.saturating_add(amount.get().into());
         Ok(())
@@ -126,7 +154,7 @@ impl<W: Write> Table<W> {
     /// [`WriteError`].
     pub fn finish(mut self, settled: Date) -> Result<(W, FileFacts), WriteError> {
         let total = Amount::from_wide(self.total)?;
-        let values = [settled.to_string(), self.count.to_string(), total.to_string()];
+        let values = [settled.to_string(), self.count.to_string(), self.form.shown(total)];
         for (title, value) in FOOTER.into_iter().zip(values) {
             self.rows.write_record([title, value.as_str()])?;
         }

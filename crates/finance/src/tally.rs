@@ -35,7 +35,7 @@ impl FeeType {
 pub const fn event_type(money: Money) -> &'static str {
     match money {
         Money::PaymentStarted | Money::RefundStarted => "INITIALIZED",
-        Money::PaymentSucceeded | Money::RefundSucceeded => "SUCCEEDED",
+        Money::PaymentSucceeded | Money::RefundSucceeded | Money::ChargedBack => "SUCCEEDED",
     }
 }
 
@@ -56,6 +56,7 @@ pub fn fixed_fees(terms: &Terms, money: Money) -> Vec<(FeeType, Amount)> {
         Money::PaymentSucceeded => due_at(&terms.payment, Due::Success),
         Money::RefundStarted => due_at(&terms.refund, Due::Start),
         Money::RefundSucceeded => due_at(&terms.refund, Due::Success),
+        Money::ChargedBack => return Vec::new(),
     };
     all.into_iter().filter(|(_, amount)| *amount != Amount::ZERO).collect()
 }
@@ -108,6 +109,8 @@ pub struct Tally {
     pub payments: Sum,
     /// Refunds, in sen.
     pub refunds: Sum,
+    /// Chargebacks, in sen.
+    pub chargebacks: Sum,
     /// Payments with a discount.
     pub discounts: u64,
     /// Their discounts: sen times basis points.
@@ -129,6 +132,7 @@ impl Tally {
         match event.money {
             Money::PaymentSucceeded => self.payments.add(event.amount)?,
             Money::RefundSucceeded => self.refunds.add(event.amount)?,
+            Money::ChargedBack => self.chargebacks.add(event.amount)?,
             Money::PaymentStarted | Money::RefundStarted => {}
         }
         let discount = discount(terms, event);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::calendar::days_after;
+use crate::form::Form;
 use crate::period::{Frequency, Period};
 use crate::rates::is_currency;
 
@@ -114,6 +115,8 @@ impl ContractTerms {
 pub struct AccountTerms {
     /// Entity and client number.
     pub account: SettlementAccount,
+    /// The form of its files.
+    pub form: Form,
     /// By contract.
     pub contracts: Vec<ContractTerms>,
 }
@@ -364,7 +367,7 @@ pub(crate) mod tests {
     }
 
     fn problems(contracts: Vec<ContractTerms>) -> Vec<(String, usize, &'static str)> {
-        let account = AccountTerms { account: account(), contracts };
+        let account = AccountTerms { account: account(), form: Form::default(), contracts };
         let problems = account.problems();
         problems.into_iter().map(|one| (one.contract, one.place, one.key)).collect()
     }

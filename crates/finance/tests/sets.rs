@@ -11,12 +11,14 @@ use gopay_finance::balance::RowType;
 use gopay_finance::basis::{Adjustment, Basis, BasisError, Before, Previous};
 use gopay_finance::calendar::Calendar;
 use gopay_finance::event::{Money, MoneyEvent};
+use gopay_finance::form::Form;
 use gopay_finance::manifest::Manifest;
 use gopay_finance::period::{Frequency, Period, midnight};
 use gopay_finance::rates::Rates;
 use gopay_finance::set::{Finished, Part, SetWriter};
 use gopay_finance::table::MemoryFolder;
 use gopay_finance::terms::{AccountTerms, ContractTerms, Due, Fees, Fixed, Terms};
+use gopay_finance::verify::read_table;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
@@ -55,6 +57,7 @@ fn terms(valid_from: Date) -> Terms {
 fn account(contracts: Vec<(&str, Vec<Terms>)>) -> AccountTerms {
     let contract = |(name, terms): (&str, _)| ContractTerms { contract: name.to_owned(), terms };
     AccountTerms {
+        form: Form::default(),
         account: SettlementAccount { entity: 1, client: 999 },
         contracts: contracts.into_iter().map(contract).collect(),
     }
@@ -71,7 +74,8 @@ fn rates() -> Rates {
 }
 
 fn event(at: &str, money: Money, id: i64, sen: i64) -> MoneyEvent {
-    let refund = matches!(money, Money::RefundStarted | Money::RefundSucceeded);
+    let back = [Money::RefundStarted, Money::RefundSucceeded, Money::ChargedBack];
+    let refund = back.contains(&money);
     MoneyEvent {
         at: Timestamp::from_rfc3339(at).unwrap(),
         money,
@@ -189,6 +193,65 @@ fn row(finished: &Finished, kind: RowType) -> Option<i64> {
     let of_kind = finished.balance.rows.iter().filter(|row| row.kind == kind);
     let amounts: Vec<i64> = of_kind.map(|row| row.amount.get()).collect();
     (!amounts.is_empty()).then(|| amounts.iter().sum())
+}
+
+#[test]
+fn a_chargeback_is_in_its_file_and_in_what_is_cleared_once_its_set_knows_chargebacks() {
+    let account = account(vec![("SHOP", vec![terms(date(2026, 1, 1))])]);
+    let with = |edition| {
+        let basis = basis(&account, daily(date(2026, 1, 5)), Before::default()).unwrap();
+        let basis = Basis { edition, ..basis };
+        let events = vec![
+            event("2026-01-05T01:00:00Z", Money::PaymentSucceeded, 7, 10_000_000),
+            event("2026-01-05T02:00:00Z", Money::ChargedBack, 8, 10_000_000),
+            // In part: Midtrans does not say how much.
+            event("2026-01-05T03:00:00Z", Money::ChargedBack, 9, 0),
+        ];
+        let (folder, finished) = write(&basis, events);
+        let name = Part::VolumePerChargeback.file(&basis.set());
+        (String::from_utf8(folder.files[&name].clone()).unwrap(), finished)
+    };
+    let (file, finished) = with(Basis::EDITION);
+    let rows = "\"order,8\",8,m-8,2026-01-05T02:00:00Z,SHOP,GoPay,100000.00,IDR,ID,7,charged back at Midtrans\n\
+                \"order,9\",9,m-9,2026-01-05T03:00:00Z,SHOP,GoPay,0.00,IDR,ID,8,charged back in part at Midtrans; its amount follows as an adjustment\n\
+                SETTLEMENT_DATE,2026-01-06\nRECORD_COUNT,2\nCHECKSUM_AGGREGATE_AMOUNT,100000.00\n";
+    assert!(file.ends_with(rows), "{file}");
+    assert_eq!(row(&finished, RowType::Chargeback), Some(-10_000_000));
+    assert_eq!(row(&finished, RowType::ClearedToMerchant), Some(0));
+    // No fee of it, and that of the payment stays.
+    assert_eq!(row(&finished, RowType::AcquiringFee), Some(-5));
+    // A set of an earlier program is made again as it was.
+    let (file, finished) = with(1);
+    assert!(file.contains("RECORD_COUNT,0\n"), "{file}");
+    assert_eq!(row(&finished, RowType::Chargeback), None);
+    assert!(!finished.json.contains("edition"));
+}
+
+#[test]
+fn a_client_gets_its_files_in_its_form() {
+    let mut account = account(vec![("SHOP", vec![terms(date(2026, 1, 1))])]);
+    account.form = Form { delimiter: ';', decimal_mark: ',' };
+    let basis = basis(&account, daily(date(2026, 1, 5)), Before::default()).unwrap();
+    let paid = event("2026-01-05T01:00:00Z", Money::PaymentSucceeded, 7, 10_000_050);
+    let (folder, finished) = write(&basis, vec![paid]);
+    let text =
+        |part: Part| String::from_utf8(folder.files[&part.file(&basis.set())].clone()).unwrap();
+    let payments = text(Part::VolumePerTransaction);
+    assert!(payments.starts_with("MERCHANT_TX_ID;TX_ID;"), "{payments}");
+    let row = "order,7;7;m-7;SUCCEEDED;2026-01-05T01:00:00Z;SHOP;GoPay;100000,50;IDR;ID\n";
+    assert!(payments.contains(row), "{payments}");
+    assert!(payments.ends_with("CHECKSUM_AGGREGATE_AMOUNT;100000,50\n"), "{payments}");
+    assert!(text(Part::Aggregate).contains("SHOP;GoPay;ACQUIRING_FEE;1;-0,05;USD\n"));
+    for part in Part::ALL {
+        let read = read_table(part, &basis, text(part).as_bytes()).unwrap();
+        let facts = finished.manifest.files.iter().find(|one| one.name == part.file(&basis.set()));
+        assert_eq!((read.findings.len(), Some(read.total)), (0, facts.unwrap().total), "{part:?}");
+        // A point is not of this form.
+        let other = text(part).replace("100000,50", "100000.50");
+        let found = read_table(part, &basis, other.as_bytes()).unwrap().findings;
+        assert_eq!(found.is_empty(), !text(part).contains("100000,50"), "{part:?}");
+    }
+    assert!(finished.json.contains("\"decimal_mark\": \",\""));
 }
 
 #[test]
@@ -354,7 +417,7 @@ fn sum(
 
 /// Events of a chain of days: payments, and refunds of them, of two contracts and a foreign one.
 fn events() -> impl Strategy<Value = Vec<(u8, u8, u8, u32, i64)>> {
-    prop::collection::vec((0_u8..4, 0_u8..3, 1_u8..20, 0_u32..86_400, 1_i64..20_000_000), 0..60)
+    prop::collection::vec((0_u8..5, 0_u8..3, 1_u8..20, 0_u32..86_400, 1_i64..20_000_000), 0..60)
 }
 
 fn made(drawn: &[(u8, u8, u8, u32, i64)]) -> Vec<MoneyEvent> {
@@ -365,6 +428,7 @@ fn made(drawn: &[(u8, u8, u8, u32, i64)]) -> Vec<MoneyEvent> {
                 Money::PaymentSucceeded,
                 Money::RefundStarted,
                 Money::RefundSucceeded,
+                Money::ChargedBack,
             ][usize::from(*kind)];
             let at =
                 midnight(date(2026, 1, *day as i8)).as_micros() + i64::from(*second) * 1_000_000;
@@ -405,21 +469,23 @@ proptest! {
             let basis = basis(&account, period, last).unwrap();
             let (folder, finished) = write(&basis, now.clone());
             let manifest = &finished.manifest;
-            let [payments, refunds, payment_fees, refund_fees, sums] = [
-                Part::VolumePerTransaction, Part::VolumePerRefund, Part::FeePerTransaction, Part::FeePerRefund, Part::Aggregate,
+            let [payments, refunds, chargebacks, payment_fees, refund_fees, sums] = [
+                Part::VolumePerTransaction, Part::VolumePerRefund, Part::VolumePerChargeback,
+                Part::FeePerTransaction, Part::FeePerRefund, Part::Aggregate,
             ].map(|part| rows(&folder, &finished, part));
             for name in ["BIG", "SHOP"] {
                 let of = |row: &BTreeMap<String, String>| row["MERCHANT_ID"] == name;
                 let aggregate = |kind: &str| sum(&sums, "AGGREGATE_AMOUNT", |row| of(row) && row["EVENT_TYPE"] == kind);
                 prop_assert_eq!(sum(&payments, "AMOUNT", of), aggregate("TRANSACTION"));
                 prop_assert_eq!(sum(&refunds, "AMOUNT", of).negative().unwrap(), aggregate("REFUND"));
+                prop_assert_eq!(sum(&chargebacks, "AMOUNT", of).negative().unwrap(), aggregate("CHARGEBACK"));
                 for fee in ["ACQUIRING_FEE", "PROCESSING_FEE", "SUCCEEDED_FEE"] {
                     let wanted = |row: &BTreeMap<String, String>| of(row) && row["FEE_TYPE"] == fee;
                     let both = sum(&payment_fees, "AMOUNT", wanted).plus(sum(&refund_fees, "AMOUNT", wanted)).unwrap();
                     prop_assert_eq!(both.negative().unwrap(), aggregate(fee));
                 }
             }
-            for (rows, id) in [(&payments, "TX_ID"), (&refunds, "RF_ID")] {
+            for (rows, id) in [(&payments, "TX_ID"), (&refunds, "RF_ID"), (&chargebacks, "CB_ID")] {
                 for row in rows {
                     prop_assert!(ids.insert(row[id].clone()), "{} twice", row[id]);
                 }
@@ -441,7 +507,7 @@ proptest! {
         }
         let settled = all.iter().filter(|event| event.contract != "FOREIGN");
         let moved: Vec<_> = settled
-            .filter(|event| matches!(event.money, Money::PaymentSucceeded | Money::RefundSucceeded))
+            .filter(|event| !matches!(event.money, Money::PaymentStarted | Money::RefundStarted))
             .collect();
         prop_assert_eq!(ids.len(), moved.len());
         let in_store = moved.iter().filter(|event| event.money == Money::PaymentSucceeded);

@@ -2,22 +2,24 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{Request, header};
+use axum::extract::{Extension, Path, State};
+use axum::http::Request;
 use axum::response::Response;
 use gopay_core::ids::TxId;
+use gopay_core::text::printable_json;
 use gopay_service::{Dated, Decision, ResolveError, Totals};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::guard::{Who, Why, guarded};
 use crate::routes::Routes;
-use crate::{App, respond};
+use crate::{App, Reloaded, respond};
 
 const JSON: &str = "application/json";
 
 /// Routes of the `admin` listener.
 pub fn router(app: App) -> Router {
-    routes().into_router(app)
+    guarded(routes().into_router(app.clone()), app)
 }
 
 pub(crate) fn routes() -> Routes {
@@ -29,6 +31,7 @@ pub(crate) fn routes() -> Routes {
         .get("/admin/v1/totals", totals)
         .get("/admin/v1/attention", attention)
         .post("/admin/v1/attention/{txid}", resolve)
+        .post("/admin/v1/reload", reload)
 }
 
 /// The description of every path, as it stands in `schemas/`: a test writes it from the handlers.
@@ -50,11 +53,13 @@ pub(crate) async fn live() -> Response {
         (status = 503, description = "Not ready; the body says why")
     )
 ))]
-pub(crate) async fn ready(State(app): State<App>) -> Response {
+pub(crate) async fn ready(State(app): State<App>, who: Option<Extension<Who>>) -> Response {
     if *app.draining.borrow() {
         return not_ready("the process is about to end; calls go to another instance");
     }
     match app.service.ready().await {
+        // What the money is about is for operators.
+        Ok(()) if who.is_none() => respond(200, JSON, json!({"status": "ready"}).to_string()),
         Ok(()) => respond(200, JSON, ready_and(&app).await.to_string()),
         Err(error) => not_ready(&gopay_service::chain(&error)),
     }
@@ -67,6 +72,17 @@ async fn ready_and(app: &App) -> Value {
         && sums.payments.saturating_add(sums.orders) > 0
     {
         members.insert("attention".to_owned(), json!(sums));
+    }
+    let barred: Vec<_> = app
+        .service
+        .barred()
+        .into_iter()
+        .map(|(channel, call, code)| json!({"channel": channel, "call": call, "code": code}))
+        .collect();
+    if !barred.is_empty()
+        && let Some(members) = body.as_object_mut()
+    {
+        members.insert("midtrans_refuses".to_owned(), json!(barred));
     }
     body
 }
@@ -136,7 +152,8 @@ struct Sums {
 ))]
 pub(crate) async fn attention(State(app): State<App>) -> Response {
     match app.service.attention().await {
-        Ok(list) => respond(200, JSON, json!(list).to_string()),
+        // What comes from outside may hold characters that a terminal acts on.
+        Ok(list) => respond(200, JSON, printable_json(&json!(list).to_string())),
         Err(error) => respond(503, JSON, json!({"reason": error.to_string()}).to_string()),
     }
 }
@@ -165,26 +182,21 @@ pub(crate) async fn attention(State(app): State<App>) -> Response {
 pub(crate) async fn resolve(
     State(app): State<App>,
     Path(txid): Path<String>,
+    who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let no = |status, reason: String| respond(status, JSON, json!({"reason": reason}).to_string());
-    // A page of somebody else's in the operator's browser cannot send this without asking first.
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !kind.is_some_and(|kind| kind.starts_with(JSON)) {
-        return no(415, "the body must be sent as application/json".to_owned());
-    }
     let Ok(bytes) = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await
     else {
         return no(400, "the body cannot be read".to_owned());
     };
-    let decision: Decision = match serde_json::from_slice(&bytes) {
+    let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
         Ok(decision) => decision,
         Err(error) => return no(400, error.to_string()),
     };
     let Ok(tx_id) = txid.parse::<TxId>() else {
         return no(404, "no TXID".to_owned());
     };
-    match app.service.decide(tx_id, &decision).await {
+    let mut answer = match app.service.decide(tx_id, &decision).await {
         Ok(resolved) => respond(200, JSON, resolved.described().to_string()),
         Err(error) => {
             let status = match &error {
@@ -195,7 +207,61 @@ pub(crate) async fn resolve(
             };
             no(status, gopay_service::chain(&error))
         }
+    };
+    answer.extensions_mut().insert(Why(decision.reason));
+    answer
+}
+
+fn no(status: u16, reason: impl Into<String>) -> Response {
+    respond(status, JSON, json!({"reason": reason.into()}).to_string())
+}
+
+/// A decision is of whom the token says; whom the body names besides is kept with it.
+fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+    let mut body: Value = serde_json::from_slice(body)?;
+    if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
+        let by = match members.get("by").and_then(Value::as_str) {
+            Some(by) if by != operator => format!("{by} ({operator})"),
+            _ => operator.to_owned(),
+        };
+        members.insert("by".to_owned(), by.into());
     }
+    serde_json::from_value(body)
+}
+
+/// Reads the config again: clients, contracts, secrets, keys, tokens, limits of calls, certificates.
+/// It is used as a whole or not at all. An optional JSON body has the `reason`.
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/admin/v1/reload",
+    tag = "admin",
+    responses(
+        (status = 200, description = "Used from now on; `waiting` has the keys whose change waits for a restart"),
+        (status = 404, description = "This process has no config file"),
+        (status = 409, description = "Not valid: `problems` has all of them, and nothing has changed")
+    )
+))]
+pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Response {
+    let Some(reload) = app.reload.clone() else {
+        return no(404, "this process has no config file");
+    };
+    let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut answer = match tokio::task::spawn_blocking(move || reload()).await {
+        Ok(Ok(Reloaded { waiting, warnings })) => {
+            let done = json!({"status": "reloaded", "waiting": waiting, "warnings": warnings});
+            respond(200, JSON, done.to_string())
+        }
+        Ok(Err(problems)) => {
+            respond(409, JSON, json!({"reason": "not valid", "problems": problems}).to_string())
+        }
+        Err(error) => no(500, error.to_string()),
+    };
+    if let Some(reason) = body.get("reason").and_then(Value::as_str) {
+        answer.extensions_mut().insert(Why(reason.chars().take(500).collect()));
+    }
+    answer
 }
 
 /// A reason of 500 characters and a name, each character escaped.

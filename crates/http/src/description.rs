@@ -30,7 +30,8 @@ use crate::{admin, pages, psp, public};
         admin::openapi,
         admin::totals,
         admin::attention,
-        admin::resolve
+        admin::resolve,
+        admin::reload
     )
 )]
 struct Description;

@@ -1,12 +1,13 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`admin`].
+//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`guard`], [`admin`].
 
 pub mod admin;
 #[cfg(test)]
 mod description;
 mod device;
+pub mod guard;
 pub mod pages;
 pub mod psp;
 pub mod public;
@@ -27,6 +28,8 @@ use gopay_service::Service;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
+use crate::guard::Access;
+
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -38,8 +41,24 @@ pub struct App {
     pub bodies: Bodies,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// Who may use the admin listener.
+    pub access: Access,
+    /// Reads the config again; none where there is no file to read.
+    pub reload: Option<Reload>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
+}
+
+/// Reads the config again and goes by it, as a whole or not at all. It reads files.
+pub type Reload = Arc<dyn Fn() -> Result<Reloaded, Vec<String>> + Send + Sync>;
+
+/// What came of reading the config again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Keys whose change waits for a restart.
+    pub waiting: Vec<&'static str>,
+    /// What is dangerous though it works.
+    pub warnings: Vec<String>,
 }
 
 /// Adds to a listener what holds for all its routes: callers are asked to leave while it drains,

@@ -1,16 +1,18 @@
 //! The listener of PSPs: the Simple API, `POST /`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::Request;
+use axum::http::{HeaderName, HeaderValue, Request};
 use axum::response::Response;
 use tokio::time::Instant;
 
 use gopay_inbound::Peer;
-use gopay_service::{TraceContext, meters};
+use gopay_service::{Caller, Certificate, TraceContext, meters};
 
 use crate::routes::Routes;
 use crate::{App, BodyError, respond};
@@ -48,7 +50,7 @@ pub(crate) async fn call(
     peer: Option<Extension<Peer>>,
     request: Request<Body>,
 ) -> Response {
-    let source = peer.map_or(UNKNOWN_SOURCE, |Extension(peer)| peer.source);
+    let caller = peer.map_or(UNKNOWN_SOURCE.into(), |Extension(peer)| caller(&peer));
     let started = Instant::now();
     let limits = app.limits;
     let query = request.uri().query().map(str::to_owned);
@@ -68,13 +70,56 @@ pub(crate) async fn call(
     let answer = match misplaced {
         Some(answer) => answer,
         None => match trace {
-            None => app.service.call(body, source).await,
-            trace => gopay_service::within(trace, app.service.call(body, source)).await,
+            None => app.service.call(body, caller).await,
+            trace => gopay_service::within(trace, app.service.call(body, caller)).await,
         },
     };
     let overloaded = if answer.overloaded { "yes" } else { "no" };
     meters::count(meters::CALLS, &[("overloaded", overloaded)]);
     meters::time(meters::CALL_SECONDS, &[], started.elapsed());
+    let timing = timing(started.elapsed(), answer.upstream);
     // The outcome is in the body; 503 only says that the call was not taken at all.
-    respond(if answer.overloaded { 503 } else { 200 }, FORM, answer.body)
+    let mut response = respond(if answer.overloaded { 503 } else { 200 }, FORM, answer.body);
+    if let Some(timing) = timing {
+        response.headers_mut().insert(SERVER_TIMING, timing);
+    }
+    response
+}
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Our own time and that of Midtrans, in milliseconds.
+fn timing(total: Duration, upstream: Duration) -> Option<HeaderValue> {
+    let millis = |time: Duration| (time.as_millis(), time.subsec_micros() % 1_000);
+    let (ours, ours_micros) = millis(total.saturating_sub(upstream));
+    let (theirs, theirs_micros) = millis(upstream);
+    let text =
+        format!("ours;dur={ours}.{ours_micros:03}, midtrans;dur={theirs}.{theirs_micros:03}");
+    HeaderValue::try_from(text).ok()
+}
+
+/// Who calls, as far as the connection proves it.
+fn caller(peer: &Peer) -> Caller {
+    let certificate = peer.certificate.as_ref().map(|shown| Certificate {
+        fingerprint: shown.fingerprint,
+        subject: Arc::clone(&shown.subject),
+    });
+    Caller { source: peer.source, certificate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_header_has_our_time_and_that_of_midtrans_apart() {
+        let micros = Duration::from_micros;
+        for (total, upstream, expected) in [
+            (micros(1_234_567), micros(1_000_020), "ours;dur=234.547, midtrans;dur=1000.020"),
+            (micros(20), Duration::ZERO, "ours;dur=0.020, midtrans;dur=0.000"),
+            (micros(5), micros(6), "ours;dur=0.000, midtrans;dur=0.006"),
+        ] {
+            assert_eq!(timing(total, upstream).unwrap(), expected);
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Tells everything to stop when it turns true.
@@ -23,10 +24,12 @@ pub struct Ending {
     pub draining: watch::Receiver<bool>,
     /// Turns true when the drain time is over, or at a second signal.
     pub stop: Stop,
+    /// One for each SIGHUP, or for several that come together.
+    pub hangups: mpsc::Receiver<()>,
 }
 
 /// Turns SIGINT or SIGTERM into an end. SIGHUP, which ends a process by default and comes when a
-/// terminal closes, ends nothing: the config is read at the start only.
+/// terminal closes, ends nothing: who waits for it may read the config again.
 ///
 /// # Errors
 /// If the system does not take the handlers.
@@ -34,7 +37,8 @@ pub fn on_signals(drain: Duration) -> io::Result<Ending> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(ignore(hangup));
+    let (hangup_sender, hangups) = mpsc::channel(1);
+    tokio::spawn(pass_on(hangup, hangup_sender));
     let (drain_sender, draining) = watch::channel(false);
     let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -54,12 +58,14 @@ pub fn on_signals(drain: Duration) -> io::Result<Ending> {
         // Kept open, so that late receivers see the stop too.
         std::future::pending::<()>().await;
     });
-    Ok(Ending { draining, stop })
+    Ok(Ending { draining, stop, hangups })
 }
 
-async fn ignore(mut hangup: Signal) {
+async fn pass_on(mut hangup: Signal, to: mpsc::Sender<()>) {
     while hangup.recv().await.is_some() {
-        tracing::info!("SIGHUP is ignored: a changed config is read at the next start");
+        if let Err(TrySendError::Closed(())) = to.try_send(()) {
+            tracing::info!("SIGHUP is ignored: there is no config to read again");
+        }
     }
 }
 

@@ -216,6 +216,23 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn no_bytes_make_it_panic_or_read_on_for_ever() {
+        let mut dice = gopay_testkit::Dice::new(7);
+        let good = [
+            b"PROXY TCP6 2001:db8::9 2001:db8::1 56324 443\r\n".to_vec(),
+            second(0x21, 0x21, &[1; 40]),
+        ];
+        for round in 0..20_000 {
+            let mut bytes = good[round % 2].clone();
+            for _ in 0..=dice.below(4) {
+                let at = dice.index(bytes.len());
+                bytes[at] = u8::try_from(dice.below(256)).unwrap();
+            }
+            let _ = read(&bytes).await;
+        }
+    }
+
     #[test]
     fn of_a_header_the_rightmost_address_that_is_no_proxy_counts() {
         let name = HeaderName::from_static("x-forwarded-for");

@@ -93,6 +93,7 @@ enum Fault {
 
 /// Files of a [`TlsFiles`] that were read and found good.
 pub struct LoadedTls {
+    files: TlsFiles,
     config: Arc<ServerConfig>,
     /// Of the content of all files.
     digest: [u8; 32],
@@ -110,7 +111,7 @@ pub struct ClientCertificate {
     /// SHA-256 of its DER form.
     pub fingerprint: [u8; 32],
     /// Its subject in the form of RFC 4514, such as `CN=alpha,O=PSP`.
-    pub subject: String,
+    pub subject: Arc<str>,
 }
 
 impl ClientCertificate {
@@ -118,7 +119,8 @@ impl ClientCertificate {
         let parsed = x509_cert::Certificate::from_der(certificate).ok();
         Self {
             fingerprint: Sha256::digest(certificate).into(),
-            subject: parsed.map(|it| it.tbs_certificate.subject.to_string()).unwrap_or_default(),
+            subject: parsed
+                .map_or_else(|| "".into(), |it| it.tbs_certificate.subject.to_string().into()),
         }
     }
 }
@@ -184,7 +186,8 @@ impl TlsFiles {
             .with_single_cert(certificates, private)
             .map_err(|error| key.fault(Fault::Tls(error)))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(LoadedTls { config: Arc::new(config), digest: digest.finalize().into() })
+        let digest = digest.finalize().into();
+        Ok(LoadedTls { files: self.clone(), config: Arc::new(config), digest })
     }
 }
 
@@ -217,25 +220,28 @@ impl ClientFiles {
 
 /// The TLS of a listener, as it is now. Cheap to clone; clones are the same.
 #[derive(Clone, Debug)]
-pub struct Tls {
-    files: Arc<TlsFiles>,
-    current: Arc<watch::Sender<Arc<LoadedTls>>>,
+pub struct Tls(Arc<watch::Sender<Arc<LoadedTls>>>);
+
+impl LoadedTls {
+    fn differs(&self, other: &Self) -> bool {
+        self.digest != other.digest || self.files != other.files
+    }
 }
 
 impl Tls {
     /// The TLS of files that were loaded.
     #[must_use]
-    pub fn new(files: TlsFiles, loaded: LoadedTls) -> Self {
+    pub fn new(loaded: LoadedTls) -> Self {
         let (current, _) = watch::channel(Arc::new(loaded));
-        Self { files: Arc::new(files), current: Arc::new(current) }
+        Self(Arc::new(current))
     }
 
     /// Uses these from now on. If they differ from what was there, connections that stand are
     /// ended as soon as nothing is under way on them: whom they belong to was found out under the
     /// old ones.
     pub fn replace(&self, loaded: LoadedTls) {
-        self.current.send_if_modified(|current| {
-            let differs = current.digest != loaded.digest;
+        self.0.send_if_modified(|current| {
+            let differs = current.differs(&loaded);
             if differs {
                 *current = Arc::new(loaded);
             }
@@ -246,7 +252,7 @@ impl Tls {
     /// Whether these would change anything.
     #[must_use]
     pub fn differs(&self, loaded: &LoadedTls) -> bool {
-        self.current.borrow().digest != loaded.digest
+        self.0.borrow().differs(loaded)
     }
 
     /// Reads the files again from time to time, so that a renewed certificate needs nobody. What is
@@ -261,7 +267,8 @@ impl Tls {
                 () = &mut stopped => return,
                 _ = looks.tick() => {}
             }
-            let files = Arc::clone(&self.files);
+            let files = self.0.borrow().files.clone();
+            let name = files.certificates.display().to_string();
             let Ok(read) = tokio::task::spawn_blocking(move || files.load()).await else {
                 continue;
             };
@@ -269,8 +276,7 @@ impl Tls {
                 Ok(loaded) => {
                     complained.clear();
                     if self.differs(&loaded) {
-                        let file = self.files.certificates.display();
-                        tracing::info!(%file, "TLS: the files have changed and are used");
+                        tracing::info!(file = name, "TLS: the files have changed and are used");
                         self.replace(loaded);
                     }
                 }
@@ -289,11 +295,11 @@ impl Tls {
     }
 
     pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
-        tokio_rustls::TlsAcceptor::from(Arc::clone(&self.current.borrow().config))
+        tokio_rustls::TlsAcceptor::from(Arc::clone(&self.0.borrow().config))
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<Arc<LoadedTls>> {
-        self.current.subscribe()
+        self.0.subscribe()
     }
 }
 

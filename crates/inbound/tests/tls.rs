@@ -1,5 +1,9 @@
 //! Listeners under TLS and behind proxies, as a client sees them.
-#![allow(clippy::indexing_slicing, reason = "a missing part fails the test, as it should")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what is missing fails the test, as it should"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -103,10 +107,7 @@ struct Served {
 /// A listener that says who asks.
 async fn served(tls: Option<TlsFiles>, proxies: Option<Proxies>, bounds: Bounds) -> Served {
     let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let tls = tls.map(|files| {
-        let loaded = files.load().unwrap();
-        Tls::new(files, loaded)
-    });
+    let tls = tls.map(|files| Tls::new(files.load().unwrap()));
     let listener =
         Listener::new(socket, bounds).with_tls(tls.clone()).with_proxies(proxies.map(Arc::new));
     let address = listener.address().unwrap();

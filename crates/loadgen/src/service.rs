@@ -8,12 +8,13 @@ use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_http::App;
+use gopay_http::guard::{Access, Rules};
 use gopay_inbound::{Bounds, Ending, Listener};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport};
 use gopay_service::{
-    Contract, Directory, MidtransAccount, MidtransAccounts, Parts, Psp, Service, Settings,
-    SystemClock,
+    Contract, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Psp,
+    Service, Settings, SystemClock,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::task::JoinSet;
@@ -23,13 +24,18 @@ use crate::source::SERVER_KEY;
 
 /// Serves until a signal, with Midtrans at `midtrans`.
 pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<()> {
-    let Ending { draining, stop } = gopay_inbound::on_signals(Duration::ZERO)?;
+    let Ending { draining, stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
     let listener = gopay_inbound::bind(listen).await?;
     let address = listener.local_addr()?;
     let app = App {
         bodies: gopay_http::Bodies::default(),
         service: service(address, midtrans)?,
         limits: gopay_http::Limits::default(),
+        access: Access::new(Rules {
+            hosts: Vec::new(),
+            operators: Operators::new(Vec::new(), [0; 32]),
+        }),
+        reload: None,
         metrics: PrometheusBuilder::new().install_recorder()?,
         draining,
     };
@@ -53,10 +59,13 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
     let client = MidtransClient::new(Arc::new(transport()?), endpoint)?;
     let psp = Psp {
         login: "testclient".to_owned(),
-        password_hash: crate::stage::password_hash()?.into(),
-        shared_secret: "examplesharedsecret".into(),
+        password_hashes: vec![crate::stage::password_hash()?.into()],
+        shared_secrets: vec!["examplesharedsecret".into()],
         notification_secrets: vec!["examplenotificationsecret".into()],
         require_ok_body: false,
+        certificates: Vec::new(),
+        concurrent_calls: None,
+        calls_per_second: None,
     };
     let contract = Contract {
         id: "TESTCONTRACT".to_owned(),
@@ -83,16 +92,22 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
             checks_per_second: 200,
             concurrent_calls: 1_024,
             concurrent_calls_per_client: 512,
+            calls_per_second_per_client: None,
+            test_quotas: false,
+            allow_http_receivers: false,
             under_way_max: Settings::UNDER_WAY_MAX,
             instance: 0,
             rand_pair: true,
         },
-        directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
-        store: Arc::new(NullStore::default()),
-        midtrans: MidtransAccounts {
-            test: Some(MidtransAccount { client, server_key: SERVER_KEY.into() }),
-            live: None,
+        parties: Parties {
+            directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
+            midtrans: MidtransAccounts {
+                test: Some(MidtransAccount { client, server_keys: vec![SERVER_KEY.into()] }),
+                live: None,
+            },
+            page_keys: Vec::new(),
         },
+        store: Arc::new(NullStore::default()),
         receivers: Arc::new(transport()?),
         clock: Arc::new(SystemClock),
         random: Box::new(gopay_service::os_random),

@@ -8,8 +8,10 @@
 
 mod endpoint;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +20,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use gopay_core::ids::RefundId;
 use gopay_core::midtrans::{
-    ChargeReply, CloseReply, MidtransTxId, RefundReply, ReplyError, StatusReply, refund_body,
+    ChargeReply, CloseReply, MidtransTxId, RefundReply, Refusal, RefusalCause, ReplyError,
+    StatusCode, StatusReply, answer_in_words, refund_body,
 };
 use gopay_core::money::Rupiah;
 use gopay_core::time::Timestamp;
@@ -52,6 +55,9 @@ pub struct MidtransClient {
     notification_url: Option<String>,
     /// Midtrans' time in its last answer, and when that came.
     heard: Mutex<Option<(Timestamp, Instant)>>,
+    /// The calls that Midtrans does not let us make, with its code.
+    barred: Mutex<BTreeMap<&'static str, StatusCode>>,
+    any_barred: AtomicBool,
 }
 
 /// There is no answer, or none that can be read.
@@ -94,9 +100,26 @@ impl From<TransportError> for CallError {
     }
 }
 
-impl From<ReplyError> for CallError {
-    fn from(error: ReplyError) -> Self {
-        Self::OutcomeUnknown(error.into())
+/// Midtrans answered, and its answer settles nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+struct UnclearAnswer {
+    /// Its codes and texts, with what may be personal masked.
+    said: String,
+}
+
+/// Reads an answer; one that is `unclear` is an error that says what Midtrans said.
+fn read<T: PartialEq>(
+    answer: &Incoming,
+    parse: impl Fn(u16, &[u8]) -> Result<T, ReplyError>,
+    unclear: &T,
+) -> Result<T, CallError> {
+    match parse(answer.status, &answer.body) {
+        Ok(reply) if reply != *unclear => Ok(reply),
+        Ok(_) | Err(_) => {
+            let said = answer_in_words(answer.status, &answer.body);
+            Err(CallError::OutcomeUnknown(UnclearAnswer { said }.into()))
+        }
     }
 }
 
@@ -116,6 +139,8 @@ impl MidtransClient {
             refund_path: endpoint.refund_path,
             notification_url: endpoint.notification_url,
             heard: Mutex::new(None),
+            barred: Mutex::default(),
+            any_barred: AtomicBool::new(false),
         })
     }
 
@@ -141,7 +166,18 @@ impl MidtransClient {
             request.headers.push(("x-override-notification", url.to_owned()));
         }
         let answer = self.send(request).await?;
-        Ok(ChargeReply::parse(answer.status, &answer.body)?)
+        let reply = read(&answer, ChargeReply::parse, &ChargeReply::Unclear)?;
+        self.learn(
+            "charge",
+            match &reply {
+                ChargeReply::Denied(refusal) | ChargeReply::Refused(refusal) => Some(refusal),
+                ChargeReply::Created(_)
+                | ChargeReply::Duplicate
+                | ChargeReply::InProgress
+                | ChargeReply::Unclear => None,
+            },
+        );
+        Ok(reply)
     }
 
     /// `GET /v2/{id}/status`: asks how a payment stands. `id` is Midtrans' number, or ours.
@@ -151,7 +187,11 @@ impl MidtransClient {
     pub async fn status(&self, id: &str) -> Result<StatusReply, CallError> {
         let path = format!("{}/status", checked_id(id)?);
         let answer = self.send(self.request(Method::Get, &path, Bytes::new())).await?;
-        Ok(StatusReply::parse(answer.status, &answer.body)?)
+        let reply = read(&answer, StatusReply::parse, &StatusReply::Unclear)?;
+        let barred =
+            if let StatusReply::Misconfigured(refusal) = &reply { Some(refusal) } else { None };
+        self.learn("status", barred);
+        Ok(reply)
     }
 
     /// `POST /v2/{id}/cancel`: ends a pending payment by request.
@@ -187,13 +227,18 @@ impl MidtransClient {
         let path = format!("{}/{}", checked_id(id)?, self.refund_path.as_str());
         let body = refund_body(refund, amount, reason).into();
         let answer = self.send(self.post(&path, body, idempotency_key)?).await?;
-        Ok(RefundReply::parse(answer.status, &answer.body)?)
+        let reply = read(&answer, RefundReply::parse, &RefundReply::Unclear)?;
+        self.learn(
+            "refund",
+            if let RefundReply::Refused(refusal) = &reply { Some(refusal) } else { None },
+        );
+        Ok(reply)
     }
 
     async fn close(
         &self,
         id: &str,
-        action: &str,
+        action: &'static str,
         idempotency_key: &str,
     ) -> Result<CloseReply, CallError> {
         let path = format!("{}/{action}", checked_id(id)?);
@@ -201,7 +246,11 @@ impl MidtransClient {
         // object is what Midtrans' own clients send.
         let body = Bytes::from_static(b"{}");
         let answer = self.send(self.post(&path, body, idempotency_key)?).await?;
-        Ok(CloseReply::parse(answer.status, &answer.body)?)
+        let reply = read(&answer, CloseReply::parse, &CloseReply::Unclear)?;
+        let barred =
+            if let CloseReply::Misconfigured(refusal) = &reply { Some(refusal) } else { None };
+        self.learn(action, barred);
+        Ok(reply)
     }
 
     fn post(
@@ -239,6 +288,27 @@ impl MidtransClient {
             *self.heard() = Some((date.into(), Instant::now()));
         }
         Ok(answer)
+    }
+
+    /// Notes whether Midtrans lets us make a call: only the operator can mend it if it does not.
+    fn learn(&self, call: &'static str, refusal: Option<&Refusal>) {
+        let barred = refusal.filter(|refusal| refusal.cause == RefusalCause::Misconfigured);
+        if barred.is_none() && !self.any_barred.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut calls = self.barred.lock().unwrap_or_else(PoisonError::into_inner);
+        match barred {
+            Some(refusal) => calls.insert(call, refusal.status_code),
+            None => calls.remove(call),
+        };
+        self.any_barred.store(!calls.is_empty(), Ordering::Relaxed);
+    }
+
+    /// The calls that Midtrans has not let us make when they were tried last, with its code: a wrong
+    /// key, or an account that is not activated.
+    #[must_use]
+    pub fn barred(&self) -> BTreeMap<&'static str, StatusCode> {
+        self.barred.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The time at Midtrans, to about a second: that of its last answer, and what has passed since,
@@ -464,19 +534,38 @@ mod tests {
     #[tokio::test]
     async fn the_http_status_reaches_the_reader_of_the_answer() {
         let (script, client) = client(endpoint());
-        for (status, expected) in [
-            (202, ChargeReply::InProgress),
-            (503, ChargeReply::Unclear),
-            (500, ChargeReply::Unclear),
+        script.answer(202, "");
+        let reply = client.charge(Bytes::new(), "k", None).await.unwrap();
+        assert_eq!(reply, ChargeReply::InProgress);
+        for (status, body, said) in [
+            (503, "", "HTTP 503 without JSON"),
+            (500, r#"{"message":"no route"}"#, "HTTP 500; no route"),
+            (
+                200,
+                r#"{"status_code":"500","status_message":"Sorry, siti@toko.id"}"#,
+                "HTTP 200, code 500; Sorry, (masked)",
+            ),
+            (200, "<html>", "HTTP 200 without JSON"),
         ] {
-            script.answer(status, "");
-            assert_eq!(client.charge(Bytes::new(), "k", None).await.unwrap(), expected);
+            script.answer(status, body);
+            let error = client.charge(Bytes::new(), "k", None).await.unwrap_err();
+            let CallError::OutcomeUnknown(cause) = &error else { panic!("{error:?}") };
+            assert_eq!(cause.to_string(), said);
         }
+        assert!(client.barred().is_empty());
         script.answer(401, "");
         let CloseReply::Misconfigured(why) = client.cancel("A1", "k").await.unwrap() else {
             panic!("not misconfigured");
         };
         assert_eq!(why.cause, RefusalCause::Misconfigured);
+        assert_eq!(client.barred(), BTreeMap::from([("cancel", StatusCode::new(401).unwrap())]));
+        // Another call that is let through does not mend this one.
+        script.answer(404, r#"{"status_code":"404"}"#);
+        assert_eq!(client.status("A1").await.unwrap(), StatusReply::NotFound);
+        assert_eq!(client.barred().len(), 1);
+        script.answer(412, r#"{"status_code":"412"}"#);
+        assert_eq!(client.cancel("A1", "k").await.unwrap(), CloseReply::WrongState);
+        assert!(client.barred().is_empty());
         script.answer(
             407,
             r#"{"status_code":"407","transaction_id":"A1","order_id":"7",

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::TransportReason;
+use url::{Host, Url};
+
+use crate::{Refusal, TransportReason};
 
 /// Which addresses may be called. It is asked about the address of the connection itself, never
 /// about a name, so a name that changes its address between check and use gains nothing.
@@ -14,7 +16,14 @@ pub struct AddressPolicy(Rule);
 #[derive(Clone, Debug)]
 enum Rule {
     Any,
-    Public { allow_private: Vec<IpNet> },
+    Public {
+        allow_private: Vec<IpNet>,
+        ports: Vec<u16>,
+    },
+    /// Those that are allowed in spite of the protection of private addresses.
+    Private {
+        allow: Vec<IpNet>,
+    },
 }
 
 impl AddressPolicy {
@@ -29,7 +38,62 @@ impl AddressPolicy {
     /// reachable is refused.
     #[must_use]
     pub const fn public(allow_private: Vec<IpNet>) -> Self {
-        Self(Rule::Public { allow_private })
+        Self(Rule::Public { allow_private, ports: Vec::new() })
+    }
+
+    /// These ports of public addresses too, besides 80 and 443: behind others are services that are
+    /// no receivers, such as mail servers. In `allow_private` any port may be called.
+    #[must_use]
+    pub fn with_ports(mut self, more: Vec<u16>) -> Self {
+        if let Rule::Public { ports, .. } = &mut self.0 {
+            *ports = more;
+        }
+        self
+    }
+
+    /// Why every request to a URL would be refused, as far as its text tells.
+    #[must_use]
+    pub fn refuses(&self, url: &Url) -> Option<Refusal> {
+        let address = match literal(url) {
+            None if is_localhost(url) => Some(Ipv4Addr::LOCALHOST.into()),
+            literal => literal,
+        };
+        if address.is_some_and(|address| !self.permits(address)) {
+            return Some(Refusal::Address);
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        let elsewhere = || match (self.for_other_ports(), address) {
+            (Some(policy), Some(address)) => policy.permits(address),
+            (others, None) => others.is_some(),
+            (None, Some(_)) => false,
+        };
+        (!self.permits_port(port) && !elsewhere()).then_some(Refusal::Port)
+    }
+
+    /// Whether the host is an address that is allowed in spite of the protection of private ones.
+    #[must_use]
+    pub fn is_near(&self, url: &Url) -> bool {
+        let near = |policy: Self| literal(url).is_some_and(|address| policy.permits(address));
+        self.for_other_ports().is_some_and(near)
+    }
+
+    /// Whether a port may be called at every address that may be.
+    pub(crate) fn permits_port(&self, port: u16) -> bool {
+        match &self.0 {
+            Rule::Any => true,
+            Rule::Private { .. } => true,
+            Rule::Public { ports, .. } => matches!(port, 80 | 443) || ports.contains(&port),
+        }
+    }
+
+    /// What remains for other ports; none if there is nothing.
+    pub(crate) fn for_other_ports(&self) -> Option<Self> {
+        match &self.0 {
+            Rule::Public { allow_private, .. } if !allow_private.is_empty() => {
+                Some(Self(Rule::Private { allow: allow_private.clone() }))
+            }
+            Rule::Any | Rule::Public { .. } | Rule::Private { .. } => None,
+        }
     }
 
     /// Whether `address` may be called.
@@ -37,9 +101,10 @@ impl AddressPolicy {
     pub fn permits(&self, address: IpAddr) -> bool {
         match &self.0 {
             Rule::Any => true,
-            Rule::Public { allow_private } => {
+            Rule::Public { allow_private, .. } => {
                 is_public(address) || allow_private.iter().any(|net| net.contains(&address))
             }
+            Rule::Private { allow } => allow.iter().any(|net| net.contains(&address)),
         }
     }
 
@@ -53,6 +118,22 @@ impl AddressPolicy {
     ) -> Result<Vec<SocketAddr>, TransportReason> {
         let permitted: Vec<_> = addresses.filter(|address| self.permits(address.ip())).collect();
         if permitted.is_empty() { Err(TransportReason::HostBlocked) } else { Ok(permitted) }
+    }
+}
+
+/// Whether the host is the name that always stands for this machine (RFC 6761, section 6.3).
+fn is_localhost(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// The address that the host is, if it is no name.
+pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
     }
 }
 

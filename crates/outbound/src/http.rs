@@ -1,16 +1,19 @@
 //! The real way out: HTTP/1.1 over TCP and TLS.
 
-use std::net::Ipv4Addr;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
-use url::{Host, Url};
+use url::Url;
 
+use crate::address::literal;
 use crate::{
-    AddressPolicy, Incoming, Method, Outgoing, Transport, TransportError, TransportReason,
+    AddressPolicy, Incoming, Method, Outgoing, Refusal, Transport, TransportError, TransportReason,
 };
 
 /// Sends over the network, under an [`AddressPolicy`].
@@ -21,6 +24,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: reqwest::Client,
+    /// For ports that are allowed at some addresses only; none: at no address.
+    other_ports: Option<reqwest::Client>,
     policy: AddressPolicy,
 }
 
@@ -32,6 +37,20 @@ pub struct HttpTransportBuilder {
     connect_timeout: Duration,
     idle_timeout: Duration,
     user_agent: &'static str,
+    look_up: LookUp,
+}
+
+/// Looks up the addresses of a name; the port is put in by the caller.
+#[derive(Clone, Copy, Debug)]
+struct LookUp(fn(String) -> LookingUp);
+
+type LookingUp = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+impl LookUp {
+    /// As the system does.
+    const SYSTEM: Self = Self(|name| {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+    });
 }
 
 /// The transport could not be set up, for example because the system has no root certificates.
@@ -55,15 +74,16 @@ impl HttpTransport {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             user_agent: concat!("gopay-adapter/", env!("CARGO_PKG_VERSION")),
+            look_up: LookUp::SYSTEM,
         }
     }
 
     async fn exchange(&self, request: Outgoing) -> Result<Incoming, TransportError> {
-        let url = self.checked_url(&request.url).map_err(TransportError::not_sent)?;
+        let (url, client) = self.checked_url(&request.url).map_err(TransportError::not_sent)?;
         let headers = headers(request.headers).map_err(TransportError::not_sent)?;
         let sending = match request.method {
-            Method::Get => self.client.get(url),
-            Method::Post => self.client.post(url),
+            Method::Get => client.get(url),
+            Method::Post => client.post(url),
         };
         let sending = match (request.method, request.body.is_empty()) {
             (Method::Get, true) => sending,
@@ -79,24 +99,27 @@ impl HttpTransport {
         Ok(Incoming { status, body, date })
     }
 
-    /// The URL, unless its host is an address that the policy refuses. Names are checked when
-    /// they are looked up; addresses are not looked up, so they are checked here, in the form to
+    /// The URL and who may call it, unless its host is an address that the policy refuses, or its
+    /// port one that no address may be called at. Names are checked when they are looked up, by the
+    /// resolver of who calls; addresses are not looked up, so they are checked here, in the form to
     /// which the parser reduced them (`2130706433` is `127.0.0.1`).
-    fn checked_url(&self, text: &str) -> Result<Url, TransportReason> {
+    fn checked_url(&self, text: &str) -> Result<(Url, &reqwest::Client), TransportReason> {
         let url = Url::parse(text).map_err(TransportReason::Url)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(TransportReason::Scheme);
         }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => Some(address.into()),
-            Some(Host::Ipv6(address)) => Some(address.into()),
-            Some(Host::Domain(_)) | None => None,
-        };
-        match address {
-            Some(address) if !self.policy.permits(address) => {
+        let port = url.port_or_known_default().unwrap_or_default();
+        match (literal(&url), self.policy.refuses(&url)) {
+            (Some(address), Some(Refusal::Address)) => {
                 Err(TransportReason::AddressBlocked(address))
             }
-            Some(_) | None => Ok(url),
+            (_, Some(Refusal::Port)) => Err(TransportReason::PortBlocked(port)),
+            // A name is refused when it is looked up.
+            _ if self.policy.permits_port(port) => Ok((url, &self.client)),
+            _ => match &self.other_ports {
+                Some(client) => Ok((url, client)),
+                None => Err(TransportReason::PortBlocked(port)),
+            },
         }
     }
 }
@@ -127,8 +150,14 @@ impl HttpTransportBuilder {
     /// [`BuildError`].
     pub fn build(self) -> Result<HttpTransport, BuildError> {
         install_crypto();
-        let client = reqwest::Client::builder()
-            .dns_resolver(Arc::new(PolicyResolver(self.policy.clone())))
+        let client = self.client(self.policy.clone())?;
+        let other_ports = self.policy.for_other_ports().map(|policy| self.client(policy));
+        Ok(HttpTransport { client, other_ports: other_ports.transpose()?, policy: self.policy })
+    }
+
+    fn client(&self, policy: AddressPolicy) -> Result<reqwest::Client, BuildError> {
+        reqwest::Client::builder()
+            .dns_resolver(Arc::new(PolicyResolver { policy, look_up: self.look_up }))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -139,8 +168,7 @@ impl HttpTransportBuilder {
             .pool_idle_timeout(self.idle_timeout)
             .user_agent(self.user_agent)
             .build()
-            .map_err(BuildError)?;
-        Ok(HttpTransport { client, policy: self.policy })
+            .map_err(BuildError)
     }
 }
 
@@ -160,31 +188,27 @@ impl Transport for HttpTransport {
             .unwrap_or_else(|_| Err(TransportError::unknown(TransportReason::TimedOut(timeout))))
     }
 
-    fn refuses(&self, url: &str) -> bool {
-        match self.checked_url(url) {
-            Err(fault) => matches!(fault, TransportReason::AddressBlocked(_)),
-            Ok(url) => is_localhost(&url) && !self.policy.permits(Ipv4Addr::LOCALHOST.into()),
-        }
+    fn refuses(&self, url: &str) -> Option<Refusal> {
+        self.policy.refuses(&Url::parse(url).ok()?)
+    }
+
+    fn is_near(&self, url: &str) -> bool {
+        Url::parse(url).is_ok_and(|url| self.policy.is_near(&url))
     }
 }
 
-/// Whether the host is the name that always stands for this machine (RFC 6761, section 6.3).
-fn is_localhost(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.strip_suffix('.').unwrap_or(host);
-    host == "localhost" || host.ends_with(".localhost")
+/// Looks names up, and keeps what the policy permits. Each connection is made to an address that was
+/// looked up for it, so a name that changes its address between two gains nothing.
+struct PolicyResolver {
+    policy: AddressPolicy,
+    look_up: LookUp,
 }
-
-/// Looks names up as the system does, and keeps what the policy permits.
-struct PolicyResolver(AddressPolicy);
 
 impl Resolve for PolicyResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.0.clone();
+        let (policy, found) = (self.policy.clone(), self.look_up.0(name.as_str().to_owned()));
         Box::pin(async move {
-            // The port is put in by the caller.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted = policy.only_permitted(found)?;
+            let permitted = policy.only_permitted(found.await?.into_iter())?;
             let addresses: Addrs = Box::new(permitted.into_iter());
             Ok(addresses)
         })
@@ -240,8 +264,8 @@ fn after_sending(error: reqwest::Error) -> TransportError {
 #[cfg(test)]
 mod tests {
     use std::error::Error;
-    use std::net::SocketAddr;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -527,26 +551,91 @@ mod tests {
                 matches!(fault(&error), Some(TransportReason::AddressBlocked(_))),
                 "{host}: {error:?}"
             );
-            assert!(public.refuses(&format!("http://{host}:{port}/")), "{host} is known at once");
+            let known = public.refuses(&format!("http://{host}:{port}/"));
+            assert_eq!(known, Some(Refusal::Address), "{host}");
         }
         for host in ["localhost", "LOCALHOST", "localhost."] {
             let error = public.send(get(format!("http://{host}:{port}/"))).await.unwrap_err();
             assert!(matches!(error, TransportError::NotSent(_)), "{host}: {error:?}");
-            assert!(public.refuses(&format!("http://{host}:{port}/")), "{host} is known at once");
+            let known = public.refuses(&format!("http://{host}:{port}/"));
+            assert_eq!(known, Some(Refusal::Address), "{host}");
         }
         for url in ["https://psp.example/notify", "http://8.8.8.8/", "http://[2606:4700::1]/"] {
-            assert!(!public.refuses(url), "{url}");
+            assert_eq!(public.refuses(url), None, "{url}");
         }
-        let error = public.send(get(format!("http://localhost:{port}/"))).await.unwrap_err();
+        let any_port = AddressPolicy::public(Vec::new()).with_ports(vec![port]);
+        let error =
+            transport(any_port).send(get(format!("http://localhost:{port}/"))).await.unwrap_err();
         assert_eq!(fault(&error), Some(&TransportReason::HostBlocked));
         assert_eq!(seen.lock().unwrap().connections, 0);
 
         let allowed = transport(AddressPolicy::public(vec!["127.0.0.0/8".parse().unwrap()]));
-        assert!(allowed.refuses("http://10.0.0.1/"));
+        assert_eq!(allowed.refuses("http://10.0.0.1/"), Some(Refusal::Address));
         for host in ["127.0.0.1", "localhost"] {
-            assert!(!allowed.refuses(&format!("http://{host}:{port}/")));
+            assert_eq!(allowed.refuses(&format!("http://{host}:{port}/")), None);
             assert!(allowed.send(get(format!("http://{host}:{port}/"))).await.is_ok(), "{host}");
         }
+    }
+
+    /// A name server of somebody who means harm: a public address at first, this machine from then
+    /// on, and now and then both.
+    #[tokio::test]
+    async fn a_name_that_changes_its_address_leads_to_no_private_one() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let (address, seen) =
+            peer(Peer::Answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await;
+        let policy = AddressPolicy::public(Vec::new()).with_ports(vec![address.port()]);
+        let mut builder = HttpTransport::builder(policy).connect_timeout(Duration::from_millis(50));
+        builder.look_up = LookUp(|_| {
+            let public = SocketAddr::from(([192, 88, 98, 1], 0));
+            let private = SocketAddr::from(([127, 0, 0, 1], 0));
+            let answer = match ASKED.fetch_add(1, Ordering::Relaxed) {
+                0 => vec![public],
+                1 | 2 => vec![private],
+                _ => vec![private, public],
+            };
+            Box::pin(async move { Ok(answer) })
+        });
+        let transport = builder.build().unwrap();
+        let url = format!("http://rebinding.example:{}/", address.port());
+        for _ in 0..5 {
+            let error = transport.send(get(url.clone())).await.unwrap_err();
+            assert!(matches!(error, TransportError::NotSent(_)), "{error:?}");
+        }
+        assert!(ASKED.load(Ordering::Relaxed) >= 5, "each connection looks up anew");
+        assert_eq!(seen.lock().unwrap().connections, 0);
+    }
+
+    #[tokio::test]
+    async fn ports_of_other_services_are_not_called() {
+        let private = vec!["127.0.0.0/8".parse().unwrap()];
+        let usual = transport(AddressPolicy::public(Vec::new()));
+        let more = transport(AddressPolicy::public(Vec::new()).with_ports(vec![8443]));
+        let near = transport(AddressPolicy::public(private));
+        for (url, refused) in [
+            ("https://psp.example/", [false, false, false]),
+            ("http://psp.example/", [false, false, false]),
+            ("http://8.8.8.8:443/", [false, false, false]),
+            ("https://psp.example:8443/", [true, false, false]),
+            ("https://8.8.8.8:8443/", [true, false, true]),
+            ("http://8.8.8.8:25/", [true, true, true]),
+            // Whether it is near is known when it is looked up.
+            ("http://psp.example:6379/", [true, true, false]),
+            ("http://127.0.0.1:6379/", [true, true, false]),
+        ] {
+            let got = [&usual, &more, &near].map(|transport| transport.refuses(url).is_some());
+            assert_eq!(got, refused, "{url}");
+        }
+        let error = usual.send(get("http://8.8.8.8:25/".to_owned())).await.unwrap_err();
+        assert_eq!(fault(&error), Some(&TransportReason::PortBlocked(25)));
+        // A name on another port may only lead to where any port may be called.
+        let private = vec!["127.0.0.0/8".parse().unwrap()];
+        let mut builder = HttpTransport::builder(AddressPolicy::public(private));
+        builder.look_up =
+            LookUp(|_| Box::pin(async { Ok(vec![SocketAddr::from(([8, 8, 8, 8], 0))]) }));
+        let far = builder.build().unwrap();
+        let error = far.send(get("http://psp.example:6379/".to_owned())).await.unwrap_err();
+        assert_eq!(fault(&error), Some(&TransportReason::HostBlocked));
     }
 
     #[test]

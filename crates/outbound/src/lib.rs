@@ -29,12 +29,27 @@ pub trait Transport: Send + Sync {
     /// [`TransportError`] if there is no complete answer within the bounds of the request.
     async fn send(&self, request: Outgoing) -> Result<Incoming, TransportError>;
 
-    /// Whether every request to this URL would be refused because of the address in it, so that
-    /// the URL can be refused when it is given, and not at each try. A name is never refused here:
+    /// Why every request to this URL would be refused, as far as its text tells, so that the URL can
+    /// be refused when it is given, and not at each try. A name is never refused for its address:
     /// what it stands for is known when it is looked up.
-    fn refuses(&self, _url: &str) -> bool {
+    fn refuses(&self, _url: &str) -> Option<Refusal> {
+        None
+    }
+
+    /// Whether the host is an address of a private network that may be called all the same: what is
+    /// sent there without TLS goes over no foreign network.
+    fn is_near(&self, _url: &str) -> bool {
         false
     }
+}
+
+/// Why a URL is not called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its address is private.
+    Address,
+    /// Its port is none that may be called.
+    Port,
 }
 
 /// The methods that are ever used.
@@ -141,6 +156,9 @@ pub enum TransportReason {
     /// The host is an address that the policy refuses.
     #[error("the address {0} is not allowed")]
     AddressBlocked(IpAddr),
+    /// The policy refuses the port.
+    #[error("the port {0} is not allowed")]
+    PortBlocked(u16),
     /// The policy refuses every address of the host.
     #[error("no address of the host is allowed")]
     HostBlocked,

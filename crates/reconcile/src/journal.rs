@@ -123,7 +123,8 @@ pub struct Journal {
     pub(crate) events: u64,
     pub(crate) first_at: Option<Moment>,
     pub(crate) last_at: Option<Moment>,
-    pub(crate) hash: String,
+    /// SHA-256 of the file, or of the position in the store that it was read to.
+    pub hash: String,
 }
 
 /// Spreads ids, which grow with time, over the table.

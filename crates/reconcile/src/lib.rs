@@ -7,7 +7,8 @@
 //! refused or reported.
 //!
 //! In reading order: [`money`], [`date`], [`ids`] (values); [`input`] (files to rows);
-//! [`journal`] and the reports (rows to records); matching; [`breaks`]; the outputs.
+//! [`journal`] and the reports (rows to records); matching; [`breaks`], [`covered`],
+//! [`edited`], [`history`]; the outputs.
 #![warn(missing_docs)]
 
 pub mod bank;

@@ -50,6 +50,14 @@ fn each_row_is_matched_counted_apart_or_one_break() {
         ("the same row in two exports", vec![export(&[ONE, TWO]), export(&[TWO])], vec![]),
         ("the same file twice", vec![export(&[ONE, TWO]), export(&[ONE, TWO])], vec![]),
         (
+            "an export without Midtrans' ids, fees and refunds overlaps one that has them",
+            vec![
+                export(&[ONE, TWO]),
+                "Order ID,Amount,Status,Transaction Time\n7000000000000000001,44000.00,settlement,2026-10-05 13:14:00\n".to_owned(),
+            ],
+            vec![],
+        ),
+        (
             "an older export says pending",
             vec![export(&[&ONE.replace("settlement", "pending")]), export(&[ONE, TWO])],
             vec![],

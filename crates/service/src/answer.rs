@@ -1,6 +1,8 @@
 //! Answers to PSPs that are not about the outcome of a payment or refund: refusals, faults of
 //! ours, and what was not found.
 
+use std::time::Duration;
+
 use gopay_core::payment::{FailReason, Failure};
 use gopay_core::ppro::call::{self, TxType};
 use gopay_core::ppro::field::Field;
@@ -19,6 +21,15 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The call was not taken because too many are running.
     pub overloaded: bool,
+    /// The part of its time that was spent waiting for Midtrans.
+    pub upstream: Duration,
+}
+
+impl Answer {
+    /// An answer to a call that was taken. How long others took, its use case says.
+    pub(crate) const fn of(body: Vec<u8>) -> Self {
+        Self { body, overloaded: false, upstream: Duration::ZERO }
+    }
 }
 
 pub(crate) fn tx_not_found() -> Reply {
@@ -52,6 +63,13 @@ pub(crate) fn credentials() -> Rejection {
 pub(crate) fn overload(kind: TxType) -> Reply {
     let text = "Too many calls at once; nothing was done; try again in 10 seconds";
     fault(Some(kind), text)
+}
+
+/// A call beyond the quotas of PPRO's test host.
+pub(crate) fn over_quota(kind: TxType) -> Reply {
+    learn(|seen| seen.outcome = "over_quota");
+    let failure = Failure::new(FailReason::LocalDecline, "Quota exceeded");
+    refused_with(Some(kind), &failure, RequestFailReason::SystemError)
 }
 
 pub(crate) fn crashed(body: &[u8]) -> Reply {

@@ -88,7 +88,7 @@ impl Service {
     }
 
     fn time_at_midtrans(&self, channel: Option<Channel>) -> Option<Timestamp> {
-        self.0.midtrans.of(channel)?.client.time()
+        self.parties().midtrans.of(channel)?.client.time()
     }
 }
 

@@ -6,14 +6,18 @@
 //!   lanes together one, in turn. So a PSP waits for as many verifications as there are other logins
 //!   under attack, however many callers attack them.
 //! - All unknown logins share one lane, which rests three times as long as it works.
-//! - A source that fails again and again with a login has to pause with it, longer each time; it has
-//!   one count for all unknown logins. Other sources, other logins and remembered credentials are
-//!   good at any time, so nobody can lock a PSP out.
+//! - Whose certificate does not belong to its login is as good as unknown, whatever its password.
+//! - A source that fails again and again with a login has to pause with it, longer each time. Other
+//!   sources, other logins and remembered credentials are good at any time, so nobody can lock a PSP
+//!   out.
+//! - A source is told of its failures at a pace that hides which of these lanes it was in: whether
+//!   there is such a login, whether its certificate, password or contract was wrong.
+
+mod sources;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier as _;
@@ -24,28 +28,73 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
+use self::sources::{Key, Paces, Sources, network};
+
 /// Calls that wait in one lane; further ones are told to come back.
 const WAITING_MAX: usize = 64;
 
 /// The lane of unknown logins rests this many times as long as it works.
 const UNKNOWN_REST: u32 = 3;
 
+/// Who calls, as far as the connection proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Where the call comes from.
+    pub source: IpAddr,
+    /// The certificate that was shown, and found good.
+    pub certificate: Option<Certificate>,
+}
+
+impl From<IpAddr> for Caller {
+    fn from(source: IpAddr) -> Self {
+        Self { source, certificate: None }
+    }
+}
+
+/// A client's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of its DER form.
+    pub fingerprint: [u8; 32],
+    /// Its subject in the form of RFC 4514.
+    pub subject: Arc<str>,
+}
+
 /// See the module.
 pub(crate) struct Credentials {
-    /// Digests of credentials that were verified, by login.
-    verified: Mutex<HashMap<String, [u8; 32]>>,
+    /// What was verified, by login.
+    verified: Mutex<HashMap<String, Vec<Verified>>>,
     /// Salt of those digests; lives as long as the process.
     salt: [u8; 32],
-    lanes: HashMap<String, Lane>,
-    unknown: Lane,
+    lanes: HashMap<String, Arc<Lane>>,
+    unknown: Arc<Lane>,
     /// Held while a password of a known login is verified.
-    known_turn: Semaphore,
-    sources: Mutex<Sources>,
+    known_turn: Arc<Semaphore>,
+    sources: Arc<Mutex<Sources>>,
+    paces: Arc<Mutex<Paces>>,
+}
+
+/// A password that was verified.
+#[derive(Clone)]
+struct Verified {
+    digest: [u8; 32],
+    /// Against which hash: when that is removed, the password is good no more.
+    hash: SecretString,
 }
 
 struct Lane {
     waiting: Arc<Semaphore>,
     turn: Arc<Semaphore>,
+}
+
+/// What a call shows, and what it is held against.
+pub(crate) struct Attempt {
+    pub(crate) login: String,
+    pub(crate) password: SecretString,
+    /// Every hash of the login, or as many of another's if it has none.
+    pub(crate) hashes: Vec<SecretString>,
+    /// There is such a login, and the certificate belongs to it.
+    pub(crate) known: bool,
 }
 
 impl Lane {
@@ -60,86 +109,122 @@ impl Credentials {
         Self {
             verified: Mutex::default(),
             salt,
-            lanes: logins.map(|login| (login.clone(), Lane::new())).collect(),
-            unknown: Lane::new(),
-            known_turn: Semaphore::new(1),
-            sources: Mutex::default(),
+            lanes: logins.map(|login| (login.clone(), Arc::new(Lane::new()))).collect(),
+            unknown: Arc::new(Lane::new()),
+            known_turn: Arc::new(Semaphore::new(1)),
+            sources: Arc::default(),
+            paces: Arc::default(),
+        }
+    }
+
+    /// Takes over from those before: lanes and sources, and what was verified against hashes that
+    /// `stands` says are still there.
+    pub(crate) fn following(
+        mut self,
+        before: &Self,
+        stands: impl Fn(&str, &SecretString) -> bool,
+    ) -> Self {
+        for (login, lane) in &mut self.lanes {
+            if let Some(old) = before.lanes.get(login) {
+                *lane = Arc::clone(old);
+            }
+        }
+        let mut verified = before.verified().clone();
+        for (login, all) in &mut verified {
+            all.retain(|one| stands(login, &one.hash));
+        }
+        verified.retain(|_, all| !all.is_empty());
+        Self {
+            verified: Mutex::new(verified),
+            salt: before.salt,
+            lanes: self.lanes,
+            unknown: Arc::clone(&before.unknown),
+            known_turn: Arc::clone(&before.known_turn),
+            sources: Arc::clone(&before.sources),
+            paces: Arc::clone(&before.paces),
         }
     }
 
     /// Whether these credentials were verified before. Constant time in the password.
     pub(crate) fn is_cached(&self, login: &str, password: &str) -> bool {
         let digest = self.digest(login, password);
-        let known = self.verified().get(login).copied();
-        known.is_some_and(|known| known.ct_eq(&digest).into())
+        let verified = self.verified();
+        let all = verified.get(login).map_or(&[][..], Vec::as_slice);
+        all.iter().any(|one| one.digest.ct_eq(&digest).into())
     }
 
-    /// A place in the lane of a login; none if too many wait there.
-    pub(crate) fn wait(&self, login: &str) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.lane(login).waiting).try_acquire_owned().ok()
+    /// A place in the lane of a login, or in that of unknown ones; none if too many wait there.
+    pub(crate) fn wait(&self, login: &str, known: bool) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.lane(login, known).waiting).try_acquire_owned().ok()
     }
 
-    /// Verifies a password against the hash of its login, and remembers what is good. Without a
-    /// login of that name, `hash` is another's: it takes as long, and is never good.
-    pub(crate) async fn verify(
-        &self,
-        login: &str,
-        password: SecretString,
-        hash: SecretString,
-    ) -> bool {
-        let known = self.lanes.contains_key(login);
+    /// Verifies a password against the hashes of its login, and remembers what is good. What is not
+    /// known takes as long, and is never good.
+    pub(crate) async fn verify(&self, attempt: Attempt) -> bool {
+        let Attempt { login, password, hashes, known } = attempt;
         // The semaphores are never closed.
-        let Ok(turn) = Arc::clone(&self.lane(login).turn).acquire_owned().await else {
-            return false;
-        };
+        let turn = Arc::clone(&self.lane(&login, known).turn).acquire_owned().await;
+        let Ok(turn) = turn else { return false };
         // Whoever was before may have verified the same: a PSP's first calls come together.
-        if self.is_cached(login, password.expose_secret()) {
+        if known && self.is_cached(&login, password.expose_secret()) {
             return true;
         }
-        let digest = self.digest(login, password.expose_secret());
+        let digest = self.digest(&login, password.expose_secret());
         let began = Instant::now();
-        let matches = if known {
-            let Ok(_turn) = self.known_turn.acquire().await else { return false };
-            matches(password, hash).await
-        } else {
-            matches(password, hash).await
-        };
         if !known {
+            matching(password, hashes).await;
             let rest = began.elapsed() * UNKNOWN_REST;
             tokio::spawn(async move {
                 tokio::time::sleep(rest).await;
                 drop(turn);
             });
+            return false;
         }
-        if known && matches {
-            self.verified().insert(login.to_owned(), digest);
-        }
-        known && matches
+        let Ok(_turn) = self.known_turn.acquire().await else { return false };
+        let began = Instant::now();
+        let matching = matching(password, hashes).await;
+        self.paces().took = began.elapsed();
+        let Some(hash) = matching else { return false };
+        let mut verified = self.verified();
+        let all = verified.entry(login).or_default();
+        all.retain(|one| one.hash.expose_secret() != hash.expose_secret());
+        all.push(Verified { digest, hash });
+        true
     }
 
     /// Takes the time of a verification in the lane of a login, and forgets the outcome.
-    pub(crate) async fn spend(&self, login: &str, password: SecretString, hash: SecretString) {
-        let Ok(_turn) = self.lane(login).turn.acquire().await else { return };
+    pub(crate) async fn spend(&self, attempt: Attempt) {
+        let Ok(_turn) = self.lane(&attempt.login, attempt.known).turn.acquire().await else {
+            return;
+        };
         let Ok(_known) = self.known_turn.acquire().await else { return };
-        matches(password, hash).await;
+        matching(attempt.password, attempt.hashes).await;
     }
 
     /// Whether a source may have a password of a login verified now.
-    pub(crate) fn may_try(&self, source: IpAddr, login: &str) -> bool {
-        self.sources().may_try(&self.key(source, login), Instant::now())
+    pub(crate) fn may_try(&self, source: IpAddr, login: &str, known: bool) -> bool {
+        self.sources().may_try(&self.key(source, login, known), Instant::now())
     }
 
     /// Notes how a verification ended, for [`Self::may_try`].
-    pub(crate) fn tried(&self, source: IpAddr, login: &str, good: bool) {
-        self.sources().tried(self.key(source, login), good, Instant::now());
+    pub(crate) fn tried(&self, source: IpAddr, login: &str, known: bool, good: bool) {
+        self.sources().tried(self.key(source, login, known), good, Instant::now());
     }
 
-    fn key(&self, source: IpAddr, login: &str) -> Key {
-        (source, self.lanes.contains_key(login).then(|| login.to_owned()))
+    /// Waits until a source may be told of a failure.
+    pub(crate) async fn pace(&self, source: IpAddr) {
+        let until = self.paces().next(network(source), Instant::now());
+        tokio::time::sleep_until(until).await;
     }
 
-    fn lane(&self, login: &str) -> &Lane {
-        self.lanes.get(login).unwrap_or(&self.unknown)
+    /// Logins that nobody has are counted each by itself, like those that somebody has.
+    fn key(&self, source: IpAddr, login: &str, known: bool) -> Key {
+        let digest = self.digest(login, if known { "known" } else { "" });
+        (network(source), digest)
+    }
+
+    fn lane(&self, login: &str, known: bool) -> &Lane {
+        self.lanes.get(login).filter(|_| known).unwrap_or(&self.unknown)
     }
 
     fn digest(&self, login: &str, password: &str) -> [u8; 32] {
@@ -152,8 +237,12 @@ impl Credentials {
             .into()
     }
 
-    fn verified(&self) -> MutexGuard<'_, HashMap<String, [u8; 32]>> {
+    fn verified(&self) -> MutexGuard<'_, HashMap<String, Vec<Verified>>> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paces(&self) -> MutexGuard<'_, Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sources(&self) -> MutexGuard<'_, Sources> {
@@ -161,80 +250,34 @@ impl Credentials {
     }
 }
 
+/// The first of the hashes that a password matches. All are tried, whichever matches: the time tells
+/// nothing.
+///
 /// On a thread of its own: those of the runtime are for what others must not wait for, such as the
 /// look-up of names.
-async fn matches(password: SecretString, hash: SecretString) -> bool {
+async fn matching(password: SecretString, hashes: Vec<SecretString>) -> Option<SecretString> {
     let (done, result) = oneshot::channel();
     let verify = move || {
-        let good = PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
-            Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
-        });
+        let matches = |hash: &SecretString| {
+            PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
+                let password = password.expose_secret().as_bytes();
+                Argon2::default().verify_password(password, &hash).is_ok()
+            })
+        };
+        let mut matching = None;
+        for hash in hashes {
+            if matches(&hash) {
+                matching.get_or_insert(hash);
+            }
+        }
         // The caller may have gone.
-        let _ = done.send(good);
+        let _ = done.send(matching);
     };
     let started = std::thread::Builder::new().name("password".to_owned()).spawn(verify);
-    started.is_ok() && result.await.unwrap_or(false)
-}
-
-/// A source, and the login that it tries; none for all that nobody has.
-type Key = (IpAddr, Option<String>);
-
-/// Sources that failed lately.
-#[derive(Debug, Default)]
-struct Sources(HashMap<Key, Failures>);
-
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    in_a_row: u32,
-    until: Instant,
-    seen: Instant,
-}
-
-impl Sources {
-    /// So many mistakes in a row are free.
-    const FREE: u32 = 50;
-    /// The first pause; each failure doubles it.
-    const PAUSE: Duration = Duration::from_millis(250);
-    const PAUSE_MAX: Duration = Duration::from_secs(30);
-    /// Failures are forgotten after this time without another.
-    const FORGET: Duration = Duration::from_secs(300);
-    /// Sources that are remembered; those longest quiet go first.
-    const KEPT_MAX: usize = 4_096;
-
-    fn may_try(&self, source: &Key, now: Instant) -> bool {
-        self.0.get(source).is_none_or(|failures| failures.until <= now)
+    if started.is_err() {
+        return None;
     }
-
-    fn tried(&mut self, source: Key, good: bool, now: Instant) {
-        if good {
-            self.0.remove(&source);
-            return;
-        }
-        if self.0.len() >= Self::KEPT_MAX && !self.0.contains_key(&source) {
-            self.make_room(now);
-        }
-        let new = Failures { in_a_row: 0, until: now, seen: now };
-        let failures = self.0.entry(source).or_insert(new);
-        if now.saturating_duration_since(failures.seen) >= Self::FORGET {
-            *failures = new;
-        }
-        failures.in_a_row = failures.in_a_row.saturating_add(1);
-        failures.seen = now;
-        if let Some(beyond) = failures.in_a_row.checked_sub(Self::FREE) {
-            let pause = Self::PAUSE.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX));
-            failures.until = now + pause.min(Self::PAUSE_MAX);
-        }
-    }
-
-    fn make_room(&mut self, now: Instant) {
-        self.0.retain(|_, failures| now.saturating_duration_since(failures.seen) < Self::FORGET);
-        if self.0.len() >= Self::KEPT_MAX
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, failures)| failures.seen)
-        {
-            let oldest = oldest.0.clone();
-            self.0.remove(&oldest);
-        }
-    }
+    result.await.ok().flatten()
 }
 
 #[cfg(test)]
@@ -245,8 +288,13 @@ mod tests {
         Credentials::new(["one".to_owned(), "two".to_owned()].iter(), [7; 32])
     }
 
-    fn hash() -> SecretString {
-        crate::hash_password("right", &[1; 16]).unwrap().into()
+    fn hash(password: &str) -> SecretString {
+        crate::hash_password(password, &[1; 16]).unwrap().into()
+    }
+
+    fn attempt(login: &str, password: &str, known: bool) -> Attempt {
+        let hashes = vec![hash("right"), hash("older")];
+        Attempt { login: login.to_owned(), password: password.into(), hashes, known }
     }
 
     #[tokio::test]
@@ -256,17 +304,19 @@ mod tests {
         let _unknown = credentials.unknown.turn.acquire().await.unwrap();
         let _one = credentials.lanes["one"].turn.acquire().await.unwrap();
         let mut waiting = Vec::new();
-        for login in ["nobody", "one"] {
+        for (login, known) in [("nobody", false), ("one", true)] {
             for _ in 0..WAITING_MAX {
-                waiting.push(credentials.wait(login).expect("a place"));
+                waiting.push(credentials.wait(login, known).expect("a place"));
             }
-            assert!(credentials.wait(login).is_none(), "{login}");
+            assert!(credentials.wait(login, known).is_none(), "{login}");
         }
-        assert!(credentials.wait("somebody else").is_none(), "all unknown logins share a lane");
-        let _place = credentials.wait("two").expect("a place");
-        assert!(!credentials.verify("two", "wrong".into(), hash()).await);
+        for (login, what) in [("somebody else", "unknown"), ("two", "of another's certificate")] {
+            assert!(credentials.wait(login, false).is_none(), "{what} logins share a lane");
+        }
+        let _place = credentials.wait("two", true).expect("a place");
+        assert!(!credentials.verify(attempt("two", "wrong", true)).await);
         assert!(!credentials.is_cached("two", "right"));
-        assert!(credentials.verify("two", "right".into(), hash()).await);
+        assert!(credentials.verify(attempt("two", "right", true)).await);
         assert!(credentials.is_cached("two", "right"));
         assert!(!credentials.is_cached("two", "wrong"));
     }
@@ -274,44 +324,27 @@ mod tests {
     #[tokio::test]
     async fn a_login_that_nobody_has_is_never_good() {
         let credentials = credentials();
-        assert!(!credentials.verify("nobody", "right".into(), hash()).await);
+        assert!(!credentials.verify(attempt("nobody", "right", false)).await);
         assert!(!credentials.is_cached("nobody", "right"));
     }
 
-    #[test]
-    fn a_source_that_fails_again_and_again_pauses_longer_each_time() {
-        let mut sources = Sources::default();
-        let key = |last: u8, login: Option<&str>| -> Key {
-            ([192, 0, 2, last].into(), login.map(str::to_owned))
+    #[tokio::test]
+    async fn both_passwords_are_good_until_the_hash_of_one_is_removed() {
+        let before = credentials();
+        for password in ["older", "right", "older"] {
+            assert!(before.verify(attempt("one", password, true)).await, "{password}");
+        }
+        assert!(before.is_cached("one", "older") && before.is_cached("one", "right"));
+        let kept = hash("right");
+        let stands = |login: &str, hash: &SecretString| {
+            login == "one" && hash.expose_secret() == kept.expose_secret()
         };
-        let (source, others) = (key(1, Some("one")), [key(2, Some("one")), key(1, None)]);
-        let start = Instant::now();
-        for _ in 1..Sources::FREE {
-            sources.tried(source.clone(), false, start);
-        }
-        assert!(sources.may_try(&source, start));
-        let millis = Duration::from_millis;
-        for pause in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            sources.tried(source.clone(), false, start);
-            assert!(!sources.may_try(&source, start + millis(pause - 1)), "{pause}");
-            assert!(sources.may_try(&source, start + millis(pause)), "{pause}");
-            assert!(others.iter().all(|other| sources.may_try(other, start)));
-        }
-        sources.tried(source.clone(), true, start);
-        assert!(sources.may_try(&source, start));
-    }
-
-    #[test]
-    fn sources_are_forgotten() {
-        let mut sources = Sources::default();
-        let start = Instant::now();
-        for number in 0..10_000_u32 {
-            let now = start + Duration::from_millis(number.into());
-            sources.tried((IpAddr::V4(number.into()), None), false, now);
-        }
-        assert_eq!(sources.0.len(), Sources::KEPT_MAX);
-        let late = start + Sources::FORGET * 2;
-        sources.tried((IpAddr::V4(10_001.into()), None), false, late);
-        assert_eq!(sources.0.len(), 1);
+        let after = credentials().following(&before, stands);
+        assert!(after.is_cached("one", "right"), "nobody has to be verified again");
+        assert!(!after.is_cached("one", "older"), "what was removed is forgotten");
+        let only = Attempt { hashes: vec![kept], ..attempt("one", "older", true) };
+        assert!(!after.verify(only).await);
+        let none = credentials().following(&after, |_, _| false);
+        assert!(!none.is_cached("one", "right"));
     }
 }

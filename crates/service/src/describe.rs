@@ -30,10 +30,13 @@ pub(crate) fn log_store_error(error: &StoreError) {
 }
 
 /// The refusal of a charge for the trail, if it is one.
-pub(crate) fn describe_charge(reply: &ChargeReply) -> Option<String> {
+///
+/// `personal` are texts of the call that Midtrans may repeat.
+pub(crate) fn describe_charge(reply: &ChargeReply, personal: &[String]) -> Option<String> {
     match reply {
         ChargeReply::Denied(refusal) | ChargeReply::Refused(refusal) => {
-            Some(describe("charge", refusal))
+            count("charge", refusal);
+            Some(refusal.described(personal))
         }
         ChargeReply::Created(_)
         | ChargeReply::InProgress
@@ -65,16 +68,22 @@ const fn reason(error: &StoreError) -> &'static str {
     }
 }
 
-/// Counts a refusal of Midtrans and gives it in words. One that only the operator can mend (keys,
-/// permissions, merchant set-up) is logged as an error.
+/// Counts a refusal of Midtrans and gives it in words, for the trail.
 pub(crate) fn describe(call: &'static str, refusal: &Refusal) -> String {
-    let said = refusal.described();
+    count(call, refusal);
+    refusal.described(&[])
+}
+
+/// Counts a refusal of Midtrans. One that only the operator can mend (keys, permissions, merchant
+/// set-up) is logged as an error; what Midtrans wrote may be personal, and is in the trail only.
+fn count(call: &'static str, refusal: &Refusal) {
     counter!(meters::MIDTRANS_REFUSALS, "call" => call, "cause" => refusal.cause.as_str())
         .increment(1);
-    if refusal.cause == RefusalCause::Misconfigured
-        && let Some(repeats) = thin::due(&format!("{call}: {said}"), FAULT_PAUSE)
-    {
+    if refusal.cause != RefusalCause::Misconfigured {
+        return;
+    }
+    let said = refusal.coded();
+    if let Some(repeats) = thin::due(&format!("{call}: {said}"), FAULT_PAUSE) {
         tracing::error!(call, said, repeats, "Midtrans did not let us in");
     }
-    said
 }

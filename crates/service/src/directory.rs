@@ -10,21 +10,50 @@ use gopay_core::ppro::transaction::{Kyc, Terms};
 use gopay_core::refund::RefundTerms;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::credentials::Credentials;
+use crate::credentials::{Attempt, Certificate, Credentials};
 
 /// A PSP.
 #[derive(Debug)]
 pub struct Psp {
     /// `login`.
     pub login: String,
-    /// Argon2 hash in PHC form, as `hash-password` prints it.
-    pub password_hash: SecretString,
-    /// Keys the return hash and our own page codes.
-    pub shared_secret: SecretString,
+    /// Argon2 hashes in PHC form, as `hash-password` prints them: of the password, and of the one
+    /// before while it is replaced.
+    pub password_hashes: Vec<SecretString>,
+    /// Key the return hash: the first makes it; the others are there for rotation.
+    pub shared_secrets: Vec<SecretString>,
     /// Keys notifications: the first signs; the others are there for rotation.
     pub notification_secrets: Vec<SecretString>,
     /// The receiver's answer must begin with `OK` to count.
     pub require_ok_body: bool,
+    /// Which certificates it may show; empty: it needs none.
+    pub certificates: Vec<CertificateOf>,
+    /// Calls that it may have under way at once; none: as many as any.
+    pub concurrent_calls: Option<usize>,
+    /// Calls that it may make in a second; none: as many as any.
+    pub calls_per_second: Option<u32>,
+}
+
+/// By what a certificate is known to be a PSP's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateOf {
+    /// SHA-256 of its DER form.
+    Fingerprint([u8; 32]),
+    /// Its subject in the form of RFC 4514, whoever of the authorities signed it.
+    Subject(String),
+}
+
+impl Psp {
+    /// Whether a caller with this certificate can be this PSP.
+    fn admits(&self, certificate: Option<&Certificate>) -> bool {
+        let is = |known: &CertificateOf| {
+            certificate.is_some_and(|shown| match known {
+                CertificateOf::Fingerprint(fingerprint) => *fingerprint == shown.fingerprint,
+                CertificateOf::Subject(subject) => *subject == *shown.subject,
+            })
+        };
+        self.certificates.is_empty() || self.certificates.iter().any(is)
+    }
 }
 
 /// A merchant's contract.
@@ -65,6 +94,11 @@ impl Contract {
         }
     }
 
+    /// Whether no money of it is ever real.
+    pub(crate) fn only_test(&self) -> bool {
+        self.channels.iter().all(|channel| *channel == Channel::Test)
+    }
+
     pub(crate) fn refund_terms(&self, window: Duration) -> RefundTerms {
         RefundTerms { allowed: self.refunds, window }
     }
@@ -75,6 +109,9 @@ pub struct Directory {
     psps: HashMap<String, Psp>,
     contracts: HashMap<String, Contract>,
     credentials: Credentials,
+    /// Hashes that each password is held against: the most that a PSP has, so that the time tells
+    /// nothing.
+    rounds: usize,
 }
 
 impl std::fmt::Debug for Directory {
@@ -91,11 +128,25 @@ impl Directory {
             psps.into_iter().map(|psp| (psp.login.clone(), psp)).collect();
         let contracts = contracts.into_iter().map(|contract| (contract.id.clone(), contract));
         let credentials = Credentials::new(psps.keys(), salt);
-        Self { psps, contracts: contracts.collect(), credentials }
+        let rounds = psps.values().map(|psp| psp.password_hashes.len()).max().unwrap_or(0);
+        Self { psps, contracts: contracts.collect(), credentials, rounds }
     }
 
-    pub(crate) fn logins(&self) -> impl Iterator<Item = &str> {
-        self.psps.keys().map(String::as_str)
+    /// Takes over from the directory before: who waits for a verification, who failed lately, and
+    /// which passwords were verified, as far as their hashes are still here.
+    #[must_use]
+    pub fn following(self, before: &Self) -> Self {
+        let Self { psps, contracts, credentials, rounds } = self;
+        let credentials = credentials.following(&before.credentials, |login, hash| {
+            psps.get(login).is_some_and(|psp| {
+                psp.password_hashes.iter().any(|it| it.expose_secret() == hash.expose_secret())
+            })
+        });
+        Self { psps, contracts, credentials, rounds }
+    }
+
+    pub(crate) fn psps(&self) -> impl Iterator<Item = &Psp> {
+        self.psps.values()
     }
 
     pub(crate) fn psp(&self, login: &str) -> Option<&Psp> {
@@ -112,21 +163,21 @@ impl Directory {
         &self.credentials
     }
 
-    /// Spends the time of a verification whose outcome does not matter.
-    pub(crate) async fn spend(&self, login: &str, password: SecretString) {
-        if let Some(psp) = self.psps.get(login) {
-            self.credentials.spend(login, password, psp.password_hash.clone()).await;
-        }
+    /// Whether there is such a login, and the certificate belongs to it.
+    pub(crate) fn knows(&self, login: &str, certificate: Option<&Certificate>) -> bool {
+        self.psps.get(login).is_some_and(|psp| psp.admits(certificate))
     }
 
-    /// Verifies a password, and remembers a good one.
-    ///
-    /// An unknown login takes as long as a wrong password.
-    pub(crate) async fn verify(&self, login: &str, password: SecretString) -> bool {
+    /// What to hold a password against. An unknown login takes as long as a wrong password.
+    pub(crate) fn attempt(&self, login: &str, password: &str, known: bool) -> Attempt {
         let psp = self.psps.get(login).or_else(|| self.psps.values().next());
-        match psp {
-            Some(psp) => self.credentials.verify(login, password, psp.password_hash.clone()).await,
-            None => false,
+        let hashes = psp.map_or(&[][..], |psp| &psp.password_hashes);
+        let hashes = hashes.iter().cycle().take(if hashes.is_empty() { 0 } else { self.rounds });
+        Attempt {
+            login: login.to_owned(),
+            password: password.to_owned().into(),
+            hashes: hashes.cloned().collect(),
+            known,
         }
     }
 }

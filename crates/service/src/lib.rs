@@ -20,37 +20,46 @@ pub mod loops;
 pub mod meters;
 mod midtrans;
 mod observe;
+mod operators;
 mod psp;
+mod questions;
 mod read;
 mod shopper;
 mod thin;
 mod trace;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
+use gopay_core::midtrans::{Notification, UnverifiedNotification};
 use gopay_core::payment::{Channel, Effect, Event, Payment};
+use gopay_core::ppro::hash::{self, Page};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
 use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
+pub use admission::CallLimits;
 pub use answer::Answer;
 pub use attention::{
     AttentionList, Decision, Item, LIST_MAX, ResolveError, Resolved, attention, resolve,
 };
 pub use clock::{Clock, RandomBytes, SystemClock, os_random};
+pub use credentials::{Caller, Certificate};
 pub use describe::chain;
-pub use directory::{Contract, Directory, Psp, hash_password, is_password_hash};
+pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
 pub use gopay_store::Totals;
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
+pub use operators::{NotLetIn, Operator, Operators, Role};
 pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
 pub use trace::{TraceContext, Traced, within};
 
+use crate::questions::Questions;
 use crate::read::Paced;
 
 /// What the operator may set.
@@ -70,6 +79,8 @@ pub struct Settings {
     pub delivery_concurrency: usize,
     /// See [`Settings::delivery_concurrency`].
     pub delivery_concurrency_per_receiver: usize,
+    /// Receivers of the live channel may be called by `http`.
+    pub allow_http_receivers: bool,
     /// Status calls to Midtrans that workers may begin in a second.
     pub checks_per_second: usize,
     /// Calls of PSPs that may run at once, of those that move money and of those that only ask;
@@ -77,6 +88,10 @@ pub struct Settings {
     pub concurrent_calls: usize,
     /// How many of these one PSP may have, so that its flood leaves room for the others.
     pub concurrent_calls_per_client: usize,
+    /// Calls of one PSP in a second; none: as many as it likes.
+    pub calls_per_second_per_client: Option<u32>,
+    /// Contracts of the test channel alone have PPRO's quotas.
+    pub test_quotas: bool,
     /// Longer than a request to Midtrans can be under way after nobody waits for it any more.
     pub under_way_max: Duration,
     /// Number of this instance among those that share a store.
@@ -111,8 +126,16 @@ pub struct MidtransAccounts {
 pub struct MidtransAccount {
     /// Calls it.
     pub client: MidtransClient,
-    /// Verifies its notifications.
-    pub server_key: secrecy::SecretString,
+    /// Each verifies its notifications; there are two while the key is replaced.
+    pub server_keys: Vec<SecretString>,
+}
+
+impl MidtransAccount {
+    /// The notification, if one of the keys has signed it.
+    pub(crate) fn verify(&self, unverified: &UnverifiedNotification) -> Option<Notification> {
+        let verified = |key: &SecretString| unverified.clone().verify(key.expose_secret()).ok();
+        self.server_keys.iter().find_map(verified)
+    }
 }
 
 impl MidtransAccounts {
@@ -124,18 +147,59 @@ impl MidtransAccounts {
             Channel::Live => self.live.as_ref(),
         }
     }
+
+    /// Each, with its channel.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Channel, &MidtransAccount)> {
+        let test = self.test.iter().map(|account| (Channel::Test, account));
+        test.chain(self.live.iter().map(|account| (Channel::Live, account)))
+    }
+}
+
+/// Who may call us, and whom we call: what can be replaced while the service runs, as a whole. A use
+/// case goes by one of them from its beginning to its end, or asks again after a wait.
+pub struct Parties {
+    /// Who may call; services may share it, and with it what is known of passwords.
+    pub directory: Arc<Directory>,
+    /// Midtrans.
+    pub midtrans: MidtransAccounts,
+    /// Keys of the codes in our own pages' addresses: the first makes them, each opens them. None:
+    /// they are derived from the server key of the payment's account.
+    pub page_keys: Vec<SecretString>,
+}
+
+impl Parties {
+    /// Keys of the codes of a payment's pages, the one that makes them first.
+    fn page_keys(&self, payment: &Payment) -> Vec<SecretString> {
+        if !self.page_keys.is_empty() {
+            return self.page_keys.clone();
+        }
+        let keys = self.midtrans.of(payment.channel).map(|account| &account.server_keys);
+        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
+        keys.into_iter().flatten().map(derived).collect()
+    }
+
+    /// Whether a code opens a page of a payment.
+    fn opens(&self, page: Page, payment: &Payment, code: &str) -> bool {
+        // Codes of programs before this one were made with the PSP's secret.
+        let psp = self.directory.psp(&payment.psp);
+        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets).cloned();
+        let mut keys = self.page_keys(payment).into_iter().chain(earlier);
+        keys.any(|key| hash::same_code(&code_of(page, payment, &key), code))
+    }
+}
+
+fn code_of(page: Page, payment: &Payment, key: &SecretString) -> String {
+    hash::page_code(page, payment.tx_id, &payment.redirect_secret, key.expose_secret())
 }
 
 /// All that the service needs from outside.
 pub struct Parts {
     /// See [`Settings`].
     pub settings: Settings,
-    /// Who may call; services may share it, and with it what is known of passwords.
-    pub directory: Arc<Directory>,
+    /// Who may call, and whom we call.
+    pub parties: Parties,
     /// Where everything is kept.
     pub store: Arc<dyn Database>,
-    /// Midtrans.
-    pub midtrans: MidtransAccounts,
     /// Carries notifications to PSPs.
     pub receivers: Arc<dyn Transport>,
     /// Tells the time.
@@ -150,13 +214,13 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    directory: Arc<Directory>,
+    parties: RwLock<Arc<Parties>>,
     store: Arc<dyn Database>,
-    midtrans: MidtransAccounts,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     ids: clock::IdSource,
     admission: admission::Admission,
+    questions: Questions,
     /// Woken when a delivery is owed.
     wake: Notify,
     totals: Paced<Totals>,
@@ -169,15 +233,16 @@ impl Service {
     /// Puts the service together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { settings, directory, store, midtrans, receivers, clock, random } = parts;
+        let Parts { settings, parties, store, receivers, clock, random } = parts;
         let ids = clock::IdSource::new(settings.instance, random, settings.rand_pair);
-        let admission = admission::Admission::new(&settings, directory.logins());
+        let admission = admission::Admission::new(&CallLimits::of(&settings), &parties.directory);
+        let questions = Questions::new(settings.checks_per_second);
         let wake = Notify::new();
         Self(Arc::new(Inner {
             settings,
-            directory,
+            parties: RwLock::new(Arc::new(parties)),
             store,
-            midtrans,
+            questions,
             receivers,
             clock,
             ids,
@@ -196,6 +261,21 @@ impl Service {
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
+    }
+
+    /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
+    #[must_use]
+    pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
+        let parties = self.parties();
+        let channels = [Channel::Test, Channel::Live].into_iter();
+        let known = channels.filter_map(|channel| {
+            parties.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
+        });
+        known
+            .flat_map(|(channel, calls)| {
+                calls.into_iter().map(move |(call, code)| (channel.as_str(), call, code.get()))
+            })
+            .collect()
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the
@@ -262,31 +342,41 @@ impl Service {
         self.0.clock.now()
     }
 
+    /// Who may call, and whom we call, as of now.
+    #[must_use]
+    pub fn parties(&self) -> Arc<Parties> {
+        Arc::clone(&self.0.parties.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces who may call, whom we call, and how much they may. What is under way goes on;
+    /// passwords that were removed are good no more.
+    pub fn replace_parties(&self, parties: Parties, limits: &CallLimits) {
+        self.0.admission.follow(limits, &parties.directory);
+        *self.0.parties.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(parties);
+    }
+
     fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
     /// The address that the PSP sends the shopper to: at most 255 characters.
     fn redirect_url(&self, payment: &Payment) -> String {
-        use gopay_core::ppro::hash::{Page, page_code};
         let (tx, rs) = (payment.tx_id, payment.redirect_secret.as_str());
-        let cs = page_code(Page::Redirect, tx, rs, &self.shared_secret(payment));
+        let cs = self.page_code(Page::Redirect, payment);
         format!("{}/ti/gopay?tx={tx}&rs={rs}&cs={cs}", self.settings().public_base_url)
     }
 
     /// The address that the GoPay app returns to. It ends with a slash and has no query, because
     /// GoPay simply appends one (`docs/midtrans.md`, "Return from the app").
     fn return_url(&self, payment: &Payment) -> String {
-        use gopay_core::ppro::hash::{Page, page_code};
-        let (tx, rs) = (payment.tx_id, payment.redirect_secret.as_str());
-        let code = page_code(Page::Return, tx, rs, &self.shared_secret(payment));
+        let (tx, code) = (payment.tx_id, self.page_code(Page::Return, payment));
         format!("{}/return/gopay/{tx}/{code}/", self.settings().public_base_url)
     }
 
-    fn shared_secret(&self, payment: &Payment) -> String {
-        use secrecy::ExposeSecret as _;
-        let psp = self.0.directory.psp(&payment.psp);
-        psp.map(|psp| psp.shared_secret.expose_secret().to_owned()).unwrap_or_default()
+    /// The code that opens a page of a payment. Without any key there is none that does.
+    fn page_code(&self, page: Page, payment: &Payment) -> String {
+        let keys = self.parties().page_keys(payment);
+        keys.first().map(|key| code_of(page, payment, key)).unwrap_or_default()
     }
 
     /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a

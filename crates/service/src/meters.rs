@@ -38,7 +38,9 @@ pub const CALL_UPSTREAM_SECONDS: &str = "gopay_call_upstream_seconds";
 pub const CALL_OWN_SECONDS: &str = "gopay_call_own_seconds";
 /// Calls of known PSPs that were refused before their content was looked at, by `client` and `reason`.
 pub const CLIENT_REFUSALS: &str = "gopay_client_refusals_total";
-/// Logins that were wrong.
+/// Calls of authenticated PSPs that were turned away, by `why`.
+pub const TURNED_AWAY: &str = "gopay_calls_turned_away_total";
+/// Logins that were wrong, by `why`.
 pub const LOGIN_FAILURES: &str = "gopay_login_failures_total";
 /// Notifications of Midtrans by `answer`.
 pub const NOTIFICATIONS: &str = "gopay_midtrans_notifications_total";
@@ -96,7 +98,11 @@ pub fn describe() {
     describe_gauge!(BACKLOG, Unit::Count, "What waits to be done now, by kind and age.");
     describe_gauge!(BACKLOG_OLDEST, Unit::Seconds, "Age of the oldest that waits, by kind.");
     describe_histogram!(COMMIT_STEPS, Unit::Count, "Steps that shared a commit of the store.");
-    counts(LOGIN_FAILURES, "Calls with a wrong login or password.");
+    counts(TURNED_AWAY, "Calls of known PSPs turned away, by concurrency, rate or quota.");
+    counts(
+        LOGIN_FAILURES,
+        "Refused logins by what was wrong: login, password, certificate, contract.",
+    );
     counts(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
     counts(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
     seconds(MIDTRANS_SECONDS, "Time of requests to Midtrans by call.");
@@ -139,7 +145,9 @@ pub fn begin_at_zero() {
     for answer in ["ok", "malformed", "forged", "trouble"] {
         zero(NOTIFICATIONS, &[("answer", answer)]);
     }
-    zero(LOGIN_FAILURES, &[]);
+    for why in ["login", "password", "certificate", "contract"] {
+        zero(LOGIN_FAILURES, &[("why", why)]);
+    }
     zero(LOG_LINES_DROPPED, &[]);
     receivers_failing(0);
 }

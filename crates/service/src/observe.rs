@@ -94,6 +94,11 @@ pub(crate) fn learn(note: impl FnOnce(&mut Seen)) {
     let _ = SEEN.try_with(|seen| note(&mut seen.borrow_mut()));
 }
 
+/// How long the use case has waited for others so far.
+pub(crate) fn waited_upstream() -> Duration {
+    SEEN.try_with(|seen| seen.borrow().upstream).unwrap_or_default()
+}
+
 /// Waits for an answer of Midtrans, and counts the time as Midtrans'.
 pub(crate) async fn upstream<T>(
     call: &'static str,

@@ -8,6 +8,7 @@ use gopay_core::payment::{Channel, ChargeState, FailReason, Payment, PaymentStat
 use gopay_core::ppro::hash::{self, Page};
 use gopay_core::time::Timestamp;
 use gopay_store::StoreError;
+use secrecy::ExposeSecret as _;
 
 use crate::Service;
 use crate::midtrans::Asked;
@@ -170,13 +171,11 @@ impl Service {
     ) -> Result<Payment, PageError> {
         let tx_id: TxId = tx.parse().map_err(|_| PageError::BadLink)?;
         let payment = self.0.store.payment_get(tx_id).await?.ok_or(PageError::BadLink)?;
-        if self.0.directory.psp(&payment.psp).is_none() {
-            // Without its secret anybody could make the code.
-            return Err(PageError::BadLink);
+        if self.parties().opens(page, &payment, code) {
+            Ok(payment)
+        } else {
+            Err(PageError::BadLink)
         }
-        let secret = self.shared_secret(&payment);
-        let expected = hash::page_code(page, tx_id, &payment.redirect_secret, &secret);
-        if hash::same_code(&expected, code) { Ok(payment) } else { Err(PageError::BadLink) }
     }
 
     /// The payment after asking Midtrans, if that is quick; a shopper does not wait for long.
@@ -195,15 +194,16 @@ impl Service {
     /// The merchant's address with `txid` and `cs`.
     fn merchant_url(&self, payment: &Payment) -> Option<String> {
         let url = payment.merchant_redirect_url.as_ref()?;
-        let secret = self.shared_secret(payment);
-        let cs = hash::return_cs(payment.tx_id, &payment.redirect_secret, &secret);
+        let parties = self.parties();
+        // Without its PSP nobody could check the hash.
+        let secret = parties.directory.psp(&payment.psp)?.shared_secrets.first()?;
+        let cs = hash::return_cs(payment.tx_id, &payment.redirect_secret, secret.expose_secret());
         Some(hash::merchant_return(url, payment.tx_id, &cs))
     }
 
     /// The code of `REDIRECTURL` covers its secret, so that this shorter address needs none.
     fn carried_url(&self, payment: &Payment) -> String {
-        let (tx, secret) = (payment.tx_id, self.shared_secret(payment));
-        let code = hash::page_code(Page::Redirect, tx, &payment.redirect_secret, &secret);
+        let (tx, code) = (payment.tx_id, self.page_code(Page::Redirect, payment));
         format!("{}/ti/gopay/{tx}/{code}", self.settings().public_base_url)
     }
 }

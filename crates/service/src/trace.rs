@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use gopay_outbound::{Incoming, Outgoing, Transport, TransportError};
+use gopay_outbound::{Incoming, Outgoing, Refusal, Transport, TransportError};
 
 use crate::clock::os_random;
 
@@ -116,7 +116,7 @@ impl Transport for Traced {
         self.0.send(request).await
     }
 
-    fn refuses(&self, url: &str) -> bool {
+    fn refuses(&self, url: &str) -> Option<Refusal> {
         self.0.refuses(url)
     }
 }

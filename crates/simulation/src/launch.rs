@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
-use gopay_service::{Clock, MidtransAccount, MidtransAccounts, Parts, Service, Settings, loops};
+use gopay_service::{
+    Clock, MidtransAccount, MidtransAccounts, Parties, Parts, Service, Settings, loops,
+};
 use tokio::sync::watch;
 
 use crate::faulty_store::FaultyStore;
@@ -65,6 +67,9 @@ fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
         checks_per_second: 200,
         concurrent_calls: plan.concurrent_calls,
         concurrent_calls_per_client: plan.concurrent_calls.div_ceil(2),
+        calls_per_second_per_client: None,
+        test_quotas: false,
+        allow_http_receivers: false,
         under_way_max: Settings::UNDER_WAY_MAX,
         instance: u16::try_from(life.slot).unwrap_or(0),
         rand_pair: true,
@@ -76,17 +81,20 @@ fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
         endpoint.refund_path = RefundPath::Refund;
         let client = MidtransClient::new(Arc::new(transport), endpoint);
         let client = client.expect("the endpoint is well-formed");
-        Some(MidtransAccount { client, server_key: key.to_owned().into() })
+        Some(MidtransAccount { client, server_keys: vec![key.to_owned().into()] })
     };
     let chances = Arc::clone(world);
     Service::new(Parts {
         settings,
-        directory: parties::directory(),
-        store: Arc::new(FaultyStore { world: Arc::clone(world), life: Arc::clone(life) }),
-        midtrans: MidtransAccounts {
-            test: upstream(parties::TEST_KEY),
-            live: upstream(parties::LIVE_KEY),
+        parties: Parties {
+            directory: parties::directory(),
+            midtrans: MidtransAccounts {
+                test: upstream(parties::TEST_KEY),
+                live: upstream(parties::LIVE_KEY),
+            },
+            page_keys: Vec::new(),
         },
+        store: Arc::new(FaultyStore { world: Arc::clone(world), life: Arc::clone(life) }),
         receivers: Arc::new(ToReceivers { world: Arc::clone(world), life: Arc::clone(life) }),
         clock: Arc::new(SlotClock { world: Arc::clone(world), slot: life.slot }),
         random: Box::new(move |bytes| chances.chance(|chance| chance.fill(bytes))),

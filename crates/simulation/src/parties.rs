@@ -57,10 +57,13 @@ fn make_directory() -> Directory {
     let hash = hash_password(PASSWORD, &[7; 16]).expect("the parameters suit Argon2");
     let clients = PSPS.map(|psp| ConfiguredPsp {
         login: psp.login.into(),
-        password_hash: hash.clone().into(),
-        shared_secret: "shared".to_owned().into(),
+        password_hashes: vec![hash.clone().into()],
+        shared_secrets: vec!["shared".to_owned().into()],
         notification_secrets: vec![psp.notification_secret.to_owned().into()],
         require_ok_body: psp.says_ok,
+        certificates: Vec::new(),
+        concurrent_calls: None,
+        calls_per_second: None,
     });
     let contracts = MERCHANTS.map(|merchant| Contract {
         id: merchant.contract.into(),

@@ -34,7 +34,7 @@ pub(crate) async fn call_text(world: &Arc<World>, body: String) -> Option<(Vec<u
         let answer = tokio::select! {
             biased;
             () = process.life.until_dead() => None,
-            answer = service.call(Bytes::from(body), std::net::Ipv4Addr::LOCALHOST.into()) => Some(answer),
+            answer = service.call(Bytes::from(body), std::net::IpAddr::from([127, 0, 0, 1])) => Some(answer),
         };
         answer.map(|answer| (answer.body, answer.overloaded))
     };

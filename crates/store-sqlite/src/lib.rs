@@ -13,9 +13,9 @@
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
-//! Reading order: `payments`, `refunds`, `deliveries`, `reclaim`, `events`, `journal`, `lists`, `sums` (SQL); `query`
+//! Reading order: `payments`, `refunds`, `deliveries`, `reclaim`, `events`, `journal`, `lists`, `sums`, `settlements`, `reconciliations` (SQL); `query`
 //! (statements and their rows), `error`; `store` (the methods); `job`, `writer`, `copier`, `readers` (threads);
-//! `file` (lock, pragmas, recovery), `held` (which file it is), `schema`, `backup`, `copy`.
+//! `file` (lock, pragmas, recovery), `held` (which file it is), `beside`, `schema`, `backup`, `copy`.
 
 mod backup;
 mod beside;

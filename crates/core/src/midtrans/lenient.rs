@@ -168,13 +168,39 @@ pub(super) fn entries(list: Option<&RawValue>) -> Option<Vec<&RawValue>> {
     serde_json::from_str(list?.get()).ok()
 }
 
-/// The strings in a list; other entries are passed over.
+/// The strings in a list, and in objects and lists within it; or one that stands in the place of the
+/// list. An object's names stand before its texts. Other entries are passed over.
 pub(super) fn strings(list: Option<&RawValue>) -> impl Iterator<Item = String> {
-    entries(list)
-        .into_iter()
-        .flatten()
-        .filter(|entry| entry.get().starts_with('"'))
-        .filter_map(|entry| Text::of_json(entry.get()).ok()?.take())
+    let mut all = Vec::new();
+    if let Some(list) = list {
+        match entries(list.into()) {
+            // An entry that cannot be read does not hide the others.
+            Some(entries) => entries.into_iter().for_each(|entry| collect(entry, &mut all)),
+            None => collect(list, &mut all),
+        }
+    }
+    all.into_iter()
+}
+
+fn collect(json: &RawValue, all: &mut Vec<String>) {
+    if let Ok(value) = serde_json::from_str(json.get()) {
+        texts_of(&value, "", all);
+    }
+}
+
+fn texts_of(value: &serde_json::Value, name: &str, all: &mut Vec<String>) {
+    use serde_json::Value;
+    /// More of them help nobody.
+    const MAX: usize = 64;
+    match value {
+        Value::String(text) if all.len() < MAX && name.is_empty() => all.push(text.clone()),
+        Value::String(text) if all.len() < MAX => all.push(format!("{name}: {text}")),
+        Value::Array(list) => list.iter().for_each(|entry| texts_of(entry, name, all)),
+        Value::Object(members) => {
+            members.iter().for_each(|(name, entry)| texts_of(entry, name, all));
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// The characters kept of a word or code of Midtrans. All known ones are shorter than 40.
@@ -307,10 +333,12 @@ mod tests {
     #[test]
     fn strings_are_found_among_whatever_else_is_there() {
         for (list, expected) in [
-            (r#"["a",7,1e999,null,["b"],"c\n","\ud800"]"#, &["a", "c\n"][..]),
+            (r#"["a",7,1e999,null,["b"],"c\n","\ud800"]"#, &["a", "b", "c\n"][..]),
             ("[]", &[]),
             ("{}", &[]),
-            (r#""a""#, &[]),
+            (r#""a""#, &["a"]),
+            (r#"{"email":["bad"]}"#, &["email: bad"]),
+            (r#"[{"email":"bad"}]"#, &["email: bad"]),
         ] {
             let list: &RawValue = serde_json::from_str(list).unwrap();
             assert_eq!(strings(Some(list)).collect::<Vec<_>>(), expected, "{list}");

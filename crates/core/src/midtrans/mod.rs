@@ -31,7 +31,7 @@ pub use code::StatusCode;
 pub use notification::{Notification, NotificationError, SignatureError, UnverifiedNotification};
 pub use order_id::OrderId;
 pub use refund::{RefundAccepted, RefundReply, refund_body};
-pub use refusal::{Refusal, RefusalCause};
+pub use refusal::{Refusal, RefusalCause, answer_in_words};
 pub use status::{CloseReply, Gross, RefundView, StatusReply, StatusView};
 pub use tx_id::{MidtransTxId, MidtransTxIdError};
 pub use words::{FraudStatus, TransactionStatus};

@@ -1,7 +1,11 @@
 //! Refusals of Midtrans and GoPay, and their causes.
 
+use serde::Deserialize;
+
 use super::code::StatusCode;
-use crate::text::is_unprintable;
+use super::lenient::{bounded, strings};
+use super::wire::Wire;
+use crate::text::{Escaped, is_unprintable};
 
 /// A clear no: what was asked for does not exist and will not come into being by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,28 +35,93 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// The refusal in words, for the trail and the log: codes, cause and what Midtrans said, with
-    /// whatever may be personal masked.
+    /// The refusal in words, for the trail: codes, cause and what Midtrans said, with whatever may be
+    /// personal masked. `personal` are texts of the call that Midtrans may repeat.
     #[must_use]
-    pub fn described(&self) -> String {
-        let provider = self.provider_code.as_deref().unwrap_or("none");
-        let mut text = format!(
-            "refused {}, provider code {provider}, {}",
-            self.status_code,
-            self.cause.as_str()
-        );
+    pub fn described(&self, personal: &[String]) -> String {
+        let mut text = self.coded();
         let said =
             [&self.message].into_iter().chain(&self.validation).chain(&self.provider_message);
         for line in said.filter(|line| !line.is_empty()) {
             text.push_str("; ");
-            text.push_str(&masked(line));
+            text.push_str(&masked(&without(line, personal)));
         }
         text
     }
+
+    /// Its codes and cause, which hold nothing personal: for the log.
+    #[must_use]
+    pub fn coded(&self) -> String {
+        let provider = self.provider_code.as_deref().unwrap_or("none");
+        format!(
+            "refused {}, provider code {}, {}",
+            self.status_code,
+            Escaped(provider),
+            self.cause.as_str()
+        )
+    }
 }
 
-/// `line` without what may be personal: texts in quotes, words with an `@`, and numbers of five
-/// digits and more. Control characters and marks of direction are blanks.
+/// An answer that settles nothing, in words: its codes and texts, with whatever may be personal masked.
+#[must_use]
+pub fn answer_in_words(http_status: u16, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let Some(wire) = Wire::read_object(text.trim_start_matches('\u{feff}').as_bytes()) else {
+        return format!("HTTP {http_status} without JSON");
+    };
+    let mut words = format!("HTTP {http_status}");
+    if let Some(code) = wire.code() {
+        words.push_str(&format!(", code {code}"));
+    }
+    if let Some(status) = wire.status() {
+        words.push_str(&format!(", status {}", Escaped(status.as_str())));
+    }
+    let line = |text: &str| masked(&bounded(text, Refusal::TEXT_CHARS_MAX));
+    let message = wire.status_message.filled().map(line).or_else(|| gateway_message(&text));
+    let validation = strings(wire.validation_messages).take(Refusal::VALIDATION_LINES_MAX);
+    let said = message.into_iter().chain(validation.map(|text| line(&text)));
+    for text in said.chain(wire.provider_message().map(|text| masked(&text))) {
+        words.push_str("; ");
+        words.push_str(&text);
+    }
+    words
+}
+
+/// The text of a gateway in front of Midtrans, which has a form of its own.
+fn gateway_message(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Gateway {
+        message: String,
+    }
+    let gateway: Gateway = serde_json::from_str(body).ok()?;
+    Some(masked(&bounded(&gateway.message, Refusal::TEXT_CHARS_MAX)))
+}
+
+/// `line` without the words of these texts, whatever their case.
+fn without(line: &str, personal: &[String]) -> String {
+    /// Shorter words say nothing about anybody, and stand in every message.
+    const WORD_CHARS_MIN: usize = 3;
+    let bare = |word: &str| word.trim_matches(|char: char| !char.is_alphanumeric()).to_lowercase();
+    let known: Vec<String> = personal
+        .iter()
+        .flat_map(|text| text.split_whitespace())
+        .map(bare)
+        .filter(|word| word.chars().count() >= WORD_CHARS_MIN)
+        .collect();
+    let words = line.split_inclusive(' ').map(|word| {
+        let text = bare(word);
+        if known.iter().any(|known| text.contains(known.as_str())) {
+            let blank = if word.ends_with(' ') { " " } else { "" };
+            format!("(masked){blank}")
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect()
+}
+
+/// `line` without what may be personal: texts in quotes, words with an `@` or its encoded form, and
+/// numbers of four digits and more. Control characters and marks of direction are blanks.
 fn masked(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut quote = None;
@@ -62,7 +131,7 @@ fn masked(line: &str) -> String {
         let within = quote.is_some() || opens.is_some();
         quote = quote.or(opens).filter(|mark| !closes(bare, *mark, opens.is_some()));
         let digits = bare.chars().filter(char::is_ascii_digit).count();
-        if within || bare.contains('@') || digits >= 5 {
+        if within || bare.contains('@') || bare.contains("%40") || digits >= 4 {
             out.push_str("(masked)");
         } else {
             out.extend(bare.chars().map(|char| if is_unprintable(char) { ' ' } else { char }));
@@ -106,6 +175,12 @@ impl RefusalCause {
         }
     }
 
+    /// The cause of a refusal with 410, by its message.
+    pub(super) fn of_gone(message: &str) -> Self {
+        let message = message.to_ascii_lowercase();
+        if message.contains("merchant") { Self::Misconfigured } else { Self::Unknown }
+    }
+
     /// GoPay's own code counts first: Midtrans' code does not tell a blocked user from a wrong
     /// set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
     pub(super) fn of(status_code: StatusCode, provider_code: Option<&str>) -> Self {
@@ -118,8 +193,8 @@ impl RefusalCause {
         }
     }
 
-    /// 410 stays unknown: one page of the documentation says that the user is blocked, another
-    /// that the merchant is deactivated.
+    /// 410 by itself stays unknown: one page of the documentation says that the user is blocked,
+    /// another that the merchant is deactivated. Its message says which ([`Self::of_gone`]).
     const fn of_status(status_code: StatusCode) -> Self {
         match status_code.get() {
             400 | 408 | 413 => Self::InputData,

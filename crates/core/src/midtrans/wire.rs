@@ -317,7 +317,12 @@ impl<'a> Wire<'a> {
                 .take(Refusal::VALIDATION_LINES_MAX)
                 .map(|text| line(&text))
                 .collect(),
-            cause: RefusalCause::of(status_code, self.provider_code()),
+            cause: match RefusalCause::of(status_code, self.provider_code()) {
+                RefusalCause::Unknown if status_code.get() == 410 => {
+                    RefusalCause::of_gone(self.status_message.get().unwrap_or_default())
+                }
+                cause => cause,
+            },
         }
     }
 

@@ -62,16 +62,26 @@ pub enum Page {
 
 /// The code that protects one of our own addresses: HMAC-SHA-256, 64 lower-case hex digits.
 ///
-/// Keyed with the PSP's shared secret; it differs from every hash that the PSP sees.
+/// `key` is none of the PSP's: a short secret of its own could be guessed offline from the code.
 #[must_use]
-pub fn page_code(page: Page, tx_id: TxId, redirect_secret: &str, shared_secret: &str) -> String {
+pub fn page_code(page: Page, tx_id: TxId, redirect_secret: &str, key: &str) -> String {
     let label = match page {
         Page::Redirect => "redirect",
         Page::Return => "return",
     };
-    let text = format!("gopay-adapter {label} {tx_id} {redirect_secret}");
+    keyed(key, &format!("gopay-adapter {label} {tx_id} {redirect_secret}"))
+}
+
+/// The key of page codes that a server key stands for. It tells nothing of the server key.
+#[must_use]
+pub fn page_key(server_key: &str) -> String {
+    keyed(server_key, "gopay-adapter page key")
+}
+
+/// HMAC-SHA-256, 64 lower-case hex digits.
+fn keyed(key: &str, text: &str) -> String {
     // HMAC takes keys of any length.
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(shared_secret.as_bytes()) else {
+    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
         return String::new();
     };
     text_of_hex(&hex(mac.chain_update(text).finalize().into_bytes().into()))

@@ -242,6 +242,8 @@ mod tests {
             Rule::AppUrlForm,
             Rule::SystemScheme,
             Rule::PrivateAddress,
+            Rule::BlockedPort,
+            Rule::PlainReceiver,
             Rule::HttpOnTestOnly,
             Rule::UrlHasQuery,
             Rule::UrlHasReturnParameter,

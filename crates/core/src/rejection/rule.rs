@@ -93,6 +93,10 @@ pub enum Rule {
     SystemScheme,
     /// The address is private, and the operator allows no calls to it.
     PrivateAddress,
+    /// The port is one that the operator allows no calls to.
+    BlockedPort,
+    /// A receiver is to be called by `http` on `livechannel`, which the operator does not allow.
+    PlainReceiver,
     /// `http` on `livechannel`.
     HttpOnTestOnly,
     /// The address has a query or a fragment, and GoPay appends a query to whatever it is given.
@@ -256,6 +260,8 @@ impl Rule {
             Self::AppUrlForm => row("app_url_form", Plain("not a valid URL"), "an absolute URL such as https://shop.example/ or shopapp://paid"),
             Self::SystemScheme => row("system_scheme", Plain("a scheme of the system or the browser"), "https or an app's own scheme"),
             Self::PrivateAddress => row("private_address", Plain("a private address, which is never called"), "a public address"),
+            Self::BlockedPort => row("blocked_port", Plain("a port that is never called"), "port 443 or 80, or one that the operator has allowed"),
+            Self::PlainReceiver => row("plain_receiver", Plain("http, with which nobody is told of real money"), "an https URL"),
             Self::HttpOnTestOnly => row("http_on_test_only", Plain("http is for testchannel only"), "an https URL or an app's own scheme"),
             Self::UrlHasQuery => row("url_has_query", Plain("has a query or fragment"), "a URL without ? and #, as GoPay appends ?order_id="),
             Self::SchemeNotOfContract => row("scheme_not_of_contract", Plain("not an app of the contract"), "https, or a scheme of the contract's return_schemes"),

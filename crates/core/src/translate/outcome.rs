@@ -615,6 +615,8 @@ mod tests {
             (body("401", "", &[]), refused(FailReason::LocalError, "The merchant is not set up at GoPay; contact support (code 401)")),
             (body("429", "", &[]), refused(FailReason::RemoteError, "GoPay has a temporary fault; try again later (code 429)")),
             (body("410", "", &[]), refused(FailReason::Unknown, "Refused by GoPay (code 410)")),
+            (body("410", "", &[("status_message", r#""Merchant account is deactivated""#)]), refused(FailReason::LocalError, "The merchant is not set up at GoPay; contact support (code 410)")),
+            (body("400", "", &[("validation_messages", r#"{"customer_details.email":["is invalid"]}"#)]), refused(FailReason::InputData, "specin.email: GoPay does not accept it (code 400)")),
             (body("406", "", &[]), A::Duplicate),
             (body("202", "pending", &[]), A::Unknown("in progress")),
             (body("500", "", &[]), A::Unknown("unclear")),

@@ -26,6 +26,9 @@ const MEMBERS: &[(&str, Field)] = &[
     ("item_details", Field::Orderitems),
     ("transaction_details.gross_amount", Field::Amount),
     ("gross_amount", Field::Amount),
+    // Of a refund.
+    ("refund_amount", Field::Amount),
+    ("amount", Field::Amount),
     ("gopay.callback_url", Field::DeeplinkCallbackUrl),
     ("callback_url", Field::DeeplinkCallbackUrl),
     ("custom_field1", Field::DynamicDescriptor),

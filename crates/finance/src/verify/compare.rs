@@ -13,23 +13,32 @@ pub struct Difference {
     pub found: Option<String>,
     /// What it must be; none if the file must have ended.
     pub wanted: Option<String>,
+    /// Between the columns of the file.
+    pub delimiter: u8,
 }
 
 impl Difference {
     /// The first column that differs, with both values; the whole lines if they have no columns.
     #[must_use]
     pub fn told(&self, part: Option<Part>) -> String {
+        self.told_in(part.map(Part::titles))
+    }
+
+    /// The same in a file with these titles.
+    #[must_use]
+    pub fn told_in(&self, titles: Option<&[&str]>) -> String {
         match (&self.found, &self.wanted) {
             (None, Some(wanted)) => format!("the line is missing; must be {wanted:?}"),
             (Some(found), None) => format!("a line too many: {found:?}"),
             (None, None) => "nothing".to_owned(),
             (Some(found), Some(wanted)) => {
-                let (ours, theirs) = (columns(wanted), columns(found));
+                let (ours, theirs) =
+                    (columns(wanted, self.delimiter), columns(found, self.delimiter));
                 let place = ours.iter().zip(&theirs).position(|(one, other)| one != other);
-                match (part, place) {
-                    (Some(part), Some(place)) if ours.len() == theirs.len() => {
-                        let title = if ours.len() == part.titles().len() {
-                            part.titles().get(place).copied().unwrap_or_default()
+                match (titles, place) {
+                    (Some(titles), Some(place)) if ours.len() == theirs.len() => {
+                        let title = if ours.len() == titles.len() {
+                            titles.get(place).copied().unwrap_or_default()
                         } else {
                             ours.first().map_or("", String::as_str)
                         };
@@ -50,14 +59,18 @@ impl Difference {
     #[must_use]
     pub fn is_erased(&self) -> bool {
         let (Some(found), Some(wanted)) = (&self.found, &self.wanted) else { return false };
-        let (ours, theirs) = (columns(wanted), columns(found));
+        let (ours, theirs) = (columns(wanted, self.delimiter), columns(found, self.delimiter));
         let rest = |of: &[String]| of.iter().skip(1).cloned().collect::<Vec<_>>();
         ours.first().is_some_and(String::is_empty) && rest(&ours) == rest(&theirs)
     }
 }
 
-fn columns(line: &str) -> Vec<String> {
-    let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+/// The columns of a line.
+pub(super) fn columns(line: &str, delimiter: u8) -> Vec<String> {
+    let mut rows = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .from_reader(line.as_bytes());
     let first = rows.records().next().and_then(Result::ok);
     first.map_or_else(Vec::new, |row| row.iter().map(str::to_owned).collect())
 }
@@ -73,13 +86,20 @@ pub struct Comparison<R> {
     line: u64,
     found: Vec<u8>,
     differences: Vec<Difference>,
+    delimiter: u8,
 }
 
 impl<R: BufRead> Comparison<R> {
     /// Beside a file.
     pub fn new(file: R) -> Self {
         let (open, found) = (Vec::new(), Vec::new());
-        Self { file, open, line: 0, found, differences: Vec::new() }
+        Self { file, open, line: 0, found, differences: Vec::new(), delimiter: b',' }
+    }
+
+    /// With another mark between columns than a comma.
+    #[must_use]
+    pub fn delimited(self, delimiter: u8) -> Self {
+        Self { delimiter, ..self }
     }
 
     fn compare(&mut self, wanted: &[u8]) -> io::Result<()> {
@@ -92,7 +112,8 @@ impl<R: BufRead> Comparison<R> {
         if self.found != wanted {
             let found = (length > 0).then(|| shown(&self.found));
             let wanted = Some(shown(wanted));
-            self.differences.push(Difference { line: self.line, found, wanted });
+            let delimiter = self.delimiter;
+            self.differences.push(Difference { line: self.line, found, wanted, delimiter });
         }
         Ok(())
     }
@@ -112,7 +133,8 @@ impl<R: BufRead> Comparison<R> {
         {
             let line = self.line.saturating_add(1);
             let found = Some(shown(&self.found));
-            self.differences.push(Difference { line, found, wanted: None });
+            let delimiter = self.delimiter;
+            self.differences.push(Difference { line, found, wanted: None, delimiter });
         }
         Ok(self.differences)
     }
@@ -214,6 +236,7 @@ mod tests {
                 line: 1,
                 found: Some(found.to_owned()),
                 wanted: Some(wanted.to_owned()),
+                delimiter: b',',
             };
             assert_eq!(difference.is_erased(), erased, "{found}");
         }

@@ -99,16 +99,19 @@ impl Checks<'_> {
         }
     }
 
-    /// Volumes are TRANSACTION and REFUND; their difference at the rate is CLEARED_TO_MERCHANT.
+    /// Volumes are TRANSACTION, REFUND and CHARGEBACK; their difference at the rate is
+    /// CLEARED_TO_MERCHANT.
     fn volumes(&mut self, contract: &str) -> Result<(), Overflow> {
         let idr = PROCESSING_CURRENCY;
         let payments = self.sum(Part::VolumePerTransaction, contract, "SUCCEEDED", idr);
         let refunds = self.sum(Part::VolumePerRefund, contract, "SUCCEEDED", idr);
-        let (count, amount) = refunds;
-        let negative = (count, amount.negative()?);
+        let chargebacks = self.sum(Part::VolumePerChargeback, contract, "", idr);
+        let negative =
+            |(count, amount): (u64, Amount)| Ok::<_, Overflow>((count, amount.negative()?));
         for (kind, wanted, part) in [
             (RowType::Transaction, payments, Part::VolumePerTransaction),
-            (RowType::Refund, negative, Part::VolumePerRefund),
+            (RowType::Refund, negative(refunds)?, Part::VolumePerRefund),
+            (RowType::Chargeback, negative(chargebacks)?, Part::VolumePerChargeback),
         ] {
             let found = self.aggregate(contract, kind, idr);
             let what = format!("{} of {contract}", kind.as_str());
@@ -118,12 +121,14 @@ impl Checks<'_> {
         let Some(terms) = basis.contracts.iter().find(|one| one.contract == contract) else {
             return Ok(());
         };
-        let net = payments.1.minus(refunds.1)?;
+        let net = payments.1.minus(refunds.1)?.minus(chargebacks.1)?;
         let exact = basis.applied(terms)?.convert(net.get().into(), 1)?;
-        let wanted = (payments.0.saturating_add(refunds.0), Amount::from_wide(exact.rounded()?)?);
+        let count = payments.0.saturating_add(refunds.0).saturating_add(chargebacks.0);
+        let wanted = (count, Amount::from_wide(exact.rounded()?)?);
         let found = self.aggregate(contract, RowType::ClearedToMerchant, &basis.currency);
         let what = format!("CLEARED_TO_MERCHANT of {contract}");
-        self.hold(&what, found, wanted, "payments less refunds, at the rate with the margin");
+        let why = "payments less refunds and chargebacks, at the rate with the margin";
+        self.hold(&what, found, wanted, why);
         Ok(())
     }
 
@@ -281,6 +286,7 @@ pub fn check_chain(before: Option<(&Manifest, &str)>, manifest: &Manifest) -> Ve
 pub struct Ids {
     payments: HashMap<i64, usize>,
     refunds: HashMap<i64, usize>,
+    chargebacks: HashMap<i64, usize>,
     sets: Vec<String>,
     /// The first set begins the chain, so that every payment must be in one.
     whole: bool,
@@ -304,6 +310,7 @@ impl Ids {
         for (part, seen) in [
             (Part::VolumePerTransaction, &mut self.payments),
             (Part::VolumePerRefund, &mut self.refunds),
+            (Part::VolumePerChargeback, &mut self.chargebacks),
         ] {
             let rows = tables.get(&part).map_or(&[][..], |table| &table.ids);
             for (id, _) in rows {
@@ -316,16 +323,20 @@ impl Ids {
         }
         let start = manifest.basis.contracts.iter().filter_map(|one| one.start()).min();
         let start = start.map_or(0, |day| TxId::floor_of(midnight(day)));
-        let rows = tables.get(&Part::VolumePerRefund).map_or(&[][..], |table| &table.ids);
-        for (id, payment) in rows {
-            let known = payment.is_some_and(|payment| {
-                self.payments.contains_key(&payment) || payment < start || !self.whole
+        for (part, word) in
+            [(Part::VolumePerRefund, "refund"), (Part::VolumePerChargeback, "chargeback")]
+        {
+            let rows = tables.get(&part).map_or(&[][..], |table| &table.ids);
+            let unknown = rows.iter().filter(|(_, payment)| {
+                payment.is_none_or(|payment| {
+                    !self.payments.contains_key(&payment) && payment >= start && self.whole
+                })
             });
-            if !known {
+            for (id, payment) in unknown {
                 let payment = payment.unwrap_or_default();
                 let what =
-                    format!("refund {id} is of payment {payment}, which is in no set until this");
-                findings.push(Finding::file(&set, &Part::VolumePerRefund.file(&set), what));
+                    format!("{word} {id} is of payment {payment}, which is in no set until this");
+                findings.push(Finding::file(&set, &part.file(&set), what));
             }
         }
         findings

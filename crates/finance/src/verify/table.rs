@@ -56,7 +56,11 @@ pub fn read_table(part: Part, basis: &Basis, from: impl BufRead) -> std::io::Res
         footer: 0,
         last: None,
     };
-    let mut rows = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(from);
+    let mut rows = csv::ReaderBuilder::new()
+        .delimiter(basis.form.delimiter_byte())
+        .flexible(true)
+        .has_headers(false)
+        .from_reader(from);
     let mut record = csv::StringRecord::new();
     let mut first = true;
     loop {
@@ -120,9 +124,9 @@ impl Reading<'_> {
             record,
             if self.part == Part::Aggregate { "AGGREGATE_AMOUNT" } else { "AMOUNT" },
         );
-        match text.parse::<Amount>() {
-            Ok(amount) if amount.to_string() == text => self.good_row(line, record, amount),
-            _ => self.find(Some(line), format!("the amount {text:?} is not in two decimals")),
+        match self.basis.form.read(text) {
+            Some(amount) => self.good_row(line, record, amount),
+            None => self.find(Some(line), format!("the amount {text:?} is not in two decimals")),
         }
     }
 
@@ -163,11 +167,22 @@ impl Reading<'_> {
     fn id_row(&mut self, line: u64, record: &csv::StringRecord, kind: &str, amount: Amount) {
         let number = |title| self.field(record, title).parse::<i64>().ok().filter(|id| *id > 0);
         let title = self.part.titles().get(1).copied().unwrap_or_default();
-        let payment = number("REFERENCE_TX_ID");
+        let payment = number(match self.part {
+            Part::VolumePerChargeback => "REFERENCE_TX_ID/REFERENCE_RF_ID",
+            Part::VolumePerTransaction
+            | Part::VolumePerRefund
+            | Part::FeePerTransaction
+            | Part::FeePerRefund
+            | Part::FeePerChargeback
+            | Part::Aggregate => "REFERENCE_TX_ID",
+        });
         let Some(id) = number(title) else {
             return self.find(Some(line), format!("{title} is not a number above 0"));
         };
-        let volume = matches!(self.part, Part::VolumePerTransaction | Part::VolumePerRefund);
+        let volume = matches!(
+            self.part,
+            Part::VolumePerTransaction | Part::VolumePerRefund | Part::VolumePerChargeback
+        );
         if volume {
             self.read.ids.push((id, payment));
         }
@@ -193,7 +208,7 @@ impl Reading<'_> {
         let values = [
             self.basis.settlement_date.to_string(),
             self.read.rows.to_string(),
-            self.read.total.to_string(),
+            self.basis.form.shown(self.read.total),
         ];
         let wanted = FOOTER.into_iter().zip(values).nth(self.footer);
         self.footer = self.footer.saturating_add(1);

@@ -1,6 +1,7 @@
 //! The rows of a payment put together: exports overlap, items have rows, refunds may have their own.
 
 use super::context::Matching;
+use crate::ids::MidtransId;
 use crate::journal::{NONE, Payment};
 use crate::money::Money;
 use crate::reports::{Status, Transaction};
@@ -51,18 +52,17 @@ impl<'a> Matching<'a> {
         let mut row = *first;
         let (mut folded, mut surplus) = (0, Vec::new());
         for other in rest {
-            let same = other.midtrans == row.midtrans
-                && other.amount == row.amount
-                && other.currency == row.currency;
+            // By default an export has no ids of Midtrans: one that is not told is no other.
+            let one_id = other.midtrans == row.midtrans
+                || [other.midtrans, row.midtrans].contains(&MidtransId::None);
+            let same = one_id && other.amount == row.amount && other.currency == row.currency;
             let items = self.reports.files.get(usize::from(row.file)).is_some_and(|f| f.has_items);
             let repeats = other.file != row.file || (items && other.time == row.time);
             if same && repeats {
                 folded += 1;
-                // The later export knows more.
-                row = if other.status >= row.status { other } else { row };
-            } else if other.midtrans != row.midtrans
-                && other.status.has_money() != row.status.has_money()
-            {
+                // The later export knows more, but for columns that it has not.
+                row = if told(other) >= told(row) { other } else { row };
+            } else if !one_id && other.status.has_money() != row.status.has_money() {
                 // Tried before under another id, without money.
                 folded += 1;
                 row = if other.status.has_money() { other } else { row };
@@ -90,6 +90,12 @@ impl<'a> Matching<'a> {
         }
         (sum, repeated)
     }
+}
+
+/// How much a row tells: how far the payment is, then how many columns there are.
+fn told(row: &Transaction) -> (Status, usize) {
+    let columns = [row.midtrans != MidtransId::None, row.fee().is_some(), row.refund().is_some()];
+    (row.status, columns.into_iter().filter(|there| *there).count())
 }
 
 /// What Midtrans' rows say that it keeps for us.

@@ -1,36 +1,43 @@
 //! `report.html`: one file for screen and paper, without anything from elsewhere.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use plotters::prelude::*;
 
-use super::{COLUMNS, cells, summary};
-use crate::money::Money;
+use super::charts::{at_risk, charts};
+use super::{for_people, grouped, place, summary};
+use crate::breaks::Break;
 use crate::run::Report;
 use crate::tie_out::TieOut;
 
 /// Breaks that are shown; the lists have all.
 const ROWS_MAX: usize = 2_000;
 
+/// Every text has a contrast of 4.5 to 1 or more, by day and by night.
 const STYLE: &str = "
-body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:78rem;padding:0 1rem;color:#1c2733}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-.state{padding:.5rem .8rem;border-left:.4rem solid #2e7d32;background:#eef6ee;margin:1rem 0}
-.state.due{border-color:#c62828;background:#fbeeee}
-table{border-collapse:collapse;width:100%}th,td{padding:.25rem .5rem;border-bottom:1px solid #d8dee6;text-align:left;vertical-align:top}
-th{background:#eef2f6}th[data-sort]{cursor:pointer}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.id{font-family:ui-monospace,monospace;font-size:12px}.charts{display:flex;flex-wrap:wrap;gap:1rem}.charts svg{max-width:100%;height:auto}
-.bad{color:#c62828;font-weight:600}.wide{overflow-x:auto}
-@media print{body{margin:0;max-width:none;font-size:9pt}.wide{overflow:visible}tr,svg{break-inside:avoid}thead{display:table-header-group}h2{break-after:avoid}@page{size:A4 landscape;margin:12mm}}
+:root{color-scheme:light dark;--text:#1c2733;--faint:#4d5b69;--line:#d3dae2;--head:#eaeff4;--paper:#fff;--bar:#376fa5;--good:#1f6b2a;--goodbg:#eaf5eb;--bad:#b01c1c;--badbg:#fbecec}
+@media screen and (prefers-color-scheme:dark){:root{--text:#e6ebf0;--faint:#aab6c2;--line:#3a444f;--head:#222c36;--paper:#12181e;--bar:#6ea8dc;--good:#8fd49a;--goodbg:#17301b;--bad:#ff9a94;--badbg:#3a1b1b}}
+body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:84rem;padding:0 1rem;color:var(--text);background:var(--paper)}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}small,.faint{color:var(--faint);font-size:.85em}
+.state{padding:.6rem .9rem;border-left:.4rem solid var(--good);background:var(--goodbg);margin:1rem 0;font-size:1.05rem}.state.due{border-color:var(--bad);background:var(--badbg)}
+.facts{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:0 0 1rem}.facts div{display:flex;flex-direction:column-reverse}.facts dt{color:var(--faint)}.facts dd{margin:0;font-size:1.25rem;font-weight:600;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%}th,td{padding:.25rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th{background:var(--head);font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th [role=button]{cursor:pointer}th [role=button]::after{content:' \\2195';color:var(--faint)}th[aria-sort=ascending] [role=button]::after{content:' \\2191'}th[aria-sort=descending] [role=button]::after{content:' \\2193'}
+.id{font-family:ui-monospace,monospace;font-size:.85em}.id .faint{overflow-wrap:anywhere}.whole{white-space:nowrap}.wide{overflow-x:auto}.cause{min-width:16rem}
+.charts{display:flex;flex-wrap:wrap;gap:1rem 2rem;margin-top:1rem}figure{margin:0;max-width:100%}figcaption{font-weight:600;margin-bottom:.3rem}svg{max-width:100%;height:auto}svg text{fill:var(--text)}svg rect{fill:var(--bar)}
+.balances{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(26rem,100%),1fr));gap:1rem 1.5rem;align-items:start}
+.bad{color:var(--bad);font-weight:600}.good{color:var(--good)}.last td{border-top:2px solid var(--line)}
+@media(max-width:40rem){body{margin:1rem auto;font-size:13px}th,td{padding:.2rem .3rem}}
+@media print{@page{size:A4 landscape;margin:11mm}body{margin:0;padding:0;max-width:none;font-size:8.5pt;line-height:1.3}.wide{overflow:visible}tr,figure,.balances table{break-inside:avoid}thead{display:table-header-group}h2{break-after:avoid;margin-top:1.2rem}th [role=button]::after{content:''!important}.cause{min-width:0}.charts svg{width:86mm}th,td{padding:.12rem .3rem}.balances{grid-template-columns:repeat(3,1fr)}}
 ";
 
-/// Sorts a table by the column that is clicked; numbers by value.
+/// Sorts a table by the title that is pressed; amounts by value.
 const SCRIPT: &str = "
-document.querySelectorAll('th[data-sort]').forEach(function(h){h.addEventListener('click',function(){
-var t=h.closest('table'),b=t.tBodies[0],i=h.cellIndex,d=h.dataset.d==='1'?-1:1;h.dataset.d=d===1?'1':'0';
-var v=function(r){var x=r.cells[i].textContent;return h.dataset.sort==='n'?(parseFloat(x)||0):x};
+document.querySelectorAll('th [role=button]').forEach(function(k){k.addEventListener('keydown',function(e){if(e.key==='Enter'||e.key===' '){e.preventDefault();k.click()}});k.addEventListener('click',function(){
+var h=k.parentNode,t=h.closest('table'),b=t.tBodies[0],i=h.cellIndex,d=h.getAttribute('aria-sort')==='ascending'?-1:1;
+t.querySelectorAll('th[aria-sort]').forEach(function(o){o.removeAttribute('aria-sort')});h.setAttribute('aria-sort',d===1?'ascending':'descending');
+var v=function(r){var x=r.cells[i].textContent;return h.classList.contains('n')?(parseFloat(x.replace(/,/g,''))||0):x};
 Array.from(b.rows).sort(function(p,q){var x=v(p),y=v(q);return x<y?-d:x>y?d:0}).forEach(function(r){b.appendChild(r)})})});
 ";
 
@@ -43,7 +50,6 @@ pub fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 }
 
 fn page(report: &Report) -> Markup {
-    let due = report.due();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,23 +60,45 @@ fn page(report: &Report) -> Markup {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                h1 { "Reconciliation" }
-                p { "Day of the run: " (report.today) ". Times in UTC; Midtrans' reports are in GMT+7." }
-                div class=(if due == 0 { "state" } else { "state due" }) {
-                    @if report.breaks.is_empty() { "No breaks." }
-                    @else if due == 0 { (report.breaks.len()) " breaks, none of them due: decided, or not due yet." }
-                    @else { (due) " breaks are due, of " (report.breaks.len()) "." }
+                h1 { "Reconciliation " (report.today) }
+                p class="faint" { "Times are UTC; Midtrans' reports are in GMT+7. Amounts are exact." }
+                (state(report))
+                @if !report.breaks.is_empty() {
+                    h2 { "Breaks by kind" }
+                    div class="wide" { (kinds(report)) }
+                    (charts(report))
                 }
-                (inputs(report))
-                (counts(report))
                 h2 { "Balances" }
-                @for tie in &report.tie_outs { (tie_out(tie)) }
-                h2 { "Breaks by kind" }
-                (kinds(report))
-                @if !report.breaks.is_empty() { div class="charts" { (charts(report)) } }
-                h2 { "Breaks" }
-                (breaks(report))
+                div class="balances" { @for tie in &report.tie_outs { (tie_out(tie)) } }
+                @if !report.breaks.is_empty() {
+                    h2 { "Breaks" }
+                    (breaks(report))
+                }
+                (counts(report))
+                (inputs(report))
                 script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    }
+}
+
+/// What has to be known first.
+fn state(report: &Report) -> Markup {
+    let (due, all) = (report.due(), report.breaks.len());
+    let open = report.tie_outs.iter().filter(|tie| !tie.residual.is_zero()).count();
+    html! {
+        div class=(if due == 0 { "state" } else { "state due" }) role="status" {
+            @if all == 0 { "No breaks." }
+            @else if due == 0 { (all) " breaks, none of them due: decided, or not due yet." }
+            @else { (due) " of " (all) " breaks are due." }
+        }
+        dl class="facts" {
+            div { dt { "payments matched" } dd { (for_people(&report.payments.matched.to_string())) } }
+            div { dt { "IDR matched" } dd { (grouped(report.payments.matched_amount)) } }
+            div { dt { "IDR at risk" } dd { (grouped(at_risk(report))) } }
+            div {
+                dt { "balances that tie out" }
+                dd { (report.tie_outs.len() - open) " of " (report.tie_outs.len()) }
             }
         }
     }
@@ -79,22 +107,25 @@ fn page(report: &Report) -> Markup {
 fn inputs(report: &Report) -> Markup {
     html! {
         h2 { "Inputs" }
-        table {
-            thead { tr { th { "file" } th { "layout" } th class="n" { "rows" } th { "SHA-256" } } }
+        div class="wide" { table {
+            thead { tr {
+                th scope="col" { "file" } th scope="col" { "layout" }
+                th class="n" scope="col" { "rows" } th scope="col" { "SHA-256" }
+            } }
             tbody {
-                @for file in std::iter::once(&report.journal).chain(&report.files) {
+                @for file in report.inputs() {
                     tr {
                         td {
                             (file.path.display())
                             @for remark in &file.remarks { br; small { (remark) } }
                         }
                         td { (file.layout) }
-                        td class="n" { (file.rows) }
+                        td class="n" { (for_people(&file.rows.to_string())) }
                         td class="id" { (file.sha256.get(..16).unwrap_or(&file.sha256)) }
                     }
                 }
             }
-        }
+        } }
         @for remark in &report.remarks { p { "Note: " (remark) "." } }
     }
 }
@@ -104,13 +135,16 @@ fn counts(report: &Report) -> Markup {
     html! {
         h2 { "Counted" }
         table {
-            thead { tr { th { "what" } th class="n" { "rows" } th class="n" { "IDR" } } }
+            thead { tr {
+                th scope="col" { "what" } th class="n" scope="col" { "rows" }
+                th class="n" scope="col" { "IDR" }
+            } }
             tbody {
                 @for (what, count, amount) in lines {
                     tr {
                         td { (what) }
-                        td class="n" { (count) }
-                        td class="n" { @if let Some(amount) = amount { (amount.to_string()) } }
+                        td class="n" { (for_people(&count.to_string())) }
+                        td class="n" { @if let Some(amount) = amount { (grouped(amount)) } }
                     }
                 }
             }
@@ -119,34 +153,49 @@ fn counts(report: &Report) -> Markup {
 }
 
 fn tie_out(tie: &TieOut) -> Markup {
-    let bad = if tie.residual.is_zero() { "n" } else { "n bad" };
+    let ties = tie.residual.is_zero();
     html! {
         table {
-            thead { tr { th { (tie.name) } th class="n" { (tie.currency) } } }
+            thead { tr {
+                th scope="col" { (tie.name) } th class="n" scope="col" { (tie.currency) }
+            } }
             tbody {
-                tr { td { "opening" } td class="n" { (tie.opening.to_string()) } }
+                tr { td { "opening" } td class="n" { (grouped(tie.opening)) } }
                 @for movement in &tie.movements {
-                    tr { td { (movement.what) } td class="n" { (movement.amount.to_string()) } }
+                    tr { td { (movement.what) } td class="n" { (grouped(movement.amount)) } }
                 }
-                tr { td { "closing" } td class="n" { (tie.closing.to_string()) } }
-                tr { td { "residual" } td class=(bad) { (tie.residual.to_string()) } }
+                tr class="last" { td { "closing" } td class="n" { (grouped(tie.closing)) } }
+                @if ties {
+                    tr { td class="good" colspan="2" { "\u{2713} ties out" } }
+                } @else {
+                    tr {
+                        td class="bad" { "residual" }
+                        td class="n bad" { (grouped(tie.residual)) }
+                    }
+                }
             }
         }
     }
+}
+
+/// A title that sorts by its column.
+fn sorted(title: &str, class: &str) -> Markup {
+    // A button proper is not printed again on the pages after the first.
+    html! { th scope="col" class=(class) { span role="button" tabindex="0" { (title) } } }
 }
 
 fn kinds(report: &Report) -> Markup {
     html! {
         table {
             thead { tr {
-                th data-sort="t" { "kind" } th class="n" data-sort="n" { "breaks" }
-                th class="n" data-sort="n" { "due" } th class="n" data-sort="n" { "at risk, IDR" }
+                (sorted("kind", "")) (sorted("breaks", "n")) (sorted("due", "n"))
+                (sorted("at risk, IDR", "n"))
             } }
             tbody {
                 @for (kind, (count, due, at_risk)) in summary::by_kind(report) {
                     tr {
                         td { (kind.as_str()) } td class="n" { (count) }
-                        td class="n" { (due) } td class="n" { (at_risk.to_string()) }
+                        td class="n" { (due) } td class="n" { (grouped(at_risk)) }
                     }
                 }
             }
@@ -155,98 +204,57 @@ fn kinds(report: &Report) -> Markup {
 }
 
 fn breaks(report: &Report) -> Markup {
-    let numeric = ["difference", "age_days", "at_risk", "version"];
     html! {
         @if report.breaks.len() > ROWS_MAX {
             p { "The first " (ROWS_MAX) " of " (report.breaks.len()) "; breaks.csv and breaks.xlsx have all." }
         }
         div class="wide" { table {
             thead { tr {
-                @for column in COLUMNS {
-                    th class=(if numeric.contains(&column) { "n" } else { "" })
-                        data-sort=(if numeric.contains(&column) { "n" } else { "t" }) { (column) }
-                }
+                (sorted("break", "")) (sorted("about", "")) (sorted("ours", "n"))
+                (sorted("theirs", "n")) (sorted("difference", "n")) (sorted("likely cause", ""))
+                (sorted("age, days", "n")) (sorted("at risk", "n")) (sorted("decision", ""))
             } }
             tbody {
-                @for one in report.breaks.iter().take(ROWS_MAX) {
-                    tr {
-                        @for (column, cell) in COLUMNS.iter().zip(cells(one, report.today)) {
-                            td class=(class(column)) { (cell) }
-                        }
-                    }
-                }
+                @for one in report.breaks.iter().take(ROWS_MAX) { (row(one, report)) }
             }
         } }
     }
 }
 
-fn class(column: &str) -> &'static str {
-    match column {
-        "difference" | "age_days" | "at_risk" | "version" => "n",
-        "break_id" | "txid" | "refundid" => "id",
-        _ => "",
-    }
-}
-
-fn charts(report: &Report) -> Markup {
-    let kinds = summary::by_kind(report);
-    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let by_count = kinds.iter().map(|(kind, (n, _, _))| (kind.as_str().to_owned(), count(*n)));
-    let by_risk = kinds.iter().map(|(kind, (_, _, risk))| (kind.as_str().to_owned(), risk.whole()));
-    let mut ages: BTreeMap<usize, (i64, Money)> = BTreeMap::new();
-    const BOUNDS: [(i32, &str); 5] =
-        [(1, "0 to 1"), (7, "2 to 7"), (30, "8 to 30"), (90, "31 to 90"), (i32::MAX, "over 90")];
-    for one in &report.breaks {
-        let age = one.age_days(report.today);
-        let place = BOUNDS.iter().position(|(bound, _)| age <= *bound).unwrap_or(0);
-        let (n, risk) = ages.entry(place).or_default();
-        *n += 1;
-        *risk += one.at_risk;
-    }
-    let by_age = BOUNDS
-        .iter()
-        .enumerate()
-        .map(|(at, (_, name))| ((*name).to_owned(), ages.get(&at).map_or(0, |(n, _)| *n)));
+fn row(one: &Break, report: &Report) -> Markup {
+    let difference = one.difference.map(grouped).unwrap_or_default();
     html! {
-        (PreEscaped(bars("Breaks by kind", by_count.collect())))
-        (PreEscaped(bars("IDR at risk by kind", by_risk.collect())))
-        (PreEscaped(bars("Breaks by age in days", by_age.collect())))
+        tr {
+            td { (one.kind.as_str()) br; span class="id faint" { (one.break_id) } }
+            td class="id" {
+                @if let Some(txid) = &one.txid { span class="whole" { (txid) } br; }
+                @if let Some(refundid) = &one.refundid { "refund " (refundid) br; }
+                span class="faint" { (place(one)) }
+            }
+            td class="n" { (for_people(&one.ours)) }
+            td class="n" { (for_people(&one.theirs)) }
+            td class="n" { (difference) @if !difference.is_empty() { " " (one.currency) } }
+            td class="cause" {
+                (one.cause)
+                @if let Some(due) = one.due { br; small { "due after " (due) } }
+            }
+            td class="n" { (one.age_days(report.today)) }
+            td class="n" { (grouped(one.at_risk)) }
+            td { (decision(one)) }
+        }
     }
 }
 
-/// Bars that lie, each with its name and value; empty if it cannot be drawn.
-fn bars(title: &str, values: Vec<(String, i64)>) -> String {
-    let mut svg = String::new();
-    if draw(&mut svg, title, &values).is_err() {
-        svg.clear();
+fn decision(one: &Break) -> Markup {
+    html! {
+        @if let Some(decided) = &one.decided {
+            (decided.decision.as_str()) ": " (decided.reason)
+            br;
+            small {
+                "by " (decided.by)
+                @if decided.approved_by.is_empty() { ", not approved" }
+                @else { ", approved by " (decided.approved_by) }
+            }
+        }
     }
-    svg
-}
-
-fn draw(
-    svg: &mut String,
-    title: &str,
-    values: &[(String, i64)],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let rows = i32::try_from(values.len())?.max(1);
-    let height = 50 + rows * 24;
-    let area = SVGBackend::with_string(svg, (600, height.unsigned_abs())).into_drawing_area();
-    let most = values.iter().map(|(_, value)| *value).max().unwrap_or(0).max(1);
-    area.draw(&Text::new(title.to_owned(), (10, 10), ("sans-serif", 16).into_font()))?;
-    for (row, (name, value)) in (0_i32..).zip(values) {
-        let top = 40 + row * 24;
-        // Of 260 pixels.
-        let width = i32::try_from(i128::from((*value).max(0)) * 260 / i128::from(most))?;
-        area.draw(&Text::new(name.clone(), (10, top), ("sans-serif", 13).into_font()))?;
-        let bar = [(170, top), (171 + width, top + 15)];
-        area.draw(&Rectangle::new(bar, RGBColor(55, 111, 165).filled()))?;
-        area.draw(&Text::new(
-            value.to_string(),
-            (180 + width, top),
-            ("sans-serif", 13).into_font(),
-        ))?;
-    }
-    area.present()?;
-    drop(area);
-    Ok(())
 }

@@ -81,7 +81,8 @@ impl Service {
     }
 
     async fn attempt(&self, delivery: &Delivery, timeout: Duration) -> (bool, Value) {
-        let Some(psp) = self.0.directory.psp(&delivery.psp) else {
+        let parties = self.parties();
+        let Some(psp) = parties.directory.psp(&delivery.psp) else {
             return (
                 false,
                 json!({"error": "the client is no longer configured", "delivered": false}),

@@ -86,6 +86,8 @@ impl Service {
     ) -> Result<Begun, StoreError> {
         /// Each holds a connection to Midtrans.
         const RUNNING_MAX: usize = 256;
+        // Repeated notifications count too, and leave the loop a half.
+        let batch = batch.saturating_sub(self.0.questions.repeats_asked(batch / 2));
         let batch = batch.min(RUNNING_MAX.saturating_sub(running.len()));
         if batch == 0 {
             return Ok(Begun { count: 0, more: true });

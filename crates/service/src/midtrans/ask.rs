@@ -64,7 +64,8 @@ impl Service {
 
     /// Asks by one of the numbers of a payment: our own can name another transaction than Midtrans'.
     pub(crate) async fn ask_by(&self, id: &str, payment: &Payment, notes: Vec<Note>) -> Asked {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             return Asked::silence(notes);
         };
         let mut asked = Self::read_status(&account.client, id, payment).await;
@@ -145,7 +146,8 @@ impl Service {
 
     /// Ends a charge at Midtrans and says what it is now.
     pub(crate) async fn close(&self, payment: &Payment, how: Close) -> Asked {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             return Asked::silence(vec![]);
         };
         let id = payment.upstream_id();

@@ -10,7 +10,7 @@ use gopay_core::translate::outcome::{
 };
 use gopay_midtrans_client::{CallError, MidtransClient};
 use gopay_store::Note;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::CALL_DEADLINE;
@@ -36,7 +36,8 @@ impl Service {
     /// A second try uses the same idempotency key and the same order id: Midtrans answers what it
     /// answered before, or refuses a duplicate, but never charges twice.
     pub(crate) async fn open_charge(&self, payment: &Payment, body: Bytes) -> (Event, Vec<Note>) {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             let failure = Failure::new(
                 FailReason::LocalError,
                 "channel: not connected to GoPay here; contact support",
@@ -56,7 +57,7 @@ impl Service {
             }
             let reply = account.client.charge(body.clone(), &key, None);
             let reply = observe::upstream("charge", reply).await;
-            let (tried, said) = read(payment, reply);
+            let (tried, said) = read(payment, &body, reply);
             notes.push(note("charge_sent", json!({"attempt": attempt, "answer": said})));
             match tried {
                 // After an unclear try, a refusal may be about the repeat.
@@ -102,10 +103,12 @@ impl Service {
 }
 
 /// What a try told, and a word for the trail.
-fn read(payment: &Payment, reply: Result<ChargeReply, CallError>) -> (Tried, String) {
+fn read(payment: &Payment, body: &[u8], reply: Result<ChargeReply, CallError>) -> (Tried, String) {
     match reply {
         Ok(reply) => {
-            let refusal = describe_charge(&reply);
+            let is_refusal = matches!(reply, ChargeReply::Denied(_) | ChargeReply::Refused(_));
+            let personal = if is_refusal { personal_texts(body) } else { Vec::new() };
+            let refusal = describe_charge(&reply, &personal);
             let answer = charge_answer(payment, reply);
             let said = refusal.unwrap_or_else(|| answer.as_str().to_owned());
             (Tried::Answered(answer), said)
@@ -115,4 +118,20 @@ fn read(payment: &Payment, reply: Result<ChargeReply, CallError>) -> (Tried, Str
             (Tried::Answered(ChargeAnswer::Unknown("no answer")), chain(&error))
         }
     }
+}
+
+/// The texts of a charge that tell of a person: Midtrans may repeat them in a refusal.
+fn personal_texts(body: &[u8]) -> Vec<String> {
+    let Ok(mut charge) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    let mut texts = Vec::new();
+    let mut left = vec![charge["customer_details"].take()];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) => texts.push(text),
+            Value::Array(list) => left.extend(list),
+            Value::Object(members) => left.extend(members.into_iter().map(|(_, value)| value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    texts
 }

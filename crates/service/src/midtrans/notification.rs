@@ -3,13 +3,14 @@
 //! A notification is unconfirmed: its signature does not cover the status, so every change waits
 //! for GET status (`docs/midtrans.md`, "Signature").
 
-use gopay_core::midtrans::{MidtransTxId, Notification, NotificationError, UnverifiedNotification};
+use gopay_core::midtrans::{
+    MidtransTxId, Notification, NotificationError, TransactionStatus, UnverifiedNotification,
+};
 use gopay_core::payment::{Event, Payment, PaymentState};
 use gopay_core::translate::outcome::{
     after_notification, claims_money, claims_money_back, notification_needs_status,
 };
 use gopay_store::{Note, StoreError};
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::describe::log_store_error;
@@ -89,8 +90,9 @@ impl Service {
         let Some(payment) = payment else {
             return self.unknown_order(unverified).await;
         };
-        let key = self.0.midtrans.of(payment.channel).map(|account| &account.server_key);
-        let verified = key.and_then(|key| unverified.verify(key.expose_secret()).ok());
+        let parties = self.parties();
+        let account = parties.midtrans.of(payment.channel);
+        let verified = account.and_then(|account| account.verify(&unverified));
         let Some(notification) = verified else {
             if let Some(repeats) =
                 thin::due("a notification with a wrong signature", UNAUTHENTICATED_PAUSE)
@@ -145,7 +147,23 @@ impl Service {
         });
         let detail = json!({"claimed": claimed.as_str(), "code": notification.status_code().map(|code| code.get())});
         let notes = [note("notification", detail)];
-        if !notification_needs_status(&payment.state, claimed) {
+        let said = said(notification);
+        let Some(question) = self.0.questions.begin(payment.tx_id, &said).await else {
+            return Ok(turned_away());
+        };
+        // Whoever asked before may have found out.
+        let known =
+            if question.waited { self.0.store.payment_get(payment.tx_id).await? } else { None };
+        let payment = known.as_ref().unwrap_or(payment);
+        let needs_status = notification_needs_status(&payment.state, claimed);
+        if question.repeats && !needs_status && !claims_money_back(claimed) {
+            // It is in the trail already, and tells nothing new however often it comes.
+            return Ok(NotificationAnswer::Done);
+        }
+        if !self.0.questions.may_ask(&question) {
+            return Ok(turned_away());
+        }
+        if !needs_status {
             let store = &self.0.store;
             self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
             if payment.state == PaymentState::Succeeded
@@ -171,4 +189,24 @@ impl Service {
             NotificationAnswer::Done
         })
     }
+}
+
+/// What tells news from repeats. What the signature does not cover can be changed by whoever repeats
+/// it, so of that only the words count that there are.
+pub(super) fn said(notification: &Notification) -> String {
+    let claimed = match notification.claimed_status() {
+        TransactionStatus::Unknown(_) => "unknown",
+        known => known.as_str(),
+    };
+    format!("{claimed} {:?}", notification.status_code())
+}
+
+/// The answer to a notification that repeats too fast to be looked into; Midtrans sends it again.
+pub(super) fn turned_away() -> NotificationAnswer {
+    // Without an id its line stays out of the log.
+    observe::learn(|seen| (seen.outcome, seen.tx_id) = ("turned_away", None));
+    if let Some(repeats) = thin::due("notifications that repeat", UNAUTHENTICATED_PAUSE) {
+        tracing::warn!(repeats, "notifications repeat faster than Midtrans is asked");
+    }
+    NotificationAnswer::Unavailable
 }

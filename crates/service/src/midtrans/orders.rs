@@ -9,9 +9,9 @@ use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_store::{StoreError, UnknownOrder};
 use metrics::counter;
-use secrecy::ExposeSecret as _;
 
 use super::NotificationAnswer;
+use super::notification::{said, turned_away};
 use crate::thin::{self, FAULT_PAUSE};
 use crate::{MidtransAccount, Service, meters, observe};
 
@@ -41,9 +41,9 @@ impl Service {
         unverified: UnverifiedNotification,
     ) -> Result<NotificationAnswer, StoreError> {
         let order_text = unverified.order_text().to_owned();
-        let signed = self.accounts().find_map(|(channel, account)| {
-            let key = account.server_key.expose_secret();
-            unverified.clone().verify(key).ok().map(|news| (channel, account, news))
+        let parties = self.parties();
+        let signed = parties.midtrans.all().find_map(|(channel, account)| {
+            account.verify(&unverified).map(|news| (channel, account, news))
         });
         let Some((channel, account, notification)) = signed else {
             return Ok(NotificationAnswer::Forged);
@@ -60,6 +60,10 @@ impl Service {
             return Ok(NotificationAnswer::Done);
         };
         observe::learn(|seen| (seen.tx_id, seen.outcome) = (Some(tx_id), "unknown_order"));
+        let question = self.0.questions.begin(tx_id, &said(&notification)).await;
+        if !question.as_ref().is_some_and(|question| self.0.questions.may_ask(question)) {
+            return Ok(turned_away());
+        }
         let claim = Some(&notification);
         Ok(match self.ask_for_order(tx_id, channel, account, claim).await? {
             // GET status may lag behind: then the notification must come again.
@@ -85,7 +89,7 @@ impl Service {
             return Ok(Recovered::Known);
         }
         let mut told = Recovered::NotFound;
-        for (channel, account) in self.accounts() {
+        for (channel, account) in self.parties().midtrans.all() {
             match self.ask_for_order(tx_id, channel, account, None).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),
@@ -95,12 +99,6 @@ impl Service {
             }
         }
         Ok(told)
-    }
-
-    fn accounts(&self) -> impl Iterator<Item = (Channel, &MidtransAccount)> {
-        let midtrans = &self.0.midtrans;
-        let test = midtrans.test.iter().map(|account| (Channel::Test, account));
-        test.chain(midtrans.live.iter().map(|account| (Channel::Live, account)))
     }
 
     /// `claim` is the rightly signed notification that told of it: what GET status leaves out or

@@ -37,7 +37,8 @@ impl Service {
     /// Tries the key of each account, and tells the log. The answers also bring Midtrans' time.
     pub async fn probe_accounts(&self) {
         for channel in [Channel::Test, Channel::Live] {
-            let Some(account) = self.0.midtrans.of(Some(channel)) else { continue };
+            let parties = self.parties();
+            let Some(account) = parties.midtrans.of(Some(channel)) else { continue };
             let channel = channel.as_str();
             match probe(account).await {
                 Probe::LetIn => tracing::info!(channel, "Midtrans takes the key"),

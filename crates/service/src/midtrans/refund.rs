@@ -126,7 +126,8 @@ impl Service {
         payment: &Payment,
         amount: Rupiah,
     ) -> (Tried, String) {
-        let Some(account) = self.0.midtrans.of(payment.channel) else {
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else {
             return (Tried::NotSent, "channel not connected".to_owned());
         };
         let id = payment.upstream_id();
@@ -151,7 +152,8 @@ impl Service {
         amount: Rupiah,
         notes: &mut Vec<Note>,
     ) -> Option<Option<MidtransRefund>> {
-        let account = self.0.midtrans.of(payment.channel)?;
+        let parties = self.parties();
+        let account = parties.midtrans.of(payment.channel)?;
         let id = payment.upstream_id();
         let found = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => listed(&view, refund, amount),
@@ -187,6 +189,9 @@ impl Service {
             seen.tx_id = Some(refund.tx_id);
             seen.refund_id = Some(id);
             seen.outcome = resolved.state.as_str();
+            if resolved.state != refund.state {
+                seen.moved = Some((refund.state.as_str(), resolved.state.as_str()));
+            }
         });
         Ok(resolved)
     }
@@ -205,7 +210,8 @@ impl Service {
             RefundState::Succeeded => refund.midtrans.funds_confirmed_at.is_none(),
             RefundState::Failed(_) => false,
         });
-        let Some(account) = self.0.midtrans.of(payment.channel) else { return Ok(true) };
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else { return Ok(true) };
         if refunds.is_empty() && !claims {
             return Ok(true);
         }

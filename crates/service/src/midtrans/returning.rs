@@ -30,7 +30,8 @@ impl Service {
     }
 
     async fn try_return(&self, payment: &Payment, amount: Rupiah, notes: &mut Vec<Note>) -> Event {
-        let Some(account) = self.0.midtrans.of(payment.channel) else { return Event::NoAnswer };
+        let parties = self.parties();
+        let Some(account) = parties.midtrans.of(payment.channel) else { return Event::NoAnswer };
         // No refund has this number: both come from one generator.
         let Ok(key) = RefundId::new(payment.tx_id.get()) else { return Event::NoAnswer };
         let id = payment.upstream_id();

@@ -1,6 +1,6 @@
 //! One entry for all calls of a PSP: bytes in, answer out.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gopay_core::ids::{RefundId, TxId};
@@ -11,18 +11,19 @@ use gopay_core::ppro::items::Item;
 use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
 use gopay_core::rejection::{Rejection, Rule, Subject};
 use gopay_store::StoreError;
-use secrecy::SecretString;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::form::with_form;
 use super::refund::RefundDraft;
 use super::transaction::Draft;
-use crate::Service;
 use crate::admission::CallPermit;
-use crate::answer::{Answer, crashed, credentials, overload, refused, transaction_unavailable};
-use crate::observe::{UseCase, learn, observed};
+use crate::answer::{
+    Answer, crashed, credentials, over_quota, overload, refused, transaction_unavailable,
+};
+use crate::credentials::{Attempt, Caller};
+use crate::observe::{UseCase, learn, observed, waited_upstream};
 use crate::thin::{self, UNAUTHENTICATED_PAUSE};
-use crate::{meters, trace};
+use crate::{Directory, Parties, Service, meters, trace};
 use metrics::counter;
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
@@ -30,27 +31,27 @@ enum Dispatch {
     /// Too many calls are running.
     Overload(Reply),
     Verify {
-        login: String,
-        password: SecretString,
+        attempt: Attempt,
         tx_type: TxType,
         place: OwnedSemaphorePermit,
     },
     /// As much work as a verification, for nothing.
     Spend {
-        login: String,
-        password: SecretString,
+        attempt: Attempt,
         place: OwnedSemaphorePermit,
     },
+    /// A good password, and a contract of somebody else's.
+    Foreign(Reply),
     Transaction(Box<Draft>),
     Other(Other),
 }
 
 /// How far a call has been let in.
 struct Progress {
-    /// Where it comes from.
-    source: IpAddr,
-    /// Its password has just been verified.
-    verified: bool,
+    caller: Caller,
+    /// By whom its password has just been verified; good for nobody else, such as those that
+    /// replaced it meanwhile.
+    verified: Option<Arc<Parties>>,
     /// The time of a verification has been spent.
     paid: bool,
     permit: Option<CallPermit>,
@@ -68,14 +69,17 @@ enum Other {
 }
 
 impl Service {
-    /// Handles a call from its body to its answer. `source` is where it comes from.
+    /// Handles a call from its body to its answer.
     ///
     /// The use case runs to its end even if the caller goes away: a charge that was sent must be
     /// booked.
-    pub async fn call(&self, body: Bytes, source: IpAddr) -> Answer {
-        let service = self.clone();
+    pub async fn call(&self, body: Bytes, caller: impl Into<Caller>) -> Answer {
+        let (service, caller) = (self.clone(), caller.into());
         let copy = body.clone();
-        let work = Box::pin(async move { service.run(copy, source).await });
+        let work = Box::pin(async move {
+            let answer = service.run(copy, caller).await;
+            Answer { upstream: waited_upstream(), ..answer }
+        });
         let task = match trace::current() {
             None => tokio::spawn(observed(UseCase::Call, work)),
             context => tokio::spawn(trace::within(context, observed(UseCase::Call, work))),
@@ -109,30 +113,39 @@ impl Service {
     }
 
     pub(crate) fn answer(&self, reply: &Reply) -> Answer {
-        Answer { body: reply.render(self.0.ids.rand()).into_bytes(), overloaded: false }
+        Answer::of(reply.render(self.0.ids.rand()).into_bytes())
     }
 
-    async fn run(&self, body: Bytes, source: IpAddr) -> Answer {
-        let mut progress = Progress { source, verified: false, paid: false, permit: None };
+    async fn run(&self, body: Bytes, caller: Caller) -> Answer {
+        let mut progress = Progress { caller, verified: None, paid: false, permit: None };
         // Thrice for the password, and again for an id that was taken, which one clock can cause
         // only by going back.
         for _ in 0..6 {
-            let dispatch =
-                with_form(&body, |form, items| self.dispatch(form, items, &body, &mut progress));
+            let parties = self.parties();
+            let dispatch = with_form(&body, |form, items| {
+                self.dispatch(form, items, &body, &mut progress, &parties)
+            });
             match dispatch {
                 Dispatch::Overload(reply) => {
                     learn(|seen| seen.outcome = "overloaded");
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
-                Dispatch::Verify { login, password, tx_type, place: _held } => {
-                    if !self.verify(&login, password, source).await {
+                Dispatch::Verify { attempt, tx_type, place } => {
+                    let good = verify(&parties.directory, attempt, &progress.caller).await;
+                    drop(place);
+                    if !good {
+                        parties.directory.credentials().pace(progress.caller.source).await;
                         return self.answer(&refused(Some(tx_type), &credentials()));
                     }
-                    progress.verified = true;
+                    progress.verified = Some(parties);
                 }
-                Dispatch::Spend { login, password, place: _held } => {
-                    self.0.directory.spend(&login, password).await;
+                Dispatch::Spend { attempt, place: _held } => {
+                    parties.directory.credentials().spend(attempt).await;
                     progress.paid = true;
+                }
+                Dispatch::Foreign(reply) => {
+                    parties.directory.credentials().pace(progress.caller.source).await;
+                    return self.answer(&reply);
                 }
                 Dispatch::Transaction(draft) => match self.transact(*draft).await {
                     Ok(answer) => return answer,
@@ -144,28 +157,6 @@ impl Service {
             }
         }
         self.answer(&transaction_unavailable(&StoreError::Conflict))
-    }
-
-    async fn verify(&self, login: &str, password: SecretString, source: IpAddr) -> bool {
-        let good = self.0.directory.verify(login, password).await;
-        if !good {
-            self.turned_away(login, "password");
-        }
-        self.0.directory.credentials().tried(source, login, good);
-        if !good {
-            counter!(meters::LOGIN_FAILURES).increment(1);
-            if let Some(repeats) = thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE) {
-                tracing::warn!(%source, repeats, "a wrong login or password");
-            }
-        }
-        good
-    }
-
-    /// Counts a refusal for a login that the directory knows; others could be any text.
-    fn turned_away(&self, login: &str, reason: &'static str) {
-        if self.0.directory.psp(login).is_some() {
-            meters::client_refusal(login, reason);
-        }
     }
 
     async fn answer_call(&self, other: Other) -> Reply {
@@ -193,6 +184,7 @@ impl Service {
         items: &'f mut Vec<Item>,
         body: &Bytes,
         progress: &mut Progress,
+        parties: &Arc<Parties>,
     ) -> Dispatch {
         let envelope = match call::open(form) {
             Ok(envelope) => envelope,
@@ -202,43 +194,58 @@ impl Service {
         };
         let Envelope { tx_type, login, password, contract } = envelope;
         learn(|seen| seen.kind = tx_type.name());
-        let limits = &self.0.admission;
-        let gate = self.0.directory.credentials();
-        let secret = || SecretString::from(password.to_owned());
-        if !progress.verified && !gate.is_cached(login, password) {
-            let place = gate.may_try(progress.source, login).then(|| gate.wait(login)).flatten();
-            let Some(place) = place else {
-                self.turned_away(login, "login");
+        let directory = &parties.directory;
+        let gate = directory.credentials();
+        let Caller { source, certificate } = &progress.caller;
+        // The certificate is asked before any password.
+        let known = directory.knows(login, certificate.as_ref());
+        let attempt = || directory.attempt(login, password, known);
+        let verified =
+            known && progress.verified.as_ref().is_some_and(|by| Arc::ptr_eq(by, parties));
+        let remembered = known && gate.is_cached(login, password);
+        if !verified && !remembered {
+            let may_try = gate.may_try(*source, login, known);
+            let Some(place) = may_try.then(|| gate.wait(login, known)).flatten() else {
+                // Of other logins than those of the config nobody may make series.
+                if known {
+                    meters::client_refusal(login, "login");
+                }
                 return Dispatch::Overload(overload(tx_type));
             };
-            return Dispatch::Verify {
-                login: login.to_owned(),
-                password: secret(),
-                tx_type,
-                place,
-            };
+            return Dispatch::Verify { attempt: attempt(), tx_type, place };
         }
         learn(|seen| seen.psp = Some(login.to_owned()));
-        if progress.permit.is_none() {
-            progress.permit = limits.psp_call(tx_type, login);
-            learn(|seen| seen.psp = Some(login.to_owned()));
-            if progress.permit.is_none() {
-                self.turned_away(login, "overloaded");
-                return Dispatch::Overload(overload(tx_type));
-            }
-        }
-        let Some(terms) = self.0.directory.contract(login, contract) else {
+        let first = progress.permit.is_none();
+        let permit = match progress.permit.take() {
+            Some(permit) => permit,
+            None => match self.0.admission.psp_call(tx_type, login) {
+                Ok(permit) => permit,
+                Err(why) => {
+                    meters::count(meters::TURNED_AWAY, &[("why", why.as_str())]);
+                    meters::client_refusal(login, why.as_str());
+                    return Dispatch::Overload(overload(tx_type));
+                }
+            },
+        };
+        let permit = progress.permit.insert(permit);
+        let Some(terms) = directory.contract(login, contract) else {
             // It costs what a wrong password costs, so that nobody learns from the time that a
             // password is right.
-            if !progress.verified && !progress.paid {
-                let Some(place) = gate.wait(login) else {
+            if !verified && !progress.paid {
+                let Some(place) = gate.wait(login, true) else {
                     return Dispatch::Overload(overload(tx_type));
                 };
-                return Dispatch::Spend { login: login.to_owned(), password: secret(), place };
+                return Dispatch::Spend { attempt: attempt(), place };
             }
-            self.turned_away(login, "contract");
-            return Dispatch::Other(Other::Answer(refused(Some(tx_type), &credentials())));
+            meters::client_refusal(login, "contract");
+            tell_refused(&progress.caller, Some(login), "contract");
+            return Dispatch::Foreign(refused(Some(tx_type), &credentials()));
         };
+        if first && terms.only_test() && !permit.within_quota(tx_type, self.now()) {
+            meters::count(meters::TURNED_AWAY, &[("why", "quota")]);
+            meters::client_refusal(login, "quota");
+            return Dispatch::Other(Other::Answer(over_quota(tx_type)));
+        }
         if !terms.enabled && tx_type != TxType::Transaction {
             let rejection = Rejection::of(Field::Contractid, Rule::ContractDisabled);
             return Dispatch::Other(Other::Answer(refused(Some(tx_type), &rejection)));
@@ -288,5 +295,33 @@ impl Service {
             )),
         };
         Dispatch::Other(other)
+    }
+}
+
+async fn verify(directory: &Directory, attempt: Attempt, caller: &Caller) -> bool {
+    let (login, known) = (attempt.login.clone(), attempt.known);
+    let gate = directory.credentials();
+    let good = gate.verify(attempt).await;
+    gate.tried(caller.source, &login, known, good);
+    if !good {
+        let exists = directory.psp(&login).is_some();
+        let why = match (exists, known) {
+            (true, true) => "password",
+            (true, false) => "certificate",
+            (false, _) => "login",
+        };
+        // A login that nobody has may be anything, such as a password in the wrong place.
+        tell_refused(caller, exists.then_some(&login), why);
+    }
+    good
+}
+
+/// Lets operators see a login that was refused: each is counted, one in a second is logged.
+fn tell_refused(caller: &Caller, login: Option<&str>, why: &'static str) {
+    counter!(meters::LOGIN_FAILURES, "why" => why).increment(1);
+    if let Some(repeats) = thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE) {
+        let source = caller.source;
+        let subject = caller.certificate.as_ref().map(|it| it.subject.as_ref());
+        tracing::warn!(%source, login, certificate = subject, why, repeats, "a wrong login or password");
     }
 }

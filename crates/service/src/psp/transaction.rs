@@ -17,6 +17,7 @@ use gopay_core::ppro::transaction::{self, TransactionRequest};
 use gopay_core::rejection::{First, Rejection, Rule};
 use gopay_core::translate::outcome::Close;
 use gopay_core::translate::{ChargeTerms, charge};
+use gopay_outbound::Refusal;
 use gopay_store::{Applied, Created, Note, StoreError};
 use serde_json::json;
 
@@ -77,11 +78,20 @@ impl Service {
 
     /// Whether the notifications of this order can be sent at all, as far as its address tells.
     fn has_receiver(&self, order: &TransactionRequest<'_>, first: &mut First) -> bool {
-        let refused = order.notification_url.is_some_and(|url| self.0.receivers.refuses(url));
-        if refused {
-            first.0 = Some(Rejection::of(Field::Notificationurl, Rule::PrivateAddress));
-        }
-        !refused
+        let Some(url) = order.notification_url else { return true };
+        let receivers = &self.0.receivers;
+        let plain = url.get(..5).is_some_and(|begin| begin.eq_ignore_ascii_case("http:"))
+            && order.channel == Channel::Live
+            && !self.settings().allow_http_receivers
+            && !receivers.is_near(url);
+        let rule = match receivers.refuses(url) {
+            Some(Refusal::Address) => Rule::PrivateAddress,
+            Some(Refusal::Port) => Rule::BlockedPort,
+            None if plain => Rule::PlainReceiver,
+            None => return true,
+        };
+        first.0 = Some(Rejection::of(Field::Notificationurl, rule));
+        false
     }
 
     /// What is known of the payment before the checks.
@@ -146,12 +156,12 @@ impl Service {
             return self.repeat(*earlier, payment, &request).await;
         }
         let Some(body) = charge else {
-            return Ok(Answer { body: refusal.unwrap_or_default(), overloaded: false });
+            return Ok(Answer::of(refusal.unwrap_or_default()));
         };
         learn(|seen| seen.tx_id = Some(payment.tx_id));
         let (event, notes) = self.open_charge(&payment, body).await;
         let body = self.book(payment, &event, &notes).await;
-        Ok(Answer { body, overloaded: false })
+        Ok(Answer::of(body))
     }
 
     /// Makes the charge's outcome durable, then answers.
@@ -286,7 +296,7 @@ impl Service {
                 self.store_answer(first, body).await
             }
         };
-        Ok(Answer { body, overloaded: false })
+        Ok(Answer::of(body))
     }
 
     async fn refuse_reused_nonce(
@@ -300,7 +310,7 @@ impl Service {
         let notes = [note("refused", json!({"code": "nonce_reused", "field": "nonce"}))];
         let store = &self.0.store;
         self.retry_while_busy(|| store.payment_create(&refused, request, &notes)).await?;
-        Ok(Answer { body: self.render_refused(&refused, request), overloaded: false })
+        Ok(Answer::of(self.render_refused(&refused, request)))
     }
 
     /// Waits while the first call with a nonce runs, at most as long as a call may run.

@@ -1,13 +1,16 @@
 //! Finds transactions by whatever id somebody has of them.
 
 use gopay_core::ids::{RefundId, TxId};
-use gopay_store::{Database, Order, Page, PaymentFilter, StoreError};
+use gopay_store::{Database, Lookup, Order, Page, PaymentFilter, RefundFilter, StoreError};
 
 /// The most transactions that one reference is answered with.
 pub const FOUND_MAX: usize = 20;
 
+/// Refunds that are read at once while all of them are looked through.
+const REFUNDS_READ: usize = 1_000;
+
 /// The transactions that an id belongs to, oldest first: a TXID, a REFUNDID, Midtrans' transaction
-/// id or a `merchanttxid`, in this order; the first kind that is found counts. PSPs may repeat a
+/// id, a `merchanttxid` or a `merchantrefundid`, in this order; the first kind that is found counts. PSPs may repeat a
 /// `merchanttxid`, so there may be several, at most [`FOUND_MAX`].
 ///
 /// A `merchanttxid` of one of `contracts` is found by an index. One of another contract and an id
@@ -24,7 +27,7 @@ pub async fn find(
         return Ok(vec![tx_id]);
     }
     let of_midtrans =
-        PaymentFilter { midtrans_tx_id: Some(id.to_owned()), ..PaymentFilter::default() };
+        PaymentFilter { midtrans_tx_id: Some(id.to_lowercase()), ..PaymentFilter::default() };
     // Midtrans' ids are UUIDs: another text is not worth the look.
     if uuid_like(id) {
         let found = listed(store, &of_midtrans).await?;
@@ -32,7 +35,37 @@ pub async fn find(
             return Ok(found);
         }
     }
-    by_reference(store, id, contracts).await
+    let found = by_reference(store, id, contracts).await?;
+    if found.is_empty() { by_refund_reference(store, id, contracts).await } else { Ok(found) }
+}
+
+async fn by_refund_reference(
+    store: &dyn Database,
+    id: &str,
+    contracts: &[String],
+) -> Result<Vec<TxId>, StoreError> {
+    for contract in contracts {
+        if let Lookup::One(refund) = store.refund_find(contract, id).await? {
+            return Ok(vec![refund.tx_id]);
+        }
+    }
+    let mut page = Page::first(Order::NewestFirst, REFUNDS_READ);
+    let mut found = Vec::new();
+    loop {
+        let listed = store.refunds_list(&RefundFilter::default(), &page).await?;
+        let named = listed.rows.iter().filter(|refund| {
+            refund.merchant_refund_id.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(id))
+        });
+        found.extend(named.map(|refund| refund.tx_id));
+        match listed.next {
+            Some(next) if found.len() < FOUND_MAX => page.after = Some(next),
+            _ => break,
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(FOUND_MAX);
+    Ok(found)
 }
 
 async fn by_number(store: &dyn Database, id: &str) -> Result<Option<TxId>, StoreError> {

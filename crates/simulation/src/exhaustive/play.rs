@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
 use gopay_service::{
-    Clock, Decision, MidtransAccount, MidtransAccounts, NotificationAnswer, Parts, Service,
-    Settings,
+    Clock, Decision, MidtransAccount, MidtransAccounts, NotificationAnswer, Parties, Parts,
+    Service, Settings,
 };
 use gopay_simulator::{DashboardRefund, Payer};
 
@@ -190,7 +190,7 @@ fn begin(stage: &Arc<Stage>, who: Who) {
             let txid = stage.payments().first().map(|row| row.tx_id.to_string());
             let body = call.body(&txid.unwrap_or_default(), usize::from(number));
             tokio::spawn(async move {
-                let source = std::net::Ipv4Addr::LOCALHOST.into();
+                let source = std::net::IpAddr::from([127, 0, 0, 1]);
                 let answer = service.call(Bytes::from(body), source).await;
                 if stage.ended(who) {
                     hear(&stage, call, answer.body);
@@ -327,6 +327,9 @@ fn service(stage: &Arc<Stage>, who: Who) -> Service {
         checks_per_second: 8,
         concurrent_calls: 8,
         concurrent_calls_per_client: 8,
+        calls_per_second_per_client: None,
+        test_quotas: false,
+        allow_http_receivers: false,
         under_way_max: Settings::UNDER_WAY_MAX,
         instance: who.instance(),
         rand_pair: false,
@@ -341,12 +344,15 @@ fn service(stage: &Arc<Stage>, who: Who) -> Service {
     let chances = Arc::clone(stage);
     Service::new(Parts {
         settings,
-        directory: parties::directory(),
-        store: Arc::new(SteppedStore { stage: Arc::clone(stage), who }),
-        midtrans: MidtransAccounts {
-            test: Some(MidtransAccount { client, server_key }),
-            live: None,
+        parties: Parties {
+            directory: parties::directory(),
+            midtrans: MidtransAccounts {
+                test: Some(MidtransAccount { client, server_keys: vec![server_key] }),
+                live: None,
+            },
+            page_keys: Vec::new(),
         },
+        store: Arc::new(SteppedStore { stage: Arc::clone(stage), who }),
         receivers: Arc::new(ToReceivers { stage: Arc::clone(stage), who }),
         clock: Arc::new(OneClock(Arc::clone(stage))),
         random: Box::new(move |bytes| chances.fill(bytes)),

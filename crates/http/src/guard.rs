@@ -1,0 +1,300 @@
+//! What stands before the admin listener: web pages of others that drive a browser nearby, and people
+//! without a token. What operators do is told to the log: who, what, why.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+};
+use axum::http::{Method, Request};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use base64::Engine as _;
+use gopay_inbound::Peer;
+use gopay_pages::is_own_page;
+use gopay_service::{NotLetIn, Operators, Role};
+use serde_json::json;
+
+use crate::{App, respond};
+
+const JSON: &str = "application/json";
+
+/// Who may use the admin listener, and under which names it is reached. Cheap to clone; clones are
+/// the same.
+#[derive(Clone, Debug)]
+pub struct Access(Arc<RwLock<Arc<Rules>>>);
+
+/// What [`Access`] is made of.
+#[derive(Debug)]
+pub struct Rules {
+    /// Names beside addresses, localhost and names without a dot.
+    pub hosts: Vec<String>,
+    /// Who has a token; if nobody has, nobody is asked for one.
+    pub operators: Operators,
+}
+
+impl Access {
+    /// Access by these rules.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(rules))))
+    }
+
+    /// Goes by other rules from now on.
+    pub fn replace(&self, rules: Rules) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let operators = rules.operators.following(&current.operators);
+        *current = Arc::new(Rules { operators, ..rules });
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Who asks: the name of an operator; none where nobody is asked for a token.
+#[derive(Clone, Debug)]
+pub(crate) struct Who(pub(crate) Option<Arc<str>>);
+
+/// Why somebody did something: an answer carries it to the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Why(pub(crate) String);
+
+/// Puts the guard before routes of the admin listener.
+pub(crate) fn guarded(routes: Router, app: App) -> Router {
+    routes.route_layer(from_fn_with_state(app, guard))
+}
+
+fn no(status: u16, reason: &str) -> Response {
+    respond(status, JSON, json!({"reason": reason}).to_string())
+}
+
+async fn guard(State(app): State<App>, mut request: Request<Body>, next: Next) -> Response {
+    let rules = app.access.rules();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if let Some(why) = foreign(&rules.hosts, &method, request.headers()) {
+        return no(403, why);
+    }
+    let acts = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if acts && !says_json(request.headers()) {
+        return no(415, "the body must be sent as application/json");
+    }
+    let source = request.extensions().get::<Peer>().map(|peer| peer.source);
+    let source = source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let who = match identify(&rules, needed(&method, &path), request.headers(), source).await {
+        Ok(who) => who,
+        Err(answer) => return answer,
+    };
+    if let Some(who) = &who {
+        request.extensions_mut().insert(who.clone());
+    }
+    let answer = next.run(request).await;
+    if acts {
+        let who = who.as_ref().and_then(|who| who.0.as_deref());
+        let why = answer.extensions().get::<Why>().map(|why| why.0.as_str());
+        let (what, status) = (format!("{method} {path}"), answer.status().as_u16());
+        tracing::info!(who, what, why, status, %source, "an operator's action");
+    }
+    answer
+}
+
+/// Which roles a path is for, one of which is needed; none: anybody may ask, as health checks do.
+fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    match path {
+        "/health/live" | "/health/ready" | "/openapi.json" if reads => None,
+        _ if reads => Some(&[Role::Read]),
+        _ if path.starts_with("/admin/v1/attention/") => Some(&[Role::Finance]),
+        _ => Some(&[Role::Operate]),
+    }
+}
+
+async fn identify(
+    rules: &Rules,
+    needed: Option<&[Role]>,
+    headers: &HeaderMap,
+    source: IpAddr,
+) -> Result<Option<Who>, Response> {
+    if rules.operators.is_empty() {
+        return Ok(Some(Who(None)));
+    }
+    let shown = headers.get(AUTHORIZATION).and_then(token);
+    let Some((name, token)) = shown else {
+        return if needed.is_none() { Ok(None) } else { Err(unauthenticated()) };
+    };
+    match rules.operators.identify(&name, &token, source).await {
+        Ok(operator) if needed.is_none_or(|needed| operator.may(needed)) => {
+            Ok(Some(Who(Some(operator.name.as_str().into()))))
+        }
+        Ok(operator) => {
+            let (who, needed) = (&operator.name, needed.unwrap_or_default());
+            let needed: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
+            let reason = format!("{who} has not the role for this: {}", needed.join(" or "));
+            Err(no(403, &reason))
+        }
+        Err(NotLetIn::TooOften) => Err(no(429, "too many wrong tokens; try again in a minute")),
+        Err(NotLetIn::Wrong) => Err(unauthenticated()),
+    }
+}
+
+fn unauthenticated() -> Response {
+    let mut answer = no(401, "a token of an operator is needed");
+    let basic = HeaderValue::from_static("Basic realm=\"gopay-adapter\"");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, basic);
+    answer
+}
+
+/// `Basic` with name and token, or `Bearer NAME.TOKEN`.
+fn token(value: &HeaderValue) -> Option<(String, String)> {
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    let rest = rest.trim();
+    let (text, between) = if scheme.eq_ignore_ascii_case("basic") {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
+        (String::from_utf8(bytes).ok()?, ':')
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        (rest.to_owned(), '.')
+    } else {
+        return None;
+    };
+    let (name, token) = text.split_once(between)?;
+    Some((name.to_owned(), token.to_owned()))
+}
+
+/// A form of somebody else's page can say anything but JSON without asking first.
+fn says_json(headers: &HeaderMap) -> bool {
+    let empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && !headers.contains_key(TRANSFER_ENCODING);
+    match headers.get(CONTENT_TYPE) {
+        None => empty,
+        Some(kind) => kind.to_str().is_ok_and(|kind| {
+            kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(JSON)
+        }),
+    }
+}
+
+/// Why a request may come from a page of somebody else's in a browser that reaches us, if it may.
+fn foreign(hosts: &[String], method: &Method, headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let mut named = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or("?"));
+    let host = named.next();
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let known =
+        hosts.iter().find(|known| name.is_some_and(|name| known.eq_ignore_ascii_case(name)));
+    let known = known.map(String::as_str);
+    if named.next().is_some() || (host.is_some() && !is_own_page(host, None, None, known)) {
+        // A name that was made to lead here: a page under it could read our answers.
+        return Some("not a name of this listener; names are listed under admin.hosts");
+    }
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let own = is_own_page(host, text("origin"), text("sec-fetch-site"), known);
+    (!own).then_some("sent by a page of another origin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in list {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn pages_of_others_are_kept_out_and_nobody_else() {
+        let hosts = ["ops.internal".to_owned()];
+        let own = ("host", "127.0.0.1:8081");
+        for (method, list, refused) in [
+            (Method::GET, &[own][..], false),
+            (Method::GET, &[], false),
+            (Method::GET, &[("host", "localhost")], false),
+            (Method::GET, &[("host", "[::1]:8081")], false),
+            (Method::GET, &[("host", "10.1.2.3:8081")], false),
+            // A container's, say.
+            (Method::GET, &[("host", "adapter:8081")], false),
+            (Method::GET, &[("host", "OPS.internal:8081")], false),
+            (Method::GET, &[("host", "rebinding.example:8081")], true),
+            (Method::GET, &[("host", "127.0.0.1.rebinding.example")], true),
+            (Method::GET, &[("host", "localhost.rebinding.example")], true),
+            (Method::GET, &[own, ("host", "ops.internal")], true),
+            (Method::GET, &[own, ("origin", "https://page.example")], false),
+            (Method::POST, &[own], false),
+            (Method::POST, &[own, ("origin", "http://127.0.0.1:8081")], false),
+            (Method::POST, &[own, ("origin", "http://127.0.0.1:8082")], true),
+            (Method::POST, &[own, ("origin", "https://page.example")], true),
+            (Method::POST, &[own, ("origin", "null")], true),
+            (Method::POST, &[own, ("sec-fetch-site", "none")], false),
+            (Method::POST, &[own, ("sec-fetch-site", "same-site")], true),
+            (Method::DELETE, &[own, ("sec-fetch-site", "cross-site")], true),
+            (
+                Method::POST,
+                &[("host", "rebinding.example"), ("origin", "http://rebinding.example")],
+                true,
+            ),
+        ] {
+            let why = foreign(&hosts, &method, &headers(list));
+            assert_eq!(why.is_some(), refused, "{method} {list:?}: {why:?}");
+        }
+    }
+
+    #[test]
+    fn what_acts_is_sent_as_json() {
+        for (list, good) in [
+            (&[("content-type", "application/json")][..], true),
+            (&[("content-type", "application/json; charset=utf-8")], true),
+            (&[("content-type", "application/jsonp")], false),
+            (&[("content-type", "text/plain")], false),
+            (&[("content-type", "application/x-www-form-urlencoded")], false),
+            (&[("content-length", "0")], true),
+            (&[], true),
+            (&[("content-length", "2")], false),
+            (&[("transfer-encoding", "chunked")], false),
+        ] {
+            assert_eq!(says_json(&headers(list)), good, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_come_as_basic_or_bearer() {
+        for (value, expected) in [
+            ("Basic c3JpOm9uZTp0d28=", Some(("sri", "one:two"))),
+            ("basic c3JpOm9uZTp0d28=", Some(("sri", "one:two"))),
+            ("Bearer sri.one.two", Some(("sri", "one.two"))),
+            ("Bearer sri", None),
+            ("Basic !", None),
+            ("Digest sri.one", None),
+            ("sri.one", None),
+        ] {
+            let read = token(&HeaderValue::from_static(value));
+            let expected = expected.map(|(name, token)| (name.to_owned(), token.to_owned()));
+            assert_eq!(read, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn each_path_has_its_role() {
+        for (method, path, role) in [
+            (Method::GET, "/health/live", None),
+            (Method::HEAD, "/health/ready", None),
+            (Method::POST, "/health/ready", Some(Role::Operate)),
+            (Method::GET, "/metrics", Some(Role::Read)),
+            (Method::GET, "/admin/v1/totals", Some(Role::Read)),
+            (Method::GET, "/admin/v1/attention/1", Some(Role::Read)),
+            (Method::POST, "/admin/v1/attention/1", Some(Role::Finance)),
+            (Method::POST, "/admin/v1/reload", Some(Role::Operate)),
+            (Method::PUT, "/anything", Some(Role::Operate)),
+        ] {
+            let expected = role.map(|role| vec![role]);
+            assert_eq!(needed(&method, path).map(<[Role]>::to_vec), expected, "{method} {path}");
+        }
+    }
+}
