@@ -875,6 +875,57 @@ fn check_config_online_says_whether_midtrans_takes_the_key() {
     assert!(silent.err.contains(said), "{silent:?}");
 }
 
+/// What `demo` prints can be pasted: the `curl` again and again, the address, and the commands.
+#[test]
+fn what_demo_prints_works_as_it_is() {
+    let any = "127.0.0.1:0";
+    let mut demo = Running(
+        program()
+            .args(["--log", "warn", "demo", "--listen", any, "--admin-listen", any])
+            .args(["--simulator-listen", any])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts"),
+    );
+    let mut lines = BufReader::new(demo.0.stdout.take().expect("piped")).lines();
+    let mut line = |begin: &str| {
+        let mut all = lines.by_ref().map(|line| line.expect("text"));
+        let found = all.find(|line| line.trim_start().starts_with(begin));
+        found.unwrap_or_else(|| panic!("demo prints {begin:?}"))
+    };
+    let shell = |line: &str| {
+        let output = Command::new("sh").args(["-c", line]).output().expect("a shell");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let curl = line("curl");
+    assert_eq!(line("STATUS").split_whitespace().last(), Some("PENDING"));
+    let txid = line("TXID").split_whitespace().last().expect("a TXID").to_owned();
+    let pay = line("pay it").split_whitespace().last().expect("an address").to_owned();
+    assert!(get(&pay).contains("Pay with GoPay on your phone"), "{pay}");
+    let paid = line("or ").trim_start().trim_start_matches("or ").to_owned();
+    assert_eq!(shell(&paid), format!("{txid}: settlement, 134000 rupiah\n"));
+    let read = line("read it").split_whitespace().nth(2).expect("an address").to_owned();
+    assert!(get(&read).contains("transientin.orderitems"), "{read}");
+    let explain = line("explain it").trim_start().trim_start_matches("explain it").to_owned();
+    assert!(shell(&explain).starts_with(&format!("Transaction {txid}\n")), "{explain}");
+
+    if Command::new("curl").arg("--version").output().is_err() {
+        return crate::support::not_tested("the curl that demo prints: curl is not installed");
+    }
+    let told = |answer: &str, key: &str| {
+        let line = answer.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("{key} in {answer}")).to_owned()
+    };
+    let answers = [shell(&curl), shell(&curl)];
+    for answer in &answers {
+        assert_eq!(told(answer, "STATUS"), "PENDING");
+        assert!(get(&told(answer, "REDIRECTURL")).contains("Rp\u{a0}10.000"), "{answer}");
+    }
+    for key in ["TXID", "MERCHANTTXID"] {
+        assert_ne!(told(&answers[0], key), told(&answers[1], key));
+    }
+}
+
 #[test]
 fn trigger_brings_a_payment_to_any_end() {
     let (simulator, port) = simulate();

@@ -76,6 +76,8 @@ fn shown(beginning: &str) -> Vec<Shown> {
 struct World {
     stopped: Stopped,
     paid: String,
+    /// A payment that nobody has paid.
+    waiting: String,
     /// Payments whose money waits for a decision.
     in_doubt: Vec<String>,
 }
@@ -85,6 +87,7 @@ impl World {
         let served = Served::start(&config()).await;
         let paid = open(&served, "paid").await;
         served.wallet(&paid, "pay", json!({})).await;
+        let waiting = open(&served, "waiting").await;
         let mut in_doubt = Vec::new();
         for place in 0..4 {
             let txid = open(&served, &format!("doubt-{place}")).await;
@@ -100,7 +103,7 @@ impl World {
                 sums["payments"]["succeeded"] == 1 && sums["attention"]["payments"] == 4
             })
             .await;
-        let world = Self { stopped: served.stop(), paid, in_doubt };
+        let world = Self { stopped: served.stop(), paid, waiting, in_doubt };
         world.files();
         world
     }
@@ -177,6 +180,7 @@ impl World {
         for (name, value) in [
             ("TXID", self.paid.as_str()),
             ("ID", &self.paid),
+            ("ORDER", &self.waiting),
             ("FILE", config),
             ("NEW", "new.toml"),
             ("COPY", "copy.db"),
@@ -203,6 +207,7 @@ impl World {
             .current_dir(self.folder())
             .env("PATH", format!("{}:{path}", self.folder().join("bin").display()))
             .env("STORE_URL", "sqlite:copied.db")
+            .env("GOPAY_ADAPTER_SIMULATOR", &self.stopped.simulator)
             .env("GOPAY_ADAPTER_SIMULATOR_LISTEN", any)
             .env("GOPAY_ADAPTER_LISTEN", any)
             .env("GOPAY_ADAPTER_ADMIN_LISTEN", any)
@@ -448,7 +453,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 22] = [
+const ORDER: [(&str, Run); 23] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("check-config", Run::Ends(&[0])),
@@ -470,6 +475,7 @@ const ORDER: [(&str, Run); 22] = [
     ("redeliver", Run::Ends(&[0])),
     // Nothing runs here that could; `exposed` has it done by a `serve`.
     ("reload", Run::Ends(&[2, 3])),
+    ("trigger", Run::Ends(&[0])),
     ("serve", Run::Serves),
     ("simulate", Run::Serves),
     ("demo", Run::Serves),

@@ -86,7 +86,7 @@ async fn a_tablet_or_a_phone_that_looks_like_a_computer_finds_every_way_on() {
         assert_eq!(link(&page, "Back to the shop"), shop, "{agent}");
         assert!(page.contains("<svg class=\"qr\"") && !page.contains("style="), "{page}");
         assert!(page.len() < 16_384, "{} bytes", page.len());
-        for part in ["Rp 10.000", "To shop.example", "Time left: ", "not a payment code"] {
+        for part in ["Rp\u{a0}10.000", "To shop.example", "Time left: ", "not a payment code"] {
             assert!(page.contains(part), "{part}: {page}");
         }
         // The address that is carried to the phone works there, and has no secret of the PSP's.
@@ -413,7 +413,7 @@ async fn the_demo_shop_takes_a_shopper_through_and_back() {
     let (status, _, page) = demo.browse(&shop, PHONE).await;
     assert_eq!(status, 200);
     for part in
-        ["SUCCEEDED", "cs is right", "Rp 134.000", "transientin.orderitems", "REDIRECTSECRET"]
+        ["SUCCEEDED", "cs is right", "Rp\u{a0}134.000", "transientin.orderitems", "REDIRECTSECRET"]
     {
         assert!(page.contains(part), "{part}: {page}");
     }
@@ -434,7 +434,7 @@ async fn the_demo_shop_takes_a_shopper_through_and_back() {
     assert_eq!(demo.upstream(txid).await["refunded"], 134_000);
     let (_, _, page) = demo.browse(&order, PHONE).await;
     for part in
-        ["the hash is right", "Rp 134.000 given back", "merchantrefundid", "nothing goes back"]
+        ["the hash is right", "Rp\u{a0}134.000 given back", "merchantrefundid", "nothing goes back"]
     {
         assert!(page.contains(part), "{part}: {page}");
     }
@@ -478,6 +478,56 @@ async fn each_page_speaks_one_language_that_the_browser_prefers() {
         let (_, _, page) =
             browse_in(&demo, &format!("{}{again}", demo.adapter), DESKTOP, language).await;
         assert!(page.contains(says), "{language}: {page}");
+    }
+}
+
+/// A computer cannot open the address of an app: it is told what is known instead.
+#[tokio::test]
+async fn who_cannot_be_led_to_the_shops_app_is_told_what_is_known() {
+    let demo = Demo::start().await;
+    for (actions, says, waits) in [
+        (&["pay"][..], "GoPay has confirmed the payment", false),
+        (&["deny"], "GoPay has declined the payment. Nothing was charged", false),
+        (&["expire"], "GoPay says that nothing was charged", false),
+        (&["cancel"], "Nothing was charged", false),
+        (&["expire", "settle-late"], "GoPay has confirmed the payment", false),
+        (&[], "GoPay has not confirmed the payment yet", true),
+    ] {
+        let answer = open(&demo, &[("merchantredirecturl", "shopapp://paid")]).await;
+        let (_, back) = deeplink(&demo, &answer).await;
+        for action in actions {
+            demo.wallet(&answer["TXID"], action, json!({})).await;
+        }
+        let status = match actions {
+            [] => "PENDING",
+            ["pay"] | [_, "settle-late"] => "SUCCEEDED",
+            _ => "FAILED",
+        };
+        demo.until_status(&answer["TXID"], status).await;
+        let (code, refresh, page) = browse_in(&demo, &back, DESKTOP, "en").await;
+        assert_eq!(code, 200, "{actions:?}");
+        assert!(page.contains(says), "{actions:?}: {page}");
+        assert_eq!(!refresh.is_empty(), waits, "{actions:?}");
+        let shop = home(&answer, "shopapp://paid?");
+        assert_eq!(link(&page, "Open the shop's app"), shop, "{actions:?}");
+        let (code, location, _) = demo.browse(&back, PHONE).await;
+        assert_eq!((code, location), (302, shop), "{actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_call_chooses_the_language_if_the_pages_speak_it() {
+    let demo = Demo::start().await;
+    for (preferred, browser, tag) in [
+        ("id", "en", "id"),
+        ("ID-id", "en", "id"),
+        ("en", "id", "en"),
+        ("klingon", "id", "id"),
+        ("", "id", "id"),
+    ] {
+        let answer = open(&demo, &[("preferredlanguage", preferred)]).await;
+        let (_, _, page) = browse_in(&demo, &answer["REDIRECTURL"], DESKTOP, browser).await;
+        assert!(page.contains(&format!("<html lang=\"{tag}\">")), "{preferred} {browser}: {page}");
     }
 }
 

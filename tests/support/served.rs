@@ -30,6 +30,8 @@ pub(crate) struct Stopped {
     pub(crate) folder: tempfile::TempDir,
     /// Where the admin listener of the next `serve` is.
     pub(crate) admin: String,
+    /// Where the simulator is.
+    pub(crate) simulator: String,
 }
 
 impl Deref for Served {
@@ -124,7 +126,12 @@ impl Served {
 
     /// Ends the adapter.
     pub(crate) fn stop(self) -> Stopped {
-        Stopped { _simulator: self.simulator, folder: self.folder, admin: self.demo.admin.clone() }
+        Stopped {
+            _simulator: self.simulator,
+            folder: self.folder,
+            admin: self.demo.admin.clone(),
+            simulator: self.demo.simulator.clone(),
+        }
     }
 
     /// The folder of config, log and files.

@@ -128,7 +128,7 @@ const MEANINGS: [(&str, &str); 38] = [
     ("REQUESTFAILREASON", "why it was not"),
     (
         "STATUS",
-        "PENDING: the shopper may pay. SUCCEEDED: the money is there. FAILED: it was not paid",
+        "PENDING: the shopper may pay. SUCCEEDED: the money is there. FAILED: it ended without money, which late money may still change",
     ),
     ("TXID", "the adapter's number of the payment, for every later call"),
     ("MERCHANTTXID", "the shop's reference again"),

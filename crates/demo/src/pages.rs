@@ -1,9 +1,8 @@
 //! Pages of the demo.
 
-use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use gopay_pages::{Frame, HEADERS, Language, POLICY_WITH_FORMS, Width, rupiah};
+use gopay_pages::{Frame, HEADERS_WITH_FORMS, Language, Width, rupiah};
 use gopay_psp_client::TxId;
 use maud::{Markup, html};
 
@@ -24,9 +23,9 @@ pub(crate) fn shop(newest: &[(TxId, Order)], problem: Option<&str>) -> Response 
         form.card method="post" action="/shop/buy" {
             @for (place, good) in GOODS.iter().enumerate() {
                 div.item {
+                    span.picture { svg.mark viewBox="0 0 24 24" aria-hidden="true" { path d=(good.picture) {} } }
                     span {
-                        svg.mark.picture viewBox="0 0 24 24" aria-hidden="true" { path d=(good.picture) {} }
-                        label.inline for=(format!("count{place}")) { (good.name) } " "
+                        label for=(format!("count{place}")) { (good.name) }
                         span.note { (rupiah(u64::from(good.price))) }
                     }
                     span.count { input id=(format!("count{place}")) name=(format!("count{place}")) type="number" inputmode="numeric" min="0" max=(COUNT_MAX) value=(good.at_first); }
@@ -98,7 +97,9 @@ pub(crate) fn order(tx_id: TxId, order: &Order, back: bool, problem: Option<&str
 fn shopper_text(order: &Order) -> &'static str {
     match order.status.as_deref() {
         Some("SUCCEEDED") => "Thank you: GoPay has confirmed the payment.",
-        Some("FAILED") => "GoPay has not taken the payment. You can buy again.",
+        Some("FAILED") => {
+            "The payment has ended. If your GoPay history shows a charge, do not pay again: the shop will hear of it."
+        }
         _ => "GoPay has not confirmed the payment yet. This page is shown again every 3 seconds.",
     }
 }
@@ -227,16 +228,10 @@ const fn formula(kind: Kind) -> Option<&'static str> {
 fn decoded(text: &str) -> Markup {
     let pairs = explained(text);
     html! {
-        @if !pairs.is_empty() {
-            div.scroll tabindex="0" role="region" aria-label="Decoded" {
-                table {
-                    thead { tr { th { "Name" } th { "Value" } th { "Meaning" } } }
-                    tbody {
-                        @for (key, value, meaning) in &pairs {
-                            tr { td { code { (key) } } td { code { (value) } } td.note { (meaning) } }
-                        }
-                    }
-                }
+        @for (key, value, meaning) in &pairs {
+            div.pair {
+                strong { (key) } @if !meaning.is_empty() { span.note { " " (meaning) } }
+                code { (value) }
             }
         }
     }
@@ -293,8 +288,7 @@ fn page(
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let mut response = (status, kind, frame.page(content)).into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY_WITH_FORMS));
-    for (name, value) in HEADERS {
+    for (name, value) in HEADERS_WITH_FORMS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if let Some(seconds) = refresh_seconds {

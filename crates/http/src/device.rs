@@ -60,67 +60,64 @@ mod tests {
 
     use super::*;
 
+    use Device::{Computer, InApp as In, Phone};
+
+    const LINUX: &str =
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36";
+
+    /// What a browser calls itself, its hint, and what it is.
+    const BROWSERS: &[(&str, &str, Device)] = &[
+        (
+            "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Mobile Safari/537.36",
+            "",
+            Phone,
+        ),
+        ("Mozilla/5.0 (Linux; Android 13; SM-X200) AppleWebKit/537.36 Safari/537.36", "?0", Phone),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15", "", Phone),
+        // The web view of a shop's own app hands addresses on: PPRO's pages ask for that.
+        (
+            "Mozilla/5.0 (Linux; Android 9; SM-J730G; wv) AppleWebKit/537.36 Version/4.0 Chrome/79.0 Mobile Safari/537.36",
+            "",
+            Phone,
+        ),
+        (LINUX, "?1", Phone),
+        (LINUX, "?0", Computer),
+        (LINUX, "", Computer),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.5 Safari/605.1.15",
+            "",
+            Computer,
+        ),
+        ("curl/8.5.0", "", Computer),
+        ("", "", Computer),
+        (
+            "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 Version/4.0 Chrome/110.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/402.1.0.24.84;]",
+            "?1",
+            In(InApp::Android),
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 270.0.0.13.83",
+            "",
+            In(InApp::Apple),
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari Line/13.1.0",
+            "",
+            In(InApp::Apple),
+        ),
+        ("LinkedInApp", "", Computer),
+    ];
+
     #[test]
     fn phones_are_told_from_desktops_and_from_browsers_inside_apps() {
-        const LINUX: &str =
-            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36";
-        use Device::{Computer, InApp as In, Phone};
-        for (agent, hint, device) in [
-            (
-                "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Mobile Safari/537.36",
-                "",
-                Phone,
-            ),
-            (
-                "Mozilla/5.0 (Linux; Android 13; SM-X200) AppleWebKit/537.36 Safari/537.36",
-                "?0",
-                Phone,
-            ),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15",
-                "",
-                Phone,
-            ),
-            // The web view of a shop's own app hands addresses on: PPRO's pages ask for that.
-            (
-                "Mozilla/5.0 (Linux; Android 9; SM-J730G; wv) AppleWebKit/537.36 Version/4.0 Chrome/79.0 Mobile Safari/537.36",
-                "",
-                Phone,
-            ),
-            (LINUX, "?1", Phone),
-            (LINUX, "?0", Computer),
-            (LINUX, "", Computer),
-            (
-                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.5 Safari/605.1.15",
-                "",
-                Computer,
-            ),
-            ("curl/8.5.0", "", Computer),
-            ("", "", Computer),
-            (
-                "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 Version/4.0 Chrome/110.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/402.1.0.24.84;]",
-                "?1",
-                In(InApp::Android),
-            ),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 270.0.0.13.83",
-                "",
-                In(InApp::Apple),
-            ),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari Line/13.1.0",
-                "",
-                In(InApp::Apple),
-            ),
-            ("LinkedInApp", "", Computer),
-        ] {
+        for (agent, hint, device) in BROWSERS {
             let mut headers = HeaderMap::new();
-            for (name, value) in [("user-agent", agent), ("sec-ch-ua-mobile", hint)] {
+            for (name, value) in [("user-agent", *agent), ("sec-ch-ua-mobile", *hint)] {
                 if !value.is_empty() {
                     headers.insert(name, HeaderValue::from_static(value));
                 }
             }
-            assert_eq!(Device::of(&headers), device, "{agent} {hint}");
+            assert_eq!(Device::of(&headers), *device, "{agent} {hint}");
         }
     }
 }

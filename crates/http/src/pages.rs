@@ -1,12 +1,12 @@
 //! The pages that shoppers see, in one of two languages. No scripts, nothing from elsewhere, nothing
 //! personal.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use gopay_core::payment::FailReason;
 use gopay_core::time::Timestamp;
-use gopay_pages::{Asset, Frame, HEADERS, Language, POLICY, Width, hour_of_jakarta, qr_code};
+use gopay_pages::{Asset, Frame, HEADERS, Language, Width, hour_of_jakarta, qr_code};
 use gopay_service::{Known, Waiting};
 use maud::{Markup, html};
 
@@ -51,10 +51,10 @@ fn purchase(waiting: &Waiting, language: Language) -> Markup {
         div.card {
             @if let Some(shop) = &waiting.shop { p.to { (language.pick("To ", "Kepada ")) (shop) } }
             @if let Some(amount) = waiting.amount { p.amount { (gopay_pages::rupiah(amount.get())) } }
-            p { span.pill.wait {
-                (language.pick("Time left: ", "Sisa waktu: ")) (gopay_pages::span(waiting.left, language))
-                (language.pick(", until ", ", sampai ")) (hour(waiting.until))
-            } }
+            p {
+                span.pill.wait { (language.pick("Time left: ", "Sisa waktu: ")) (gopay_pages::span(waiting.left, language)) }
+                span.note { (language.pick(" until ", " sampai ")) (hour(waiting.until)) }
+            }
         }
     }
 }
@@ -176,12 +176,13 @@ fn browser_intent(carried: &str) -> Option<String> {
     Some(format!("intent://{rest}#Intent;scheme={scheme};{action};end"))
 }
 
-/// There is no way on: what is known of the payment.
-pub(crate) fn known(known: Known, language: Language) -> Response {
+/// The browser cannot be led on by itself: what is known of the payment, and the way to the merchant's
+/// app, if there is one.
+pub(crate) fn known(known: Known, merchant: Option<&str>, language: Language) -> Response {
     let (title, class, text) = match known {
         Known::Paid => language.pick(
-            ("GoPay has confirmed the payment", "good", "Thank you. You can close this page and go back to the shop."),
-            ("GoPay telah mengonfirmasi pembayaran", "good", "Terima kasih. Anda bisa menutup halaman ini dan kembali ke toko."),
+            ("GoPay has confirmed the payment", "good", "Thank you. The shop is told as well."),
+            ("GoPay telah mengonfirmasi pembayaran", "good", "Terima kasih. Toko juga diberi tahu."),
         ),
         Known::Open { over: false } => language.pick(
             ("GoPay has not confirmed the payment yet", "wait", "If you have confirmed it in the app, there is nothing more to do: the news can take some minutes. Do not pay twice."),
@@ -206,6 +207,9 @@ pub(crate) fn known(known: Known, language: Language) -> Response {
             "Go back to the shop to see the state of your order.",
             "Silakan kembali ke toko untuk melihat status pesanan Anda.",
         )) }
+        @if let Some(url) = merchant {
+            p { a.button href=(url) { (language.pick("Open the shop's app", "Buka aplikasi toko")) } }
+        }
         @if waits(known) { p.note { (language.pick(
             "This page looks again every 15 seconds.",
             "Halaman ini memeriksa lagi setiap 15 detik.",
@@ -325,7 +329,6 @@ pub(crate) fn again_soon(mut response: Response, at: Option<&str>) -> Response {
 pub(crate) fn harden(response: Response) -> Response {
     let mut response = response.into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -359,7 +362,7 @@ mod tests {
                 (Known::NotPaid(FailReason::UserAbort), true),
                 (Known::NotPaid(FailReason::LocalError), true),
             ] {
-                let response = super::known(known, language);
+                let response = super::known(known, None, language);
                 let waiting = response.headers().contains_key("refresh");
                 assert_eq!(waiting, waits(known), "{known:?}");
                 let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();

@@ -106,7 +106,7 @@ pub(crate) async fn redirect_form(State(app): State<App>, request: Request<Body>
 async fn to_gopay(app: &App, query: &PageQuery, headers: &HeaderMap) -> Response {
     let landing = app.service.redirect_page(&query.tx, &query.rs, &query.cs).await;
     let again = || again("/ti/gopay", &query.tx, &query.cs);
-    landed(landing, headers, again)
+    landed(app, &query.tx, landing, headers, again).await
 }
 
 /// The address that the page for computers offers to be opened on the phone.
@@ -130,33 +130,53 @@ pub(crate) async fn carried(
     headers: HeaderMap,
 ) -> Response {
     let landing = app.service.carried_page(&tx, &code).await;
-    landed(landing, &headers, || again("/ti/gopay", &tx, &code))
+    landed(&app, &tx, landing, &headers, || again("/ti/gopay", &tx, &code)).await
 }
 
-fn landed(
+async fn landed(
+    app: &App,
+    tx: &str,
     landing: Result<Landing, PageError>,
     headers: &HeaderMap,
     again: impl FnOnce() -> Option<String>,
 ) -> Response {
-    let language = language(headers);
     match landing {
         Ok(Landing::GoPay(waiting)) => {
-            let merchant = waiting.merchant.as_deref().map(ascii);
-            let merchant = merchant.as_deref();
-            match Device::of(headers) {
-                Device::Phone => found(&waiting.deeplink, language),
-                Device::InApp(app) => pages::open_from_app(&waiting, merchant, app, language),
-                Device::Computer => {
-                    let page = pages::open_on_phone(&waiting, merchant, language);
-                    // The same page, also for a browser that came by a form.
-                    pages::again_soon(page, again().as_deref())
-                }
+            let device = Device::of(headers);
+            if device == Device::Phone {
+                return found(&waiting.deeplink, language(headers));
             }
+            let language = language_of_call(app, tx, headers).await;
+            let merchant = waiting.merchant.as_deref().map(ascii);
+            if let Device::InApp(in_app) = device {
+                return pages::open_from_app(&waiting, merchant.as_deref(), in_app, language);
+            }
+            let page = pages::open_on_phone(&waiting, merchant.as_deref(), language);
+            // The same page, also for a browser that came by a form.
+            pages::again_soon(page, again().as_deref())
         }
-        Ok(Landing::Merchant(url)) => found(&url, language),
-        Ok(Landing::Nowhere(known)) => pages::known(known, language),
-        Err(error) => failed(error, again, language),
+        Ok(Landing::Merchant { url: Some(url), .. })
+            if is_web(&url) || Device::of(headers) == Device::Phone =>
+        {
+            found(&url, language(headers))
+        }
+        // An app's own address leads nowhere but on its phone.
+        Ok(Landing::Merchant { url, known }) => {
+            let url = url.as_deref().map(ascii);
+            pages::known(known, url.as_deref(), language_of_call(app, tx, headers).await)
+        }
+        Err(error) => failed(error, again, language(headers)),
     }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// The language that the call asked for, if it is one of ours, else the one that the browser prefers.
+async fn language_of_call(app: &App, tx: &str, headers: &HeaderMap) -> Language {
+    let tag = app.service.preferred_language(tx).await;
+    tag.and_then(|tag| Language::of_tag(&tag)).unwrap_or_else(|| language(headers))
 }
 
 /// The address of the same page, if its parts have the form of ours: a page shows nothing else of
@@ -176,7 +196,7 @@ fn again(page: &str, tx: &str, code: &str) -> Option<String> {
         ("code" = String, Path, description = "Code that protects the address")
     ),
     responses(
-        (status = 200, description = "The merchant has no address to return to"),
+        (status = 200, description = "What is known, for who cannot be led to the merchant's app"),
         (status = 302, description = "Back to the merchant, with txid and cs"),
         (status = 404, description = "Not an address of ours, or changed"),
         (status = 503, description = "Try again")
@@ -199,7 +219,7 @@ pub(crate) async fn return_path(
         ("cs" = String, Query, description = "Code that protects the address")
     ),
     responses(
-        (status = 200, description = "The merchant has no address to return to"),
+        (status = 200, description = "What is known, for who cannot be led to the merchant's app"),
         (status = 302, description = "Back to the merchant, with txid and cs"),
         (status = 404, description = "Not an address of ours, or changed"),
         (status = 503, description = "Try again")
@@ -216,7 +236,7 @@ pub(crate) async fn return_query(
 
 async fn to_merchant(app: &App, tx: &str, code: &str, headers: &HeaderMap) -> Response {
     let landing = app.service.return_page(tx, code).await;
-    landed(landing, headers, || again("/return/gopay", tx, code))
+    landed(app, tx, landing, headers, || again("/return/gopay", tx, code)).await
 }
 
 fn failed(

@@ -1,20 +1,30 @@
 //! Headers of pages, and what those of a request say about who shows them.
 
-/// Content security policy of pages without forms: the style sheet and images of this address, and
-/// nothing else, also not by a form that somebody smuggles in.
-pub const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// The same for pages with forms. It says nothing of where forms go: browsers would apply that to the
-/// redirect after a form as well, which leads to a merchant.
-pub const POLICY_WITH_FORMS: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// What every page has besides its policy: it is in no frame, in no cache, tells no other site where
-/// its reader came from, and is nothing but what it says.
-pub const HEADERS: [(&str, &str); 4] = [
+/// What every page without forms has: the style sheet and images of this address and nothing else, also
+/// not by a form that somebody smuggles in; it is in no frame, in no cache, tells nobody where its reader
+/// came from, and is nothing but what it says.
+pub const HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
     ("x-frame-options", "DENY"),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+
+/// The same for pages with forms. The policy says nothing of where forms go: browsers would apply that to
+/// the redirect after a form as well, which leads to a merchant. And the own address is told where a form
+/// comes from: under `no-referrer`, browsers say `Origin: null`, which is what [`is_own_page`] refuses.
+pub const HEADERS_WITH_FORMS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-frame-options", "DENY"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
     ("cache-control", "no-store"),
 ];
 

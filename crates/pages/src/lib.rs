@@ -19,7 +19,7 @@ mod style;
 mod text;
 
 pub use frame::{Frame, Width};
-pub use headers::{HEADERS, POLICY, POLICY_WITH_FORMS, is_own_page, wants_page};
+pub use headers::{HEADERS, HEADERS_WITH_FORMS, is_own_page, wants_page};
 pub use language::Language;
 pub use qr::qr_code;
 pub use style::Asset;

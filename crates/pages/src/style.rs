@@ -17,7 +17,7 @@ const fn colour(name: &'static str, light: &'static str, dark: &'static str) -> 
 /// Text on its ground has a contrast of 4.5 to 1 at least, edges of fields and the mark of the focus
 /// 3 to 1 (WCAG 2.2, 1.4.3 and 1.4.11); the tests compute it. A longer name before the one that it
 /// begins with.
-const PALETTE: [Colour; 15] = [
+const PALETTE: [Colour; 17] = [
     colour("ink", "#16212b", "#e8eef2"),
     colour("soft", "#4b5965", "#aab8c3"),
     colour("ground", "#f2f5f7", "#0f151a"),
@@ -25,6 +25,8 @@ const PALETTE: [Colour; 15] = [
     colour("line", "#d3dce2", "#33424d"),
     colour("edge", "#74848f", "#80919d"),
     colour("accent", "#00647a", "#62cfe6"),
+    colour("brand", "#00647a", "#0a4a5a"),
+    colour("white", "#ffffff", "#f2fbfd"),
     colour("label", "#ffffff", "#05222a"),
     colour("focus", "#b45309", "#ffc46b"),
     colour("goodground", "#dff4e6", "#10301c"),
@@ -156,6 +158,7 @@ mod tests {
             ("accent", "ground", 4.5),
             ("accent", "card", 4.5),
             ("label", "accent", 4.5),
+            ("white", "brand", 4.5),
             ("good", "goodground", 4.5),
             ("wait", "waitground", 4.5),
             ("bad", "badground", 4.5),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::language::Language;
 
-/// `Rp 1.250.000`, as Indonesia writes it.
+/// `Rp 1.250.000`, as Indonesia writes it; the space does not break.
 #[must_use]
 pub fn rupiah(amount: u64) -> String {
     let digits = amount.to_string();
-    let mut grouped = String::from("Rp ");
+    let mut grouped = String::from("Rp\u{a0}");
     for (position, digit) in digits.chars().enumerate() {
         if position > 0 && (digits.len() - position).is_multiple_of(3) {
             grouped.push('.');
@@ -53,12 +53,12 @@ mod tests {
     #[test]
     fn amounts_are_grouped_by_thousands() {
         for (amount, text) in [
-            (1, "Rp 1"),
-            (999, "Rp 999"),
-            (1_000, "Rp 1.000"),
-            (125_000, "Rp 125.000"),
-            (20_000_000, "Rp 20.000.000"),
-            (u64::MAX, "Rp 18.446.744.073.709.551.615"),
+            (1, "Rp\u{a0}1"),
+            (999, "Rp\u{a0}999"),
+            (1_000, "Rp\u{a0}1.000"),
+            (125_000, "Rp\u{a0}125.000"),
+            (20_000_000, "Rp\u{a0}20.000.000"),
+            (u64::MAX, "Rp\u{a0}18.446.744.073.709.551.615"),
         ] {
             assert_eq!(rupiah(amount), text);
         }

@@ -18,10 +18,13 @@ use crate::midtrans::Asked;
 pub enum Landing {
     /// The payment waits: to the GoPay app on a phone, else a page that says so.
     GoPay(Box<Waiting>),
-    /// Over, paid or failed: back to the merchant.
-    Merchant(String),
-    /// There is no way on, as the merchant gave no address: a page says what is known.
-    Nowhere(Known),
+    /// Nothing more to do here, whatever the outcome: back to the merchant.
+    Merchant {
+        /// The merchant's address with `txid` and `cs`; none if neither call nor contract has one.
+        url: Option<String>,
+        /// What a page may say to who cannot be led there.
+        known: Known,
+    },
 }
 
 /// A payment that the shopper can make now.
@@ -163,6 +166,18 @@ impl Service {
         Ok(self.back_to_merchant(&payment))
     }
 
+    /// `preferredlanguage` of the call, for a page that is about to be shown; none if the call had none,
+    /// or it cannot be read now: a page in another language is better than none.
+    pub async fn preferred_language(&self, tx: &str) -> Option<String> {
+        /// What a page needs of a call.
+        #[derive(serde::Deserialize)]
+        struct Call {
+            preferredlanguage: Option<String>,
+        }
+        let call = self.0.store.payment_request(tx.parse().ok()?).await.ok()?;
+        serde_json::from_str::<Call>(&call).ok()?.preferredlanguage
+    }
+
     async fn payment_of_page(
         &self,
         tx: &str,
@@ -187,8 +202,10 @@ impl Service {
     }
 
     fn back_to_merchant(&self, payment: &Payment) -> Landing {
-        let nowhere = || Landing::Nowhere(Known::of(payment, self.session_time(payment.channel)));
-        self.merchant_url(payment).map_or_else(nowhere, Landing::Merchant)
+        Landing::Merchant {
+            url: self.merchant_url(payment),
+            known: Known::of(payment, self.session_time(payment.channel)),
+        }
     }
 
     /// The merchant's address with `txid` and `cs`.

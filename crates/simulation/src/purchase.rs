@@ -254,7 +254,7 @@ async fn pay(world: &Arc<World>, purchase: &Purchase, txid: &str) {
                 }
                 break;
             }
-            Ok(Landing::Merchant(_) | Landing::Nowhere(_)) => return,
+            Ok(Landing::Merchant { .. }) => return,
             Err(_) => nap(world, 500, 5_000).await,
         }
     }

@@ -15,7 +15,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::stream;
-use gopay_pages::{Asset, HEADERS, POLICY_WITH_FORMS};
+use gopay_pages::{Asset, HEADERS_WITH_FORMS};
 use reqwest::redirect::Policy;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -381,11 +381,9 @@ fn respond(reply: ApiReply) -> Response {
         headers.insert(header::LOCATION, location);
     }
     if reply.content_type == HTML {
-        for (name, value) in HEADERS {
+        for (name, value) in HEADERS_WITH_FORMS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let policy = HeaderValue::from_static(POLICY_WITH_FORMS);
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }

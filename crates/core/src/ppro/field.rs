@@ -72,7 +72,7 @@ fields! {
     Sellingpoint = "sellingpoint";
     /// Reporting mark.
     Soldservice = "soldservice";
-    /// Accepted and ignored.
+    /// Of the shopper's pages, if they speak it.
     Preferredlanguage = "preferredlanguage";
     /// Makes a call repeatable.
     Nonce = "nonce";

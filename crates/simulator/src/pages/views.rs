@@ -63,12 +63,13 @@ pub(super) fn transactions(
         }
         @if found.is_empty() { (first_steps(engine)) }
         @for one in &found {
-            div.card {
-                p {
+            div.card.row {
+                div { p {
                     strong.total { (rupiah(one.gross_amount)) } " " (state_pill(one.status))
                     @if one.refunded > 0 { span.note { " " (rupiah(one.refunded)) " given back" } }
                 }
                 p.note { "Order " (one.order_id) ", " (hour_of_jakarta(&one.transaction_time)) }
+                }
                 div {
                     a.button.small.plain href=(format!("/simulator/transactions/{}", one.transaction_id)) {
                         "Details" span.away { " of order " (one.order_id) }
@@ -226,20 +227,16 @@ fn refunds(found: &TransactionView) -> Markup {
         @if !found.refunds.is_empty() {
             div.card {
                 h2 { "Refunds" }
-                div.scroll tabindex="0" role="region" aria-label="Refunds" {
-                    table {
-                        thead { tr { th { "Key" } th.number { "Rupiah" } th { "By" } th { "Made" } th { "Bank" } } }
-                        tbody {
-                            @for refund in &found.refunds {
-                                tr {
-                                    td { code { (refund.refund_key) } }
-                                    td.number { (rupiah(refund.amount)) }
-                                    td { @if refund.source == crate::RefundSource::Api { "API" } @else { "dashboard" } }
-                                    td { (hour_of_jakarta(&refund.created_at)) }
-                                    td { @if let Some(at) = &refund.bank_confirmed_at { (hour_of_jakarta(at)) } @else { "waits" } }
-                                }
-                            }
+                @for refund in &found.refunds {
+                    div.pair {
+                        strong { (rupiah(refund.amount)) }
+                        span.note {
+                            @if refund.source == crate::RefundSource::Api { " by the API at " } @else { " at the dashboard at " }
+                            (hour_of_jakarta(&refund.created_at))
+                            @if let Some(at) = &refund.bank_confirmed_at { ", confirmed by the bank at " (hour_of_jakarta(at)) }
+                            @else { ", the bank has not confirmed it yet" }
                         }
+                        code { (refund.refund_key) }
                     }
                 }
             }
@@ -287,9 +284,8 @@ fn commands(engine: &Engine, found: &TransactionView) -> Markup {
     html! {
         div.card {
             h2 { "By one command" }
-            @for outcome in ["paid", "declined", "expired", "late", "refund"] {
-                pre { "gopay-adapter trigger --simulator " (base) " " (outcome) " " (quoted(&found.order_id)) }
-            }
+            pre { "gopay-adapter trigger --simulator " (base) " paid " (quoted(&found.order_id)) }
+            p.note { "Or " code { "declined" } ", " code { "expired" } ", " code { "late" } ", " code { "refund" } " instead of " code { "paid" } "." }
         }
     }
 }

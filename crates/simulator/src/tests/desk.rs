@@ -84,7 +84,8 @@ fn the_start_page_lists_what_there_is_and_says_how_to_begin() {
     assert!(empty.contains("No transaction yet") && empty.contains("/v2/charge"), "{empty}");
     let id = desk.charged("A-1");
     let list = desk.page("");
-    for part in ["Rp 10.000", "Order A-1", "Open wallet", &format!("/transactions/{id}/pay\"")] {
+    for part in ["Rp\u{a0}10.000", "Order A-1", "Open wallet", &format!("/transactions/{id}/pay\"")]
+    {
         assert!(list.contains(part), "{part}: {list}");
     }
     assert_eq!(desk.click(&format!("/transactions/{id}/pay"), "list=1"), "/simulator");

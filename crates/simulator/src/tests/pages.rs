@@ -34,13 +34,13 @@ fn the_page_offers_the_wallet_and_the_sandbox_form() {
     assert_eq!(page.status, 200);
     for part in [
         "Demo Merchant",
-        "Rp 125.000",
+        "Rp\u{a0}125.000",
         "Order A-1",
         r#"name="wallet" value="unverified""#,
         r#"name="wallet" value="paylater""#,
         "The PIN is 123456.",
-        "up to Rp 2.000.000 at once",
-        "balance Rp 0",
+        "up to Rp\u{a0}2.000.000 at once",
+        "balance Rp\u{a0}0",
         r#"name="pin""#,
         r#"value="pay""#,
         r#"value="decline""#,

@@ -340,7 +340,6 @@ pub async fn refunds_that_nobody_asked_for_are_recorded_once(store: UnderTest) {
     let seen = SeenBack {
         refunds: vec![entry("1", 3_000, "7"), entry("ß", 2_000, "8")],
         charged_back: None,
-        total: None,
     };
     let ids = [rf(50), rf(51), rf(52)];
     let found = store.refund_record_elsewhere(tx(1), &seen, &ids, now).await.unwrap();

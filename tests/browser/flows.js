@@ -1,0 +1,457 @@
+// The ways of people through the pages, in a real browser. Called as: node flows.js GROUP with ADAPTER,
+// SIMULATOR and CHROMIUM in the environment. Prints one line of JSON a flow.
+const { chromium } = require('playwright-core')
+const assert = require('node:assert/strict')
+const http = require('node:http')
+
+const { ADAPTER, SIMULATOR, CHROMIUM } = process.env
+// A merchant of its own; the browser finds it at a server of this process.
+const SHOP = 'http://shop.example'
+const PHONE = {
+  viewport: { width: 390, height: 844 },
+  hasTouch: true,
+  userAgent: 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36'
+}
+const IPAD = {
+  viewport: { width: 820, height: 1180 },
+  userAgent: 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15'
+}
+const INSTAGRAM = {
+  viewport: { width: 390, height: 760 },
+  userAgent: 'Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 Version/4.0 Chrome/110.0 Mobile Safari/537.36 Instagram 270.0.0.13'
+}
+const DESK = { viewport: { width: 1280, height: 800 } }
+
+/** A page that fails its flow when it runs a script, breaks its policy or asks another host. */
+async function open (browser, options) {
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(30000)
+  const page = await context.newPage()
+  const wrong = []
+  page.on('console', (one) => { if (one.type() === 'error' && !/status of 4\d\d/.test(one.text())) wrong.push(one.text()) })
+  page.on('dialog', (one) => { wrong.push(`a dialog: ${one.message()}`); one.dismiss() })
+  page.on('request', (one) => {
+    const own = [ADAPTER, SIMULATOR, SHOP].some((base) => one.url().startsWith(base))
+    if (!own || one.resourceType() === 'script') wrong.push(`asks ${one.url()}`)
+  })
+  return { page, context, done: async () => { await context.close(); assert.deepEqual(wrong, []) } }
+}
+
+/** A TRANSACTION call; the decoded answer. */
+async function transaction (changes = {}) {
+  const body = new URLSearchParams({
+    returnmode: 'urlencodeext', txtype: 'TRANSACTION', login: 'testclient', password: 'test123', contractid: 'TESTCONTRACT',
+    tag: 'gopay', countrycode: 'ID', currency: 'IDR', amount: '12500000', channel: 'testchannel',
+    accountholdername: 'Siti Rahma',
+    'transientin.orderitems': JSON.stringify([{ name: 'Kopi', price: '125000.00', quantity: 1 }]),
+    merchantredirecturl: `${SHOP}/return`, notificationurl: `${SIMULATOR}/psp/notify`, ...changes
+  }).toString().replaceAll('+', '%20')
+  const answer = await (await fetch(`${ADAPTER}/`, { method: 'POST', body })).text()
+  const pairs = Object.fromEntries(answer.split('&').map((pair) => pair.split('=').map(decodeURIComponent)))
+  assert.equal(pairs.STATUS, 'PENDING', answer)
+  return pairs
+}
+
+async function control (method, path, body) {
+  const answer = await fetch(`${SIMULATOR}/simulator/v1/${path}`, { method, body: body && JSON.stringify(body) })
+  assert.ok(answer.ok, `${path}: ${answer.status}`)
+  return answer.json()
+}
+
+const upstream = (id) => control('GET', `transactions/${id}`)
+const act = (id, action, body = {}) => control('POST', `transactions/${id}/${action}`, body)
+
+async function until (what, holds) {
+  for (const end = Date.now() + 30000; Date.now() < end;) {
+    if (await holds()) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  assert.fail(`still waiting for: ${what}`)
+}
+
+/** Buys in the shop; on a phone that leads into the wallet at once. */
+async function buy (page) {
+  await page.goto(`${SIMULATOR}/shop`)
+  await page.getByRole('button', { name: 'Pay with GoPay' }).click()
+}
+
+async function pay (page, pin = '123456') {
+  await page.getByLabel('PIN', { exact: true }).fill(pin)
+  await page.getByRole('button', { name: 'Pay Rp' }).click()
+}
+
+const pill = (page) => page.locator('main .pill').first().innerText()
+
+const paying = {
+  async 'a shopper buys on the phone, pays, and the PSP is told' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await buy(page)
+    await page.getByRole('heading', { name: 'Pay with GoPay' }).waitFor()
+    await pay(page)
+    await page.getByRole('heading', { name: 'Back in the shop' }).waitFor()
+    assert.equal(await pill(page), 'SUCCEEDED')
+    const txid = new URL(page.url()).searchParams.get('txid')
+    await page.goto(`${SIMULATOR}/psp/notifications`)
+    const told = page.locator('.card', { hasText: txid })
+    assert.match(await told.innerText(), /genuine[^]*GETTXSTATUS: SUCCEEDED/)
+    await done()
+  },
+  async 'without scripts all is the same' (browser) {
+    const { page, done } = await open(browser, { ...PHONE, javaScriptEnabled: false })
+    await buy(page)
+    await pay(page)
+    await page.waitForURL(/shop\/return/)
+    assert.equal(await pill(page), 'SUCCEEDED')
+    await done()
+  },
+  async 'a computer hands over to a phone and goes on once it is paid there' (browser) {
+    const desk = await open(browser, DESK)
+    const phone = await open(browser, PHONE)
+    await buy(desk.page)
+    await desk.page.getByRole('heading', { name: 'Pay with GoPay on your phone' }).waitFor()
+    await desk.page.getByRole('img', { name: 'QR code' }).waitFor()
+    await phone.page.goto(await desk.page.locator('code').innerText())
+    await pay(phone.page)
+    await phone.page.waitForURL(/shop\/return/)
+    // By itself, well before anybody would give up.
+    await desk.page.waitForURL(/shop\/return/, { timeout: 45000 })
+    assert.equal(await pill(desk.page), 'SUCCEEDED')
+    await phone.done()
+    await desk.done()
+  },
+  async 'a wrong PIN, an empty wallet and a decline leave the payment open' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await buy(page)
+    await pay(page, '000000')
+    assert.match(await page.getByRole('alert').innerText(), /PIN is wrong/)
+    await page.getByText('GoPay, no balance').click()
+    await pay(page)
+    assert.match(await page.getByRole('alert').innerText(), /balance is too low/)
+    await page.getByRole('button', { name: 'Decline' }).click()
+    await page.getByRole('heading', { name: 'Back in the shop' }).waitFor()
+    assert.equal(await pill(page), 'PENDING')
+    await page.getByRole('link', { name: 'Pay', exact: true }).click()
+    await pay(page)
+    await page.waitForURL(/shop\/return/)
+    assert.equal(await pill(page), 'SUCCEEDED')
+    await done()
+  },
+  async 'an abort in the sandbox form ends the payment' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await buy(page)
+    // As a PSP's own browser test does.
+    await page.selectOption('select[name=result]', 'failed_user_abort')
+    await page.click('#submitbutton')
+    await page.waitForURL(/shop\/return/)
+    assert.equal(await pill(page), 'FAILED')
+    await done()
+  },
+  async 'a double tap pays once, and back and reload show what happened' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    const answer = await transaction()
+    await page.goto(answer.REDIRECTURL)
+    const wallet = page.url()
+    await page.getByLabel('PIN', { exact: true }).fill('123456')
+    await page.getByRole('button', { name: 'Pay Rp' }).dblclick()
+    await page.waitForURL(`${SHOP}/**`)
+    await page.goBack()
+    await page.goto(wallet)
+    await page.reload()
+    assert.match(await page.locator('main').innerText(), /settlement Paid/)
+    await page.goto(answer.REDIRECTURL)
+    assert.match(page.url(), /^http:\/\/shop\.example\/return\?txid=\d+&cs=[0-9a-f]{64}$/)
+    const totals = await upstream(answer.TXID)
+    assert.deepEqual([totals.status, totals.refunded], ['settlement', 0])
+    await done()
+  },
+  async 'an iPad finds the app, the code and the way back' (browser) {
+    const { page, done } = await open(browser, IPAD)
+    const answer = await transaction()
+    await page.goto(answer.REDIRECTURL)
+    await page.getByRole('img', { name: 'QR code' }).waitFor()
+    await page.getByRole('link', { name: 'go on to the simulator' }).click()
+    await page.getByRole('heading', { name: 'Pay with GoPay' }).waitFor()
+    await page.goBack()
+    await page.getByRole('link', { name: 'Back to the shop' }).click()
+    assert.match(page.url(), /^http:\/\/shop\.example\/return/)
+    await done()
+  },
+  async 'the browser inside another app gets a button, in the language of its owner' (browser) {
+    const { page, done } = await open(browser, { ...INSTAGRAM, locale: 'id-ID' })
+    const answer = await transaction()
+    await page.goto(answer.REDIRECTURL)
+    assert.equal(await page.locator('html').getAttribute('lang'), 'id')
+    const out = await page.getByRole('link', { name: 'Buka di browser ponsel' }).getAttribute('href')
+    assert.match(out, /^intent:\/\/127\.0\.0\.1.*#Intent;scheme=http;.*end$/)
+    await page.getByRole('link', { name: 'Buka aplikasi GoPay' }).click()
+    await pay(page)
+    await page.waitForURL(`${SHOP}/**`)
+    await done()
+  },
+  async 'HTML in a name is text' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    const name = '<img src=x onerror=alert(1)>"\'&<b>'
+    await page.goto(`${SIMULATOR}/shop`)
+    await page.getByLabel('Your name').fill(name)
+    await page.getByRole('button', { name: 'Pay with GoPay' }).click()
+    await pay(page)
+    await page.waitForURL(/shop\/return/)
+    assert.ok((await page.locator('main').innerText()).includes(name))
+    assert.equal(await page.locator('main img, main b').count(), 0)
+    await done()
+  },
+  async 'the keyboard is enough' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await page.goto(`${SIMULATOR}/shop`)
+    const tabTo = async (name) => {
+      for (let step = 0; step < 30; step++) {
+        await page.keyboard.press('Tab')
+        const at = await page.evaluate(() => {
+          const here = document.activeElement
+          const outlined = getComputedStyle(here).outlineStyle !== 'none'
+          return { name: here.id || here.value || here.innerText, outlined }
+        })
+        if (at.name.startsWith(name)) {
+          assert.ok(at.outlined, `${name} shows that it has the focus`)
+          return
+        }
+      }
+      assert.fail(`${name} cannot be reached`)
+    }
+    await tabTo('Pay with GoPay')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/gopay\/ui\/checkout/)
+    await tabTo('pin')
+    await page.keyboard.type('123456')
+    await tabTo('pay')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/shop\/return/)
+    assert.equal(await pill(page), 'SUCCEEDED')
+    await tabTo('amount')
+    await page.keyboard.type('4000')
+    await page.keyboard.press('Enter')
+    await page.getByText('given back').first().waitFor()
+    await done()
+  },
+  async 'the shop gives back in parts and shows each message' (browser) {
+    const { page, done } = await open(browser, DESK)
+    await buy(page)
+    await page.getByRole('link', { name: 'go on to the simulator' }).click()
+    await pay(page)
+    await page.waitForURL(/shop\/return/)
+    for (const part of ['34000', '100000']) {
+      await page.getByLabel('Give back, in rupiah').fill(part)
+      await page.getByRole('button', { name: 'Refund' }).click()
+      await page.waitForURL(/shop\/orders\/\d+$/)
+    }
+    assert.match(await page.locator('main').innerText(), /Rp.134\.000 given back/)
+    assert.equal(await page.getByRole('button', { name: 'Refund' }).count(), 0, 'nothing is left')
+    const titles = await page.locator('summary').allInnerTexts()
+    for (const title of ['TRANSACTION', 'The shopper leaves', 'Notification', 'The shopper returns', 'GETTXSTATUS', 'REFUND']) {
+      assert.ok(titles.some((one) => one.includes(title)), `${title} among ${titles}`)
+    }
+    await page.locator('summary', { hasText: 'Notification' }).first().click()
+    assert.match(await page.locator('details[open]').last().innerText(), /sha256hash = sha256\(/)
+    await done()
+  },
+  async 'links that lead nowhere say so' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    for (const [path, says] of [
+      ['/', 'nothing to see here'], ['/nowhere', 'no such page'], ['/ti/gopay?tx=1&rs=2&cs=3', 'link is not valid']
+    ]) {
+      await page.goto(ADAPTER + path)
+      await page.getByRole('heading', { name: says }).waitFor()
+    }
+    await done()
+  }
+}
+
+const simulator = {
+  async 'the start page shows what comes, and pays by a click' (browser) {
+    const { page, done } = await open(browser, DESK)
+    await page.goto(`${SIMULATOR}/simulator`)
+    const { TXID } = await transaction()
+    // Without a click: the page looks again by itself.
+    const card = page.locator('.card', { hasText: TXID })
+    await card.waitFor()
+    await card.getByRole('button', { name: 'Pay' }).click()
+    await until('paid', async () => (await upstream(TXID)).status === 'settlement')
+    await page.locator('.card', { hasText: TXID }).getByText('settlement').waitFor()
+    await done()
+  },
+  async 'everything about a transaction is a click away' (browser) {
+    const { page, done } = await open(browser, DESK)
+    const { TXID } = await transaction()
+    await page.goto(`${SIMULATOR}/simulator/transactions/${TXID}`)
+    await page.getByAltText('QR code').waitFor()
+    assert.ok(await page.getByAltText('QR code').evaluate((image) => image.naturalWidth > 100))
+    await page.getByRole('button', { name: 'Expire' }).click()
+    await page.getByRole('button', { name: 'Money comes late' }).click()
+    await page.getByLabel('Refund at Midtrans').fill('25000')
+    await page.getByRole('button', { name: 'Refund' }).click()
+    await page.getByText('partial_refund').first().waitFor()
+    await page.getByLabel('Refund at Midtrans').fill('1000000')
+    await page.getByRole('button', { name: 'Refund' }).click()
+    assert.match(await page.getByRole('alert').innerText(), /100000 rupiah that are left/)
+    await page.goto(`${SIMULATOR}/simulator/transactions/${TXID}`)
+    const before = (await upstream(TXID)).notifications.attempts
+    await page.getByRole('button', { name: 'Send a forged one' }).click()
+    await until('refused', async () => (await upstream(TXID)).notifications.failed > 0)
+    await page.getByRole('button', { name: 'Repeat the last' }).click()
+    await until('repeated', async () => (await upstream(TXID)).notifications.attempts >= before + 2)
+    await page.reload()
+    await page.getByText('HTTP 403').first().waitFor()
+    await done()
+  },
+  async 'a fault is scripted by a click and does what it says' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await page.goto(`${SIMULATOR}/simulator/faults`)
+    await page.getByLabel('What goes wrong').selectOption({ label: 'Charge: made, but the answer is lost' })
+    await page.getByRole('button', { name: 'Script it' }).click()
+    await page.getByText('"lost_after"').waitFor()
+    // The adapter asks again and finds the charge.
+    const { TXID } = await transaction()
+    assert.equal((await upstream(TXID)).status, 'pending')
+    const { faults } = await control('GET', 'faults')
+    assert.equal(faults.reduce((sum, fault) => sum + fault.fired, 0), 1)
+    await page.getByRole('button', { name: 'Remove all' }).click()
+    await page.getByText('None.').waitFor()
+    await done()
+  },
+  async 'a page of another site does nothing' (browser) {
+    const { TXID } = await transaction()
+    const forms = ['simulator/transactions/' + TXID + '/pay', 'simulator/v1/transactions/' + TXID + '/pay', 'shop/buy']
+    const evil = http.createServer((request, response) => {
+      const target = forms[Number(request.url.slice(1))]
+      response.setHeader('content-type', 'text/html')
+      response.end(`<form method=post enctype=text/plain action="${SIMULATOR}/${target}"><button>go</button></form>`)
+    })
+    await new Promise((resolve) => evil.listen(0, '127.0.0.1', resolve))
+    const context = await browser.newContext(DESK)
+    const page = await context.newPage()
+    for (const place of forms.keys()) {
+      await page.goto(`http://127.0.0.1:${evil.address().port}/${place}`)
+      const [answer] = await Promise.all([page.waitForResponse((one) => one.url().startsWith(SIMULATOR)), page.click('button')])
+      assert.equal(answer.status(), 403, forms[place])
+    }
+    assert.equal((await upstream(TXID)).status, 'pending')
+    await context.close()
+    evil.close()
+  },
+  // Last: the clock goes forward only.
+  async 'an hour later the session is over' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await buy(page)
+    await page.waitForURL(/checkout/)
+    const wallet = page.url()
+    const answer = await transaction()
+    await page.goto(`${SIMULATOR}/simulator/clock`)
+    await page.getByRole('button', { name: 'Forward by 1 hour' }).click()
+    await page.getByText('Ahead of this machine by 60 minutes').waitFor()
+    await page.goto(wallet)
+    assert.match(await page.locator('main').innerText(), /time to pay is over/)
+    await page.goto(answer.REDIRECTURL)
+    assert.match(page.url(), /^http:\/\/shop\.example\/return/)
+    await page.goto(`${SIMULATOR}/shop`)
+    await page.locator('main p a').first().click()
+    // The shop's own page looks again until it is over.
+    await page.getByText('FAILED').first().waitFor()
+    await done()
+  }
+}
+
+/** Every page, by how it is reached. */
+async function everyPage () {
+  const [open, paid, ended] = [await transaction(), await transaction(), await transaction()]
+  await act(paid.TXID, 'pay')
+  await act(paid.TXID, 'refund', { amount: 25000 })
+  await act(ended.TXID, 'expire')
+  await until('told', async () => (await upstream(ended.TXID)).notifications.delivered > 1)
+  await control('POST', 'faults', { on: 'charge', action: 'lost_after', order_id: 'none' })
+  const bought = await fetch(`${SIMULATOR}/shop/buy`, { method: 'POST', redirect: 'manual' })
+  const order = new URL(bought.headers.get('location')).searchParams.get('tx')
+  await act(order, 'pay')
+  await until('told', async () => /SUCCEEDED/.test(await (await fetch(`${SIMULATOR}/shop/orders/${order}`)).text()))
+  const wallet = (await upstream(open.TXID)).checkout_url
+  // Where the GoPay app returns to, of shops that are apps: a computer is told what is known.
+  const known = async (action) => {
+    const { TXID } = await transaction({ merchantredirecturl: 'shopapp://paid' })
+    if (action) await act(TXID, action)
+    return new URL((await upstream(TXID)).checkout_url).searchParams.get('callback_url')
+  }
+  return [
+    ['computer', open.REDIRECTURL, DESK], ['in another app', open.REDIRECTURL, INSTAGRAM],
+    ['in Indonesian', open.REDIRECTURL, { ...DESK, locale: 'id-ID' }],
+    ['paid', await known('pay'), DESK], ['not known yet', await known(), DESK],
+    ['declined', await known('deny'), { ...DESK, locale: 'id-ID' }],
+    ['bad link', `${ADAPTER}/ti/gopay?tx=1`, PHONE], ['root', `${ADAPTER}/`, PHONE], ['astray', `${ADAPTER}/x`, PHONE],
+    ['wallet', wallet, PHONE], ['wallet, over', (await upstream(ended.TXID)).checkout_url, PHONE],
+    ['wallet, unknown', `${SIMULATOR}/gopay/ui/checkout`, PHONE],
+    ['transactions', `${SIMULATOR}/simulator?live=off`, DESK],
+    ['pending', `${SIMULATOR}/simulator/transactions/${open.TXID}`, DESK],
+    ['refunded', `${SIMULATOR}/simulator/transactions/${paid.TXID}`, PHONE],
+    ['sent', `${SIMULATOR}/simulator/notifications?live=off`, DESK],
+    ['faults', `${SIMULATOR}/simulator/faults`, DESK], ['clock', `${SIMULATOR}/simulator/clock`, PHONE],
+    ['shop', `${SIMULATOR}/shop`, PHONE], ['order', `${SIMULATOR}/shop/orders/${order}`, DESK],
+    ['no order', `${SIMULATOR}/shop/orders/1`, PHONE], ['notifications', `${SIMULATOR}/psp/notifications`, PHONE]
+  ]
+}
+
+/** No page has a fault that axe-core calls serious, in light and in dark, or is wider than a small phone. */
+const accessible = {
+  async 'no page has a serious fault' (browser) {
+    const { source } = require('axe-core')
+    for (const [name, url, options] of await everyPage()) {
+      const { page, done } = await open(browser, { ...options, colorScheme: 'light' })
+      await page.goto(url)
+      await page.locator('details').evaluateAll((all) => { for (const one of all) one.open = true })
+      await page.evaluate(source)
+      const look = async (scheme, rules) => {
+        const { violations, passes } = await page.evaluate((rules) => globalThis.axe.run(rules), rules)
+        assert.ok(passes.length > 0, `${name}: axe has run`)
+        const serious = violations.filter((one) => ['serious', 'critical'].includes(one.impact))
+        const told = serious.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`)
+        assert.deepEqual(told, [], `${name}, ${scheme}`)
+      }
+      await look('light', {})
+      // The rest is the same in any colours.
+      await page.emulateMedia({ colorScheme: 'dark' })
+      await look('dark', { runOnly: ['color-contrast'] })
+      for (const width of [1280, 390, 320]) {
+        await page.setViewportSize({ width, height: 800 })
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+        assert.ok(wide <= width, `${name} is ${wide} wide on a screen of ${width}`)
+      }
+      await done()
+    }
+  }
+}
+
+/** How many flows of a group go side by side; those of the simulator change what all see. */
+const groups = { paying: [paying, 3], simulator: [simulator, 1], accessible: [accessible, 1] }
+
+async function main () {
+  const shop = http.createServer((request, response) => response.end('the shop'))
+  await new Promise((resolve) => shop.listen(0, '127.0.0.1', resolve))
+  const found = `--host-resolver-rules=MAP shop.example:80 127.0.0.1:${shop.address().port}`
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', found] })
+  const [flows, abreast] = groups[process.argv[2]]
+  const waiting = Object.entries(flows)
+  const lane = async () => {
+    for (let next; (next = waiting.shift());) {
+      const [name, flow] = next
+      const began = Date.now()
+      const outcome = await flow(browser).then(() => ({}), (error) => ({ error: error.stack || String(error) }))
+      console.log(JSON.stringify({ name, ms: Date.now() - began, ...outcome }))
+    }
+  }
+  await Promise.all(Array.from({ length: abreast }, lane))
+  await browser.close()
+  shop.closeAllConnections()
+  shop.close()
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

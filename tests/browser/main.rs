@@ -1,0 +1,113 @@
+//! The pages in a real browser: Debian's Chromium, driven by `flows.js` through playwright-core, and
+//! looked at by axe-core.
+//!
+//! Without `chromium`, `node` and `npm` there is nothing to drive; then the tests say so and pass, but
+//! not under `CI=true`. `CHROMIUM` names another Chromium than the one in the path.
+#![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use support::{Demo, not_tested};
+
+#[tokio::test]
+async fn shoppers_pay_decline_and_come_back() {
+    flows("paying", 12).await;
+}
+
+#[tokio::test]
+async fn the_simulator_is_used_by_clicking() {
+    flows("simulator", 5).await;
+}
+
+#[tokio::test]
+async fn no_page_has_a_serious_fault_in_light_or_in_dark() {
+    flows("accessible", 1).await;
+}
+
+/// Runs a group of flows, so many at least, against a demo of its own.
+async fn flows(group: &'static str, least: usize) {
+    let Some((folder, chromium)) = tools() else { return };
+    let demo = Demo::start().await;
+    let mut command = Command::new("node");
+    command
+        .args(["flows.js", group])
+        .current_dir(folder)
+        .env("ADAPTER", &demo.adapter)
+        .env("SIMULATOR", &demo.simulator)
+        .env("CHROMIUM", chromium)
+        .stdin(Stdio::null());
+    let run = tokio::task::spawn_blocking(move || command.output());
+    let output = run.await.expect("it ran").expect("node starts");
+    assert!(output.status.success(), "{group}: {}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let flows: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    for flow in &flows {
+        assert!(
+            flow["error"].is_null(),
+            "{}: {}",
+            flow["name"],
+            flow["error"].as_str().unwrap_or_default()
+        );
+    }
+    assert!(flows.len() >= least, "{group}: only {} flows: {text}", flows.len());
+}
+
+/// Where the driver is installed, and the browser.
+fn tools() -> Option<&'static (PathBuf, PathBuf)> {
+    static TOOLS: OnceLock<Option<(PathBuf, PathBuf)>> = OnceLock::new();
+    TOOLS.get_or_init(|| Some((installed()?, chromium()?))).as_ref()
+}
+
+fn works(tool: &Path) -> bool {
+    let version = Command::new(tool).arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
+}
+
+fn chromium() -> Option<PathBuf> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("chromium"));
+    let all = named.into_iter().chain(found);
+    let first = all.into_iter().find(|program| works(program));
+    first.or_else(|| skip("chromium is not installed"))
+}
+
+/// A copy of `tests/browser` with the driver in it.
+fn installed() -> Option<PathBuf> {
+    if let Some(tool) = ["node", "npm"].into_iter().find(|tool| !works(Path::new(tool))) {
+        return skip(&format!("{tool} is not installed"));
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["package.json", "package-lock.json", ".npmrc", "flows.js"] {
+        std::fs::copy(source.join(name), folder.join(name)).expect("a copy");
+    }
+    let output = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--prefer-offline"])
+        .current_dir(&folder)
+        .output()
+        .expect("npm starts");
+    if output.status.success() {
+        Some(folder)
+    } else {
+        skip(&format!("npm cannot install the driver: {}", said(&output)))
+    }
+}
+
+/// Says loudly why nothing was tested; that is a failure where all tools must be there.
+fn skip<T>(why: &str) -> Option<T> {
+    not_tested(&format!("the pages in a real browser: {why}"));
+    None
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
