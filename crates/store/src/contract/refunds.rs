@@ -339,6 +339,7 @@ pub async fn refunds_that_nobody_asked_for_are_recorded_once(store: UnderTest) {
     };
     let seen = SeenBack {
         refunds: vec![entry("1", 3_000, "7"), entry("ß", 2_000, "8")],
+        total: None,
         charged_back: None,
     };
     let ids = [rf(50), rf(51), rf(52)];
