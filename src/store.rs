@@ -47,6 +47,12 @@ impl StoreUrl {
         if let Some(path) = url.strip_prefix("sqlite:") {
             return match path {
                 "" => Err("no path".to_owned()),
+                path if path.starts_with(":memory:") || path.starts_with("file:") => {
+                    Err("a store is a file, and after sqlite: comes its path alone".to_owned())
+                }
+                path if path.contains('?') => {
+                    Err("after sqlite: comes a path alone, without ? and options".to_owned())
+                }
                 path => Ok(Self::Sqlite(PathBuf::from(path))),
             };
         }

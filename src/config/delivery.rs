@@ -94,6 +94,25 @@ fn check_schedule(delivery: &mut Section<'_>, schedule: &[Duration]) {
 
 /// What receivers may be called in spite of the protection of private addresses. Whoever may name
 /// a receiver can make us call whatever is in there.
+/// Networks that the Internet does not route, which a site may use as it likes (RFC 1918, 4193, 6598),
+/// and those of one machine or link.
+const PRIVATE: [&str; 9] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+];
+
+/// Whether a network lies wholly in another.
+fn holds(outer: &str, inner: &IpNet) -> bool {
+    outer.parse::<IpNet>().is_ok_and(|outer| outer.contains(inner))
+}
+
 fn read_allow_private(delivery: &mut Section<'_>, to: &mut Vec<IpNet>) {
     const KEY: &str = "allow_private";
     const WANTED: &str = "a list of the networks that receivers are in, such as [\"10.0.0.0/8\"]";
@@ -102,11 +121,11 @@ fn read_allow_private(delivery: &mut Section<'_>, to: &mut Vec<IpNet>) {
         return delivery.problem(KEY, "not networks", WANTED);
     };
     for net in &nets {
-        let (bits_min, link_local) = match net {
-            IpNet::V4(_) => (8, IpAddr::from([169, 254, 169, 254])),
-            IpNet::V6(_) => (7, IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1])),
+        let link_local = match net {
+            IpNet::V4(_) => IpAddr::from([169, 254, 169, 254]),
+            IpNet::V6(_) => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]),
         };
-        if net.prefix_len() < bits_min {
+        if !PRIVATE.iter().any(|private| holds(private, net)) {
             delivery.problem(KEY, &format!("{net} is no private network"), WANTED);
         } else if net.contains(&link_local) {
             let risk = format!("{net} holds the machine's own services, such as a cloud's secrets");

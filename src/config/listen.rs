@@ -53,6 +53,7 @@ pub(super) fn read_listen(listen: &mut Section<'_>, to: &mut Listen) {
     to.admin_tls = listen.present("admin_tls", |tls| read_tls(tls, false));
     to.proxy = listen.present("proxy", read_proxy);
     check_shared(listen, to);
+    check_overlap(listen, to);
     if to.psp_is_plain() {
         let risk = "beyond this machine without TLS: passwords can be read on the way";
         listen.warn("psp", risk, "[listen.psp_tls], or 127.0.0.1 and a proxy that speaks TLS");
@@ -70,6 +71,24 @@ fn check_shared(listen: &mut Section<'_>, to: &Listen) {
     for (key, (own, own_tls), name, (other, other_tls)) in pairs {
         if own == other && own_tls != other_tls && !listen.reported(key) {
             let wrong = format!("not the TLS of {name}, whose address it has");
+            listen.problem(key, &wrong, WANTED);
+        }
+    }
+}
+
+/// All addresses of a machine include each of them: such a pair cannot be bound.
+fn check_overlap(listen: &mut Section<'_>, to: &Listen) {
+    const WANTED: &str = "the same address, or another port";
+    let pairs = [
+        ("public", to.public, "psp", to.psp),
+        ("admin", to.admin, "psp", to.psp),
+        ("admin", to.admin, "public", to.public),
+    ];
+    for (key, own, name, other) in pairs {
+        let all = |one: SocketAddr| one.ip().is_unspecified();
+        let overlap = own != other && own.port() == other.port() && (all(own) || all(other));
+        if overlap && own.port() != 0 && !listen.reported(key) {
+            let wrong = format!("{own} and {name}'s {other} take the same port from each other");
             listen.problem(key, &wrong, WANTED);
         }
     }

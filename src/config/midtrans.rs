@@ -74,9 +74,12 @@ pub(super) fn read_account(account: &mut Section<'_>, channel: Channel) -> Optio
 fn check_base_url(account: &mut Section<'_>, text: &str, channel: Channel) {
     const KEY: &str = "base_url";
     let Ok(url) = Url::parse(text) else { return };
-    let host = url.host_str().unwrap_or_default();
+    // A dot at the end names the same host; the old name leads to the same service.
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let renamed = host.replace("veritrans.co.id", "midtrans.com");
+    let host = renamed.as_str();
     let of_midtrans = host == "midtrans.com" || host.ends_with(".midtrans.com");
-    let path = url.path().trim_matches('/');
+    let path = url.path().trim_matches('/').to_ascii_lowercase();
     let (wanted, other) = match channel {
         Channel::Test => ("https://api.sandbox.midtrans.com, or a stand-in", PRODUCTION),
         Channel::Live => ("https://api.midtrans.com", SANDBOX),

@@ -13,7 +13,7 @@ use crate::world::World;
 type Deed = (&'static str, fn(&Path, &Path));
 
 /// What a person may do to the folder of a running store; beside is where it goes to.
-const DEEDS: [Deed; 3] = [
+const DEEDS: [Deed; 5] = [
     ("removed or moved away", move_folder),
     ("removed or moved away", |store, beside| {
         // The files have other names and stay, so that they can be put back.
@@ -29,7 +29,25 @@ const DEEDS: [Deed; 3] = [
         let copied = std::fs::copy(beside.join("gopay.db"), store.join("gopay.db"));
         copied.expect("it is copied");
     }),
+    ("written over", |store, beside| {
+        copy_folder(store, beside);
+        // The same file, with what another program wrote.
+        let copied = std::fs::copy(beside.join("gopay.db"), store.join("gopay.db"));
+        copied.expect("it is written over");
+    }),
+    ("written over", |store, beside| {
+        copy_folder(store, beside);
+        std::fs::File::create(store.join("gopay.db-wal")).expect("it is cut short");
+    }),
 ];
+
+/// What a person keeps before something happens to the store.
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a folder");
+    for name in ["gopay.db", "gopay.db-wal"] {
+        std::fs::copy(from.join(name), to.join(name)).expect("it is copied");
+    }
+}
 
 fn move_folder(from: &Path, to: &Path) {
     std::fs::rename(from, to).expect("it is moved");

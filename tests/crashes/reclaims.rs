@@ -86,3 +86,45 @@ async fn what_was_under_way_at_a_kill_is_done_within_two_seconds_of_the_next_sta
         decode(&world.send(&body("GETTXSTATUS", &[("txid", &lives[0].txid)])).await.unwrap());
     assert_eq!(about["STATUS"], "SUCCEEDED");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_was_under_way_at_a_kill_after_the_session_is_made_again_at_once() {
+    /// The check is claimed within a second; so long it is under way at least.
+    const UNDER_WAY: Duration = Duration::from_secs(3);
+    if !have("faketime") {
+        return;
+    }
+    let world = World::new("").await;
+    world.program.start(&world.time);
+    assert!(world.until_up().await, "{}", world.program.log());
+    let mut lives = Vec::new();
+    for number in 0..3 {
+        lives.push(live(&world, life(number, Fate::Abandons, GiveBack::Nothing)).await);
+    }
+    world.gate.turn(Way::Hanging);
+    // The session of half an hour is over.
+    world.time.advance(Duration::from_secs(30 * 60 + 10));
+    tokio::time::sleep(UNDER_WAY).await;
+    world.program.kill();
+    world.gate.turn(Way::Open);
+
+    world.program.start(&world.time);
+    assert!(world.until_up().await, "{}", world.program.log());
+    let ready = Instant::now();
+    for life in &lives {
+        loop {
+            let about = world.send(&body("GETTXSTATUS", &[("txid", &life.txid)])).await;
+            if about.is_some_and(|about| decode(&about)["STATUS"] == "FAILED") {
+                break;
+            }
+            assert!(ready.elapsed() < Duration::from_secs(2), "{}", world.program.log());
+            pause().await;
+        }
+    }
+    let log = world.program.log();
+    assert!(log.contains("what was under way at the last end is due at once"), "{log}");
+    let ticking = tokio::spawn(tick(Arc::clone(&world)));
+    let problems = verdict(&world, &mut lives).await;
+    ticking.abort();
+    tell(&world, 0, &problems);
+}

@@ -198,5 +198,5 @@ pub fn hash_password(
 /// Whether a text is a password hash that can be verified against.
 #[must_use]
 pub fn is_password_hash(hash: &SecretString) -> bool {
-    PasswordHash::new(hash.expose_secret()).is_ok()
+    PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| hash.hash.is_some())
 }

@@ -268,6 +268,7 @@ impl Service {
     pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
         let parties = self.parties();
         let channels = [Channel::Test, Channel::Live].into_iter();
+        let parties = self.parties();
         let known = channels.filter_map(|channel| {
             parties.midtrans.of(Some(channel)).map(|account| (channel, account.client.barred()))
         });

@@ -24,8 +24,8 @@ impl Holder {
     }
 }
 
-/// What this number had claimed before. A payment and a refund that nobody has claimed yet are
-/// under way at the instance that made them, whose number is in their ids.
+/// What this number had claimed before. A payment, and a refund that nobody has claimed yet, are
+/// taken for claimed by the instance that made them, whose number is in their ids.
 pub(crate) async fn reclaim(
     session: &Session,
     holder: Holder,
@@ -46,15 +46,16 @@ pub(crate) async fn reclaim(
             RETURNING 1),
         payments_due AS (
             UPDATE payments SET next_check_at = $1
-            WHERE next_check_at > $1 AND next_check_at <= $3 AND state = $5
+            WHERE next_check_at > $1 AND next_check_at <= $3
+                AND (state = $5 OR (state = $6 AND checks > 0 AND deadline_at <= $1))
                 AND (tx_id >> 12) & 1023 = $4
             RETURNING 1)
         SELECT (SELECT count(*) FROM deliveries_due) + (SELECT count(*) FROM refunds_due)
             + (SELECT count(*) FROM payments_due)";
     let (due, leased) = (now.as_micros(), lease_until.as_micros());
     let under_way = now.after(UNDER_WAY_MAX).as_micros();
-    let state = PaymentState::Initialized.as_str();
-    let row = session.row(sql, &[&due, &leased, &under_way, &number, &state]).await?;
+    let (opening, open) = (PaymentState::Initialized.as_str(), PaymentState::Pending.as_str());
+    let row = session.row(sql, &[&due, &leased, &under_way, &number, &opening, &open]).await?;
     let count = read_opt(row.as_ref(), |row| RowReader::new(row, "reclaim").count("count"))?;
     Ok(count.unwrap_or(0))
 }

@@ -99,8 +99,8 @@ pub(crate) async fn migrate(place: &DatabaseUrl) -> Result<i64, StoreError> {
     let client = place.client(Some("gopay-adapter migrate")).await?;
     check_server(&client).await?;
     let lock = format!(
-        "SET synchronous_commit = on; SET lock_timeout = {}; SELECT pg_advisory_lock({LOCKS}, \
-         {MIGRATING})",
+        "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = {}; \
+         SELECT pg_advisory_lock({LOCKS}, {MIGRATING})",
         WAIT.as_millis()
     );
     client.batch_execute(&lock).await.map_err(store_error).map_err(at("lock the schema"))?;

@@ -18,7 +18,7 @@ pub(crate) fn beside(
 ) -> Result<(), StoreError> {
     match file.lock() {
         Ok(lock) => {
-            let (mut db, _) = file.open_writer(&Options::default(), false)?;
+            let mut db = file.open_writer(&Options::default(), false)?;
             let done = in_transaction(&mut db, step);
             crate::file::close_writer(db);
             drop(lock);

@@ -10,6 +10,7 @@ use gopay_store::StoreError;
 
 use crate::error::down;
 use crate::file::{self, DbFile};
+use crate::held::{self, Stamp};
 
 /// What came during a pass is copied by the next, until it is no more than this, in pages.
 const LITTLE: i64 = 64;
@@ -18,14 +19,24 @@ const LITTLE: i64 = 64;
 const PASSES: usize = 4;
 
 /// A copy under way, on a thread and a connection of its own.
-pub(crate) struct Copier(JoinHandle<Result<(), StoreError>>);
+pub(crate) struct Copier(JoinHandle<Copied>);
+
+/// What came of it.
+pub(crate) struct Copied {
+    pub(crate) done: Result<(), StoreError>,
+    /// The main file as the copy left it; none if it is not there.
+    pub(crate) main: Option<Stamp>,
+}
 
 impl Copier {
     pub(crate) fn start(file: &DbFile) -> Result<Self, StoreError> {
         let file = file.clone();
         Builder::new()
             .name("store-copy".to_owned())
-            .spawn(move || copy(&file))
+            .spawn(move || {
+                let done = copy(&file);
+                Copied { done, main: held::stamp(file.given()).ok() }
+            })
             .map(Self)
             .map_err(|error| StoreError::Down(Box::new(error)))
     }
@@ -35,8 +46,9 @@ impl Copier {
     }
 
     /// Waits for its end.
-    pub(crate) fn join(self) -> Result<(), StoreError> {
-        self.0.join().unwrap_or_else(|_| Err(down("the thread that copies the log panicked")))
+    pub(crate) fn join(self) -> Copied {
+        let panicked = |_| Err(down("the thread that copies the log panicked"));
+        self.0.join().unwrap_or_else(|panic| Copied { done: panicked(panic), main: None })
     }
 }
 

@@ -53,7 +53,7 @@ impl SqliteTarget {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let place = DbFile::prepare(path)?;
         let lock = place.lock()?;
-        let (db, _) = place.open_writer(&Options::default(), true)?;
+        let db = place.open_writer(&Options::default(), true)?;
         for table in TABLES {
             let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table.name);
             if db.query_one(&sql, [], |row| row.get(0)).map_err(failed)? {

@@ -1,8 +1,9 @@
 //! The database file: its path, its lock, how it is opened, and how it is made durable.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{NoStore, at, down, failed};
-use crate::held::Held;
 use crate::options::Options;
 use crate::schema;
 
@@ -61,6 +61,52 @@ impl DbFile {
             Err(_) => fs::canonicalize(folder).map_err(at("find folder", folder))?.join(name),
         };
         Ok(Self { path: found, given: std::path::absolute(path).map_err(at("find", path))? })
+    }
+
+    /// Takes the store away from other users than its owner: an older program, or a copy, may have
+    /// left it open to them, and SQLite gives what it creates beside it the mode of the main file.
+    pub(crate) fn keep_to_owner(&self) {
+        let beside = ["-wal", "-shm", ".lock"].map(|ending| self.beside(ending));
+        for path in std::iter::once(self.path.clone()).chain(beside) {
+            let Ok(found) = fs::metadata(&path) else { continue };
+            let mode = found.permissions().mode() & 0o7777;
+            if mode & 0o077 == 0 {
+                continue;
+            }
+            let (path, was) = (path.as_path(), format!("{mode:04o}"));
+            if let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(
+                    ?path,
+                    was,
+                    error,
+                    "is open to other users and stays so; set mode 0600"
+                );
+            } else {
+                tracing::warn!(?path, was, "was open to other users; now it is not");
+            }
+        }
+    }
+
+    /// Refuses the log of one store beside the main file of another: SQLite would copy the one into
+    /// the other. A copy that `backup` wrote is not in the mode in which there is a log.
+    ///
+    /// To be called while this process has no connection to the file, whose locks would end.
+    pub(crate) fn must_have_its_own_log(&self) -> Result<(), StoreError> {
+        let log = self.log();
+        let mut header = [0; 20];
+        let no_log = fs::metadata(&log).map_or(true, |found| found.len() == 0);
+        let mut read = || File::open(&self.path)?.read_exact(&mut header);
+        // What cannot be read says so when it is opened.
+        if no_log || read().is_err() || header.get(18..) != Some([1, 1].as_slice()) {
+            return Ok(());
+        }
+        Err(down(format!(
+            "{} is a copy, and {} beside it is the log of another store; keep that log elsewhere, \
+             and start again",
+            self.path.display(),
+            log.display()
+        )))
     }
 
     /// Where the next start will look for the store.
@@ -114,7 +160,7 @@ impl DbFile {
         &self,
         options: &Options,
         create: bool,
-    ) -> Result<(Connection, Held), StoreError> {
+    ) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let flags = if create { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags };
         let mut db =
@@ -124,9 +170,7 @@ impl DbFile {
         self.use_log(&db)?;
         schema::migrate(&mut db)?;
         self.make_durable(&db)?;
-        let held = Held::of(self.given().to_owned(), self.log())
-            .map_err(|error| StoreError::Down(Box::new(error)))?;
-        Ok((db, held))
+        Ok(db)
     }
 
     fn explain(&self, error: StoreError) -> StoreError {

@@ -7,15 +7,16 @@
 //!
 //! After a commit failed, nothing is known about what the disk holds. All steps and reads are
 //! answered [`StoreError::Down`](gopay_store::StoreError::Down) until the file was opened and read again. The same holds when the
-//! file that is open is not the one that the next start would open: before a group is answered, the
-//! writer looks whether it still is.
+//! file that is open is not the one that the next start would open, or another program wrote to it:
+//! before a group is answered, the writer looks whether it still is, and is as it was left.
 //!
 //! Not here: rules. A row becomes a value, a pure function of `gopay_core` or
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `reclaim`, `events`, `journal`, `lists`, `sums`, `settlements`, `reconciliations` (SQL); `query`
 //! (statements and their rows), `error`; `store` (the methods); `job`, `writer`, `copier`, `readers` (threads);
-//! `file` (lock, pragmas, recovery), `held` (which file it is), `beside`, `schema`, `backup`, `copy`.
+//! `file` (lock, pragmas, recovery), `held` and `wal` (which files they are, and that nobody else wrote to them),
+//! `beside`, `schema`, `backup`, `copy`.
 
 mod backup;
 mod beside;
@@ -41,6 +42,7 @@ mod schema;
 mod settlements;
 mod store;
 mod sums;
+mod wal;
 mod writer;
 
 #[cfg(test)]

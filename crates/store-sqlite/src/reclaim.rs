@@ -31,8 +31,14 @@ pub(crate) fn reclaim(
         db,
         "-- reclaim: payments
         UPDATE payments SET next_check_at = ?1
-        WHERE next_check_at > ?1 AND next_check_at <= ?2 AND state = ?3",
-        params![due, now.after(UNDER_WAY_MAX).as_micros(), PaymentState::Initialized.as_str()],
+        WHERE next_check_at > ?1 AND next_check_at <= ?2
+            AND (state = ?3 OR (state = ?4 AND checks > 0 AND deadline_at <= ?1))",
+        params![
+            due,
+            now.after(UNDER_WAY_MAX).as_micros(),
+            PaymentState::Initialized.as_str(),
+            PaymentState::Pending.as_str()
+        ],
     )?;
     let count = deliveries.saturating_add(refunds).saturating_add(payments);
     Ok(u64::try_from(count).unwrap_or(u64::MAX))

@@ -24,6 +24,7 @@ use rusqlite::Connection;
 use crate::error::down;
 use crate::events::NewRecord;
 use crate::file::{self, DbFile};
+use crate::held::Held;
 use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::{
@@ -70,6 +71,7 @@ impl SqliteStore {
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let file = DbFile::prepare(path)?;
         let lock = file.lock()?;
+        file.must_have_its_own_log()?;
         Self::start(file, lock, options, true)
     }
 
@@ -82,17 +84,21 @@ impl SqliteStore {
     pub fn open_existing(path: &Path, options: Options) -> Result<Self, StoreError> {
         let file = DbFile::find(path)?;
         let lock = file.lock()?;
+        file.must_have_its_own_log()?;
         file.must_hold_store()?;
         Self::start(file, lock, options, false)
     }
 
     fn start(file: DbFile, lock: File, options: Options, create: bool) -> Result<Self, StoreError> {
-        let opened = file.open_writer(&options, create)?;
+        file.keep_to_owner();
+        let db = file.open_writer(&options, create)?;
+        let held = Held::of(file.given().to_owned(), file.log())
+            .map_err(|error| StoreError::Down(Box::new(error)))?;
         let shared = Arc::new(Shared::new(file));
         let (writes, write_jobs) = Queue::new(options.queue);
         let (reads, read_jobs) = Queue::new(options.queue);
         let mut threads = readers::start(&shared, read_jobs, &options)?;
-        threads.push(writer::start(&shared, write_jobs, opened, lock, options)?);
+        threads.push(writer::start(&shared, write_jobs, (db, held), lock, options)?);
         let threads = Mutex::new(threads);
         let inner = Inner { shared, writes, reads, threads, beside: false };
         Ok(Self { inner: Arc::new(inner) })

@@ -1,18 +1,21 @@
 //! The thread that writes: group commit, checkpoints, and the way back after a failed commit.
 
+use std::ffi::c_int;
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use gopay_store::StoreError;
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use crate::copier::Copier;
 use crate::error::failed;
 use crate::file;
-use crate::held::Held;
+use crate::held::{self, Astray, Held};
 use crate::job::{Job, Shared};
 use crate::options::Options;
 
@@ -29,11 +32,13 @@ const LONGEST: i64 = 4;
 pub(crate) fn start(
     shared: &Arc<Shared>,
     jobs: Receiver<Box<dyn Job>>,
-    (db, held): (Connection, Held),
+    (mut db, held): (Connection, Held),
     lock: File,
     options: Options,
 ) -> Result<JoinHandle<()>, StoreError> {
     let checkpoint_at = options.checkpoint_pages;
+    let committed = Arc::new(AtomicU64::new(0));
+    count_frames(&mut db, &committed)?;
     let writer = Writer {
         shared: Arc::clone(shared),
         jobs,
@@ -41,6 +46,8 @@ pub(crate) fn start(
         checkpoint_at,
         unlooked: 0,
         copier: None,
+        copied: None,
+        committed,
         held,
         sizes: metrics::histogram!(gopay_store::COMMIT_STEPS),
         lock,
@@ -61,6 +68,10 @@ struct Writer {
     unlooked: i64,
     /// Copies the log while the writer goes on.
     copier: Option<Copier>,
+    /// What came of it, until the last of the log was copied after it.
+    copied: Option<Result<(), StoreError>>,
+    /// The number in the log of the last frame of the last commit, until it was looked at; else 0.
+    committed: Arc<AtomicU64>,
     /// The files that are open.
     held: Held,
     /// How many steps share a commit.
@@ -75,7 +86,8 @@ impl Writer {
     fn run(mut self, mut db: Connection) {
         while let Some(mut group) = self.gather() {
             // Looked at after the commit: a file that goes while a group is under way takes it along.
-            match commit(&db, &mut group).and_then(|()| self.in_place()) {
+            let done = commit(&db, &mut group, &mut self.held);
+            match done.and_then(|()| self.in_place()) {
                 Ok(()) => {
                     self.shared.count(group.len());
                     self.sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
@@ -96,10 +108,7 @@ impl Writer {
                 },
             }
         }
-        if let Some(Err(error)) = self.copier.take().map(Copier::join) {
-            warn_uncopied(&error);
-        }
-        file::close_writer(db);
+        self.close(db);
         // The next process may come in only now.
         drop(self.lock);
     }
@@ -122,8 +131,48 @@ impl Writer {
 
     /// Whether the next start will find what was committed.
     fn in_place(&mut self) -> Result<(), Uncommitted> {
-        let looked = self.held.check();
-        looked.map_err(|astray| Uncommitted::Failed(Arc::new(astray)))
+        if self.copier.as_ref().is_some_and(Copier::is_finished) {
+            self.end_copy();
+        }
+        let committed = self.committed.swap(0, Ordering::Relaxed);
+        Ok(self.held.check(self.copier.is_some(), committed)?)
+    }
+
+    /// Waits for the end of the copy that is under way, and takes the main file for ours as it was
+    /// left by it.
+    fn end_copy(&mut self) {
+        if let Some(copied) = self.copier.take().map(Copier::join) {
+            if let Some(main) = copied.main {
+                self.held.main_was_left(main);
+            }
+            self.copied = Some(copied.done);
+        }
+    }
+
+    /// Takes the main file for ours as it is, after a checkpoint that this thread did.
+    fn main_is_ours(&mut self) {
+        // A file that is not there is missed by the next look.
+        if let Ok(main) = held::stamp(self.shared.file.given()) {
+            self.held.main_was_left(main);
+        }
+    }
+
+    fn close(&mut self, db: Connection) {
+        self.end_copy();
+        if let Some(Err(error)) = self.copied.take() {
+            warn_uncopied(&error);
+        }
+        let untouched = self.held.check_log_untouched();
+        let in_place = untouched.map_err(Uncommitted::from).and_then(|()| self.in_place());
+        if let Err(Uncommitted::Failed(error)) = in_place
+            && self.held.is_overwritten()
+        {
+            // Closing the writer would copy the one into what is left of the other.
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::error!(error, "the store is left as it is");
+            return;
+        }
+        file::close_writer(db);
     }
 
     /// Shortens the log when it has become long, after the group was answered.
@@ -142,17 +191,23 @@ impl Writer {
             return Ok(());
         }
         let longest = self.checkpoint_at.saturating_add(step.saturating_mul(LONGEST));
-        match self.copier.take() {
-            None => self.copier = Some(Copier::start(&self.shared.file)?),
-            Some(copier) if !copier.is_finished() && pages < longest => self.copier = Some(copier),
-            Some(copier) => {
-                copier.join()?;
-                let log = file::checkpoint(db)?;
-                // If a long read keeps the log in use, try again only after as many pages more.
-                let left = if log.copied < log.pages { log.pages } else { 0 };
-                self.checkpoint_at = left.saturating_add(step);
-            }
+        if self.copier.as_ref().is_some_and(|copier| copier.is_finished() || pages >= longest) {
+            self.end_copy();
         }
+        if self.copier.is_some() {
+            return Ok(());
+        }
+        let Some(copied) = self.copied.take() else {
+            self.copier = Some(Copier::start(&self.shared.file)?);
+            return Ok(());
+        };
+        copied?;
+        let log = file::checkpoint(db);
+        self.main_is_ours();
+        let log = log?;
+        // If a long read keeps the log in use, try again only after as many pages more.
+        let left = if log.copied < log.pages { log.pages } else { 0 };
+        self.checkpoint_at = left.saturating_add(step);
         Ok(())
     }
 
@@ -171,7 +226,8 @@ impl Writer {
                 self.answer_down(Instant::now() + RECOVERY_PAUSE)?;
                 continue;
             }
-            self.copier = None;
+            self.end_copy();
+            self.copied = None;
             match self.reopen(&mut last) {
                 Ok(db) => {
                     tracing::info!("the store was read again and is up");
@@ -194,22 +250,26 @@ impl Writer {
     /// its content from being freed.
     fn reopen(&mut self, last: &mut Option<Connection>) -> Result<Connection, StoreError> {
         let astray = |astray| StoreError::Down(Box::new(astray));
-        let file = &self.shared.file;
-        self.held.check_main().map_err(astray)?;
-        if self.held.log_is_gone().map_err(astray)?
-            && let Some(db) = last.as_ref()
-        {
+        self.held.check_main(false).map_err(astray)?;
+        if !self.held.log_is_gone().map_err(astray)? {
+            self.held.check_log().map_err(astray)?;
+        } else if let Some(db) = last.as_ref() {
             if !db.is_autocommit() {
                 db.execute_batch("ROLLBACK").map_err(failed)?;
             }
-            file::rescue_log(db)?;
+            let rescued = file::rescue_log(db);
+            self.main_is_ours();
+            rescued?;
         }
         drop(last.take());
-        let (db, mut held) = file.open_writer(&self.options, false)?;
+        let opened = self.shared.file.open_writer(&self.options, false);
         // It may have gone between the look and the opening.
-        self.held.check_main().map_err(astray)?;
-        held.check().map_err(astray)?;
-        self.held = held;
+        let renewed = self.held.renew();
+        let mut db = opened?;
+        renewed.map_err(astray)?;
+        self.committed.store(0, Ordering::Relaxed);
+        count_frames(&mut db, &self.committed)?;
+        self.held.check(false, 0).map_err(astray)?;
         Ok(db)
     }
 
@@ -244,6 +304,16 @@ impl Said {
     }
 }
 
+/// Has the number of the last frame of each commit kept.
+fn count_frames(db: &mut Connection, committed: &Arc<AtomicU64>) -> Result<(), StoreError> {
+    let committed = Arc::clone(committed);
+    let keep = move |_: &mut Wal, frames: c_int| {
+        committed.store(u64::try_from(frames).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    };
+    db.wal_hook(Some(keep)).map_err(failed)
+}
+
 fn warn_uncopied(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(error, "the log of the store could not be copied into its main file");
 }
@@ -255,6 +325,12 @@ enum Uncommitted {
     /// Another process had the file locked; nothing was begun.
     Busy,
     Failed(Cause),
+}
+
+impl From<Astray> for Uncommitted {
+    fn from(error: Astray) -> Self {
+        Self::Failed(Arc::new(error))
+    }
 }
 
 impl From<rusqlite::Error> for Uncommitted {
@@ -270,8 +346,12 @@ struct RolledBack;
 
 /// Runs a group and commits it. Steps seldom fail, and a savepoint for each costs a copy of each
 /// page that it writes; so at first there are none.
-fn commit(db: &Connection, group: &mut Group) -> Result<(), Uncommitted> {
+fn commit(db: &Connection, group: &mut Group, held: &mut Held) -> Result<(), Uncommitted> {
     begin(db)?;
+    if let Err(astray) = held.check_log_untouched() {
+        execute(db, "ROLLBACK")?;
+        return Err(astray.into());
+    }
     if group.iter_mut().all(|job| job.run(db)) {
         return Ok(execute(db, "COMMIT")?);
     }

@@ -125,6 +125,7 @@ cases! { $
     shards_are_read_together_in_pages,
     a_reader_that_follows_writers_misses_nothing,
     what_a_dead_holder_had_claimed_is_due_at_once,
+    a_check_that_was_under_way_after_the_session_is_due_at_once,
     payments_are_listed_by_what_they_are,
     refunds_are_listed_by_what_they_are,
     deliveries_are_listed_by_what_they_are,

@@ -444,7 +444,8 @@ pub trait Store: Send + Sync {
 
     /// Makes due at `now` what a holder that is dead had claimed: deliveries that wait, but until
     /// `lease_until` at most (a lease cannot be told from a retry that is planned so soon),
-    /// refunds that are not resolved, and payments whose call was under way. How many these were.
+    /// refunds that are not resolved, payments whose call was under way, and those whose session is
+    /// over and that were being asked about. How many these were.
     ///
     /// For a process that begins, before it begins or claims anything. In an engine that processes
     /// share, only what the same number had claimed, and nothing if the process holds no number.

@@ -241,7 +241,7 @@ async fn went_back(
                 amount,
                 midtrans: midtrans(now),
             }],
-            charged_back: None,
+            ..SeenBack::default()
         },
     };
     let ids = [refund_id];

@@ -175,15 +175,21 @@ impl RefusalCause {
         }
     }
 
-    /// The cause of a refusal with 410, by its message.
-    pub(super) fn of_gone(message: &str) -> Self {
-        let message = message.to_ascii_lowercase();
-        if message.contains("merchant") { Self::Misconfigured } else { Self::Unknown }
+    /// The cause of a refusal, of 410 by its message as well.
+    pub(super) fn told(
+        status_code: StatusCode,
+        provider_code: Option<&str>,
+        message: &str,
+    ) -> Self {
+        let cause = Self::of(status_code, provider_code);
+        let gone = cause == Self::Unknown && status_code.get() == 410;
+        let of_merchant = || message.to_ascii_lowercase().contains("merchant");
+        if gone && of_merchant() { Self::Misconfigured } else { cause }
     }
 
     /// GoPay's own code counts first: Midtrans' code does not tell a blocked user from a wrong
     /// set-up. Source: `docs/midtrans.md`, "GoPay `channel_response_code`".
-    pub(super) fn of(status_code: StatusCode, provider_code: Option<&str>) -> Self {
+    fn of(status_code: StatusCode, provider_code: Option<&str>) -> Self {
         match provider_code {
             Some("303" | "2903" | "102" | "110" | "142" | "1703") => Self::Misconfigured,
             Some("900") => Self::Temporary,
@@ -194,7 +200,7 @@ impl RefusalCause {
     }
 
     /// 410 by itself stays unknown: one page of the documentation says that the user is blocked,
-    /// another that the merchant is deactivated. Its message says which ([`Self::of_gone`]).
+    /// another that the merchant is deactivated. Its message may say which ([`Self::told`]).
     const fn of_status(status_code: StatusCode) -> Self {
         match status_code.get() {
             400 | 408 | 413 => Self::InputData,

@@ -144,19 +144,17 @@ impl<const EXACT: bool> WireVisitor<EXACT> {
             }
             return Ok(());
         }
-        match field {
-            Field::Actions if !again => {
-                wire.actions = serde_json::from_str(json.get()).unwrap_or_default();
-            }
-            Field::ValidationMessages if !again => wire.validation_messages = Some(json),
-            Field::Refunds if !again => {
-                wire.refunds = (json.get() != "null").then_some(json);
-            }
-            Field::Refunds if wire.refunds.map(RawValue::get) != Some(json.get()) => {
+        if matches!(field, Field::Refunds) {
+            if again && wire.refunds.map(RawValue::get) != Some(json.get()) {
                 // No list.
                 wire.refunds = serde_json::from_str("0").ok();
+            } else {
+                wire.refunds = (json.get() != "null").then_some(json);
             }
-            _ => {}
+        } else if matches!(field, Field::Actions) && !again {
+            wire.actions = serde_json::from_str(json.get()).unwrap_or_default();
+        } else if matches!(field, Field::ValidationMessages) && !again {
+            wire.validation_messages = Some(json);
         }
         Ok(())
     }
@@ -317,12 +315,11 @@ impl<'a> Wire<'a> {
                 .take(Refusal::VALIDATION_LINES_MAX)
                 .map(|text| line(&text))
                 .collect(),
-            cause: match RefusalCause::of(status_code, self.provider_code()) {
-                RefusalCause::Unknown if status_code.get() == 410 => {
-                    RefusalCause::of_gone(self.status_message.get().unwrap_or_default())
-                }
-                cause => cause,
-            },
+            cause: RefusalCause::told(
+                status_code,
+                self.provider_code(),
+                self.status_message.get().unwrap_or_default(),
+            ),
         }
     }
 

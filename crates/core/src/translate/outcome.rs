@@ -479,9 +479,10 @@ pub fn refund_listed(view: &StatusView, refund: &Refund, amount: Rupiah) -> List
 #[must_use]
 pub fn seen_back(view: &StatusView) -> Option<SeenBack> {
     let said = view.refund_total.and_then(|total| Rupiah::from_sen(total).ok());
-    let total = match view.status {
-        TransactionStatus::Refund => view.gross.sen.and_then(|gross| Rupiah::from_sen(gross).ok()),
-        _ => said,
+    let total = if view.status == TransactionStatus::Refund {
+        view.gross.sen.and_then(|gross| Rupiah::from_sen(gross).ok())
+    } else {
+        said
     };
     let Some(refunds) = listed_back(view) else {
         return total.map(|_| SeenBack {

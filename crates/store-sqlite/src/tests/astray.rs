@@ -1,5 +1,10 @@
 //! The file of an open store is deleted, moved, replaced or written over.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
 use super::*;
 
 const ENDINGS: [&str; 3] = ["db", "db-wal", "db-shm"];
@@ -41,7 +46,7 @@ type Deed = fn(&Path, &Path);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_step_is_answered_that_the_next_start_would_not_find() {
-    let deeds: [(&str, Deed); 6] = [
+    let deeds: [(&str, Deed); 13] = [
         ("was removed", |path, _| std::fs::remove_file(path).unwrap()),
         ("was removed", |path, _| {
             ENDINGS
@@ -63,11 +68,175 @@ async fn no_step_is_answered_that_the_next_start_would_not_find() {
             // As a copy onto it does: the same file, emptied first.
             std::fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
         }),
+        ("written over", |path, copy| {
+            std::fs::copy(copy, path).unwrap();
+        }),
+        ("written over", |path, _| write_over(path, 0, &[0; 4096])),
+        ("written over", |path, _| write_over(path, 5 * 4096, &[7; 3 * 4096])),
+        ("written over", |path, _| {
+            std::fs::File::create(path.with_extension("db-wal")).unwrap();
+        }),
+        ("written over", |path, _| write_over(&path.with_extension("db-wal"), 0, &[0; 32])),
+        ("written over", |path, _| write_over(&path.with_extension("db-wal"), 1000, &[7; 40])),
+        ("written over", |path, copy| {
+            std::fs::copy(copy, path).unwrap();
+            std::fs::File::create(path.with_extension("db-wal")).unwrap();
+        }),
     ];
     for (reason, deed) in deeds {
         let (_folder, path, copy, store) = running().await;
         deed(&path, &copy);
         stays_down(&store, reason).await;
+        store.close().await.unwrap();
+    }
+}
+
+/// As another program does it, in the same file.
+fn write_over(path: &Path, at: u64, bytes: &[u8]) {
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(bytes, at).unwrap();
+}
+
+/// While steps are taken and the log is copied all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_step_that_comes_after_a_file_was_written_over_is_answered() {
+    let deeds: [Deed; 3] = [
+        |path, copy| {
+            std::fs::copy(copy, path).unwrap();
+        },
+        |path, _| {
+            std::fs::File::create(path.with_extension("db-wal")).unwrap();
+        },
+        |path, _| {
+            let log = path.with_extension("db-wal");
+            let foreign = std::fs::read(&log).unwrap().len();
+            write_over(&log, 0, &vec![7; foreign]);
+        },
+    ];
+    for deed in deeds {
+        let (_folder, path, copy, store) = busy().await;
+        let over = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (store, over) = (store.clone(), Arc::clone(&over));
+                tokio::spawn(async move {
+                    for number in 0..100_000 {
+                        let came_after = over.load(Ordering::SeqCst);
+                        let made = payment(10 + writer + 4 * number);
+                        let answer = store.payment_create(&made, "{}", &[]).await;
+                        if answer.is_err() {
+                            return false;
+                        }
+                        if came_after {
+                            return true;
+                        }
+                    }
+                    panic!("it was never written over");
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        deed(&path, &copy);
+        over.store(true, Ordering::SeqCst);
+        for writer in writers {
+            assert!(!writer.await.unwrap(), "a step was answered");
+        }
+        stays_down(&store, "written over").await;
+        store.close().await.unwrap();
+    }
+}
+
+/// A store whose log is copied after every few steps, with a payment, and a copy of it.
+async fn busy() -> (TempDir, PathBuf, PathBuf, SqliteStore) {
+    let (folder, path) = place();
+    let options = Options { checkpoint_pages: 16, ..Options::default() };
+    let store = SqliteStore::open(&path, options).unwrap();
+    create(&store, 1).await;
+    let copy = folder.path().join("copy.db");
+    store.backup(&copy).await.unwrap();
+    (folder, path, copy, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_else_happens_to_the_files_of_a_running_store_is_not_taken_for_writing_over() {
+    let (folder, path, _, store) = busy().await;
+    let beside = SqliteStore::open_read_only(&path).unwrap();
+    let log = path.with_extension("db-wal");
+    for number in 2..300 {
+        create(&store, number).await;
+        match number % 30 {
+            0 => beside.backup(&folder.path().join(number.to_string())).await.unwrap(),
+            // As `touch` does it.
+            10 => std::fs::File::open(&log).unwrap().set_modified(SystemTime::now()).unwrap(),
+            _ => {}
+        }
+    }
+    store.ping(start()).await.unwrap();
+    store.close().await.unwrap();
+    let store = open(&path);
+    for number in 1..300 {
+        assert!(store.payment_get(tx(number)).await.unwrap().is_some(), "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_beside_the_writer_are_not_taken_for_writing_over() {
+    let (_folder, path, _, store) = busy().await;
+    let beside = std::thread::spawn(move || {
+        let db = Connection::open(&path).unwrap();
+        db.busy_timeout(Duration::from_secs(30)).unwrap();
+        db.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        for _ in 0..200 {
+            db.execute("UPDATE payments SET checks = checks + 1 WHERE tx_id = 1", []).unwrap();
+        }
+    });
+    let mut number = 2;
+    while !beside.is_finished() {
+        create(&store, number).await;
+        number += 1;
+    }
+    beside.join().unwrap();
+    store.ping(start()).await.unwrap();
+    assert_eq!(store.payment_get(tx(1)).await.unwrap().unwrap().checks, 200);
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_written_over_is_not_closed_into_what_is_there() {
+    let (_folder, path, copy, store) = running().await;
+    create(&store, 2).await;
+    std::fs::copy(&copy, &path).unwrap();
+    let log = std::fs::read(path.with_extension("db-wal")).unwrap();
+    store.close().await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == std::fs::read(&copy).unwrap(), "it was changed");
+    assert!(std::fs::read(path.with_extension("db-wal")).unwrap() == log, "the log was changed");
+
+    // The log of the one is not copied into the other.
+    for opened in [SqliteStore::open, SqliteStore::open_existing] {
+        let refused = opened(&path, Options::default()).map(|_| ()).unwrap_err();
+        assert!(chain(&refused).contains("is the log of another store"), "{}", chain(&refused));
+    }
+    std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+    let store = open(&path);
+    assert!(store.payment_get(tx(1)).await.unwrap().is_some());
+    assert!(store.payment_get(tx(2)).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_others_could_read_is_its_owners_alone_once_it_was_opened() {
+    let (_folder, path) = place();
+    open(&path).close().await.unwrap();
+    let all = ["db", "db-wal", "db-shm", "db.lock"].map(|ending| path.with_extension(ending));
+    for mode in [0o644, 0o660, 0o600] {
+        for path in all.iter().filter(|path| path.exists()) {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        let store = open(&path);
+        create(&store, i64::from(mode)).await;
+        for path in &all {
+            let found = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, 0o600, "{path:?} of a store of mode {mode:o}: {found:o}");
+        }
         store.close().await.unwrap();
     }
 }

@@ -505,10 +505,14 @@ impl Store for Model {
         }
         let latest = now.after(engine::UNDER_WAY_MAX);
         for payment in rows.payments.values_mut() {
+            let under_way = match payment.state {
+                PaymentState::Initialized => true,
+                PaymentState::Pending => payment.checks > 0 && payment.session_over(now),
+                PaymentState::Succeeded | PaymentState::Failed(_) => false,
+            };
             let sooner = payment
                 .check_at(now)
-                .filter(|_| payment.state == PaymentState::Initialized)
-                .filter(|_| payment.next_check_at.is_some_and(|at| at <= latest));
+                .filter(|_| under_way && payment.next_check_at.is_some_and(|at| at <= latest));
             if let Some(sooner) = sooner {
                 *payment = sooner;
                 count += 1;

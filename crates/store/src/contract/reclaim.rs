@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use gopay_core::payment::{Payment, PaymentRecord};
+use gopay_core::time::Timestamp;
+
 use super::UnderTest;
 use super::samples::{
     MINUTE, SECOND, apply, charge_created, claim_deliveries, create, only_delivery, paid, payment,
-    refund_request, rf, start, stored, tx,
+    refund_request, restored, rf, start, stored, tx,
 };
 use crate::AttemptOutcome;
 
@@ -59,4 +62,39 @@ pub async fn what_a_dead_holder_had_claimed_is_due_at_once(store: UnderTest) {
     // The claims are those of a living holder now, and again somebody's who died.
     let later = now.after(Duration::from_millis(1));
     assert!(store.reclaim(later, later.after(lease)).await.unwrap() >= 3);
+}
+
+/// The session of a payment is over, and Midtrans is asked what came of it: the PSP waits for that.
+/// Before, a check has the time of a plan, which nobody waits for.
+pub async fn a_check_that_was_under_way_after_the_session_is_due_at_once(store: UnderTest) {
+    let deadline = payment(1).deadline_at;
+    for number in 1..=3 {
+        create(&store, &payment(number)).await;
+        apply(&store, tx(number), &charge_created(), start().after(SECOND)).await;
+    }
+    create(&store, &restored(in_session(4, deadline.after(MINUTE)))).await;
+    apply(&store, tx(3), &paid(), start().after(MINUTE)).await;
+    // 1 and 2 are asked about, 3 is paid, 4 is in its session, after a check.
+    let claimed = store.payment_claim_due(deadline, 10).await.unwrap();
+    let ids = |payments: &[Payment]| {
+        let mut ids: Vec<_> = payments.iter().map(|payment| payment.tx_id.get()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids(&claimed), [1, 2, 4]);
+    let before = stored(&store, tx(4)).await;
+    assert!(before.next_check_at > Some(deadline.after(SECOND)));
+
+    let now = deadline.after(SECOND);
+    assert_eq!(store.reclaim(now, now.after(MINUTE)).await.unwrap(), 2);
+    assert_eq!(stored(&store, tx(4)).await, before);
+    let again = store.payment_claim_due(now, 10).await.unwrap();
+    assert_eq!(ids(&again), [1, 2]);
+    // Those are this holder's own.
+    assert_eq!(store.payment_claim_due(now, 10).await.unwrap(), []);
+}
+
+fn in_session(number: i64, deadline_at: Timestamp) -> PaymentRecord {
+    let open = payment(number).on(&charge_created(), start()).payment;
+    PaymentRecord { deadline_at, next_check_at: Some(start()), ..open.into_record() }
 }
