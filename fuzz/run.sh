@@ -42,6 +42,7 @@ for target in "${targets[@]}"; do
         form | backends | transaction | call) dictionary=fuzz/dictionaries/form.dict ;;
         items) dictionary=fuzz/dictionaries/items.dict ;;
         amount) dictionary=fuzz/dictionaries/amount.dict ;;
+        camt | report_* | rates) dictionary=fuzz/dictionaries/reports.dict ;;
         *) dictionary=fuzz/dictionaries/midtrans.dict ;;
     esac
     log="fuzz/target/$target.log"

@@ -12,7 +12,7 @@ use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
 use gopay_service::{
     Clock, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Service,
-    Settings,
+    Settings, Traced,
 };
 use gopay_store::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -235,7 +235,7 @@ fn upstream(
     endpoint.timeout = account.timeout;
     endpoint.refund_path = account.refund_path;
     endpoint.notification_url = Some(notify.to_owned());
-    let transport = Arc::new(Noticed::new(transport, name));
+    let transport = Arc::new(Noticed::new(Arc::new(Traced(transport)), name));
     let client = MidtransClient::new(transport, endpoint).map_err(|error| {
         let (key, wanted) = match error {
             EndpointError::BaseUrl => (format!("{section}.base_url"), "scheme and host only"),
@@ -316,7 +316,7 @@ fn service(
         },
         parties,
         store,
-        receivers: Arc::new(receivers),
+        receivers: Arc::new(Traced(Arc::new(receivers))),
         clock,
         random: Box::new(gopay_service::os_random),
     })

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use gopay_inbound::Stop;
 use gopay_service::meters;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -184,9 +184,16 @@ fn write_lines(lines: &Receiver<Message>, dropped: &AtomicU64, mut out: impl Wri
 
 /// Installs the recorder of metrics; once a process.
 pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
-    let builder = PrometheusBuilder::new().set_buckets(meters::BUCKETS_SECONDS)?;
+    let builder =
+        PrometheusBuilder::new().set_buckets(meters::BUCKETS_SECONDS)?.set_buckets_for_metric(
+            Matcher::Full(gopay_store::COMMIT_STEPS.to_owned()),
+            meters::BUCKETS_STEPS,
+        )?;
     let handle = builder.install_recorder()?;
     meters::describe();
+    meters::begin_at_zero();
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("GOPAY_ADAPTER_COMMIT"))];
+    metrics::gauge!(meters::BUILD_INFO, &build).set(1.0);
     Ok(handle)
 }
 

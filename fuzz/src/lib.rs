@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use gopay_core::midtrans::{OrderId, Refusal, StatusView};
 
@@ -177,4 +178,14 @@ pub fn check_view(view: &StatusView, body: &[u8]) {
         // Neither text nor number counts as absent, and so does an empty text.
         assert!(matches!(fraud.as_deref(), None | Some("" | "accept")), "{fraud:?}");
     }
+}
+
+/// Runs `read` on a file with this content, in memory where the system has a place for that. One process of
+/// a target runs at a time in one folder of its own.
+pub fn in_a_file(name: &str, content: &[u8], read: impl FnOnce(&Path)) {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let path = folder.join(format!("gopay-fuzz-{name}-{}", std::process::id()));
+    std::fs::write(&path, content).expect("a file can be written");
+    read(&path);
 }

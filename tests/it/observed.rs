@@ -8,6 +8,7 @@ use gopay_psp_client::Credentials;
 use serde_json::Value;
 
 use crate::support::logged::Logged;
+use crate::support::receiver::Receiver;
 use crate::support::{Demo, body, body_as, decode, eventually, example, not_tested};
 
 /// A life of a payment, a refused call, a wrong password, a refund, a forged notification.
@@ -100,6 +101,38 @@ async fn each_call_is_one_line_that_says_how_it_ended_and_whose_time_it_took() {
     assert_eq!(calls[1]["outcome"], "refused");
     assert!(calls[1]["code"].is_string(), "{}", calls[1]);
     assert_eq!(log.matches(WRONG_LOGIN).count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn the_trace_of_a_call_is_in_its_trail_and_told_to_the_receiver() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let demo = Demo::start().await;
+    let receiver = Receiver::start().await;
+    let url = format!("{}/notify", receiver.base);
+    let opened = async |traceparent: &str| {
+        let pairs = example(&[("notificationurl", url.as_str())]);
+        let request =
+            demo.http.post(format!("{}/", demo.adapter)).body(call("TRANSACTION", &pairs));
+        let answer = request.header("traceparent", traceparent).send().await.expect("an answer");
+        decode(&answer.text().await.expect("text"))["TXID"].clone()
+    };
+    let given = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let (traced, untraced) = (opened(&given).await, opened("not a traceparent").await);
+    for txid in [&traced, &untraced] {
+        demo.wallet(txid, "pay", serde_json::json!({})).await;
+        demo.until_status(txid, "SUCCEEDED").await;
+    }
+    demo.until_outbox_empty().await;
+    let told = |txid: &str| {
+        let seen = receiver.seen();
+        let about = seen.iter().find(|seen| seen.field("txid") == txid).expect("told");
+        about.traceparent.clone()
+    };
+    assert_eq!(told(&untraced), "");
+    let parts = told(&traced);
+    let parts: Vec<&str> = parts.split('-').collect();
+    assert_eq!((parts[0], parts[1], parts[3]), ("00", TRACE, "01"));
+    assert_ne!(parts[2], "00f067aa0ba902b7", "a span of our own");
 }
 
 const WRONG_LOGIN: &str = "a wrong login or password";

@@ -28,6 +28,7 @@ pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) content_type: String,
+    pub(crate) traceparent: String,
     pub(crate) fields: Vec<(String, String)>,
 }
 
@@ -97,14 +98,15 @@ impl Receiver {
 async fn answer(State(receiver): State<Receiver>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap_or_default();
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let text = |name: &str| {
+        let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
     let seen = Seen {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
-        content_type: content_type
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned(),
+        content_type: text("content-type"),
+        traceparent: text("traceparent"),
         fields: form_urlencoded::parse(&body).into_owned().collect(),
     };
     let reply = receiver.with(|inner| {

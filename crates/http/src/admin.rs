@@ -99,8 +99,7 @@ fn not_ready(reason: &str) -> Response {
     responses((status = 200, description = "Metrics", content_type = "text/plain", body = String))
 ))]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    // The meters that tell of the store are set when they are read; if it does not answer, they stay.
-    let _ = app.service.attention_sums().await;
+    app.service.measure().await;
     respond(200, "text/plain; version=0.0.4", app.metrics.render())
 }
 

@@ -12,7 +12,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use gopay_inbound::Peer;
-use gopay_service::{Caller, Certificate, meters};
+use gopay_service::{Caller, Certificate, TraceContext, meters};
 
 use crate::routes::Routes;
 use crate::{App, BodyError, respond};
@@ -54,6 +54,8 @@ pub(crate) async fn call(
     let started = Instant::now();
     let limits = app.limits;
     let query = request.uri().query().map(str::to_owned);
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let trace = traceparent.and_then(TraceContext::parse);
     let body = match app.bodies.read(request, limits.call_bytes_max, limits.body_timeout).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
@@ -67,7 +69,10 @@ pub(crate) async fn call(
     let misplaced = query.and_then(|query| app.service.misplaced(query.as_bytes(), &body));
     let answer = match misplaced {
         Some(answer) => answer,
-        None => app.service.call(body, caller).await,
+        None => match trace {
+            None => app.service.call(body, caller).await,
+            trace => gopay_service::within(trace, app.service.call(body, caller)).await,
+        },
     };
     let overloaded = if answer.overloaded { "yes" } else { "no" };
     meters::count(meters::CALLS, &[("overloaded", overloaded)]);

@@ -10,7 +10,7 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
     PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
     Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
@@ -249,6 +249,10 @@ impl Search for NullStore {
 
     async fn order_get(&self, _tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
         Ok(None)
+    }
+
+    async fn backlog(&self, _now: Timestamp) -> Result<Backlog, StoreError> {
+        Ok(Backlog::default())
     }
 
     async fn attention(&self) -> Result<AttentionSums, StoreError> {

@@ -26,6 +26,7 @@ mod questions;
 mod read;
 mod shopper;
 mod thin;
+mod trace;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -36,7 +37,7 @@ use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_core::ppro::hash::{self, Page};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Database, Note, StoreError};
+use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
@@ -56,6 +57,7 @@ pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
+pub use trace::{TraceContext, Traced, within};
 
 use crate::questions::Questions;
 use crate::read::Paced;
@@ -223,6 +225,7 @@ struct Inner {
     wake: Notify,
     totals: Paced<Totals>,
     attention: Paced<AttentionSums>,
+    backlog: Paced<Backlog>,
     ready: Paced<()>,
 }
 
@@ -247,6 +250,7 @@ impl Service {
             wake,
             totals: Paced::default(),
             attention: Paced::default(),
+            backlog: Paced::default(),
             ready: Paced::default(),
         }))
     }
@@ -284,6 +288,17 @@ impl Service {
         let sums = self.0.attention.get(self.0.store.attention()).await?.value;
         meters::attention(&sums);
         Ok(sums)
+    }
+
+    /// Sets the meters that tell of the store: they are set when they are read. If it does not answer,
+    /// they stay as they are.
+    pub async fn measure(&self) {
+        // Its own errors are counted where they come from.
+        let _ = self.attention_sums().await;
+        let now = self.now();
+        if let Ok(backlog) = self.0.backlog.get(self.0.store.backlog(now)).await {
+            meters::backlog(&backlog.value, now);
+        }
     }
 
     /// What needs a person.

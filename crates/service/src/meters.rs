@@ -1,14 +1,16 @@
 //! Every metric of the adapter: name, unit and meaning. Recorded here and in `http`, exported by the
 //! root from every role.
 //!
-//! Labels hold stable words only: never an id, a login or a text from outside.
+//! Labels hold stable words only: never an id or a text from outside. One has logins, which stand in the
+//! config: [`CLIENT_REFUSALS`].
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use gopay_core::payment::{Channel, Event, PaymentState};
-use gopay_store::AttentionSums;
+use gopay_core::time::Timestamp;
+use gopay_store::{AttentionSums, Backlog, COMMIT_STEPS};
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -19,6 +21,11 @@ use metrics::{
 pub const BUCKETS_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
+/// Upper bounds of the buckets of [`COMMIT_STEPS`]: powers of two up to the largest group.
+pub const BUCKETS_STEPS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// The program: `version`, `commit`; always 1.
+pub const BUILD_INFO: &str = "gopay_build_info";
 /// Calls of PSPs by `overloaded`.
 pub const CALLS: &str = "gopay_calls_total";
 /// Calls of PSPs by `txtype`, `outcome` and, of refused ones, `code`.
@@ -27,6 +34,10 @@ pub const CALL_OUTCOMES: &str = "gopay_call_outcomes_total";
 pub const CALL_SECONDS: &str = "gopay_call_duration_seconds";
 /// The part of [`CALL_SECONDS`] that was spent waiting for Midtrans.
 pub const CALL_UPSTREAM_SECONDS: &str = "gopay_call_upstream_seconds";
+/// The rest of it: our own time, by `txtype`.
+pub const CALL_OWN_SECONDS: &str = "gopay_call_own_seconds";
+/// Calls of known PSPs that were refused before their content was looked at, by `client` and `reason`.
+pub const CLIENT_REFUSALS: &str = "gopay_client_refusals_total";
 /// Calls of authenticated PSPs that were turned away, by `why`.
 pub const TURNED_AWAY: &str = "gopay_calls_turned_away_total";
 /// Logins that were wrong, by `why`.
@@ -49,6 +60,12 @@ pub const REFUNDS: &str = "gopay_refunds_total";
 pub const DELIVERY_ATTEMPTS: &str = "gopay_delivery_attempts_total";
 /// Time of delivery attempts.
 pub const DELIVERY_SECONDS: &str = "gopay_delivery_attempt_duration_seconds";
+/// Receivers that failed so often in a row that they get one attempt at a time.
+pub const RECEIVERS_FAILING: &str = "gopay_receivers_failing";
+/// What waits to be done, by `kind` and `age`.
+pub const BACKLOG: &str = "gopay_backlog_items";
+/// For how long the oldest of it has waited, by `kind`.
+pub const BACKLOG_OLDEST: &str = "gopay_backlog_oldest_seconds";
 /// Steps that the store did not take, by `reason`.
 pub const STORE_ERRORS: &str = "gopay_store_errors_total";
 
@@ -74,6 +91,13 @@ pub fn describe() {
     counts(CALL_OUTCOMES, "Calls of PSPs by type, outcome and, if refused, code of the rule.");
     seconds(CALL_SECONDS, "Time from the first byte of a call to its answer.");
     seconds(CALL_UPSTREAM_SECONDS, "Part of a call's time that was spent waiting for Midtrans.");
+    seconds(CALL_OWN_SECONDS, "Our own part of a call's time, without Midtrans, by type.");
+    counts(CLIENT_REFUSALS, "Calls of known PSPs that were turned away, by login and reason.");
+    describe_gauge!(BUILD_INFO, Unit::Count, "The program that runs: version and commit.");
+    describe_gauge!(RECEIVERS_FAILING, Unit::Count, "Receivers of PSPs that keep failing.");
+    describe_gauge!(BACKLOG, Unit::Count, "What waits to be done now, by kind and age.");
+    describe_gauge!(BACKLOG_OLDEST, Unit::Seconds, "Age of the oldest that waits, by kind.");
+    describe_histogram!(COMMIT_STEPS, Unit::Count, "Steps that shared a commit of the store.");
     counts(TURNED_AWAY, "Calls of known PSPs turned away, by concurrency, rate or quota.");
     counts(
         LOGIN_FAILURES,
@@ -99,6 +123,33 @@ pub fn describe() {
     describe_gauge!(AT_RISK, Unit::Count, "The money of what needs a person now, in sen.");
     counts(LOG_LINES_DROPPED, "Lines of the log that were dropped because its reader is too slow.");
     counts(STORE_ERRORS, "Steps that the store did not take, by reason.");
+}
+
+/// Series that alerts look at begin at zero: of one that begins at one, nobody sees the first increase.
+pub fn begin_at_zero() {
+    let zero = |name: &'static str, labels: &Labels| counter!(name, labels).increment(0);
+    for reason in ["busy", "conflict", "missing", "corrupt", "invalid", "schema", "down"] {
+        zero(STORE_ERRORS, &[("reason", reason)]);
+    }
+    for call in ["charge", "status", "cancel", "expire", "refund"] {
+        for result in ["answered", "not_sent", "unknown"] {
+            zero(MIDTRANS_REQUESTS, &[("call", call), ("result", result)]);
+        }
+    }
+    for call in ["charge", "status", "close", "refund"] {
+        zero(MIDTRANS_REFUSALS, &[("call", call), ("cause", "misconfigured")]);
+    }
+    for outcome in ["delivered", "retry", "given_up"] {
+        zero(DELIVERY_ATTEMPTS, &[("outcome", outcome)]);
+    }
+    for answer in ["ok", "malformed", "forged", "trouble"] {
+        zero(NOTIFICATIONS, &[("answer", answer)]);
+    }
+    for why in ["login", "password", "certificate", "contract"] {
+        zero(LOGIN_FAILURES, &[("why", why)]);
+    }
+    zero(LOG_LINES_DROPPED, &[]);
+    receivers_failing(0);
 }
 
 /// What tells the series of a metric apart: the values of its labels.
@@ -147,6 +198,33 @@ pub(crate) fn attention(sums: &AttentionSums) {
     gauge!(ATTENTION, "kind" => "payment").set(number(sums.payments));
     gauge!(ATTENTION, "kind" => "order").set(number(sums.orders));
     gauge!(AT_RISK).set(number(sums.at_risk_sen));
+}
+
+/// What waits, and how old it is.
+pub(crate) fn backlog(backlog: &Backlog, now: Timestamp) {
+    /// The classes of [`gopay_store::AGES`].
+    const AGES: [&str; 4] = ["under_1m", "under_5m", "under_1h", "over_1h"];
+    for (kind, waiting) in [
+        ("initialized", backlog.initialized),
+        ("pending", backlog.pending),
+        ("refund", backlog.unresolved),
+        ("delivery", backlog.deliveries),
+    ] {
+        for (age, count) in AGES.into_iter().zip(waiting.by_age) {
+            gauge!(BACKLOG, "kind" => kind, "age" => age).set(number(count));
+        }
+        let oldest = waiting.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
+        gauge!(BACKLOG_OLDEST, "kind" => kind).set(number(oldest.as_secs()));
+    }
+}
+
+/// A call of this PSP was turned away. Logins are few: those of the config.
+pub(crate) fn client_refusal(client: &str, reason: &'static str) {
+    counter!(CLIENT_REFUSALS, "client" => client.to_owned(), "reason" => reason).increment(1);
+}
+
+pub(crate) fn receivers_failing(count: usize) {
+    gauge!(RECEIVERS_FAILING).set(number(u64::try_from(count).unwrap_or(u64::MAX)));
 }
 
 /// A gauge is a float. Exact up to 2^53.

@@ -11,7 +11,7 @@ use gopay_midtrans_client::CallError;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::meters;
+use crate::{meters, trace};
 
 /// What a span and a line of the log are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +135,8 @@ impl Seen {
                 let labels = [("txtype", kind), ("outcome", outcome), ("code", code)];
                 meters::count(meters::CALL_OUTCOMES, &labels);
                 meters::time(meters::CALL_UPSTREAM_SECONDS, &[], self.upstream);
+                let own = total.saturating_sub(self.upstream);
+                meters::time(meters::CALL_OWN_SECONDS, &[("txtype", kind)], own);
             }
             UseCase::Notification => {}
             UseCase::Poll => {
@@ -176,6 +178,7 @@ macro_rules! line {
                     from,
                     to,
                     event = (!self.event.is_empty()).then_some(self.event),
+                    trace.id = trace::current().as_ref().map(trace::TraceContext::trace_id),
                     ours_ms = millis(ours),
                     upstream_ms = millis(self.upstream),
                     "{}",

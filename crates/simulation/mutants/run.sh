@@ -15,10 +15,10 @@ patches=(crates/simulation/mutants/*.patch)
 # The small world in which each is looked for.
 declare -A worlds=(
     [04-no-reservation]=two-refunds
-    [05-reservation-never-given-back]=two-refunds
-    [06-unclear-refund-called-failed]=refund-taken-over
-    [11-outbox-row-lost]=late-money
-    [17-late-money-ignored]=late-money
+    [05-reservation-never-given-back]=refund-past-us
+    [06-unclear-refund-called-failed]=refund-unanswered
+    [11-outbox-row-lost]=late-news
+    [17-late-money-ignored]=late-news
     [24-money-in-doubt-given-up]=doubt
     [26-refund-in-the-dashboard-not-counted]=refund-past-us
 )

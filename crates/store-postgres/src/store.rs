@@ -10,7 +10,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
     PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
     Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
@@ -409,6 +409,10 @@ impl Search for PgStore {
 
     async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
         self.connections.alone(|db| async move { orders::order_get(&db, tx_id).await }).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        self.connections.alone(|db| async move { sums::backlog(&db, now).await }).await
     }
 
     async fn attention(&self) -> Result<AttentionSums, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gopay_core::time::Timestamp;
 use gopay_store::rows::{RowReader, SqlRow};
-use gopay_store::{StoreError, Totals};
+use gopay_store::{Backlog, StoreError, Totals};
 
 use crate::error::DbError;
 use crate::orders;
@@ -52,6 +52,17 @@ pub(crate) async fn totals(session: &Session) -> Result<Totals, DbError> {
     };
     session.commit().await?;
     Ok(totals)
+}
+
+/// By the queues of the workers.
+pub(crate) async fn backlog(session: &Session, now: Timestamp) -> Result<Backlog, DbError> {
+    let [first, second, third, looked_at] = Backlog::parameters(now);
+    let rows = session.rows(Backlog::SQL, &[&first, &second, &third, &looked_at]).await?;
+    let mut backlog = Backlog::default();
+    for row in &rows {
+        backlog.read(&PgRow(row))?;
+    }
+    Ok(backlog)
 }
 
 async fn per_state(

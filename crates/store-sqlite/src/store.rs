@@ -13,7 +13,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
     PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
     Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
@@ -501,6 +501,10 @@ impl Search for SqliteStore {
 
     async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
         self.read(move |db| orders::order_get(db, tx_id)).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        self.read(move |db| sums::backlog(db, now)).await
     }
 
     async fn attention(&self) -> Result<AttentionSums, StoreError> {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use gopay_core::time::Timestamp;
 use gopay_store::rows::RowReader;
-use gopay_store::{StoreError, Totals};
+use gopay_store::{Backlog, StoreError, Totals};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::failed;
 use crate::orders;
-use crate::query::{all, first, write};
+use crate::query::{Row, all, first, write};
 
 /// All in one read transaction, so that the sums belong together.
 pub(crate) fn totals(db: &mut Connection) -> Result<Totals, StoreError> {
@@ -45,6 +45,17 @@ pub(crate) fn totals(db: &mut Connection) -> Result<Totals, StoreError> {
         )?,
         attention: orders::attention(&db)?,
     })
+}
+
+/// By the queues of the workers.
+pub(crate) fn backlog(db: &Connection, now: Timestamp) -> Result<Backlog, StoreError> {
+    let mut statement = db.prepare_cached(Backlog::SQL).map_err(failed)?;
+    let mut rows = statement.query(Backlog::parameters(now)).map_err(failed)?;
+    let mut backlog = Backlog::default();
+    while let Some(row) = rows.next().map_err(failed)? {
+        backlog.read(&Row(row))?;
+    }
+    Ok(backlog)
 }
 
 fn per_state(

@@ -49,6 +49,7 @@ pub(crate) fn start(
         copied: None,
         committed,
         held,
+        sizes: metrics::histogram!(gopay_store::COMMIT_STEPS),
         lock,
     };
     Builder::new()
@@ -73,6 +74,8 @@ struct Writer {
     committed: Arc<AtomicU64>,
     /// The files that are open.
     held: Held,
+    /// How many steps share a commit.
+    sizes: metrics::Histogram,
     /// Held until the thread ends, after the connection was closed.
     lock: File,
 }
@@ -87,6 +90,7 @@ impl Writer {
             match done.and_then(|()| self.in_place()) {
                 Ok(()) => {
                     self.shared.count(group.len());
+                    self.sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
                     let steps = i64::try_from(group.len()).unwrap_or(i64::MAX);
                     self.unlooked = self.unlooked.saturating_add(steps);
                     group.into_iter().for_each(Job::answer);

@@ -139,6 +139,7 @@ cases! { $
     runs_of_reconciliation_are_recorded_whole,
     runs_that_race_leave_one,
     totals_count_every_row,
+    what_waits_is_counted_by_age,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,
     random_steps_agree_with_the_model,

@@ -15,6 +15,7 @@ use gopay_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use attention::{AttentionSums, OrderResolution, UnknownOrder};
+pub use backlog::{AGES, Backlog, Waiting};
 pub use journal::{
     Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject,
@@ -29,6 +30,7 @@ pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
 
 mod attention;
+mod backlog;
 pub mod copy;
 pub mod engine;
 mod journal;
@@ -178,6 +180,9 @@ pub fn receiver_of(url: &str) -> String {
     let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);
     url.get(..end).unwrap_or(url).to_ascii_lowercase()
 }
+
+/// How many steps shared a commit: the one metric that engines record themselves.
+pub const COMMIT_STEPS: &str = "gopay_store_commit_steps";
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

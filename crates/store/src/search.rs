@@ -16,7 +16,7 @@ use gopay_core::time::Timestamp;
 use crate::engine::case_key;
 use crate::rows::{Cell, DELIVERIES, PAYMENTS, REFUNDS, Table};
 use crate::{
-    AttentionSums, Delivery, DeliveryState, EventRecord, StoreError, Totals, UnknownOrder,
+    AttentionSums, Backlog, Delivery, DeliveryState, EventRecord, StoreError, Totals, UnknownOrder,
 };
 
 /// Which way a list goes.
@@ -450,6 +450,9 @@ pub trait Search: Send + Sync {
 
     /// How much needs a person. Reads no more than that.
     async fn attention(&self) -> Result<AttentionSums, StoreError>;
+
+    /// What waits to be done at `now`.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
 
     /// Sums over the whole store; a word that no row has is left out. Reads every row.
     async fn totals(&self) -> Result<Totals, StoreError>;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::Service;
 use crate::describe::chain;
 use crate::observe::{self, UseCase};
+use crate::trace::{self, TraceContext};
 
 /// Answers are read to see `OK`; some receivers send a whole page with it.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
@@ -25,7 +26,21 @@ impl Service {
         delivery: Delivery,
         timeout: Duration,
     ) -> Result<bool, StoreError> {
-        observe::observed(UseCase::Delivery, self.deliver_once(delivery, timeout)).await
+        let context = self.trace_of(&delivery).await;
+        let attempt = observe::observed(UseCase::Delivery, self.deliver_once(delivery, timeout));
+        trace::within(context, attempt).await
+    }
+
+    /// The trace of the call that made the payment, which its trail has; not looked for as long as
+    /// no call has one.
+    async fn trace_of(&self, delivery: &Delivery) -> Option<TraceContext> {
+        if !trace::are_used() {
+            return None;
+        }
+        // Without it, the receiver is told all the same.
+        let trail = self.0.store.payment_trail(delivery.tx_id).await.ok()?;
+        let accepted = trail.iter().find(|line| line.kind == "accepted")?;
+        TraceContext::of_trail(accepted.detail.get("trace")?.as_str()?)
     }
 
     async fn deliver_once(

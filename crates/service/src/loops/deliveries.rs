@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::IDLE;
 use crate::Service;
 use crate::describe::log_store_error;
+use crate::meters;
 
 impl Service {
     /// Takes over what the process before had claimed, if the store is this one's alone; to be
@@ -271,9 +272,15 @@ impl Deliveries {
         }
         let Some(receiver) = self.receivers.get_mut(&name) else { return };
         receiver.running = receiver.running.saturating_sub(1);
+        let failed = receiver.failures >= FAILURES_MAX;
         receiver.failures = if good { 0 } else { receiver.failures.saturating_add(1) };
+        let changed = failed != (receiver.failures >= FAILURES_MAX);
         if receiver.is_idle() {
             self.receivers.remove(&name);
+        }
+        if changed {
+            let failing = self.receivers.values().filter(|known| known.failures >= FAILURES_MAX);
+            meters::receivers_failing(failing.count());
         }
     }
 

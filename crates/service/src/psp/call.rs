@@ -23,7 +23,7 @@ use crate::answer::{
 use crate::credentials::{Attempt, Caller};
 use crate::observe::{UseCase, learn, observed, waited_upstream};
 use crate::thin::{self, UNAUTHENTICATED_PAUSE};
-use crate::{Directory, Parties, Service, meters};
+use crate::{Directory, Parties, Service, meters, trace};
 use metrics::counter;
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
@@ -76,13 +76,14 @@ impl Service {
     pub async fn call(&self, body: Bytes, caller: impl Into<Caller>) -> Answer {
         let (service, caller) = (self.clone(), caller.into());
         let copy = body.clone();
-        let task = tokio::spawn(observed(
-            UseCase::Call,
-            Box::pin(async move {
-                let answer = service.run(copy, caller).await;
-                Answer { upstream: waited_upstream(), ..answer }
-            }),
-        ));
+        let work = Box::pin(async move {
+            let answer = service.run(copy, caller).await;
+            Answer { upstream: waited_upstream(), ..answer }
+        });
+        let task = match trace::current() {
+            None => tokio::spawn(observed(UseCase::Call, work)),
+            context => tokio::spawn(trace::within(context, observed(UseCase::Call, work))),
+        };
         match task.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -205,6 +206,10 @@ impl Service {
         if !verified && !remembered {
             let may_try = gate.may_try(*source, login, known);
             let Some(place) = may_try.then(|| gate.wait(login, known)).flatten() else {
+                // Of other logins than those of the config nobody may make series.
+                if known {
+                    meters::client_refusal(login, "login");
+                }
                 return Dispatch::Overload(overload(tx_type));
             };
             return Dispatch::Verify { attempt: attempt(), tx_type, place };
@@ -217,6 +222,7 @@ impl Service {
                 Ok(permit) => permit,
                 Err(why) => {
                     meters::count(meters::TURNED_AWAY, &[("why", why.as_str())]);
+                    meters::client_refusal(login, why.as_str());
                     return Dispatch::Overload(overload(tx_type));
                 }
             },
@@ -231,11 +237,13 @@ impl Service {
                 };
                 return Dispatch::Spend { attempt: attempt(), place };
             }
+            meters::client_refusal(login, "contract");
             tell_refused(&progress.caller, Some(login), "contract");
             return Dispatch::Foreign(refused(Some(tx_type), &credentials()));
         };
         if first && terms.only_test() && !permit.within_quota(tx_type, self.now()) {
             meters::count(meters::TURNED_AWAY, &[("why", "quota")]);
+            meters::client_refusal(login, "quota");
             return Dispatch::Other(Other::Answer(over_quota(tx_type)));
         }
         if !terms.enabled && tx_type != TxType::Transaction {

@@ -27,7 +27,7 @@ use crate::directory::Contract;
 use crate::midtrans::Asked;
 use crate::midtrans::CALL_DEADLINE;
 use crate::observe::learn;
-use crate::{Service, note};
+use crate::{Service, note, trace};
 
 /// A checked call that is ready to be stored.
 pub(crate) struct Draft {
@@ -135,7 +135,10 @@ impl Service {
         };
         let mut body = Vec::with_capacity(1024);
         charge(order, &terms, &mut body);
-        let detail = json!({"items": order.items.len(), "bytes": body.len()});
+        let mut detail = json!({"items": order.items.len(), "bytes": body.len()});
+        if let (Some(trace), Some(members)) = (trace::current(), detail.as_object_mut()) {
+            members.insert("trace".to_owned(), json!(trace.trace_id()));
+        }
         Draft { payment, request, charge: Some(body.into()), notes: vec![note("accepted", detail)] }
     }
 

@@ -18,6 +18,8 @@ struct Histories {
     world: &'static SmallWorld,
     /// Nothing new is looked at afterwards.
     until: Option<Instant>,
+    /// All is over: what was found is played again, however late it is.
+    over: Arc<AtomicBool>,
 }
 
 /// A moment, and one history that leads to it.
@@ -57,7 +59,8 @@ impl Histories {
 
 impl Histories {
     fn is_late(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
+        let late = self.until.is_some_and(|until| Instant::now() >= until);
+        late && !self.over.load(Ordering::Relaxed)
     }
 }
 
@@ -150,14 +153,16 @@ pub fn explore(
 ) -> Explored {
     verify_passwords();
     let began = Instant::now();
-    let mut checker = Histories { world, until: limit.map(|limit| began + limit) }
-        .checker()
-        .finish_when(HasDiscoveries::AnyFailures);
+    let over = Arc::new(AtomicBool::new(false));
+    let until = limit.map(|limit| began + limit);
+    let histories = Histories { world, until, over: Arc::clone(&over) };
+    let mut checker = histories.checker().finish_when(HasDiscoveries::AnyFailures);
     if let Some(depth) = depth {
         // The first moment counts.
         checker = checker.target_max_depth(depth.saturating_add(1));
     }
     let done = checker.spawn_bfs().join();
+    over.store(true, Ordering::Relaxed);
     let found = done.discoveries().into_iter().next();
     let problem = found.map(|(_, path)| {
         let history = path.into_actions();

@@ -1,5 +1,7 @@
 //! What can happen next.
 
+use std::time::Duration;
+
 use gopay_core::payment::PaymentState;
 use gopay_core::time::Timestamp;
 use gopay_simulator::Status;
@@ -7,8 +9,11 @@ use gopay_store::DeliveryState;
 
 use super::action::{Action, Budget, Fate, Judgement, Outside, Who};
 use super::cast::Call;
-use super::play::UNDER_WAY_MAX;
 use super::stage::{Inner, Kind, Stage};
+
+/// A call has its answer by then, or its process has died: the clock moves no further at once while
+/// something is under way.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(90);
 
 /// Slots of workers and of notifications that are handled at the same time.
 const SLOTS: [u8; 2] = [0, 1];

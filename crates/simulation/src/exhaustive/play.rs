@@ -26,9 +26,6 @@ pub(super) const SESSION: Duration = Duration::from_secs(120);
 /// Where the clock leaps to: after the session; after Midtrans had its time to help; days later.
 const LEAPS: [Duration; 3] =
     [Duration::from_secs(125), Duration::from_secs(120 + 16 * 60), Duration::from_secs(2 * 86_400)];
-/// A call has its answer by then, or its process has died: the clock moves no further at once while
-/// something is under way.
-pub(super) const UNDER_WAY_MAX: Duration = Duration::from_secs(90);
 
 /// What one history came to.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
     PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
     Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
@@ -137,6 +137,7 @@ at_once {
     payments_in_doubt(limit: usize) -> Vec<Payment>;
     orders_open(limit: usize) -> Vec<UnknownOrder>;
     order_get(tx_id: TxId) -> Option<UnknownOrder>;
+    backlog(now: Timestamp) -> Backlog;
     attention() -> AttentionSums;
     totals() -> Totals;
 } }

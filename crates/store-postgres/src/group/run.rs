@@ -45,6 +45,10 @@ async fn carry_out(connections: &Connections, group: Vec<Step>) {
         }
         Err(error) => Ended::Failed(error),
     };
+    if matches!(ended, Ended::Durable) {
+        let steps = u32::try_from(batch.decided.len()).unwrap_or(u32::MAX);
+        metrics::histogram!(gopay_store::COMMIT_STEPS).record(steps);
+    }
     batch.end(&ended.into());
 }
 

@@ -13,7 +13,7 @@ use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::{
-    Applied, AttemptOutcome, AttentionSums, ClosedSettlement, Created, Cursor, Delivery,
+    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
     DeliveryFilter, DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page, PaymentFilter,
     ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Search,
@@ -630,6 +630,24 @@ impl Search for Model {
 
     async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
         Ok(self.rows().orders.get(&tx_id).cloned())
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        let rows = self.rows();
+        let mut backlog = Backlog::default();
+        for payment in
+            rows.payments.values().filter(|row| !row.state.is_final() && row.at_risk().is_none())
+        {
+            backlog.add(payment.state.as_str(), payment.created_at, now);
+        }
+        for refund in rows.refunds.values().filter(|row| row.state == RefundState::Unresolved) {
+            backlog.add(refund.state.as_str(), refund.created_at, now);
+        }
+        let waiting = |row: &&Delivery| row.state == DeliveryState::Waiting;
+        for delivery in rows.deliveries.iter().filter(waiting) {
+            backlog.add(delivery.state.as_str(), delivery.final_at, now);
+        }
+        Ok(backlog)
     }
 
     async fn attention(&self) -> Result<AttentionSums, StoreError> {

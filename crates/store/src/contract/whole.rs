@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::UnderTest;
 use super::samples::{
-    MINUTE, REQUEST, SECOND, admitted, apply, claim_deliveries, create, create_paid, expired,
-    kinds, made, note, paid, payment, refund_request, refused, rf, start, stored, trail, tx,
+    MINUTE, REQUEST, SECOND, admitted, apply, charge_created, claim_deliveries, create,
+    create_paid, expired, kinds, made, note, paid, payment, refund_request, refused, rf, start,
+    stored, trail, tx,
 };
-use crate::{AttemptOutcome, AttentionSums, Created, Totals};
+use crate::{AttemptOutcome, AttentionSums, Backlog, Created, Totals, Waiting};
 
 /// Sums and counts per state.
 pub async fn totals_count_every_row(store: UnderTest) {
@@ -45,6 +46,37 @@ pub async fn totals_count_every_row(store: UnderTest) {
         attention: AttentionSums::default(),
     };
     assert_eq!(store.totals().await.unwrap(), expected);
+}
+
+/// What waits is counted by its age, and what is done or in the end is not.
+pub async fn what_waits_is_counted_by_age(store: UnderTest) {
+    let now = start().after(MINUTE * 90);
+    assert_eq!(store.backlog(now).await.unwrap(), Backlog::default());
+    for number in 1..=2 {
+        create_paid(&store, &payment(number)).await;
+    }
+    create(&store, &payment(3)).await;
+    apply(&store, tx(3), &expired(), now.before(SECOND)).await;
+    create(&store, &payment(4)).await;
+    create(&store, &payment(5)).await;
+    apply(&store, tx(5), &charge_created(), start()).await;
+    let called = |number, sen| refund_request(number, tx(1), sen);
+    admitted(&store, &called(1, 100_000), now.before(MINUTE * 4)).await;
+    admitted(&store, &called(2, 100_000), now.before(SECOND)).await;
+    admitted(&store, &called(3, 100_000), now.before(SECOND)).await;
+    store.refund_resolve(rf(3), made(), &[], now).await.unwrap();
+    let backlog = store.backlog(now).await.unwrap();
+    assert_eq!(backlog.initialized, Waiting { by_age: [0, 0, 0, 1], oldest: Some(start()) });
+    assert_eq!(backlog.pending, Waiting { by_age: [0, 0, 0, 1], oldest: Some(start()) });
+    let oldest = Some(now.before(MINUTE * 4));
+    assert_eq!(backlog.unresolved, Waiting { by_age: [1, 1, 0, 0], oldest });
+    assert_eq!(backlog.deliveries.count(), 3);
+    assert_eq!(backlog.deliveries.by_age[0], 1);
+    for delivery in claim_deliveries(&store, now, MINUTE, 9).await {
+        let outcome = AttemptOutcome::Delivered;
+        store.delivery_record(&delivery, &outcome, json!({}), now).await.unwrap();
+    }
+    assert_eq!(store.backlog(now).await.unwrap().deliveries, Waiting::default());
 }
 
 /// A health check leaves nothing behind.
