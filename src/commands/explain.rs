@@ -142,7 +142,7 @@ fn print_order(args: &ExplainArgs, order: &UnknownOrder) -> anyhow::Result<()> {
         Some(decided) => writeln!(
             out,
             "  {} {} decided: {}, because {}",
-            decided.at.to_string(),
+            decided.at,
             Escaped(&decided.by),
             decided.verdict.as_str(),
             Escaped(&decided.reason)

@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod signature;
 pub mod status;
 mod tx_id;
+mod unclear;
 mod wire;
 pub mod words;
 
@@ -31,9 +32,10 @@ pub use code::StatusCode;
 pub use notification::{Notification, NotificationError, SignatureError, UnverifiedNotification};
 pub use order_id::OrderId;
 pub use refund::{RefundAccepted, RefundReply, refund_body};
-pub use refusal::{Refusal, RefusalCause, answer_in_words};
+pub use refusal::{Refusal, RefusalCause};
 pub use status::{CloseReply, Gross, RefundView, StatusReply, StatusView};
 pub use tx_id::{MidtransTxId, MidtransTxIdError};
+pub use unclear::answer_in_words;
 pub use words::{FraudStatus, TransactionStatus};
 
 /// An answer of Midtrans that cannot be read. What it answers may or may not have happened.

@@ -1,10 +1,6 @@
 //! Refusals of Midtrans and GoPay, and their causes.
 
-use serde::Deserialize;
-
 use super::code::StatusCode;
-use super::lenient::{bounded, strings};
-use super::wire::Wire;
 use crate::text::{Escaped, is_unprintable};
 
 /// A clear no: what was asked for does not exist and will not come into being by itself.
@@ -62,41 +58,6 @@ impl Refusal {
     }
 }
 
-/// An answer that settles nothing, in words: its codes and texts, with whatever may be personal masked.
-#[must_use]
-pub fn answer_in_words(http_status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let Some(wire) = Wire::read_object(text.trim_start_matches('\u{feff}').as_bytes()) else {
-        return format!("HTTP {http_status} without JSON");
-    };
-    let mut words = format!("HTTP {http_status}");
-    if let Some(code) = wire.code() {
-        words.push_str(&format!(", code {code}"));
-    }
-    if let Some(status) = wire.status() {
-        words.push_str(&format!(", status {}", Escaped(status.as_str())));
-    }
-    let line = |text: &str| masked(&bounded(text, Refusal::TEXT_CHARS_MAX));
-    let message = wire.status_message.filled().map(line).or_else(|| gateway_message(&text));
-    let validation = strings(wire.validation_messages).take(Refusal::VALIDATION_LINES_MAX);
-    let said = message.into_iter().chain(validation.map(|text| line(&text)));
-    for text in said.chain(wire.provider_message().map(|text| masked(&text))) {
-        words.push_str("; ");
-        words.push_str(&text);
-    }
-    words
-}
-
-/// The text of a gateway in front of Midtrans, which has a form of its own.
-fn gateway_message(body: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Gateway {
-        message: String,
-    }
-    let gateway: Gateway = serde_json::from_str(body).ok()?;
-    Some(masked(&bounded(&gateway.message, Refusal::TEXT_CHARS_MAX)))
-}
-
 /// `line` without the words of these texts, whatever their case.
 fn without(line: &str, personal: &[String]) -> String {
     /// Shorter words say nothing about anybody, and stand in every message.
@@ -122,7 +83,7 @@ fn without(line: &str, personal: &[String]) -> String {
 
 /// `line` without what may be personal: texts in quotes, words with an `@` or its encoded form, and
 /// numbers of four digits and more. Control characters and marks of direction are blanks.
-fn masked(line: &str) -> String {
+pub(super) fn masked(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut quote = None;
     for word in line.split_inclusive(' ') {

@@ -122,7 +122,7 @@ impl Service {
     pub(crate) async fn claimed_money(&self, tx_id: TxId) -> Result<Option<String>, StoreError> {
         let trail = self.0.store.payment_trail(tx_id).await?;
         let claims = trail.iter().filter(|record| record.kind == "notification");
-        let mut words = claims.filter_map(|record| record.detail["claimed"].as_str());
+        let mut words = claims.filter_map(|record| record.detail.get("claimed")?.as_str());
         let money = words.rfind(|word| claims_money(&TransactionStatus::from_wire(word)));
         Ok(money.map(str::to_owned))
     }

@@ -10,7 +10,7 @@ use gopay_core::translate::outcome::{
 };
 use gopay_midtrans_client::{CallError, MidtransClient};
 use gopay_store::Note;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::CALL_DEADLINE;
@@ -122,9 +122,10 @@ fn read(payment: &Payment, body: &[u8], reply: Result<ChargeReply, CallError>) -
 
 /// The texts of a charge that tell of a person: Midtrans may repeat them in a refusal.
 fn personal_texts(body: &[u8]) -> Vec<String> {
-    let Ok(mut charge) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    let charge = serde_json::from_slice::<Map<String, Value>>(body).ok();
+    let customer = charge.and_then(|mut charge| charge.remove("customer_details"));
     let mut texts = Vec::new();
-    let mut left = vec![charge["customer_details"].take()];
+    let mut left: Vec<_> = customer.into_iter().collect();
     while let Some(value) = left.pop() {
         match value {
             Value::String(text) => texts.push(text),

@@ -123,12 +123,9 @@ impl Service {
             let id = payment.tx_id.to_string();
             asked = self.ask_by(&id, payment, asked.notes).await;
         }
-        let undecided = match asked.event {
-            Event::NoAnswer => asked.unreadable,
-            // It would end unpaid now.
-            Event::NotFound => payment.session_over(self.now()),
-            _ => false,
-        };
+        // Not found, it would end unpaid now.
+        let undecided = (asked.event == Event::NoAnswer && asked.unreadable)
+            || (asked.event == Event::NotFound && payment.session_over(self.now()));
         if undecided && let Some(doubt) = Self::in_doubt(Some(claimed.as_str()), &asked) {
             return (doubt, asked.notes);
         }
