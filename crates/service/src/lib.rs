@@ -266,7 +266,6 @@ impl Service {
     /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
     #[must_use]
     pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
-        let parties = self.parties();
         let channels = [Channel::Test, Channel::Live].into_iter();
         let parties = self.parties();
         let known = channels.filter_map(|channel| {
