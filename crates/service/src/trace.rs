@@ -175,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn peers_are_told_of_the_trace_and_of_none_where_there_is_none() {
         let kept = Arc::new(Kept::default());
-        let transport = Traced(Arc::clone(&kept) as Arc<dyn Transport>);
+        let transport = Traced(kept.clone());
         let request = || Outgoing {
             method: gopay_outbound::Method::Get,
             url: "https://midtrans.example/v2/1/status".to_owned(),
