@@ -326,7 +326,7 @@ impl BesideStore<'_> {
         verdict: &mut Verdict,
     ) -> anyhow::Result<()> {
         for one in compare_lines(&set.text, &closed.manifest) {
-            let finding = Finding::line(&set.name, manifest::NAME, one.line, one.told(None));
+            let finding = Finding::line(&set.name, manifest::NAME, one.line, one.located(None));
             verdict.findings.push(finding);
         }
         let folder = CompareFolder {
@@ -385,7 +385,7 @@ impl BesideStore<'_> {
         for one in differences {
             let told = match file.ends_with(".pdf") {
                 true => "other bytes than the store makes".to_owned(),
-                false => one.told(part),
+                false => one.located(part),
             };
             let what = match as_made {
                 true => format!("the file is as it was made, but the store has changed: {told}"),

@@ -100,6 +100,15 @@ fn one_item(price: &str, quantity: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_line_break_behind_the_body_changes_nothing() {
+    let demo = Demo::start().await;
+    for end in ["\n", "\r\n"] {
+        let (status, text) = demo.post(format!("{PUBLISHED}{end}")).await;
+        assert_eq!((status, decode(&text)["STATUS"].as_str()), (200, "PENDING"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_published_example_is_pending() {
     let demo = Demo::start().await;
     let (keys, answer) = send(&demo, PUBLISHED).await;

@@ -281,16 +281,16 @@ fn an_event_pays_by_the_terms_of_its_time() {
 fn fees_of_time_are_taken_once() {
     let account = account(vec![("SHOP", vec![terms(date(2026, 1, 30))])]);
     let mut last = Before::default();
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     for day in [date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)] {
         let (_, finished) = write(&basis(&account, daily(day), last).unwrap(), Vec::new());
-        told.push((
+        seen.push((
             row(&finished, RowType::MerchantSetupFee),
             row(&finished, RowType::MerchantMonthlyFee),
         ));
         last = before(&finished);
     }
-    assert_eq!(told, [(Some(-700), None), (None, Some(-2_000)), (None, None)]);
+    assert_eq!(seen, [(Some(-700), None), (None, Some(-2_000)), (None, None)]);
     // A week that is split: the part that ends the month pays for it.
     let weekly = Terms { frequency: Frequency::Weekly, ..terms(date(2026, 1, 1)) };
     let account = self::account(vec![("SHOP", vec![weekly])]);
@@ -343,7 +343,7 @@ fn a_reserve_comes_back_after_its_days() {
     let held = Terms { setup_fee: Amount::ZERO, ..terms(date(2026, 1, 1)) };
     let account = account(vec![("SHOP", vec![held])]);
     let mut last = Before::default();
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     for day in 1..=4 {
         let at = format!("2026-01-0{day}T10:00:00Z");
         let paid = event(&at, Money::PaymentSucceeded, i64::from(day), 161_612_625 * 10);
@@ -351,10 +351,10 @@ fn a_reserve_comes_back_after_its_days() {
         let (_, finished) =
             write(&basis(&account, daily(date(2026, 1, day)), last).unwrap(), events);
         let manifest = &finished.manifest;
-        told.push((manifest.reserve_withheld.get(), manifest.reserve_released.get()));
+        seen.push((manifest.reserve_withheld.get(), manifest.reserve_released.get()));
         last = before(&finished);
     }
-    assert_eq!(told, [(5_000, 0), (0, 0), (0, 5_000), (0, 0)]);
+    assert_eq!(seen, [(5_000, 0), (0, 0), (0, 5_000), (0, 0)]);
     assert_eq!(last.state.reserves, []);
 }
 

@@ -266,7 +266,7 @@ pub(crate) fn bad_link(language: Language) -> Response {
 }
 
 /// A fault of our own. `again` is the address to try again, if it can be one of ours.
-pub(crate) fn trouble(again: Option<&str>, language: Language) -> Response {
+pub(crate) fn unavailable(again: Option<&str>, language: Language) -> Response {
     let title = language.pick("Please try again in a moment", "Silakan coba lagi sebentar lagi");
     let content = html! {
         p { (language.pick(

@@ -246,7 +246,7 @@ fn failed(
 ) -> Response {
     match error {
         PageError::BadLink => pages::bad_link(language),
-        PageError::Unavailable => pages::trouble(again().as_deref(), language),
+        PageError::Unavailable => pages::unavailable(again().as_deref(), language),
     }
 }
 

@@ -145,7 +145,7 @@ async fn ask(
 }
 
 /// What a client with this certificate is told; with TLS 1.3 a refusal shows in its first answer.
-async fn told(served: &Served, connector: &TlsConnector) -> std::io::Result<String> {
+async fn answer_of(served: &Served, connector: &TlsConnector) -> std::io::Result<String> {
     let stream = TcpStream::connect(served.address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = connector.connect(name, stream).await?;
@@ -158,7 +158,7 @@ async fn a_client_is_known_by_its_certificate() {
     let files = Files::new();
     let served = served(Some(files.tls(Some(true))), None, Bounds::connections(8)).await;
     let client = files.clients.client("alpha", 1, Valid::Now);
-    let answer = told(&served, &files.connector(Some(&client))).await.unwrap();
+    let answer = answer_of(&served, &files.connector(Some(&client))).await.unwrap();
     let fingerprint: String =
         Sha256::digest(&client.der).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(answer, format!("127.0.0.1 CN=alpha,O=PSP {fingerprint}"));
@@ -176,20 +176,20 @@ async fn a_certificate_that_is_not_good_ends_with_the_handshake() {
         ("revoked", Some(files.clients.client("alpha", 13, Valid::Now))),
         ("a server's", Some(files.clients.server(&["alpha"]))),
     ] {
-        assert!(told(&served, &files.connector(client.as_ref())).await.is_err(), "{what}");
+        assert!(answer_of(&served, &files.connector(client.as_ref())).await.is_err(), "{what}");
     }
     // None of it costs the next one anything.
     let good = files.clients.client("alpha", 1, Valid::Now);
-    assert!(told(&served, &files.connector(Some(&good))).await.is_ok());
+    assert!(answer_of(&served, &files.connector(Some(&good))).await.is_ok());
 }
 
 #[tokio::test]
 async fn where_certificates_are_only_requested_who_has_none_is_nobody() {
     let files = Files::new();
     let served = served(Some(files.tls(Some(false))), None, Bounds::connections(8)).await;
-    assert_eq!(told(&served, &files.connector(None)).await.unwrap(), "127.0.0.1 ");
+    assert_eq!(answer_of(&served, &files.connector(None)).await.unwrap(), "127.0.0.1 ");
     let expired = files.clients.client("alpha", 2, Valid::Expired);
-    assert!(told(&served, &files.connector(Some(&expired))).await.is_err());
+    assert!(answer_of(&served, &files.connector(Some(&expired))).await.is_err());
 }
 
 #[tokio::test]
@@ -226,9 +226,9 @@ async fn files_are_read_again_and_bad_ones_are_not_used() {
     let connector = files.connector(Some(&client));
     files.write("revoked.pem", "not a list");
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(told(&served, &connector).await.is_ok(), "the old list holds");
+    assert!(answer_of(&served, &connector).await.is_ok(), "the old list holds");
     files.write("revoked.pem", &files.clients.revoking(&[13, 1]));
-    let refused = async { while told(&served, &connector).await.is_ok() {} };
+    let refused = async { while answer_of(&served, &connector).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(20), refused).await.expect("revoked meanwhile");
 }
 
@@ -252,9 +252,9 @@ fn each_bad_file_is_named() {
             None => std::fs::remove_file(&path).unwrap(),
         }
         let error = files.tls(Some(true)).load().unwrap_err();
-        let told = error.described();
-        assert_eq!((error.role, error.path.as_path()), (role, Path::new(&path)), "{told}");
-        assert!(told.starts_with(&format!("{}: ", path.display())) && told.contains(why), "{told}");
+        let said = error.described();
+        assert_eq!((error.role, error.path.as_path()), (role, Path::new(&path)), "{said}");
+        assert!(said.starts_with(&format!("{}: ", path.display())) && said.contains(why), "{said}");
     }
     let files = Files::new();
     files.write("server.key", &files.authority.server(&["localhost"]).key);
@@ -302,9 +302,9 @@ async fn old_versions_are_spoken_only_where_they_may_be() {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let answer = told(&served, &TlsConnector::from(Arc::new(old))).await;
+        let answer = answer_of(&served, &TlsConnector::from(Arc::new(old))).await;
         assert_eq!(answer.is_ok(), works, "{oldest:?}");
-        assert!(told(&served, &files.connector(None)).await.is_ok(), "{oldest:?}");
+        assert!(answer_of(&served, &files.connector(None)).await.is_ok(), "{oldest:?}");
     }
 }
 
@@ -318,7 +318,7 @@ async fn a_proxy_says_where_a_connection_comes_from_also_under_tls() {
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = files.connector(None).connect(name, stream).await.unwrap();
     assert!(ask(&mut stream, REQUEST).await.unwrap().ends_with("\r\n\r\n198.51.100.7 "));
-    assert!(told(&served, &files.connector(None)).await.is_err(), "without its header");
+    assert!(answer_of(&served, &files.connector(None)).await.is_err(), "without its header");
 }
 
 #[tokio::test]

@@ -20,14 +20,14 @@ pub(crate) type Arrival = (u64, Instant);
 #[derive(Clone)]
 struct Shared {
     count: Arc<AtomicU64>,
-    told: Option<UnboundedSender<Arrival>>,
+    arrivals: Option<UnboundedSender<Arrival>>,
 }
 
 /// Serves until the process ends; `GET /count` tells how many came.
 pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     crate::serve::announce(listener.local_addr()?);
-    let shared = Shared { count: Arc::default(), told: None };
+    let shared = Shared { count: Arc::default(), arrivals: None };
     Ok(axum::serve(listener, routes(shared)).await?)
 }
 
@@ -35,8 +35,8 @@ pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
 pub(crate) async fn start() -> anyhow::Result<(SocketAddr, UnboundedReceiver<Arrival>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (told, arrivals) = unbounded_channel();
-    let shared = Shared { count: Arc::default(), told: Some(told) };
+    let (sender, arrivals) = unbounded_channel();
+    let shared = Shared { count: Arc::default(), arrivals: Some(sender) };
     tokio::spawn(async move { axum::serve(listener, routes(shared)).await });
     Ok((address, arrivals))
 }
@@ -49,9 +49,9 @@ async fn take(State(shared): State<Shared>, text: Bytes) -> &'static str {
     let now = Instant::now();
     shared.count.fetch_add(1, Ordering::Relaxed);
     let tx_id = body::value(&text, "txid").and_then(|id| id.parse().ok());
-    if let (Some(told), Some(tx_id)) = (&shared.told, tx_id) {
+    if let (Some(arrivals), Some(tx_id)) = (&shared.arrivals, tx_id) {
         // Nobody may be waiting any more.
-        let _ = told.send((tx_id, now));
+        let _ = arrivals.send((tx_id, now));
     }
     "OK"
 }

@@ -1,7 +1,7 @@
 //! The whole table: each row is interleaved rounds with its counterpart, in one run.
 
 mod load;
-mod news;
+mod notifications;
 mod rest;
 
 use std::path::PathBuf;
@@ -182,7 +182,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         "half" => load::half_rate,
         "translate" => rest::translate,
         "status" => load::status,
-        "news" => news::rows,
+        "notifications" => notifications::rows,
         "postgres" => load::postgres,
         "many" => load::many,
         "footprint" => rest::footprint,

@@ -104,8 +104,9 @@ impl Statements {
             let file = self.statements.get(*again).map(|s| s.file.clone()).unwrap_or_default();
             let id = self.statements.get(*first).map(|s| s.id.clone()).unwrap_or_default();
             let first = self.statements.get(*first).map(|s| s.file.clone()).unwrap_or_default();
-            if let Some(told) = self.files.iter_mut().find(|one| one.name() == file) {
-                told.remarks
+            if let Some(known) = self.files.iter_mut().find(|one| one.name() == file) {
+                known
+                    .remarks
                     .push(format!("repeats the statement {id:?} of {first}, which counts once"));
             }
         }

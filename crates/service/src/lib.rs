@@ -317,7 +317,7 @@ impl Service {
         let store = self.0.store.as_ref();
         let resolved = attention::resolve(store, tx_id, decision, self.now()).await?;
         if let Resolved::Payment(applied) = &resolved {
-            self.told(&Event::Judged(decision.verdict), applied);
+            self.note_change(&Event::Judged(decision.verdict), applied);
         }
         let (verdict, by) = (decision.verdict.as_str(), decision.by.as_str());
         tracing::info!(payment.tx_id = %tx_id, verdict, by, "a person has decided");
@@ -389,12 +389,12 @@ impl Service {
                 self.0.store.payment_apply(tx_id, event, answer, notes, self.now())
             })
             .await?;
-        self.told(event, &applied);
+        self.note_change(event, &applied);
         Ok(applied)
     }
 
     /// Lets it be seen what a step did, and the delivery worker know.
-    fn told(&self, event: &Event, applied: &Applied) {
+    fn note_change(&self, event: &Event, applied: &Applied) {
         let tx_id = applied.payment.tx_id;
         if applied.before != applied.payment.state {
             meters::transition(&applied.before, &applied.payment.state, event);

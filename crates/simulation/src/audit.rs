@@ -188,7 +188,7 @@ async fn audit_lost_order(world: &World, txid: &str) {
         return world.problem(format!("{txid} was charged, and the store knows nothing of it"));
     };
     let kept = world.durable.order_get(tx_id).await.ok().flatten();
-    if world.told().contains(txid) && kept.is_none() {
+    if world.answered().contains(txid) && kept.is_none() {
         world.problem(format!("{txid} was notified of, and its money is forgotten"));
     }
 }

@@ -55,7 +55,7 @@ struct State {
     /// Orders of which GET status shows another amount.
     doubtful: BTreeSet<String>,
     /// Orders of whose money we were told, and took it.
-    told: BTreeSet<String>,
+    answered: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -99,7 +99,7 @@ impl World {
                 receivers: [ReceiverBehaviour::Good; 2],
                 receipts: BTreeMap::new(),
                 doubtful: BTreeSet::new(),
-                told: BTreeSet::new(),
+                answered: BTreeSet::new(),
             }),
             log: Mutex::new(Log { lines: traced.then(Vec::new), ..Log::default() }),
         })
@@ -257,11 +257,11 @@ impl World {
     }
 
     pub(crate) fn mark_told(&self, txid: &str) {
-        lock(&self.state).told.insert(txid.to_owned());
+        lock(&self.state).answered.insert(txid.to_owned());
     }
 
-    pub(crate) fn told(&self) -> BTreeSet<String> {
-        lock(&self.state).told.clone()
+    pub(crate) fn answered(&self) -> BTreeSet<String> {
+        lock(&self.state).answered.clone()
     }
 
     pub(crate) fn notified_transactions(&self) -> Vec<String> {

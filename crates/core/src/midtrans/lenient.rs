@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::bytes::{PRINTABLE, all};
 use crate::money::{AmountError, Sen, sen_from_decimal_text, sen_from_json_number};
+use crate::text::is_unprintable;
 use crate::time::Timestamp;
 
 /// A string, or a number or boolean in its place. Anything else counts as absent.
@@ -216,7 +217,7 @@ pub(super) fn bounded(text: &str, chars_max: usize) -> String {
     if text.len() <= chars_max && all(text.as_bytes(), PRINTABLE) {
         return text.to_owned();
     }
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(chars_max).collect()
+    text.chars().map(|char| if is_unprintable(char) { ' ' } else { char }).take(chars_max).collect()
 }
 
 #[cfg(test)]
@@ -350,6 +351,7 @@ mod tests {
     fn text_for_the_log_is_one_short_line() {
         assert_eq!(bounded("a\r\nb\u{7f}c", 10), "a  b c");
         assert_eq!(bounded("éàü", 2), "éà");
+        assert_eq!(bounded("a\u{202e}b\u{2066}", 10), "a b ", "marks of direction");
         assert_eq!(bounded("", 2), "");
         assert_eq!(word(&"x".repeat(99)).len(), 64);
     }

@@ -137,7 +137,7 @@ impl RefusalCause {
     }
 
     /// The cause of a refusal, of 410 by its message as well.
-    pub(super) fn told(
+    pub(super) fn of_answer(
         status_code: StatusCode,
         provider_code: Option<&str>,
         message: &str,
@@ -161,7 +161,7 @@ impl RefusalCause {
     }
 
     /// 410 by itself stays unknown: one page of the documentation says that the user is blocked,
-    /// another that the merchant is deactivated. Its message may say which ([`Self::told`]).
+    /// another that the merchant is deactivated. Its message may say which ([`Self::of_answer`]).
     const fn of_status(status_code: StatusCode) -> Self {
         match status_code.get() {
             400 | 408 | 413 => Self::InputData,

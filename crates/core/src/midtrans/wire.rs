@@ -315,7 +315,7 @@ impl<'a> Wire<'a> {
                 .take(Refusal::VALIDATION_LINES_MAX)
                 .map(|text| line(&text))
                 .collect(),
-            cause: RefusalCause::told(
+            cause: RefusalCause::of_answer(
                 status_code,
                 self.provider_code(),
                 self.status_message.get().unwrap_or_default(),

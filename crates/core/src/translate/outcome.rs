@@ -94,6 +94,15 @@ pub fn charge_unknown() -> Event {
     ))
 }
 
+/// The event of a charge that exists and that no shopper can be sent to.
+#[must_use]
+pub fn charge_unusable() -> Event {
+    Event::ChargeOutcomeUnknown(Failure::new(
+        FailReason::RemoteError,
+        "GoPay opened no charge that can be paid here; it is being cancelled; try again",
+    ))
+}
+
 /// The event of a charge of which nothing reached Midtrans.
 #[must_use]
 pub fn charge_not_sent() -> Event {

@@ -20,7 +20,7 @@ pub struct Difference {
 impl Difference {
     /// The first column that differs, with both values; the whole lines if they have no columns.
     #[must_use]
-    pub fn told(&self, part: Option<Part>) -> String {
+    pub fn located(&self, part: Option<Part>) -> String {
         self.told_in(part.map(Part::titles))
     }
 
@@ -185,7 +185,7 @@ mod tests {
     fn differences_are_told_by_line_and_column() {
         let part = Some(Part::Aggregate);
         let wanted = "MERCHANT_ID,X\nSHOP,GoPay,REFUND,1,-5.00,IDR\nRECORD_COUNT,1\n";
-        for (found, line, told) in [
+        for (found, line, expected) in [
             (wanted, None, ""),
             (
                 "MERCHANT_ID,X\nSHOP,GoPay,REFUND,1,-6.00,IDR\nRECORD_COUNT,1\n",
@@ -216,7 +216,7 @@ mod tests {
             let differences = compare_lines(found, wanted);
             let first = differences.first();
             assert_eq!(first.map(|one| one.line), line, "{found}");
-            assert_eq!(first.map_or(String::new(), |one| one.told(part)), told);
+            assert_eq!(first.map_or(String::new(), |one| one.located(part)), expected);
         }
         // However the writer cuts what it writes.
         let mut pieces = Comparison::new(wanted.as_bytes());

@@ -263,7 +263,7 @@ impl Fee {
         of(self) == of(other)
     }
 
-    fn told(&self) -> String {
+    fn described(&self) -> String {
         let back = if self.returned_on_refund { "given back" } else { "not given back" };
         format!(
             "{} basis points, IDR {} fixed, {} basis points of VAT, {back}",
@@ -488,8 +488,8 @@ fn contradiction(
             let key = format!("fee {kind:?} on {day}");
             let problem = format!(
                 "the mapping file has {} and {place} has {}; let one of them say it",
-                fee.told(),
-                term.told()
+                fee.described(),
+                term.described()
             );
             return Err(value(&key, &problem));
         }

@@ -417,11 +417,11 @@ fn column_lines(toml: &mut String, sample: &Sample, chosen: &[Choice], open: &[O
         let mut names = vec![reference(sample, one.column)];
         if one.role == Role::Text {
             let plain = normal(names.first().map(String::as_bytes).unwrap_or_default());
-            let twins = (0..sample.titles.len()).filter(|at| {
+            let duplicates = (0..sample.titles.len()).filter(|at| {
                 *at != one.column
                     && sample.titles.get(*at).is_some_and(|title| normal(title.as_bytes()) == plain)
             });
-            names.extend(twins.map(|at| reference(sample, at)));
+            names.extend(duplicates.map(|at| reference(sample, at)));
         }
         let _ = writeln!(toml, "{} = {names:?} # {}", one.role.word(), one.reason);
     }
@@ -450,8 +450,8 @@ const fn kind_word(kind: LayoutKind) -> &'static str {
 fn order_line(toml: &mut String, sample: &Sample, chosen: &[Choice]) -> bool {
     let Some(time) = chosen.iter().find(|one| one.role == Role::Time) else { return true };
     let cells = || sample.rows.iter().filter_map(|row| row.get(time.column));
-    let told = |order| cells().find(|cell| TimeFormat::order_of(cell) == Some(order));
-    let line = match (told(DateOrder::Dmy), told(DateOrder::Mdy)) {
+    let shows = |order| cells().find(|cell| TimeFormat::order_of(cell) == Some(order));
+    let line = match (shows(DateOrder::Dmy), shows(DateOrder::Mdy)) {
         (Some(cell), None) => Some(("dmy", cell)),
         (None, Some(cell)) => Some(("mdy", cell)),
         (Some(_), Some(_)) | (None, None) => None,
@@ -484,8 +484,8 @@ fn decimal_line(toml: &mut String, sample: &Sample, chosen: &[Choice]) -> bool {
         chosen.iter().filter(|one| one.role.is_amount()).map(|one| one.column).collect();
     let cells =
         || sample.rows.iter().flat_map(|row| columns.iter().filter_map(|column| row.get(*column)));
-    let told = |mark| cells().find(|cell| Money::mark_of(cell) == Some(mark));
-    match (told(DecimalMark::Point), told(DecimalMark::Comma)) {
+    let shows = |mark| cells().find(|cell| Money::mark_of(cell) == Some(mark));
+    match (shows(DecimalMark::Point), shows(DecimalMark::Comma)) {
         (Some(cell), None) => {
             let _ = writeln!(
                 toml,

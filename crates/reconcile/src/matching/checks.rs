@@ -194,9 +194,9 @@ impl<'a> Matching<'a> {
         } else if difference.is_negative() {
             "Midtrans has given back more: a refund was made in its dashboard, or a chargeback."
         } else if theirs.is_zero() {
-            "Midtrans has not given back what we told the PSP that it has."
+            "Midtrans has not given back what we break_of the PSP that it has."
         } else {
-            "Midtrans has given back less than we told the PSP."
+            "Midtrans has given back less than we break_of the PSP."
         };
         Some(Break {
             refundid,
@@ -274,7 +274,7 @@ impl<'a> Matching<'a> {
 }
 
 fn status(payment: &Payment, row: &Transaction, about: &dyn Fn(Kind) -> Break) -> Option<Break> {
-    let told = |kind, cause: &str, at_risk| Break {
+    let break_of = |kind, cause: &str, at_risk| Break {
         ours: payment.state.word().to_owned(),
         theirs: row.status.word().to_owned(),
         cause: cause.to_owned(),
@@ -282,24 +282,24 @@ fn status(payment: &Payment, row: &Transaction, about: &dyn Fn(Kind) -> Break) -
         ..about(kind)
     };
     match (payment.state, row.status) {
-        (_, Status::ChargedBack) => Some(told(
+        (_, Status::ChargedBack) => Some(break_of(
             Kind::Chargeback,
             "The shopper's bank has taken the money back.",
             row.amount(),
         )),
-        (State::Failed, status) if status.has_money() => Some(told(
+        (State::Failed, status) if status.has_money() => Some(break_of(
             Kind::LateSuccess,
-            "We told the PSP FAILED, and the shopper has paid: report the late success or give the money back.",
+            "We break_of the PSP FAILED, and the shopper has paid: report the late success or give the money back.",
             row.amount(),
         )),
-        (State::Open, status) if status.has_money() => Some(told(
+        (State::Open, status) if status.has_money() => Some(break_of(
             Kind::StatusDiffers,
             "Paid at Midtrans, and the journal has no final entry yet: its notification and polls are outstanding.",
             row.amount(),
         )),
-        (State::Succeeded, Status::Pending | Status::Failed) => Some(told(
+        (State::Succeeded, Status::Pending | Status::Failed) => Some(break_of(
             Kind::StatusDiffers,
-            "We told the PSP SUCCEEDED, and Midtrans does not have the money, or had not when it was exported.",
+            "We break_of the PSP SUCCEEDED, and Midtrans does not have the money, or had not when it was exported.",
             payment.amount(),
         )),
         (State::Open | State::Failed | State::Succeeded, _) => None,

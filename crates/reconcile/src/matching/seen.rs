@@ -61,7 +61,7 @@ impl<'a> Matching<'a> {
             if same && repeats {
                 folded += 1;
                 // The later export knows more, but for columns that it has not.
-                row = if told(other) >= told(row) { other } else { row };
+                row = if rank(other) >= rank(row) { other } else { row };
             } else if !one_id && other.status.has_money() != row.status.has_money() {
                 // Tried before under another id, without money.
                 folded += 1;
@@ -93,7 +93,7 @@ impl<'a> Matching<'a> {
 }
 
 /// How much a row tells: how far the payment is, then how many columns there are.
-fn told(row: &Transaction) -> (Status, usize) {
+fn rank(row: &Transaction) -> (Status, usize) {
     let columns = [row.midtrans != MidtransId::None, row.fee().is_some(), row.refund().is_some()];
     (row.status, columns.into_iter().filter(|there| *there).count())
 }

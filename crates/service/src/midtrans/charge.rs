@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gopay_core::midtrans::ChargeReply;
 use gopay_core::payment::{Event, FailReason, Failure, Payment};
 use gopay_core::translate::outcome::{
-    ChargeAnswer, charge_after_status, charge_answer, charge_not_sent, charge_unknown,
+    ChargeAnswer, charge_after_status, charge_answer, charge_not_sent, charge_unusable,
 };
 use gopay_midtrans_client::{CallError, MidtransClient};
 use gopay_store::Note;
@@ -67,7 +67,7 @@ impl Service {
                 Tried::Answered(ChargeAnswer::Outcome(event)) => return (event, notes),
                 Tried::Answered(ChargeAnswer::Unusable(why)) => {
                     tracing::error!(payment.tx_id = %payment.tx_id, why, "a charge that nobody can be sent to");
-                    return (charge_unknown(), notes);
+                    return (charge_unusable(), notes);
                 }
                 Tried::NotSent => {}
                 Tried::Answered(ChargeAnswer::Duplicate) => {

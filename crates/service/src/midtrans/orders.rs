@@ -43,7 +43,7 @@ impl Service {
         let order_text = unverified.order_text().to_owned();
         let parties = self.parties();
         let signed = parties.midtrans.all().find_map(|(channel, account)| {
-            account.verify(&unverified).map(|news| (channel, account, news))
+            account.verify(&unverified).map(|notification| (channel, account, notification))
         });
         let Some((channel, account, notification)) = signed else {
             return Ok(NotificationAnswer::Forged);
@@ -88,17 +88,17 @@ impl Service {
         if self.0.store.payment_get(tx_id).await?.is_some() {
             return Ok(Recovered::Known);
         }
-        let mut told = Recovered::NotFound;
+        let mut found = Recovered::NotFound;
         for (channel, account) in self.parties().midtrans.all() {
             match self.ask_for_order(tx_id, channel, account, None).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),
-                Recovered::NoMoney if told == Recovered::NotFound => told = Recovered::NoMoney,
+                Recovered::NoMoney if found == Recovered::NotFound => found = Recovered::NoMoney,
                 Recovered::NoMoney => {}
-                Recovered::NoAnswer => told = Recovered::NoAnswer,
+                Recovered::NoAnswer => found = Recovered::NoAnswer,
             }
         }
-        Ok(told)
+        Ok(found)
     }
 
     /// `claim` is the rightly signed notification that told of it: what GET status leaves out or

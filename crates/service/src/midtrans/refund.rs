@@ -227,9 +227,9 @@ impl Service {
             let detail = json!({"about": "refund", "refund": id, "listed": true});
             self.resolve(&refund, Ok(said), vec![note("asked", detail)]).await?;
         }
-        let told = self.record_elsewhere(payment, &view).await?;
+        let recorded = self.record_elsewhere(payment, &view).await?;
         // GET status may lag behind the notification, or not say how much went back.
-        Ok(!claims || (told && claims_money_back(&view.status)))
+        Ok(!claims || (recorded && claims_money_back(&view.status)))
     }
 
     /// Records what went back without us: refunds in Midtrans' dashboard, chargebacks.

@@ -146,7 +146,7 @@ pub struct Budget {
     /// Looks of workers at deliveries.
     pub deliveries: u8,
     /// Notifications that are handled, repeats included.
-    pub news: u8,
+    pub notifications: u8,
     /// Moves of the clock to the next planned moment.
     pub ticks: u8,
     /// Moves of the clock far ahead.

@@ -24,7 +24,7 @@ pub(super) fn hear(stage: &Stage, call: Call, body: Vec<u8>) {
             let opening = said == "PENDING" && !answer.contains_key("REDIRECTURL");
             // Those two say that the call may be repeated; all others are the answer.
             if !fault && !opening {
-                inner.told.answers.entry(nonce).or_default().insert(body);
+                inner.heard.answers.entry(nonce).or_default().insert(body);
             }
             if said == "PENDING" && payment.is_none() {
                 inner.problem(format!("{txid} is answered as pending, and the store has none"));
@@ -39,7 +39,7 @@ pub(super) fn hear(stage: &Stage, call: Call, body: Vec<u8>) {
             }
         }
     }
-    for (nonce, answers) in inner.told.answers.clone() {
+    for (nonce, answers) in inner.heard.answers.clone() {
         if answers.len() > 1 {
             inner.problem(format!("one call, different answers: nonce {nonce}"));
         }
@@ -68,12 +68,12 @@ pub(super) fn look(stage: &Stage) {
     }
     for payment in &payments {
         let charge = charge_of(&charges, payment);
-        let seen = inner.told.states.entry(payment.tx_id).or_default();
+        let seen = inner.heard.states.entry(payment.tx_id).or_default();
         let (before, now) = (seen.last().copied(), payment.state.as_str());
         if before != Some(now) {
             seen.push(now);
         }
-        let judged = inner.told.judged.contains_key(&payment.tx_id) || payment.doubt.is_some();
+        let judged = inner.heard.judged.contains_key(&payment.tx_id) || payment.doubt.is_some();
         let paid = charge.is_some_and(|charge| charge.status.is_paid());
         if payment.state == PaymentState::Succeeded && !paid && !judged {
             inner.problem("SUCCEEDED without money".to_owned());
@@ -120,7 +120,7 @@ pub(super) fn compare(stage: &Stage) {
     for payment in &payments {
         let charge = charge_of(&charges, payment);
         let paid = charge.is_some_and(|charge| charge.status.is_paid());
-        let judged = inner.told.judged.contains_key(&payment.tx_id);
+        let judged = inner.heard.judged.contains_key(&payment.tx_id);
         let succeeded = payment.state == PaymentState::Succeeded;
         if !payment.state.is_final() {
             inner.problem("something stays open: a payment".to_owned());
@@ -131,15 +131,16 @@ pub(super) fn compare(stage: &Stage) {
         if charge.is_some_and(|charge| charge.status == Status::Pending) {
             inner.problem("something stays open: a charge that can be paid".to_owned());
         }
-        let told = inner.told.taken.get(&payment.tx_id.to_string()).cloned().unwrap_or_default();
+        let heard = inner.heard.taken.get(&payment.tx_id.to_string()).cloned().unwrap_or_default();
         let owed = owed(stage, payment);
         let own = deliveries.iter().filter(|row| row.tx_id == payment.tx_id);
         if own.count() != owed.iter().filter(|owed| **owed).count() {
             inner.problem("more states than deliveries".to_owned());
         }
         let last = payment.final_at.map(|at| at.utc_seconds());
-        if owed.last() == Some(&true) && told.last().cloned() != last {
-            inner.problem(format!("the PSP was not told of the last state: {last:?} of {told:?}"));
+        if owed.last() == Some(&true) && heard.last().cloned() != last {
+            inner
+                .problem(format!("the PSP was not heard of the last state: {last:?} of {heard:?}"));
         }
     }
     if deliveries.iter().any(|row| row.state != DeliveryState::Delivered) {

@@ -96,10 +96,14 @@ impl Inner {
 
     /// Forgets a notification.
     pub(super) fn take_news(&mut self, nth: u8) {
-        let mut free = self.news.iter().enumerate().filter(|(_, news)| news.under_way.is_none());
+        let mut free = self
+            .notifications
+            .iter()
+            .enumerate()
+            .filter(|(_, notifications)| notifications.under_way.is_none());
         let found = free.nth(usize::from(nth)).map(|(at, _)| at);
         if let Some(at) = found {
-            self.news.remove(at);
+            self.notifications.remove(at);
         }
     }
 }
@@ -163,9 +167,9 @@ fn workers(stage: &Stage, all: &mut Vec<Action>) {
     if delivery && inner.spent.deliveries < budget.deliveries {
         all.extend(slot(&inner, Who::Deliveries).map(Action::Begin));
     }
-    let free = inner.news.iter().filter(|news| news.under_way.is_none());
-    for (nth, news) in (0_u8..).zip(free) {
-        if inner.spent.news < budget.news && !news.refused {
+    let free = inner.notifications.iter().filter(|notifications| notifications.under_way.is_none());
+    for (nth, notifications) in (0_u8..).zip(free) {
+        if inner.spent.notifications < budget.notifications && !notifications.refused {
             all.extend(slot(&inner, Who::News).map(|who| Action::Bring(nth, who)));
         }
         if inner.spent.drops < budget.drops {
@@ -224,7 +228,7 @@ fn time(stage: &Stage, all: &mut Vec<Action>) {
 /// What somebody does next when nothing goes wrong and nothing is under way.
 pub(super) fn next_in_peace(stage: &Stage) -> Option<Action> {
     let now = stage.inner().now;
-    let free = stage.inner().news.iter().position(|news| !news.refused);
+    let free = stage.inner().notifications.iter().position(|notifications| !notifications.refused);
     if let Some(nth) = free {
         return u8::try_from(nth).ok().map(|nth| Action::Bring(nth, Who::News(0)));
     }

@@ -65,7 +65,7 @@ pub(crate) fn play(world: &'static SmallWorld, history: &[Action], to_the_end: b
     }
     // Ends all tasks, those of dead processes too.
     drop(runtime);
-    let problems = stage.inner().told.problems.clone();
+    let problems = stage.inner().heard.problems.clone();
     Played { enabled, digest, problems, quiet }
 }
 
@@ -232,11 +232,14 @@ fn hear(stage: &Stage, call: Call, body: Vec<u8>) {
 fn bring(stage: &Arc<Stage>, nth: u8, who: Who) {
     let body = {
         let mut inner = stage.inner();
-        inner.spent_mut().count(|spent| &mut spent.news);
-        let mut waiting = inner.news.iter_mut().filter(|news| news.under_way.is_none());
-        let Some(news) = waiting.nth(usize::from(nth)) else { return };
-        news.under_way = Some(who);
-        news.body.clone()
+        inner.spent_mut().count(|spent| &mut spent.notifications);
+        let mut waiting = inner
+            .notifications
+            .iter_mut()
+            .filter(|notifications| notifications.under_way.is_none());
+        let Some(notifications) = waiting.nth(usize::from(nth)) else { return };
+        notifications.under_way = Some(who);
+        notifications.body.clone()
     };
     stage.begun(who);
     let service = service(stage, who);
@@ -246,10 +249,15 @@ fn bring(stage: &Arc<Stage>, nth: u8, who: Who) {
         if stage.ended(who) {
             let mut inner = stage.inner();
             if answer == NotificationAnswer::Done {
-                inner.news.retain(|news| news.under_way != Some(who));
+                inner.notifications.retain(|notifications| notifications.under_way != Some(who));
             } else {
-                let own = inner.news.iter_mut().filter(|news| news.under_way == Some(who));
-                own.for_each(|news| (news.under_way, news.refused) = (None, true));
+                let own = inner
+                    .notifications
+                    .iter_mut()
+                    .filter(|notifications| notifications.under_way == Some(who));
+                own.for_each(|notifications| {
+                    (notifications.under_way, notifications.refused) = (None, true)
+                });
             }
         }
     });

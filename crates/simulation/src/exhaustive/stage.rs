@@ -85,7 +85,7 @@ pub(super) struct Inner {
     waiting: Vec<Waiting>,
     processes: BTreeMap<Who, Process>,
     pub(super) late: Vec<ApiRequest>,
-    pub(super) news: Vec<News>,
+    pub(super) notifications: Vec<News>,
     pub(super) spent: Budget,
     pub(super) begun_calls: BTreeSet<u8>,
     /// Keys under which Midtrans did something: it repeats what it answered.
@@ -93,7 +93,7 @@ pub(super) struct Inner {
     progress: u64,
     chance: u32,
     /// What was said to whom; see `books`.
-    pub(super) told: Told,
+    pub(super) heard: Told,
 }
 
 /// All that was said to PSPs, and seen of payments, in one history.
@@ -147,13 +147,13 @@ impl Stage {
                 waiting: Vec::new(),
                 processes: BTreeMap::new(),
                 late: Vec::new(),
-                news: Vec::new(),
+                notifications: Vec::new(),
                 spent: Budget::default(),
                 begun_calls: BTreeSet::new(),
                 keys: BTreeSet::new(),
                 progress: 0,
                 chance: 0,
-                told: Told::default(),
+                heard: Told::default(),
             }),
         })
     }
@@ -218,8 +218,11 @@ impl Stage {
         inner.processes.remove(&who);
         inner.waiting.retain(|step| step.who != who);
         // Midtrans has no answer and sends it again.
-        let handled = inner.news.iter_mut().filter(|news| news.under_way == Some(who));
-        handled.for_each(|news| news.under_way = None);
+        let handled = inner
+            .notifications
+            .iter_mut()
+            .filter(|notifications| notifications.under_way == Some(who));
+        handled.for_each(|notifications| notifications.under_way = None);
     }
 
     pub(super) fn begun(&self, who: Who) {
@@ -297,11 +300,11 @@ impl Stage {
             Some(stored) if stored.final_at.is_some() => {}
             _ => inner.problem(format!("{txid} is notified of before its final state is durable")),
         }
-        inner.told.taken.entry(txid).or_default().push(at);
+        inner.heard.taken.entry(txid).or_default().push(at);
     }
 
     pub(super) fn judged(&self, tx_id: TxId, verdict: Verdict) {
-        self.inner().told.judged.insert(tx_id, verdict.as_str());
+        self.inner().heard.judged.insert(tx_id, verdict.as_str());
     }
 }
 
@@ -317,8 +320,8 @@ impl Inner {
     }
 
     pub(super) fn problem(&mut self, what: String) {
-        if !self.told.problems.contains(&what) {
-            self.told.problems.push(what);
+        if !self.heard.problems.contains(&what) {
+            self.heard.problems.push(what);
         }
     }
 
@@ -359,10 +362,14 @@ impl Inner {
 
     pub(super) fn collect_news(&mut self) {
         let now = self.now;
-        for news in self.engine.due_notifications(now) {
+        for notifications in self.engine.due_notifications(now) {
             let taken = NotificationOutcome::Status(200);
-            self.engine.notification_result(news.id, now, taken);
-            self.news.push(News { body: news.body, under_way: None, refused: false });
+            self.engine.notification_result(notifications.id, now, taken);
+            self.notifications.push(News {
+                body: notifications.body,
+                under_way: None,
+                refused: false,
+            });
         }
     }
 
@@ -373,7 +380,7 @@ impl Inner {
     pub(super) fn move_to(&mut self, now: Timestamp) {
         self.now = now;
         self.engine.tick(now);
-        self.news.iter_mut().for_each(|news| news.refused = false);
+        self.notifications.iter_mut().for_each(|notifications| notifications.refused = false);
         self.collect_news();
     }
 }
@@ -423,11 +430,16 @@ impl Stage {
         late.sort();
         digest.add(&late);
         digest.add(&inner.processes);
-        let mut news: Vec<_> =
-            inner.news.iter().map(|news| (&news.body, news.under_way, news.refused)).collect();
-        news.sort();
-        digest.add(&news);
-        inner.told.hash(&mut digest.0);
+        let mut notifications: Vec<_> = inner
+            .notifications
+            .iter()
+            .map(|notifications| {
+                (&notifications.body, notifications.under_way, notifications.refused)
+            })
+            .collect();
+        notifications.sort();
+        digest.add(&notifications);
+        inner.heard.hash(&mut digest.0);
         digest.0.finish()
     }
 }

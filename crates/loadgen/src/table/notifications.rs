@@ -91,16 +91,16 @@ async fn storm(
     let count = owed.len();
     anyhow::ensure!(count > 0, "no payment could be made");
     let begun = Instant::now();
-    let mut lots = vec![Vec::new(); CALLERS];
+    let mut shares = vec![Vec::new(); CALLERS];
     for (at, made) in made.into_iter().enumerate() {
-        if let Some(lot) = lots.get_mut(at % CALLERS) {
-            lot.push(made);
+        if let Some(share) = shares.get_mut(at % CALLERS) {
+            share.push(made);
         }
     }
-    for lot in lots {
+    for share in shares {
         let mut caller = Caller::new(adapter.address);
         tokio::spawn(async move {
-            for made in lot {
+            for made in share {
                 let call =
                     Outgoing::json("/midtrans/notification", settled(made.tx_id, "387500.00"));
                 match caller.exchange(call).await {
