@@ -496,7 +496,7 @@ mod tests {
             let refund = RefundReply::parse(http, &body);
             if http >= 500 {
                 prop_assert_eq!(charge, Ok(ChargeReply::Unclear));
-                prop_assert!(matches!(status, Ok(StatusReply::Unclear | StatusReply::Unreadable)));
+                prop_assert!(matches!(status, Ok(StatusReply::Unclear | StatusReply::Unreadable(_))));
                 prop_assert_eq!(close, Ok(CloseReply::Unclear));
                 prop_assert_eq!(refund, Ok(RefundReply::Unclear));
             }

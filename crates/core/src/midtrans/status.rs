@@ -9,6 +9,7 @@ use super::lenient::{Text, entries};
 use super::order_id::OrderId;
 use super::refusal::Refusal;
 use super::tx_id::MidtransTxId;
+use super::unclear::answer_in_words;
 use super::wire::Wire;
 use super::words::{FraudStatus, TransactionStatus};
 use crate::money::{Rupiah, Sen};
@@ -188,8 +189,8 @@ pub enum StatusReply {
     /// Midtrans refused our credentials or set-up; the operator must act.
     Misconfigured(Refusal),
     /// Midtrans answers, and what it says cannot be understood: ask again later, and take no silence
-    /// from it.
-    Unreadable,
+    /// from it. Says in words what it is.
+    Unreadable(String),
     /// No conclusion; ask again later.
     Unclear,
 }
@@ -209,10 +210,16 @@ impl StatusReply {
         // Bytes that are not UTF-8 and a byte order mark must not hide what the rest says.
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}');
-        let wire = Wire::read(http_status, text.as_bytes())?;
-        let status = wire.status().filter(TransactionStatus::may_be_money);
+        let body = text.as_bytes();
+        let unreadable = || Self::Unreadable(answer_in_words(http_status, body));
+        let wire = match Wire::read(http_status, body) {
+            Ok(wire) => wire,
+            Err(_) if Wire::read_object(body).is_some() => return Ok(unreadable()),
+            Err(error) => return Err(error),
+        };
+        let speaks_of_money = wire.status().is_some_and(|status| status.may_be_money());
         let Some(code) = spoken(http_status, wire.code()) else {
-            return Ok(if status.is_some() { Self::Unreadable } else { Self::Unclear });
+            return Ok(if speaks_of_money { unreadable() } else { Self::Unclear });
         };
         Ok(match code.get() {
             // A denied payment has code 202, too.
@@ -220,14 +227,14 @@ impl StatusReply {
             // 407 is the normal code of an expired payment.
             200..=202 | 407 => match StatusView::from_wire(wire) {
                 Ok(view) => Self::Found(Box::new(view)),
-                Err(_) => Self::Unreadable,
+                Err(_) => unreadable(),
             },
             // An error that speaks of money all the same.
-            _ if status.is_some() => Self::Unreadable,
+            _ if speaks_of_money => unreadable(),
             401 | 402 => Self::Misconfigured(wire.refusal(code)),
             404 => Self::NotFound,
             429 => Self::Unclear,
-            _ => Self::Unreadable,
+            _ => unreadable(),
         })
     }
 }
@@ -529,7 +536,7 @@ mod tests {
                     "misconfigured"
                 }
                 Ok(StatusReply::Unclear) => "unclear",
-                Ok(StatusReply::Unreadable) => "unreadable",
+                Ok(StatusReply::Unreadable(_)) => "unreadable",
                 Err(_) => "error",
             };
             assert_eq!(kind, expected, "HTTP {http}: {body}");

@@ -110,10 +110,9 @@ impl Service {
             Ok(StatusReply::InProgress) => nothing("in progress".to_owned()),
             Ok(StatusReply::Misconfigured(refusal)) => nothing(describe("status", &refusal)),
             Ok(StatusReply::Unclear) => nothing("unclear".to_owned()),
-            Ok(StatusReply::Unreadable) => Asked {
-                unreadable: true,
-                ..nothing("an answer that nobody can make sense of".to_owned())
-            },
+            Ok(StatusReply::Unreadable(said)) => {
+                Asked { unreadable: true, ..nothing(format!("not to be understood: {said}")) }
+            }
             Err(error) => nothing(chain(&error)),
         }
     }

@@ -122,7 +122,7 @@ impl Service {
                 }
                 self.seen(tx_id, channel, &view, claim)
             }
-            (Ok(StatusReply::Found(_) | StatusReply::Unreadable), Some(claim)) => {
+            (Ok(StatusReply::Found(_) | StatusReply::Unreadable(_)), Some(claim)) => {
                 self.claimed(tx_id, channel, claim)
             }
             (Ok(StatusReply::NotFound), _) => return Ok(Recovered::NotFound),

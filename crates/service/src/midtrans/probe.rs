@@ -26,7 +26,7 @@ pub async fn probe(account: &MidtransAccount) -> Probe {
         Ok(StatusReply::NotFound | StatusReply::Found(_)) => Probe::LetIn,
         Ok(StatusReply::Misconfigured(refusal)) => Probe::Refused(describe("status", &refusal)),
         Ok(StatusReply::InProgress) => Probe::Unknown("in progress".to_owned()),
-        Ok(StatusReply::Unclear | StatusReply::Unreadable) => {
+        Ok(StatusReply::Unclear | StatusReply::Unreadable(_)) => {
             Probe::Unknown("an answer that cannot be read".to_owned())
         }
         Err(error) => Probe::Unknown(chain(&error)),
