@@ -225,6 +225,9 @@ fn what_cannot_work_or_would_lose_money_is_refused() {
         (TEST, "https://proxy.example/v2/charge", "midtrans.test.base_url: names a path"),
         (TEST, "https://app.sandbox.midtrans.com", "midtrans.test.base_url: not an address"),
         (TEST, LIVE, "midtrans.test.base_url: the production address"),
+        (TEST, "https://api.midtrans.com.", "midtrans.test.base_url: the production address"),
+        (TEST, "https://api.veritrans.co.id", "midtrans.test.base_url: the production address"),
+        (TEST, "https://api.sandbox.midtrans.com/V2", "midtrans.test.base_url: names a path"),
         (TEST, "http://api.sandbox.midtrans.com", "midtrans.test.base_url: http"),
         (LIVE, TEST, "midtrans.live.base_url: the sandbox's address"),
         (LIVE, "http://api.midtrans.com", "midtrans.live.base_url: http"),
@@ -236,6 +239,11 @@ fn what_cannot_work_or_would_lose_money_is_refused() {
             "$argon2i$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94",
             "client \"one\".password_hash: not a hash of Argon2id",
         ),
+        (
+            HASH,
+            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA",
+            "client \"one\".password_hash: not a hash",
+        ),
         ("shared-secret-of-one", "x", "client \"one\".shared_secret: a secret that can"),
         ("notification-secret-of-one", "x", "client \"one\".notification_secrets: a secret that"),
         (
@@ -245,7 +253,7 @@ fn what_cannot_work_or_would_lose_money_is_refused() {
         ),
         (
             "[public]",
-            "[listen]\nadmin = \"0.0.0.0:8080\"\npublic = \"0.0.0.0:8080\"\n[public]",
+            "[listen]\nadmin = \"0.0.0.0:9090\"\npublic = \"0.0.0.0:9090\"\n[public]",
             "listen.admin: the address of public",
         ),
         (
@@ -357,6 +365,21 @@ fn what_cannot_work_or_would_lose_money_is_refused() {
             "[public]",
             "[delivery]\nallow_private = [\"::/0\"]\n[public]",
             "delivery.allow_private: ::/0",
+        ),
+        (
+            "[public]",
+            "[delivery]\nallow_private = [\"8.8.8.8/32\"]\n[public]",
+            "delivery.allow_private: 8.8.8.8/32",
+        ),
+        (
+            "[public]",
+            "[delivery]\nallow_private = [\"172.16.0.0/11\"]\n[public]",
+            "delivery.allow_private: 172.16.0.0/11",
+        ),
+        (
+            "[public]",
+            "[listen]\npsp = \"0.0.0.0:9090\"\nadmin = \"127.0.0.1:9090\"\n[public]",
+            "listen.admin: 127.0.0.1:9090 and psp's 0.0.0.0:9090",
         ),
         (
             "[public]",
