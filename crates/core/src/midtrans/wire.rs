@@ -213,11 +213,10 @@ impl<'a> Wire<'a> {
     #[inline]
     pub(super) fn read(http_status: u16, body: &'a [u8]) -> Result<Self, ReplyError> {
         match Self::read_object(body) {
+            Some(wire) if !Self::is_unreadable(&wire.status_code) => Ok(wire),
             // Of two codes nobody can tell which counts.
-            Some(wire) if Self::is_unreadable(&wire.status_code) => Err(ReplyError::NotJson),
-            Some(wire) => Ok(wire),
-            None if speaks_alone(http_status) => Ok(Self::default()),
-            None => Err(ReplyError::NotJson),
+            Some(_) | None if speaks_alone(http_status) => Ok(Self::default()),
+            Some(_) | None => Err(ReplyError::NotJson),
         }
     }
 
