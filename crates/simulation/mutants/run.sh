@@ -17,8 +17,8 @@ declare -A worlds=(
     [04-no-reservation]=two-refunds
     [05-reservation-never-given-back]=refund-past-us
     [06-unclear-refund-called-failed]=refund-unanswered
-    [11-outbox-row-lost]=late-news
-    [17-late-money-ignored]=late-news
+    [11-outbox-row-lost]=late-notifications
+    [17-late-money-ignored]=late-notifications
     [24-money-in-doubt-given-up]=doubt
     [26-refund-in-the-dashboard-not-counted]=refund-past-us
 )
@@ -75,8 +75,10 @@ for patch in "${patches[@]}"; do
         survivors=$((survivors + 1))
     elif [ -n "$exhaustive" ]; then
         took=$((($(date +%s%N) - began) / 1000000))
-        printf '%-50s %s after %s states in %s ms: %s\n' "$name" "${worlds[$name]}" \
-            "$(awk 'NR == 1 { print $2 }' "$tree/../log")" "$took" \
+        states=$(awk 'NR == 1 { print $2 }' "$tree/../log")
+        # It must have looked, not failed to begin.
+        [[ $states =~ ^[0-9]+$ ]] || { cat "$tree/../log"; echo "$name was not looked for"; exit 1; }
+        printf '%-50s %s after %s states in %s ms: %s\n' "$name" "${worlds[$name]}" "$states" "$took" \
             "$(sed -n '2s/^ *//p' "$tree/../log" | cut -c1-70)"
     else
         found=$(grep -o -m1 -e '--seed [0-9]*' "$tree/../log" || echo "a panic")

@@ -194,9 +194,9 @@ impl<'a> Matching<'a> {
         } else if difference.is_negative() {
             "Midtrans has given back more: a refund was made in its dashboard, or a chargeback."
         } else if theirs.is_zero() {
-            "Midtrans has not given back what we break_of the PSP that it has."
+            "Midtrans has not given back what we told the PSP that it has."
         } else {
-            "Midtrans has given back less than we break_of the PSP."
+            "Midtrans has given back less than we told the PSP."
         };
         Some(Break {
             refundid,
@@ -289,7 +289,7 @@ fn status(payment: &Payment, row: &Transaction, about: &dyn Fn(Kind) -> Break) -
         )),
         (State::Failed, status) if status.has_money() => Some(break_of(
             Kind::LateSuccess,
-            "We break_of the PSP FAILED, and the shopper has paid: report the late success or give the money back.",
+            "We told the PSP FAILED, and the shopper has paid: report the late success or give the money back.",
             row.amount(),
         )),
         (State::Open, status) if status.has_money() => Some(break_of(
@@ -299,7 +299,7 @@ fn status(payment: &Payment, row: &Transaction, about: &dyn Fn(Kind) -> Break) -
         )),
         (State::Succeeded, Status::Pending | Status::Failed) => Some(break_of(
             Kind::StatusDiffers,
-            "We break_of the PSP SUCCEEDED, and Midtrans does not have the money, or had not when it was exported.",
+            "We told the PSP SUCCEEDED, and Midtrans does not have the money, or had not when it was exported.",
             payment.amount(),
         )),
         (State::Open | State::Failed | State::Succeeded, _) => None,

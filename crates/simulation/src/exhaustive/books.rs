@@ -139,8 +139,7 @@ pub(super) fn compare(stage: &Stage) {
         }
         let last = payment.final_at.map(|at| at.utc_seconds());
         if owed.last() == Some(&true) && heard.last().cloned() != last {
-            inner
-                .problem(format!("the PSP was not heard of the last state: {last:?} of {heard:?}"));
+            inner.problem(format!("the PSP was not told of the last state: {last:?} of {heard:?}"));
         }
     }
     if deliveries.iter().any(|row| row.state != DeliveryState::Delivered) {

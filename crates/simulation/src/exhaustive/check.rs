@@ -64,7 +64,7 @@ impl Histories {
     }
 }
 
-const NO_LIE: &str = "no party is heard a lie";
+const NO_LIE: &str = "no party is told a lie";
 const GOOD_END: &str = "all comes to its end, and all books agree";
 
 impl Model for Histories {
