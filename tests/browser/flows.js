@@ -153,7 +153,13 @@ const paying = {
     const wallet = page.url()
     await page.getByLabel('PIN', { exact: true }).fill('123456')
     await page.getByRole('button', { name: 'Pay Rp' }).dblclick()
-    await page.waitForURL(`${SHOP}/**`)
+    // The second tap may cut off the way of the first.
+    const there = () => page.waitForURL(`${SHOP}/**`)
+    await there().catch((error) => {
+      if (!/ERR_ABORTED/.test(error.message)) throw error
+      return there()
+    })
+    await page.waitForLoadState('networkidle')
     await page.goBack()
     await page.goto(wallet)
     await page.reload()
