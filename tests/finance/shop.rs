@@ -134,8 +134,21 @@ impl Shop {
         self.path("out")
     }
 
+    /// Opens the store. What this process has just closed is still open in a child that another test
+    /// is starting, until that child runs its program.
     pub(crate) fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.path("gopay.db"), Options::default()).expect("a store")
+        let began = std::time::Instant::now();
+        loop {
+            match SqliteStore::open(&self.path("gopay.db"), Options::default()) {
+                Err(error)
+                    if format!("{error:?}").contains("is in use by process")
+                        && began.elapsed() < SECOND * 10 =>
+                {
+                    std::thread::sleep(SECOND / 100);
+                }
+                opened => return opened.expect("a store"),
+            }
+        }
     }
 
     /// The program, to be run with this config.
