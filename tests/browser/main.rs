@@ -8,11 +8,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use support::node::{self, said, works};
 use support::{Demo, not_tested};
 
 #[tokio::test]
@@ -65,11 +66,6 @@ fn tools() -> Option<&'static (PathBuf, PathBuf)> {
     TOOLS.get_or_init(|| Some((installed()?, chromium()?))).as_ref()
 }
 
-fn works(tool: &Path) -> bool {
-    let version = Command::new(tool).arg("--version").output();
-    version.is_ok_and(|output| output.status.success())
-}
-
 fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -81,33 +77,11 @@ fn chromium() -> Option<PathBuf> {
 
 /// A copy of `tests/browser` with the driver in it.
 fn installed() -> Option<PathBuf> {
-    if let Some(tool) = ["node", "npm"].into_iter().find(|tool| !works(Path::new(tool))) {
-        return skip(&format!("{tool} is not installed"));
-    }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for name in ["package.json", "package-lock.json", ".npmrc", "flows.js"] {
-        std::fs::copy(source.join(name), folder.join(name)).expect("a copy");
-    }
-    let output = Command::new("npm")
-        .args(["ci", "--ignore-scripts", "--prefer-offline"])
-        .current_dir(&folder)
-        .output()
-        .expect("npm starts");
-    if output.status.success() {
-        Some(folder)
-    } else {
-        skip(&format!("npm cannot install the driver: {}", said(&output)))
-    }
+    node::installed("browser", "browser", "flows.js").map_or_else(|why| skip(&why), Some)
 }
 
 /// Says loudly why nothing was tested; that is a failure where all tools must be there.
 fn skip<T>(why: &str) -> Option<T> {
     not_tested(&format!("the pages in a real browser: {why}"));
     None
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }

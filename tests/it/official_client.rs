@@ -4,9 +4,9 @@
 //! Without `node` and `npm` there is nothing to drive; then the test says so and passes, but not
 //! under `CI=true`.
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use crate::support::node::{self, said};
 use crate::support::{Running, not_tested};
 use serde_json::Value;
 
@@ -154,14 +154,10 @@ fn as_text(code: &Value) -> String {
 
 /// What each step came to; none if it cannot be tried here.
 fn run_client() -> Option<Value> {
-    let missing = ["node", "npm"].into_iter().find(|tool| {
-        let version = Command::new(tool).arg("--version").output();
-        !version.is_ok_and(|output| output.status.success())
-    });
-    if let Some(tool) = missing {
-        return skip(&format!("{tool} is not installed"));
-    }
-    let folder = installed()?;
+    let folder = match node::installed("node", "official-client", "client.js") {
+        Ok(folder) => folder,
+        Err(why) => return skip(&why),
+    };
     let (_simulator, url) = simulator();
     let output = Command::new("node")
         .args(["client.js", &url])
@@ -171,26 +167,6 @@ fn run_client() -> Option<Value> {
         .expect("node starts");
     assert!(output.status.success(), "{}", said(&output));
     Some(serde_json::from_slice(&output.stdout).expect("one JSON object"))
-}
-
-/// A copy of `tests/node` with the client in it.
-fn installed() -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("official-client");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for name in ["package.json", "package-lock.json", ".npmrc", "client.js"] {
-        std::fs::copy(source.join(name), folder.join(name)).expect("a copy");
-    }
-    let output = Command::new("npm")
-        .args(["ci", "--ignore-scripts", "--prefer-offline"])
-        .current_dir(&folder)
-        .output()
-        .expect("npm starts");
-    if output.status.success() {
-        Some(folder)
-    } else {
-        skip(&format!("npm cannot install the client: {}", said(&output)))
-    }
 }
 
 fn simulator() -> (Running, String) {
@@ -211,8 +187,4 @@ fn simulator() -> (Running, String) {
 fn skip<T>(why: &str) -> Option<T> {
     not_tested(&format!("the official Midtrans client: {why}"));
     None
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }

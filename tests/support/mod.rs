@@ -4,6 +4,7 @@
 
 pub(crate) mod instances;
 pub(crate) mod logged;
+pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod receiver;
 pub(crate) mod served;
