@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::midtrans::TransactionStatus;
-use gopay_core::midtrans::{CloseReply, StatusReply, StatusView};
+use gopay_core::midtrans::{CloseReply, StatusReply, StatusView, TransactionStatus};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::translate::outcome::{Close, claims_money, close_event, status_event, unconfirmed};
 use gopay_midtrans_client::MidtransClient;
@@ -126,12 +125,6 @@ impl Service {
         Ok(money.map(str::to_owned))
     }
 
-    /// What is known of money that GET status neither confirms nor denies, if anything tells of it.
-    pub(crate) fn in_doubt(claimed: Option<&str>, asked: &Asked) -> Option<Event> {
-        (claimed.is_some() || asked.unreadable)
-            .then(|| Event::Doubted(unconfirmed(claimed, &asked.said)))
-    }
-
     /// Ends a payment that Midtrans does not help to end: unpaid, unless something tells of money.
     pub(crate) async fn end_without_midtrans(
         &self,
@@ -139,7 +132,11 @@ impl Service {
         asked: &Asked,
     ) -> Result<(), StoreError> {
         let claimed = self.claimed_money(tx_id).await?;
-        let end = Self::in_doubt(claimed.as_deref(), asked).unwrap_or(Event::GaveUp);
+        let end = if claimed.is_some() || asked.unreadable {
+            Event::Doubted(unconfirmed(claimed.as_deref(), &asked.said))
+        } else {
+            Event::GaveUp
+        };
         self.apply(tx_id, &end, None, &[]).await.map(drop)
     }
 

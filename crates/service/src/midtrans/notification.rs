@@ -8,7 +8,7 @@ use gopay_core::midtrans::{
 };
 use gopay_core::payment::{Event, Payment, PaymentState};
 use gopay_core::translate::outcome::{
-    after_notification, claims_money, claims_money_back, notification_needs_status,
+    after_notification, claims_money, claims_money_back, notification_needs_status, unconfirmed,
 };
 use gopay_store::{Note, StoreError};
 use serde_json::json;
@@ -126,8 +126,8 @@ impl Service {
         // Not found, it would end unpaid now.
         let undecided = (asked.event == Event::NoAnswer && asked.unreadable)
             || (asked.event == Event::NotFound && payment.session_over(self.now()));
-        if undecided && let Some(doubt) = Self::in_doubt(Some(claimed.as_str()), &asked) {
-            return (doubt, asked.notes);
+        if undecided {
+            asked.event = Event::Doubted(unconfirmed(Some(claimed.as_str()), &asked.said));
         }
         (asked.event, asked.notes)
     }
