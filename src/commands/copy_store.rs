@@ -85,7 +85,7 @@ fn compare(source: &[Tally], target: &[Tally]) -> anyhow::Result<bool> {
 
 /// The sums of a store, as a running adapter would show them.
 async fn totals(place: &StoreUrl) -> anyhow::Result<gopay_store::Totals> {
-    let store = Engine::open_read_only(place).await?;
+    let store = Engine::open_as_it_is(place).await?;
     let totals = store.handle().totals().await?;
     store.close().await?;
     Ok(totals)

@@ -7,6 +7,7 @@ pub(crate) mod check_config;
 #[cfg(feature = "postgres")]
 pub(crate) mod copy_store;
 pub(crate) mod demo;
+pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
 pub(crate) mod journal;
@@ -18,6 +19,7 @@ pub(crate) mod propose_mapping;
 pub(crate) mod reconcile;
 pub(crate) mod recover;
 pub(crate) mod redeliver;
+pub(crate) mod rekey;
 pub(crate) mod reload;
 pub(crate) mod resolve;
 pub(crate) mod serve;
@@ -50,12 +52,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Backup(args) => backup::run(&args),
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
+        Command::Erase(args) => erase::run(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "reconcile")]
         Command::ProposeMapping(args) => propose_mapping::run(&args),
         #[cfg(feature = "reconcile")]
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
+        Command::Rekey(args) => rekey::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),

@@ -113,7 +113,11 @@ fn beside_store(
     edited: &[EditedList],
 ) -> anyhow::Result<Outcome> {
     let runtime: Runtime = runtime()?;
-    let store = runtime.block_on(Engine::open_for_finance(&config.store, config.connections))?;
+    let store = runtime.block_on(Engine::open_for_finance(
+        &config.store,
+        &config.keys,
+        config.connections,
+    ))?;
     let handle = store.handle();
     let by = args.by.clone().unwrap_or_else(user);
     let series =

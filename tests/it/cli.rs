@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
     "demo",
     "serve",
     "simulate",
@@ -21,10 +21,12 @@ const COMMANDS: [&str; 22] = [
     "translate",
     "backup",
     "copy-store",
+    "erase",
     "explain",
     "propose-mapping",
     "reconcile",
     "redeliver",
+    "rekey",
     "attention",
     "recover",
     "resolve",

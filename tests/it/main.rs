@@ -21,6 +21,7 @@ mod refunds;
 mod released;
 mod samples;
 mod schemas;
+mod sealed;
 mod simple_api;
 mod smoke;
 mod two_clients;

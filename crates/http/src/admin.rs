@@ -7,8 +7,9 @@ use axum::http::Request;
 use axum::response::Response;
 use gopay_core::ids::TxId;
 use gopay_core::text::printable_json;
-use gopay_service::{Dated, Decision, ResolveError, Totals};
-use serde::Serialize;
+use gopay_service::{Dated, Decision, EraseError, ResolveError, Totals};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::guard::{Who, Why, guarded};
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Routes {
         .get("/admin/v1/totals", totals)
         .get("/admin/v1/attention", attention)
         .post("/admin/v1/attention/{txid}", resolve)
+        .post("/admin/v1/erasures/{txid}", erase)
         .post("/admin/v1/reload", reload)
 }
 
@@ -189,10 +191,11 @@ pub(crate) async fn resolve(
     else {
         return no(400, "the body cannot be read".to_owned());
     };
-    let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
-        Ok(decision) => decision,
-        Err(error) => return no(400, error.to_string()),
-    };
+    let decision: Decision =
+        match signed(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
+            Ok(decision) => decision,
+            Err(error) => return no(400, error.to_string()),
+        };
     let Ok(tx_id) = txid.parse::<TxId>() else {
         return no(404, "no TXID".to_owned());
     };
@@ -212,12 +215,75 @@ pub(crate) async fn resolve(
     answer
 }
 
+/// Erases the personal data of a payment: JSON with `reason` and `by`. Ids, references, amounts,
+/// states and times stay.
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/admin/v1/erasures/{txid}",
+    tag = "admin",
+    params(("txid" = String, Path, description = "Of the payment")),
+    request_body(
+        content = String,
+        content_type = "application/json",
+        description = "`reason`, `by`"
+    ),
+    responses(
+        (status = 200, description = "Erased"),
+        (status = 400, description = "The body has no reason or name; the answer names what is wrong"),
+        (status = 404, description = "No such payment"),
+        (status = 409, description = "Erased before, or the data is still needed; the answer says what for"),
+        (status = 415, description = "The body is not said to be JSON"),
+        (status = 503, description = "The store does not answer")
+    )
+))]
+pub(crate) async fn erase(
+    State(app): State<App>,
+    Path(txid): Path<String>,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+) -> Response {
+    let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
+    let wish: ErasureWish =
+        match signed(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
+            Ok(wish) => wish,
+            Err(error) => return no(400, error.to_string()),
+        };
+    let Ok(tx_id) = txid.parse::<TxId>() else { return no(404, "no TXID") };
+    let why = wish.reason.clone();
+    let mut answer = match app.service.erase(tx_id, wish.by, wish.reason).await {
+        Ok(()) => respond(200, JSON, json!({"txid": tx_id, "status": "erased"}).to_string()),
+        Err(error) => {
+            let status = match &error {
+                EraseError::Text { .. } => 400,
+                EraseError::Unknown(_) => 404,
+                EraseError::Already(_) | EraseError::Needed { .. } => 409,
+                EraseError::Store(_) => 503,
+            };
+            no(status, gopay_service::chain(&error))
+        }
+    };
+    answer.extensions_mut().insert(Why(why.chars().take(500).collect()));
+    answer
+}
+
+/// Who wants personal data erased, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErasureWish {
+    reason: String,
+    by: String,
+}
+
 fn no(status: u16, reason: impl Into<String>) -> Response {
     respond(status, JSON, json!({"reason": reason.into()}).to_string())
 }
 
-/// A decision is of whom the token says; whom the body names besides is kept with it.
-fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+/// What an operator wants is of whom the token says; whom the body names besides is kept with it.
+fn signed<T: DeserializeOwned>(
+    body: &[u8],
+    operator: Option<&str>,
+) -> Result<T, serde_json::Error> {
     let mut body: Value = serde_json::from_slice(body)?;
     if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
         let by = match members.get("by").and_then(Value::as_str) {

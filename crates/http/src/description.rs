@@ -31,6 +31,7 @@ use crate::{admin, pages, psp, public};
         admin::totals,
         admin::attention,
         admin::resolve,
+        admin::erase,
         admin::reload
     )
 )]

@@ -144,13 +144,19 @@ impl Decision {
             ("reason", &self.reason, Self::REASON_CHARS_MAX),
             ("by", &self.by, Self::NAME_CHARS_MAX),
         ] {
-            let printable = text.chars().all(|char| !char.is_control() && !is_direction(char));
-            if text.trim().is_empty() || text.chars().count() > chars_max || !printable {
+            if !is_printable(text, chars_max) {
                 return Err(ResolveError::Text { field, chars_max });
             }
         }
         Ok(())
     }
+}
+
+/// Whether a text says something, is no longer than that, and shows as what it is.
+pub(crate) fn is_printable(text: &str, chars_max: usize) -> bool {
+    !text.trim().is_empty()
+        && text.chars().count() <= chars_max
+        && text.chars().all(|char| !char.is_control() && !is_direction(char))
 }
 
 /// Marks that turn the direction of a text, and with it what a person reads.

@@ -35,6 +35,7 @@ mod lists;
 mod options;
 mod orders;
 mod payments;
+mod personal;
 mod pool;
 mod reclaim;
 mod reconciliations;

@@ -10,4 +10,4 @@ pub(crate) use paced::Paced;
 pub use paced::Dated;
 
 pub use find::{FOUND_MAX, find};
-pub use story::{Failed, Happened, Owed, Refunded, Story, Transaction, story};
+pub use story::{Erased, Failed, Happened, Owed, Refunded, Story, Transaction, story};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
+use gopay_store::sealing::WrappedKey;
 use gopay_store::{Applied, AttemptOutcome, Created, Delivery, StoreError};
 
 use super::queue::{self, Outcome, ReplyTo, Waiting};
@@ -31,6 +32,8 @@ pub(crate) struct Creation {
     pub(crate) payment: Payment,
     pub(crate) request: String,
     pub(crate) records: NewRecords,
+    /// None if nothing of it is sealed.
+    pub(crate) key: Option<WrappedKey>,
 }
 
 /// What [`gopay_store::Store::payment_apply`] is given.
