@@ -218,6 +218,7 @@ struct Inner {
     store: Arc<dyn Database>,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    jumps: clock::Jumps,
     ids: clock::IdSource,
     admission: admission::Admission,
     questions: Questions,
@@ -238,6 +239,7 @@ impl Service {
         let admission = admission::Admission::new(&CallLimits::of(&settings), &parties.directory);
         let questions = Questions::new(settings.checks_per_second);
         let wake = Notify::new();
+        let jumps = clock::Jumps::since(&*clock);
         Self(Arc::new(Inner {
             settings,
             parties: RwLock::new(Arc::new(parties)),
@@ -245,6 +247,7 @@ impl Service {
             questions,
             receivers,
             clock,
+            jumps,
             ids,
             admission,
             wake,
