@@ -242,7 +242,7 @@ fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json:
     )
 ))]
 pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Response {
-    let Some(reload) = app.reload.clone() else {
+    let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
     let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;

@@ -127,10 +127,20 @@ pub struct MidtransAccount {
     /// Calls it.
     pub client: MidtransClient,
     /// Each verifies its notifications; there are two while the key is replaced.
-    pub server_keys: Vec<SecretString>,
+    server_keys: Vec<SecretString>,
+    /// Of each key, what it stands for where the config has no keys of pages.
+    page_keys: Vec<SecretString>,
 }
 
 impl MidtransAccount {
+    /// An account that is called by `client`, and whose notifications are signed with any of the keys.
+    #[must_use]
+    pub fn new(client: MidtransClient, server_keys: Vec<SecretString>) -> Self {
+        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
+        let page_keys = server_keys.iter().map(derived).collect();
+        Self { client, server_keys, page_keys }
+    }
+
     /// The notification, if one of the keys has signed it.
     pub(crate) fn verify(&self, unverified: &UnverifiedNotification) -> Option<Notification> {
         let verified = |key: &SecretString| unverified.clone().verify(key.expose_secret()).ok();
@@ -169,22 +179,21 @@ pub struct Parties {
 
 impl Parties {
     /// Keys of the codes of a payment's pages, the one that makes them first.
-    fn page_keys(&self, payment: &Payment) -> Vec<SecretString> {
+    fn page_keys(&self, payment: &Payment) -> &[SecretString] {
         if !self.page_keys.is_empty() {
-            return self.page_keys.clone();
+            return &self.page_keys;
         }
-        let keys = self.midtrans.of(payment.channel).map(|account| &account.server_keys);
-        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
-        keys.into_iter().flatten().map(derived).collect()
+        let account = self.midtrans.of(payment.channel);
+        account.map_or(&[], |account| account.page_keys.as_slice())
     }
 
     /// Whether a code opens a page of a payment.
     fn opens(&self, page: Page, payment: &Payment, code: &str) -> bool {
         // Codes of programs before this one were made with the PSP's secret.
         let psp = self.directory.psp(&payment.psp);
-        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets).cloned();
-        let mut keys = self.page_keys(payment).into_iter().chain(earlier);
-        keys.any(|key| hash::same_code(&code_of(page, payment, &key), code))
+        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets);
+        let mut keys = self.page_keys(payment).iter().chain(earlier);
+        keys.any(|key| hash::same_code(&code_of(page, payment, key), code))
     }
 }
 
@@ -374,8 +383,9 @@ impl Service {
 
     /// The code that opens a page of a payment. Without any key there is none that does.
     fn page_code(&self, page: Page, payment: &Payment) -> String {
-        let keys = self.parties().page_keys(payment);
-        keys.first().map(|key| code_of(page, payment, key)).unwrap_or_default()
+        let parties = self.parties();
+        let key = parties.page_keys(payment).first();
+        key.map(|key| code_of(page, payment, key)).unwrap_or_default()
     }
 
     /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a
