@@ -7,6 +7,7 @@ mod support;
 
 mod attention;
 mod cli;
+mod console;
 mod documents;
 mod exposed;
 mod instances;

@@ -1,11 +1,14 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`guard`], [`admin`].
+//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`guard`], [`admin`], [`desk`]
+//! with [`asked`].
 
 pub mod admin;
+pub mod asked;
 #[cfg(test)]
 mod description;
+pub mod desk;
 mod device;
 pub mod guard;
 pub mod pages;
@@ -29,6 +32,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use gopay_service::Service;
+use gopay_service::desk::BreakReview;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
@@ -53,6 +57,8 @@ pub struct AppParts {
     pub access: Access,
     /// Reads the config again; none where there is no file to read.
     pub reload: OnceLock<Reload>,
+    /// Breaks of reconciliation; none in a program that is built without it.
+    pub breaks: Option<Arc<dyn BreakReview>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
 }
@@ -182,9 +188,13 @@ impl Default for Limits {
 }
 
 /// Why a body could not be read.
-pub(crate) enum BodyError {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// Longer than it may be.
     TooLong,
+    /// It did not come in time.
     TooSlow,
+    /// The connection broke off.
     Broken,
     /// Too much is being read for others.
     Busy,
@@ -223,7 +233,10 @@ impl Bodies {
     ///
     /// A body that is too long is read to its end all the same, up to a bound, and thrown away:
     /// closing a connection with unread bytes would destroy the answer on its way.
-    pub(crate) async fn read(
+    ///
+    /// # Errors
+    /// [`BodyError`].
+    pub async fn read(
         &self,
         request: Request<Body>,
         bytes_max: usize,
@@ -253,7 +266,8 @@ impl Bodies {
 }
 
 /// An answer of one body and content type.
-pub(crate) fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
+#[must_use]
+pub fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = axum::http::StatusCode::from_u16(status).unwrap_or_default();
     let value = HeaderValue::from_static(content_type);

@@ -36,6 +36,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
             operators: Operators::new(Vec::new(), [0; 32]),
         }),
         reload: OnceLock::new(),
+        breaks: None,
         metrics: PrometheusBuilder::new().install_recorder()?,
         draining,
     });

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`Service`]; `psp` (calls: one entry, then a file a use case); `midtrans`
 //! (charges, status, refunds, notifications); [`loops`] (polls, deliveries); `shopper`
-//! (redirects); `read` (what only people read). What several of them need is in `admission`,
+//! (redirects); `read` (what only people read); [`desk`] (what operators see and do). What several of them need is in `admission`,
 //! `answer`, `clock`, `describe` and `directory`.
 
 mod admission;
@@ -15,6 +15,7 @@ mod attention;
 mod clock;
 mod credentials;
 mod describe;
+pub mod desk;
 mod directory;
 pub mod loops;
 pub mod meters;
@@ -33,11 +34,11 @@ use std::time::Duration;
 
 use gopay_core::ids::TxId;
 use gopay_core::midtrans::{Notification, UnverifiedNotification};
-use gopay_core::payment::{Channel, Effect, Event, Payment};
+use gopay_core::payment::{Channel, Effect, Event, Payment, PaymentState};
 use gopay_core::ppro::hash::{self, Page};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError};
+use gopay_store::{Applied, AttentionSums, Backlog, Database, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
@@ -50,7 +51,7 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
-pub use gopay_store::Totals;
+pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
 pub use read::{
@@ -59,6 +60,7 @@ pub use read::{
 pub use shopper::{Known, Landing, PageError, Waiting};
 pub use trace::{TraceContext, Traced, within};
 
+use crate::desk::{Board, Happening, Recent};
 use crate::questions::Questions;
 use crate::read::Paced;
 
@@ -237,6 +239,8 @@ struct Inner {
     attention: Paced<AttentionSums>,
     backlog: Paced<Backlog>,
     ready: Paced<()>,
+    recent: Recent,
+    board: Board,
 }
 
 impl Service {
@@ -264,6 +268,8 @@ impl Service {
             attention: Paced::default(),
             backlog: Paced::default(),
             ready: Paced::default(),
+            recent: Recent::default(),
+            board: Board::default(),
         }))
     }
 
@@ -411,6 +417,7 @@ impl Service {
         let tx_id = applied.payment.tx_id;
         if applied.before != applied.payment.state {
             meters::transition(&applied.before, &applied.payment.state, event);
+            self.count_change(&applied.payment);
             observe::learn(|seen| {
                 seen.tx_id = Some(tx_id);
                 seen.moved = Some((applied.before.as_str(), applied.payment.state.as_str()));
@@ -427,6 +434,17 @@ impl Service {
             metrics::counter!(meters::DOUBTS, "what" => what).increment(1);
             tracing::error!(payment.tx_id = %tx_id, what, expected, found, at_risk_sen, "money that does not fit the payment; a person must decide");
         }
+    }
+
+    fn count_change(&self, payment: &Payment) {
+        let sen = payment.amount.map_or(0, |amount| amount.sen().get());
+        let what = match payment.state {
+            PaymentState::Initialized => return,
+            PaymentState::Pending => Happening::Opened,
+            PaymentState::Succeeded => Happening::Succeeded(sen),
+            PaymentState::Failed(_) => Happening::Failed,
+        };
+        self.0.recent.count(self.now(), what);
     }
 
     /// Repeats a store call while the store says that it is busy, for about a second.
