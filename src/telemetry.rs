@@ -68,8 +68,9 @@ fn level(word: &str) -> Result<LevelFilter, String> {
 }
 
 /// The parts of the program that log under a name of ours.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "gopay_adapter",
+    "gopay_console",
     "gopay_demo",
     "gopay_http",
     "gopay_inbound",
