@@ -40,12 +40,12 @@ impl StoredReview {
 
     /// A break by its id.
     async fn stored(&self, series: &str, id: &BreakId) -> Result<Option<StoredBreak>, BookError> {
-        // The text before it in the order of ids, which are all as long.
-        let (head, last) = id.as_str().split_at(id.as_str().len().saturating_sub(1));
-        let before = last.bytes().next().unwrap_or(b'1').saturating_sub(1);
-        let before = format!("{head}{}", char::from(before));
-        let found = self.store.reconciliation_breaks(series, &before, 1).await?.pop();
-        Ok(found.filter(|one| one.break_id == id.as_str()))
+        /// As many ids as there are signs share all but the last of theirs.
+        const NEAR: usize = 33;
+        // In any order of letters, what begins with a text comes behind it.
+        let near = id.as_str().split_at(id.as_str().len().saturating_sub(1)).0;
+        let found = self.store.reconciliation_breaks(series, near, NEAR).await?;
+        Ok(found.into_iter().find(|one| one.break_id == id.as_str()))
     }
 }
 

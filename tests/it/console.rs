@@ -7,29 +7,10 @@ use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use serde_json::{Value, json};
 
 use crate::support::Demo;
-use crate::support::served::{Served, hash_password};
+use crate::support::served::{Served, with_operators};
 
-/// The demo's PSP and contract, and operators.
-fn config(operators: &[(&str, &str)]) -> String {
-    let hash = hash_password("test123");
-    let mut config = format!(
-        "[midtrans.test]\nbase_url = \"{{simulator}}\"\nserver_key = \"SB-Mid-server-console\"\n\
-         [delivery]\nallow_private = [\"127.0.0.0/8\"]\n\
-         [[client]]\nlogin = \"testclient\"\npassword_hash = \"{hash}\"\n\
-         shared_secret = \"examplesharedsecret\"\n\
-         notification_secrets = [\"examplenotificationsecret\"]\n\
-         [[contract]]\nid = \"TESTCONTRACT\"\nclient = \"testclient\"\n\
-         notification_url = \"http://127.0.0.1:1/notify\"\n\
-         redirect_url = \"https://shop.example/return\"\n"
-    );
-    for (name, role) in operators {
-        let hash = hash_password(&format!("token-of-{name}"));
-        config.push_str(&format!(
-            "[[admin.token]]\nname = \"{name}\"\nhash = \"{hash}\"\nroles = [\"{role}\"]\n"
-        ));
-    }
-    config
-}
+/// Nobody listens there.
+const NOBODY: &str = "http://127.0.0.1:1/notify";
 
 /// Somebody with a browser.
 struct Browser<'a> {
@@ -129,7 +110,7 @@ async fn told(demo: &Demo, name: &str, path: &str) -> Value {
 
 #[tokio::test]
 async fn who_has_no_session_is_asked_for_a_token_and_a_wrong_one_opens_nothing() {
-    let served = Served::start(&config(&[("reader", "read")])).await;
+    let served = Served::start(&with_operators(NOBODY, &[("reader", "read")])).await;
     let mut browser = Browser::new(&served);
     for path in [
         "/console",
@@ -166,7 +147,8 @@ async fn who_has_no_session_is_asked_for_a_token_and_a_wrong_one_opens_nothing()
 
 #[tokio::test]
 async fn a_form_counts_from_a_page_of_the_console_in_the_same_session_only() {
-    let served = Served::start(&config(&[("ops", "operate"), ("other", "operate")])).await;
+    let served =
+        Served::start(&with_operators(NOBODY, &[("ops", "operate"), ("other", "operate")])).await;
     let txid = served.pending().await;
     let (page, path) =
         (format!("/console/transactions/{txid}"), format!("/console/transactions/{txid}/cancel"));
@@ -201,7 +183,7 @@ async fn a_form_counts_from_a_page_of_the_console_in_the_same_session_only() {
 #[tokio::test]
 async fn roles_hold_and_what_was_done_is_in_the_trail_and_in_the_audit() {
     let operators = [("reader", "read"), ("ops", "operate"), ("sri", "finance")];
-    let served = Served::start(&config(&operators)).await;
+    let served = Served::start(&with_operators(NOBODY, &operators)).await;
     let txid = served.paid().await;
     let page = format!("/console/transactions/{txid}");
     let mut reader = Browser::of(&served, "reader").await;
@@ -358,7 +340,8 @@ async fn lists_go_on_by_key_whatever_comes_meanwhile() {
 
 #[tokio::test]
 async fn a_break_is_decided_by_two_people_in_two_acts() {
-    let served = Served::start(&config(&[("ana", "finance"), ("budi", "finance")])).await;
+    let served =
+        Served::start(&with_operators(NOBODY, &[("ana", "finance"), ("budi", "finance")])).await;
     let report = "Order ID,Payment type,Currency,Amount,Transaction status,Transaction Time\n\
                   7300000000000000002,gopay,IDR,9800.00,settlement,2026-10-05 13:15:00\n";
     std::fs::write(served.folder().join("report.csv"), report).unwrap();

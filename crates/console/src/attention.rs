@@ -49,17 +49,14 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let all = sums.payments.saturating_add(sums.orders);
     let content = html! {
         p {
-            (sums.payments) " payments with money that does not fit, " (sums.orders)
-            " orders that the store does not know; " b { (show::rupiah(sums.at_risk_sen)) } " at risk."
+            (show::count(sums.payments, "payment", "payments")) " with money that does not fit, "
+            (show::count(sums.orders, "order", "orders")) " that the store does not know; " b { (show::rupiah(sums.at_risk_sen)) } " at risk."
             @if all > u64::try_from(LIST_MAX).unwrap_or(u64::MAX) { " The first " (LIST_MAX) " of each are listed." }
         }
-        form.filters method="get" action=(PATH) {
-            div.fields {
-                (show::select(&visit.asked, "kind", "What", &["", "payment", "order"]))
-                (show::select(&visit.asked, "order", "Order", &["oldest", "newest"]))
-            }
-            div.bar { button.button.small type="submit" { "Show" } }
-        }
+        (show::filters(&visit.asked, PATH, &["kind", "order"], &html! {
+            (show::select(&visit.asked, "kind", "What", &["", "payment", "order"]))
+            (show::select(&visit.asked, "order", "Order", &["oldest", "newest"]))
+        }))
         @for item in items { (card(item, &visit.who)) }
         @if all == 0 { p.alert.good { "Nothing needs a person." } }
         (show::paging(&visit.asked, PATH, "after", next.as_deref(), Some("/console/attention.csv")))

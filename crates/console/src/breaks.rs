@@ -66,15 +66,11 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
 
 fn filters(asked: &Asked) -> Markup {
     let words = Which::ALL.map(Which::as_str);
-    html! {
-        form.filters method="get" action=(PATH) {
-            div.fields {
-                (show::field(asked, "series", "Series", SERIES))
-                (show::select(asked, "which", "Breaks", &words))
-            }
-            div.bar { button.button.small type="submit" { "Show" } }
-        }
-    }
+    let fields = html! {
+        (show::field(asked, "series", "Series", SERIES))
+        (show::select(asked, "which", "Breaks", &words))
+    };
+    show::filters(asked, PATH, &["series", "which"], &fields)
 }
 
 fn list(asked: &Asked, breaks: &Breaks) -> Markup {

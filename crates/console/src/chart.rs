@@ -4,12 +4,12 @@ use gopay_service::desk::OneMinute;
 use maud::{Markup, html};
 
 const WIDTH: u64 = 600;
-const HEIGHT: u64 = 150;
+const HEIGHT: u64 = 160;
 /// Left of the plot, for the scale.
-const LEFT: u64 = 44;
+const LEFT: u64 = 60;
 /// Below it, for the times.
-const BELOW: u64 = 18;
-const TOP: u64 = 8;
+const BELOW: u64 = 22;
+const TOP: u64 = 12;
 /// Minutes shown.
 const COUNT: u64 = 60;
 
@@ -54,7 +54,7 @@ fn frame(minutes: &[OneMinute], lines: &[(u64, String)], label: &str, inside: &M
                 text x=(LEFT - 6) y=(y + 4) text-anchor="end" { (text) }
             }
             (inside)
-            @for position in [0, 15, 30, 45] {
+            @for position in [0, 20, 40] {
                 @if let Some(minute) = minutes.get(position) {
                     text x=(left(position)) y=(HEIGHT - 4) { (hour(&minute.at)) }
                 }

@@ -32,16 +32,12 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
 }
 
 fn filters(asked: &Asked) -> Markup {
-    html! {
-        form.filters method="get" action=(PATH) {
-            div.fields {
-                (show::select(asked, "state", "State", &["", "waiting", "delivered", "given_up"]))
-                (show::field(asked, "psp", "PSP", ""))
-                (show::select(asked, "order", "Order", &["newest", "oldest"]))
-            }
-            div.bar { button.button.small type="submit" { "Show" } a href=(PATH) { "All" } }
-        }
-    }
+    let fields = html! {
+        (show::select(asked, "state", "State", &["", "waiting", "delivered", "given_up"]))
+        (show::field(asked, "psp", "PSP", ""))
+        (show::select(asked, "order", "Order", &["newest", "oldest"]))
+    };
+    show::filters(asked, PATH, &["state", "psp", "order"], &fields)
 }
 
 fn rows_and_paging(asked: &Asked, listing: &Listing<DeliveryRow>) -> Markup {

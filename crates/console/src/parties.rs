@@ -48,9 +48,9 @@ fn receiver(one: &ReceiverView) -> Markup {
     let last = one.last.as_ref();
     html! {
         tr {
-            td data-label="Receiver" { code.long { (one.receiver) } }
+            td data-label="Receiver" { code { (one.receiver) } }
             td data-label="Breaker" {
-                @if one.failing { span.pill.fail { "one at a time" } } @else { span.pill.good { "closed" } }
+                @if one.failing { span.pill.fail { "open: one at a time" } } @else { span.pill.good { "closed: all tries" } }
             }
             td.num data-label="Failures in a row" { (one.failures) }
             td.nowrap data-label="Last try, UTC" { @if let Some(last) = last { (show::time(&last.at)) } }

@@ -30,19 +30,16 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
 }
 
 fn filters(asked: &Asked) -> Markup {
-    html! {
-        form.filters method="get" action=(PATH) {
-            div.fields {
-                (show::select(asked, "state", "State", &["", "unresolved", "succeeded", "failed"]))
-                (show::field(asked, "contract", "Contract", ""))
-                (show::field(asked, "psp", "PSP", ""))
-                (show::day(asked, "from", "From, UTC"))
-                (show::day(asked, "until", "To, UTC"))
-                (show::select(asked, "order", "Order", &["newest", "oldest"]))
-            }
-            div.bar { button.button.small type="submit" { "Show" } a href=(PATH) { "All" } }
-        }
-    }
+    let fields = html! {
+        (show::select(asked, "state", "State", &["", "unresolved", "succeeded", "failed"]))
+        (show::field(asked, "contract", "Contract", ""))
+        (show::field(asked, "psp", "PSP", ""))
+        (show::day(asked, "from", "From, UTC"))
+        (show::day(asked, "until", "To, UTC"))
+        (show::select(asked, "order", "Order", &["newest", "oldest"]))
+    };
+    let names = ["state", "contract", "psp", "from", "until", "order"];
+    show::filters(asked, PATH, &names, &fields)
 }
 
 fn rows_and_paging(asked: &Asked, listing: &Listing<RefundRow>) -> Markup {

@@ -42,6 +42,11 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// So many of something: `1 payment`, `2 payments`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// The word of a state, in a colour that goes with it.
 pub(crate) fn state(word: &str) -> Markup {
     let class = match word {
@@ -91,6 +96,23 @@ pub(crate) fn day(asked: &Asked, name: &str, label: &str) -> Markup {
         div.field {
             label for=(name) { (label) }
             input #(name) name=(name) type="date" value=[asked.get(name)];
+        }
+    }
+}
+
+/// The filters of a list, open as soon as one is used.
+pub(crate) fn filters(asked: &Asked, path: &str, names: &[&str], fields: &Markup) -> Markup {
+    let used = names.iter().any(|name| asked.get(name).is_some());
+    html! {
+        details.filters open[used] {
+            summary { "Filter and order" }
+            form method="get" action=(path) {
+                div.fields { (fields) }
+                div.bar {
+                    button.button.small type="submit" { "Show" }
+                    a href=(path) { "All" }
+                }
+            }
         }
     }
 }
@@ -154,6 +176,13 @@ mod tests {
             (i64::MIN, "EUR\u{a0}-92,233,720,368,547,758.08"),
         ] {
             assert_eq!(hundredths("EUR", amount), text);
+        }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        for (number, text) in [(0, "0 calls"), (1, "1 call"), (2, "2 calls")] {
+            assert_eq!(count(number, "call", "calls"), text);
         }
     }
 

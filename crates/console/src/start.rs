@@ -50,7 +50,7 @@ fn within(ms: Option<u64>) -> String {
 fn latency(title: &str, latency: &Latency) -> Markup {
     html! {
         div.tile { dt { (title) } dd { (within(latency.p50_ms)) }
-            dd { "95 of 100 within " (within(latency.p95_ms)) ", " (latency.count) " calls" } }
+            dd { "95 % within " (within(latency.p95_ms)) ", " (show::count(latency.count, "call", "calls")) } }
     }
 }
 
@@ -61,13 +61,14 @@ fn tiles(figures: &Figures) -> Markup {
     html! {
         dl.tiles {
             div.tile { dt { "Paid" } dd { (show::rupiah(*succeeded_sen)) }
-                dd { (succeeded) " payments; " (opened) " opened, " (refused) " calls refused" } }
+                dd { (show::count(*succeeded, "payment", "payments")) "; " (opened) " opened, "
+                    (show::count(*refused, "call", "calls")) " refused" } }
             div.tile { dt { "Success rate" } dd { (per_mille(figures.last_hour.success_per_mille)) }
                 dd { (succeeded) " paid, " (failed) " unpaid" } }
-            (latency("Our time, half of calls", &figures.last_hour.ours))
-            (latency("GoPay's time, half of calls", &figures.last_hour.gopay))
+            (latency("Our time, median", &figures.last_hour.ours))
+            (latency("GoPay's time, median", &figures.last_hour.gopay))
             div.tile.warn[needed > 0] { dt { "Money at risk" } dd { (show::rupiah(attention.at_risk_sen)) }
-                dd { a href="/console/attention" { (needed) " need a person" } } }
+                dd { a href="/console/attention" { (show::count(needed, "needs", "need")) " a person" } } }
             div.tile.warn[figures.receivers_failing > 0] { dt { "Receivers that fail" } dd { (figures.receivers_failing) }
                 dd { a href="/console/parties" { "PSPs and receivers" } } }
         }

@@ -45,14 +45,16 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// Each pair of a detail; amounts also as people read them.
-fn details(detail: &Value) -> Markup {
+/// Each pair of a detail that its line does not say; amounts as people read them.
+fn details(detail: &Value, said: &[&str]) -> Markup {
     let empty = serde_json::Map::new();
-    let members = detail.as_object().unwrap_or(&empty);
+    let members = detail.as_object().unwrap_or(&empty).iter();
+    let members: Vec<(&String, &Value)> =
+        members.filter(|(name, _)| !said.contains(&name.as_str())).collect();
     html! {
         @if !members.is_empty() {
             dl {
-                @for (name, member) in members {
+                @for (name, member) in &members {
                     div {
                         @match (name.strip_suffix("_sen"), member.as_u64()) {
                             (Some(name), Some(sen)) => { dt { (name.replace('_', " ")) } dd { (show::rupiah(sen)) } },
@@ -68,6 +70,11 @@ fn details(detail: &Value) -> Markup {
 fn line(happened: &Happened) -> Markup {
     let (name, usual) = named(&happened.kind);
     let text = |name: &str| happened.detail.get(name).and_then(Value::as_str).unwrap_or_default();
+    let said: &[&str] = match happened.kind.as_str() {
+        "state" => &["from", "to"],
+        "operator" => &["what", "by"],
+        _ => &[],
+    };
     html! {
         li.(coloured(happened, usual)) {
             (show::time(&happened.at))
@@ -79,7 +86,7 @@ fn line(happened: &Happened) -> Markup {
                     _ => {},
                 }
             }
-            (details(&happened.detail))
+            (details(&happened.detail, said))
         }
     }
 }

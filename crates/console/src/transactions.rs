@@ -73,28 +73,35 @@ async fn found(console: &Console, visit: &Visit, id: &str) -> Response {
     frame::page(console, visit, Part::Transactions, &html! { "Transactions" }, &content).await
 }
 
+/// What the list is filtered and ordered by.
+const NAMES: [&str; 10] = [
+    "state",
+    "amount",
+    "merchanttxid",
+    "midtransid",
+    "contract",
+    "psp",
+    "channel",
+    "from",
+    "until",
+    "order",
+];
+
 fn filters(asked: &Asked) -> Markup {
     let states = ["", "initialized", "pending", "succeeded", "failed"];
-    html! {
-        form.filters method="get" action=(PATH) {
-            div.fields {
-                (show::select(asked, "state", "State", &states))
-                (show::field(asked, "amount", "Amount, rupiah", "125.000"))
-                (show::field(asked, "merchanttxid", "merchanttxid", ""))
-                (show::field(asked, "contract", "Contract", ""))
-                (show::field(asked, "psp", "PSP", ""))
-                (show::select(asked, "channel", "Channel", &["", "testchannel", "livechannel"]))
-                (show::day(asked, "from", "From, UTC"))
-                (show::day(asked, "until", "To, UTC"))
-                (show::select(asked, "order", "Order", &["newest", "oldest"]))
-            }
-            @if let Some(id) = asked.get("midtransid") { input type="hidden" name="midtransid" value=(id); }
-            div.bar {
-                button.button.small type="submit" { "Show" }
-                a href=(PATH) { "All" }
-            }
-        }
-    }
+    let fields = html! {
+        (show::select(asked, "state", "State", &states))
+        (show::field(asked, "amount", "Amount, rupiah", "125.000"))
+        (show::field(asked, "merchanttxid", "merchanttxid", ""))
+        (show::field(asked, "midtransid", "Midtrans' id", ""))
+        (show::field(asked, "contract", "Contract", ""))
+        (show::field(asked, "psp", "PSP", ""))
+        (show::select(asked, "channel", "Channel", &["", "testchannel", "livechannel"]))
+        (show::day(asked, "from", "From, UTC"))
+        (show::day(asked, "until", "To, UTC"))
+        (show::select(asked, "order", "Order", &["newest", "oldest"]))
+    };
+    show::filters(asked, PATH, &NAMES, &fields)
 }
 
 fn rows_and_paging(asked: &Asked, listing: &Listing<Transaction>) -> Markup {

@@ -151,19 +151,32 @@ pub(crate) async fn transactions(State(app): State<App>, RawQuery(query): RawQue
 }
 
 /// The stories of the transactions that an id belongs to: TXID, REFUNDID, `merchanttxid`,
-/// `merchantrefundid`, or Midtrans' id, with what can be given back of each.
+/// `merchantrefundid`, with what can be given back of each. What no index has, such as Midtrans' ids, is
+/// looked for in the whole store with `anywhere=true`, which takes a while.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/transactions/{id}", tag = "admin",
-    params(("id" = String, Path, description = "Any id")),
+    params(
+        ("id" = String, Path, description = "Any id"),
+        ("anywhere" = Option<bool>, Query, description = "Look through the whole store if need be")
+    ),
     responses(
         (status = 200, description = "Each with its story, as `explain --json` tells it"),
         (status = 404, description = "There is none"),
         (status = 503, description = "The store does not answer")
     )
 ))]
-pub(crate) async fn transaction(State(app): State<App>, Path(id): Path<String>) -> Response {
+pub(crate) async fn transaction(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let anywhere = asked(query).get("anywhere") == Some("true");
     let found = async {
         let mut stories = Vec::new();
-        for tx_id in app.service.find_anywhere(&id).await? {
+        let mut tx_ids = app.service.find_at_once(&id).await?;
+        if tx_ids.is_empty() && anywhere {
+            tx_ids = app.service.find_anywhere(&id).await?;
+        }
+        for tx_id in tx_ids {
             stories.extend(app.service.on_desk(tx_id).await?);
         }
         Ok::<_, StoreError>(stories)
