@@ -6,11 +6,14 @@
 mod support;
 
 mod attention;
+mod certify;
 mod cli;
 mod documents;
 mod exposed;
+mod feed;
 mod instances;
 mod life_of_a_payment;
+mod listen;
 mod notifications;
 mod observed;
 mod official_client;

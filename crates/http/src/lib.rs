@@ -1,12 +1,13 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`guard`], [`admin`].
+//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`].
 
 pub mod admin;
 #[cfg(test)]
 mod description;
 mod device;
+mod feed;
 pub mod guard;
 pub mod pages;
 pub mod psp;

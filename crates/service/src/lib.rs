@@ -53,6 +53,7 @@ pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_p
 pub use gopay_store::Totals;
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
+pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
@@ -178,6 +179,17 @@ impl Parties {
         keys.into_iter().flatten().map(derived).collect()
     }
 
+    /// Keys of what is read by nobody but us, whichever PSP it is given to: the first makes it, each
+    /// opens it.
+    fn own_keys(&self) -> Vec<SecretString> {
+        if !self.page_keys.is_empty() {
+            return self.page_keys.clone();
+        }
+        let accounts = self.midtrans.live.iter().chain(&self.midtrans.test);
+        let keys = accounts.flat_map(|account| &account.server_keys);
+        keys.map(|key| hash::page_key(key.expose_secret()).into()).collect()
+    }
+
     /// Whether a code opens a page of a payment.
     fn opens(&self, page: Page, payment: &Payment, code: &str) -> bool {
         // Codes of programs before this one were made with the PSP's secret.
@@ -227,6 +239,7 @@ struct Inner {
     attention: Paced<AttentionSums>,
     backlog: Paced<Backlog>,
     ready: Paced<()>,
+    ends: psp::Ends,
 }
 
 impl Service {
@@ -252,6 +265,7 @@ impl Service {
             attention: Paced::default(),
             backlog: Paced::default(),
             ready: Paced::default(),
+            ends: psp::Ends::default(),
         }))
     }
 
