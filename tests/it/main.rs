@@ -22,6 +22,7 @@ mod reconcile;
 mod redeliver;
 mod refunds;
 mod released;
+mod requests;
 mod samples;
 mod schemas;
 mod simple_api;

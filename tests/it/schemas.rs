@@ -50,6 +50,15 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
     let list = async || demo.get(&format!("{}/admin/v1/attention", demo.admin)).await.1;
     demo.eventually("listed", async || list().await.contains(&txid)).await;
     assert_valid("admin-attention", &serde_json::from_str(&list().await).unwrap());
+    let (_, text) = demo.get(&format!("{}/admin/v1/capabilities", demo.admin)).await;
+    let capabilities: Value = serde_json::from_str(&text).unwrap();
+    assert_valid("admin-capabilities", &capabilities);
+    let configured = [
+        json!({"channel": "testchannel", "configured": true}),
+        json!({"channel": "livechannel", "configured": false}),
+    ];
+    assert_eq!(capabilities["channels"], json!(configured));
+    assert_eq!(capabilities["limits"]["session_s"], 3_600);
     for path in ["live", "ready"] {
         let (_, text) = demo.get(&format!("{}/health/{path}", demo.admin)).await;
         assert_valid("admin-health", &serde_json::from_str(&text).unwrap());

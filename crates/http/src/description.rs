@@ -29,6 +29,7 @@ use crate::{admin, feed, pages, psp, public};
         admin::ready,
         admin::metrics,
         admin::openapi,
+        admin::capabilities,
         admin::totals,
         admin::attention,
         admin::resolve,

@@ -12,6 +12,7 @@
 mod admission;
 mod answer;
 mod attention;
+mod capabilities;
 mod clock;
 mod credentials;
 mod describe;
