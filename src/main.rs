@@ -1,6 +1,7 @@
 //! `gopay-adapter`: reads arguments and config, wires the rooms together, runs.
 
 mod args;
+mod certify;
 mod cli;
 mod commands;
 mod config;
@@ -12,6 +13,7 @@ mod silence;
 mod start;
 mod store;
 mod telemetry;
+mod terminal;
 
 use std::io::Write as _;
 use std::process::ExitCode;

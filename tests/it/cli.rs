@@ -10,11 +10,13 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 26] = [
     "demo",
     "serve",
     "simulate",
     "trigger",
+    "certify",
+    "listen",
     "migrate",
     "check-config",
     "hash-password",
@@ -33,6 +35,8 @@ const COMMANDS: [&str; 22] = [
     "verify-files",
     "process-files",
     "journal",
+    "completions",
+    "man",
 ];
 
 /// PPRO's example as a form body without credentials.
@@ -1172,4 +1176,38 @@ fn explain_beside_a_running_serve_masks_personal_data() {
     assert_eq!(setup.run("migrate", &[]).code, 0);
     let later = setup.run("explain", &[&good["TXID"]]);
     assert!(later.out.contains("ORDER-EXPLAIN-1"), "{later:?}");
+}
+
+#[test]
+fn each_shell_can_complete_every_command_and_each_command_has_its_page() {
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef gopay-adapter"),
+        ("fish", "complete -c gopay-adapter"),
+        ("elvish", "edit:completion"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let ended = run(&["completions", shell]);
+        assert_eq!(ended.code, 0, "{shell}: {ended:?}");
+        assert!(ended.out.contains(sign), "{shell}: {}", ended.out);
+        for command in COMMANDS {
+            assert!(ended.out.contains(command), "{shell}: {command}");
+        }
+    }
+    let script = run(&["completions", "bash"]).out;
+    let line = "COMP_WORDS=(gopay-adapter expl) COMP_CWORD=1 COMPREPLY=(); \
+                _gopay__adapter gopay-adapter expl gopay-adapter; echo ${COMPREPLY[@]}";
+    let output = Command::new("bash").args(["-c", &format!("{script}\n{line}")]).output();
+    let ended = ended(&output.expect("bash"));
+    assert_eq!(ended.out, "explain\n", "{}", ended.err);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(run(&["man", text(folder.path())]).code, 0);
+    for command in COMMANDS {
+        let page = folder.path().join(format!("gopay-adapter-{command}.1"));
+        let page = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{command}"));
+        assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{command}: {page}");
+    }
+    let ended = run(&["man", text(&folder.path().join("nowhere"))]);
+    assert!(ended.code == 3 && ended.err.contains("nowhere"), "{ended:?}");
 }

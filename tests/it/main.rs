@@ -6,12 +6,15 @@
 mod support;
 
 mod attention;
+mod certify;
 mod cli;
 mod console;
 mod documents;
 mod exposed;
+mod feed;
 mod instances;
 mod life_of_a_payment;
+mod listen;
 mod notifications;
 mod observed;
 mod official_client;
@@ -20,6 +23,7 @@ mod reconcile;
 mod redeliver;
 mod refunds;
 mod released;
+mod requests;
 mod samples;
 mod schemas;
 mod simple_api;

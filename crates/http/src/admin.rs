@@ -28,6 +28,7 @@ pub(crate) fn routes() -> Routes {
         .get("/health/ready", ready)
         .get("/metrics", metrics)
         .get("/openapi.json", openapi)
+        .get("/admin/v1/capabilities", capabilities)
         .get("/admin/v1/totals", totals)
         .get("/admin/v1/attention", attention)
         .post("/admin/v1/attention/{txid}", resolve)
@@ -107,6 +108,17 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
 #[cfg_attr(test, utoipa::path(get, path = "/openapi.json", tag = "admin", responses((status = 200, description = "OpenAPI"))))]
 pub(crate) async fn openapi() -> Response {
     respond(200, JSON, DESCRIPTION)
+}
+
+/// What calls of PSPs may hold and what is promised: calls, parameters, limits, refunds, channels.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/admin/v1/capabilities",
+    tag = "admin",
+    responses((status = 200, description = "Capabilities; money in sen"))
+))]
+pub(crate) async fn capabilities(State(app): State<App>) -> Response {
+    respond(200, JSON, app.service.capabilities(app.limits.call_bytes_max).to_string())
 }
 
 /// Sums over the whole store: payments, refunds and deliveries by state, money in sen.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use crate::routes::Routes;
-use crate::{admin, desk, pages, psp, public};
+use crate::{admin, desk, feed, pages, psp, public};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +16,7 @@ use crate::{admin, desk, pages, psp, public};
     ),
     paths(
         psp::call,
+        feed::feed,
         public::redirect,
         public::redirect_form,
         public::carried,
@@ -28,6 +29,7 @@ use crate::{admin, desk, pages, psp, public};
         admin::ready,
         admin::metrics,
         admin::openapi,
+        admin::capabilities,
         admin::totals,
         admin::attention,
         admin::resolve,

@@ -1,8 +1,8 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], [`public`], `device`, [`pages`], [`guard`], [`admin`], [`desk`]
-//! with [`asked`].
+//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`],
+//! [`desk`] with [`asked`].
 
 pub mod admin;
 pub mod asked;
@@ -10,6 +10,7 @@ pub mod asked;
 mod description;
 pub mod desk;
 mod device;
+mod feed;
 pub mod guard;
 pub mod pages;
 pub mod psp;

@@ -12,6 +12,7 @@
 mod admission;
 mod answer;
 mod attention;
+mod capabilities;
 mod clock;
 mod credentials;
 mod describe;
@@ -54,6 +55,7 @@ pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_p
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
+pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
@@ -189,6 +191,16 @@ impl Parties {
         account.map_or(&[], |account| account.page_keys.as_slice())
     }
 
+    /// Keys of what is read by nobody but us, whichever PSP it is given to: the first makes it, each
+    /// opens it.
+    fn own_keys(&self) -> Vec<SecretString> {
+        if !self.page_keys.is_empty() {
+            return self.page_keys.clone();
+        }
+        let accounts = self.midtrans.live.iter().chain(&self.midtrans.test);
+        accounts.flat_map(|account| &account.page_keys).cloned().collect()
+    }
+
     /// Whether a code opens a page of a payment.
     fn opens(&self, page: Page, payment: &Payment, code: &str) -> bool {
         // Codes of programs before this one were made with the PSP's secret.
@@ -241,6 +253,7 @@ struct Inner {
     ready: Paced<()>,
     recent: Recent,
     board: Board,
+    ends: psp::Ends,
 }
 
 impl Service {
@@ -270,6 +283,7 @@ impl Service {
             ready: Paced::default(),
             recent: Recent::default(),
             board: Board::default(),
+            ends: psp::Ends::default(),
         }))
     }
 
