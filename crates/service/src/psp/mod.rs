@@ -2,6 +2,7 @@
 
 mod call;
 mod cancel;
+mod durable;
 mod form;
 mod refund;
 mod status;
