@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "demo",
     "serve",
     "simulate",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 22] = [
     "reconcile",
     "redeliver",
     "attention",
+    "acknowledge-lost",
     "recover",
     "resolve",
     "adjust",

@@ -9,6 +9,7 @@ mod attention;
 mod cli;
 mod documents;
 mod exposed;
+mod failover;
 mod instances;
 mod life_of_a_payment;
 mod notifications;

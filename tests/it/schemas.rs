@@ -23,7 +23,7 @@ fn validator(name: &str) -> Validator {
     jsonschema::draft202012::options().with_registry(&registry).build(&schema(name)).unwrap()
 }
 
-fn assert_valid(schema: &str, document: &Value) {
+pub(crate) fn assert_valid(schema: &str, document: &Value) {
     let errors: Vec<String> =
         validator(schema).iter_errors(document).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{schema}: {errors:#?}\n{document}");

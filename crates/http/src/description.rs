@@ -31,6 +31,8 @@ use crate::{admin, pages, psp, public};
         admin::totals,
         admin::attention,
         admin::resolve,
+        admin::lost,
+        admin::acknowledge_lost,
         admin::reload
     )
 )]
