@@ -7,16 +7,15 @@ use axum::http::Request;
 use axum::response::Response;
 use gopay_core::ids::TxId;
 use gopay_core::text::printable_json;
-use gopay_service::{Dated, Decision, EraseError, ResolveError, Totals};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use gopay_service::{Dated, Decision, ResolveError, Totals};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::guard::{Who, Why, guarded};
 use crate::routes::Routes;
 use crate::{App, Reloaded, respond};
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 /// Routes of the `admin` listener.
 pub fn router(app: App) -> Router {
@@ -24,15 +23,17 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    Routes::default()
+    crate::desk::routes(Routes::default())
         .get("/health/live", live)
         .get("/health/ready", ready)
         .get("/metrics", metrics)
         .get("/openapi.json", openapi)
+        .get("/admin/v1/capabilities", capabilities)
         .get("/admin/v1/totals", totals)
         .get("/admin/v1/attention", attention)
         .post("/admin/v1/attention/{txid}", resolve)
-        .post("/admin/v1/erasures/{txid}", erase)
+        .get("/admin/v1/lost", lost)
+        .post("/admin/v1/lost", acknowledge_lost)
         .post("/admin/v1/reload", reload)
 }
 
@@ -45,7 +46,7 @@ pub(crate) async fn live() -> Response {
     respond(200, JSON, json!({"status": "live"}).to_string())
 }
 
-/// The store takes writes, and the process is not about to end.
+/// The store takes writes and knows what was answered, and the process is not about to end.
 #[cfg_attr(test, utoipa::path(
     get,
     path = "/health/ready",
@@ -109,6 +110,17 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
 #[cfg_attr(test, utoipa::path(get, path = "/openapi.json", tag = "admin", responses((status = 200, description = "OpenAPI"))))]
 pub(crate) async fn openapi() -> Response {
     respond(200, JSON, DESCRIPTION)
+}
+
+/// What calls of PSPs may hold and what is promised: calls, parameters, limits, refunds, channels.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/admin/v1/capabilities",
+    tag = "admin",
+    responses((status = 200, description = "Capabilities; money in sen"))
+))]
+pub(crate) async fn capabilities(State(app): State<App>) -> Response {
+    respond(200, JSON, app.service.capabilities(app.limits.call_bytes_max).to_string())
 }
 
 /// Sums over the whole store: payments, refunds and deliveries by state, money in sen.
@@ -191,99 +203,96 @@ pub(crate) async fn resolve(
     else {
         return no(400, "the body cannot be read".to_owned());
     };
-    let decision: Decision =
-        match signed(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
-            Ok(decision) => decision,
-            Err(error) => return no(400, error.to_string()),
-        };
+    let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
+        Ok(decision) => decision,
+        Err(error) => return no(400, error.to_string()),
+    };
     let Ok(tx_id) = txid.parse::<TxId>() else {
         return no(404, "no TXID".to_owned());
     };
     let mut answer = match app.service.decide(tx_id, &decision).await {
         Ok(resolved) => respond(200, JSON, resolved.described().to_string()),
-        Err(error) => {
-            let status = match &error {
-                ResolveError::Text { .. } => 400,
-                ResolveError::NotListed(_) => 404,
-                ResolveError::Returning(_) | ResolveError::NotReturnable(_) => 409,
-                ResolveError::Store(_) => 503,
-            };
-            no(status, gopay_service::chain(&error))
-        }
+        Err(error) => no(status_of_resolution(&error), gopay_service::chain(&error)),
     };
     answer.extensions_mut().insert(Why(decision.reason));
     answer
 }
 
-/// Erases the personal data of a payment: JSON with `reason` and `by`. Ids, references, amounts,
-/// states and times stay.
+/// Payments that this process has answered and that are missing from the store: it went back. Nothing
+/// is taken until that is acknowledged.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/admin/v1/lost",
+    tag = "admin",
+    responses((status = 200, description = "Their TXIDs, at most 10,000"))
+))]
+pub(crate) async fn lost(State(app): State<App>) -> Response {
+    let txids: Vec<_> = app.service.lost().iter().map(ToString::to_string).collect();
+    respond(200, JSON, json!({"lost": txids.len(), "txids": txids}).to_string())
+}
+
+/// Goes on with the store as it is: JSON with `reason` and `by`.
 #[cfg_attr(test, utoipa::path(
     post,
-    path = "/admin/v1/erasures/{txid}",
+    path = "/admin/v1/lost",
     tag = "admin",
-    params(("txid" = String, Path, description = "Of the payment")),
     request_body(
         content = String,
         content_type = "application/json",
         description = "`reason`, `by`"
     ),
     responses(
-        (status = 200, description = "Erased"),
-        (status = 400, description = "The body has no reason or name; the answer names what is wrong"),
-        (status = 404, description = "No such payment"),
-        (status = 409, description = "Erased before, or the data is still needed; the answer says what for"),
-        (status = 415, description = "The body is not said to be JSON"),
-        (status = 503, description = "The store does not answer")
+        (status = 200, description = "Acknowledged; calls are taken from now on"),
+        (status = 400, description = "The body lacks `reason` or `by`"),
+        (status = 404, description = "Nothing is lost"),
+        (status = 415, description = "The body is not said to be JSON")
     )
 ))]
-pub(crate) async fn erase(
+pub(crate) async fn acknowledge_lost(
     State(app): State<App>,
-    Path(txid): Path<String>,
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
     let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
-    let wish: ErasureWish =
-        match signed(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
-            Ok(wish) => wish,
-            Err(error) => return no(400, error.to_string()),
-        };
-    let Ok(tx_id) = txid.parse::<TxId>() else { return no(404, "no TXID") };
-    let why = wish.reason.clone();
-    let mut answer = match app.service.erase(tx_id, wish.by, wish.reason).await {
-        Ok(()) => respond(200, JSON, json!({"txid": tx_id, "status": "erased"}).to_string()),
-        Err(error) => {
-            let status = match &error {
-                EraseError::Text { .. } => 400,
-                EraseError::Unknown(_) => 404,
-                EraseError::Already(_) | EraseError::Needed { .. } => 409,
-                EraseError::Store(_) => 503,
-            };
-            no(status, gopay_service::chain(&error))
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let text = |key: &str| {
+        let text = body.get(key).and_then(Value::as_str).map(str::trim);
+        text.filter(|text| !text.is_empty()).map(|text| text.chars().take(500).collect::<String>())
+    };
+    let Some(reason) = text("reason") else { return no(400, "reason: say what happened") };
+    let operator = who.and_then(|Extension(Who(name))| name);
+    let Some(by) = operator.map(|name| name.to_string()).or_else(|| text("by")) else {
+        return no(400, "by: say who you are");
+    };
+    let mut answer = match app.service.acknowledge_lost() {
+        0 => no(404, "nothing is lost"),
+        count => {
+            tracing::warn!(count, by, reason, "lost payments are acknowledged; calls are taken");
+            respond(200, JSON, json!({"acknowledged": count}).to_string())
         }
     };
-    answer.extensions_mut().insert(Why(why.chars().take(500).collect()));
+    answer.extensions_mut().insert(Why(reason));
     answer
 }
 
-/// Who wants personal data erased, and why.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ErasureWish {
-    reason: String,
-    by: String,
+/// The status that a decision of a person ends with.
+#[must_use]
+pub fn status_of_resolution(error: &ResolveError) -> u16 {
+    match error {
+        ResolveError::Text { .. } => 400,
+        ResolveError::NotListed(_) => 404,
+        ResolveError::Returning(_) | ResolveError::NotReturnable(_) => 409,
+        ResolveError::Store(_) => 503,
+    }
 }
 
-fn no(status: u16, reason: impl Into<String>) -> Response {
+pub(crate) fn no(status: u16, reason: impl Into<String>) -> Response {
     respond(status, JSON, json!({"reason": reason.into()}).to_string())
 }
 
-/// What an operator wants is of whom the token says; whom the body names besides is kept with it.
-fn signed<T: DeserializeOwned>(
-    body: &[u8],
-    operator: Option<&str>,
-) -> Result<T, serde_json::Error> {
+/// A decision is of whom the token says; whom the body names besides is kept with it.
+fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
     let mut body: Value = serde_json::from_slice(body)?;
     if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
         let by = match members.get("by").and_then(Value::as_str) {
@@ -308,7 +317,7 @@ fn signed<T: DeserializeOwned>(
     )
 ))]
 pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Response {
-    let Some(reload) = app.reload.clone() else {
+    let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
     let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
@@ -331,4 +340,4 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
 }
 
 /// A reason of 500 characters and a name, each character escaped.
-const DECISION_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const DECISION_BYTES_MAX: usize = 16 * 1024;

@@ -17,7 +17,7 @@ use gopay_store::{
 };
 use serde_json::Value;
 
-use crate::attention::{Decision, is_printable};
+use crate::attention::{Decision, is_shown};
 
 /// Why nothing was erased.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,7 @@ pub async fn erase(
         ("reason", &erasure.reason, Decision::REASON_CHARS_MAX),
         ("by", &erasure.by, Decision::NAME_CHARS_MAX),
     ] {
-        if !is_printable(text, chars_max) {
+        if !is_shown(text, chars_max) {
             return Err(EraseError::Text { field, chars_max });
         }
     }
@@ -165,12 +165,12 @@ fn emptied(from: &Personal, trail: &[EventRecord]) -> Result<Personal, StoreErro
     })
 }
 
-/// What the books rest on stays: changes of state, refunds, and what a person decided about money,
-/// without why.
+/// What the books rest on stays: changes of state, refunds, and what people decided and did, without
+/// why.
 fn kept_detail(kind: &str, detail: Option<&Value>) -> Value {
     match (kind, detail) {
         (KIND_STATE | KIND_REFUND, Some(detail)) => detail.clone(),
-        ("resolved", Some(detail)) => {
+        ("resolved" | "operator", Some(detail)) => {
             let mut detail = detail.clone();
             if let Some(reason) = detail.get_mut("reason") {
                 *reason = "(erased)".into();

@@ -20,7 +20,7 @@ use gopay_store::{
 
 use crate::connect::{DatabaseUrl, Setup};
 use crate::events::NewRecords;
-use crate::group::{Application, Attempt, Creation, Groups, Step};
+use crate::group::{Application, Attempt, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
 use crate::reclaim::Holder;
@@ -63,8 +63,7 @@ impl PgStore {
         options: Options,
         setup: Setup,
     ) -> Result<Self, StoreError> {
-        let pool = place.pool(&options, setup)?;
-        let connections = Arc::new(Connections::new(pool, &options));
+        let connections = Arc::new(Connections::new(place, &options, setup)?);
         let client = connections.get().await?;
         if setup == Setup::Write {
             schema::check_server(&client).await?;
@@ -90,26 +89,6 @@ impl PgStore {
         schema::known()
     }
 
-    async fn create(
-        &self,
-        payment: &Payment,
-        request: &str,
-        notes: &[Note],
-        key: Option<&WrappedKey>,
-    ) -> Result<Created, StoreError> {
-        let records = &NewRecords::of(notes);
-        let make = |reply| {
-            let (payment, request) = (payment.clone(), request.to_owned());
-            let (records, key) = (records.clone(), key.cloned());
-            Step::Create(Box::new(Creation { payment, request, records, key }), reply)
-        };
-        self.groups
-            .run(make, |db| async move {
-                payments::payment_create(&db, payment, request, records, key).await
-            })
-            .await
-    }
-
     /// Takes no more steps and closes the connections that are idle; the others follow.
     pub fn close(&self) {
         self.connections.close();
@@ -118,13 +97,31 @@ impl PgStore {
 
 #[async_trait]
 impl Store for PgStore {
+    fn epoch(&self) -> u64 {
+        self.connections.epoch()
+    }
+
+    async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+        let tx_ids: Vec<i64> = tx_ids.iter().map(|tx_id| tx_id.get()).collect();
+        let tx_ids = &tx_ids;
+        self.connections
+            .alone(|db| async move { payments::payments_missing(&db, tx_ids).await })
+            .await
+    }
+
     async fn payment_create(
         &self,
         payment: &Payment,
         request: &str,
         notes: &[Note],
     ) -> Result<Created, StoreError> {
-        self.create(payment, request, notes, None).await
+        let records = &NewRecords::of(notes);
+        let make = |reply| Step::create((payment, request, records, None), reply);
+        self.groups
+            .run(make, |db| async move {
+                payments::payment_create(&db, payment, request, records, None).await
+            })
+            .await
     }
 
     async fn payment_apply(
@@ -446,7 +443,13 @@ impl PersonalData for PgStore {
         notes: &[Note],
         key: &WrappedKey,
     ) -> Result<Created, StoreError> {
-        self.create(payment, request, notes, Some(key)).await
+        let (records, key) = (&NewRecords::of(notes), Some(key));
+        let make = |reply| Step::create((payment, request, records, key), reply);
+        self.groups
+            .run(make, |db| async move {
+                payments::payment_create(&db, payment, request, records, key).await
+            })
+            .await
     }
 
     async fn data_key(&self, tx_id: TxId) -> Result<Option<WrappedKey>, StoreError> {

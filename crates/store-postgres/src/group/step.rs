@@ -67,6 +67,16 @@ impl Waiting for Step {
 }
 
 impl Step {
+    /// A payment with its call, its first records, and its data key, if anything of it is sealed.
+    pub(crate) fn create(
+        (payment, request, records, key): (&Payment, &str, &NewRecords, Option<&WrappedKey>),
+        reply: Reply<Created>,
+    ) -> Self {
+        let (payment, request) = (payment.clone(), request.to_owned());
+        let (records, key) = (records.clone(), key.cloned());
+        Self::Create(Box::new(Creation { payment, request, records, key }), reply)
+    }
+
     /// Sends its caller off to do it alone, on this lane if there is one.
     pub(crate) fn go_alone(self, lane: Option<Lane>) {
         self.reply(Alone(lane));
@@ -108,6 +118,9 @@ impl NotDone for &GroupEnd {
         match self {
             GroupEnd::Durable | GroupEnd::Undone => Outcome::Alone(None),
             GroupEnd::Busy => Outcome::Done(Err(StoreError::Busy)),
+            GroupEnd::Away(error) => {
+                Outcome::Done(Err(StoreError::Away(Box::new(Arc::clone(error)))))
+            }
             GroupEnd::Down(error) => {
                 Outcome::Done(Err(StoreError::Down(Box::new(Arc::clone(error)))))
             }
@@ -122,6 +135,8 @@ pub(crate) enum GroupEnd {
     Undone,
     /// The same.
     Busy,
+    /// The same.
+    Away(Arc<dyn std::error::Error + Send + Sync>),
     /// Perhaps it was done.
     Down(Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -132,6 +147,7 @@ impl From<Ended> for GroupEnd {
             Ended::Durable => Self::Durable,
             Ended::Undone => Self::Undone,
             Ended::Failed(StoreError::Busy) => Self::Busy,
+            Ended::Failed(StoreError::Away(error)) => Self::Away(Arc::from(error)),
             Ended::Failed(StoreError::Down(error)) => Self::Down(Arc::from(error)),
             Ended::Failed(error) => Self::Down(Arc::new(error)),
         }
@@ -146,7 +162,9 @@ impl Promise {
         Self(Box::new(move |end| {
             let outcome = match end {
                 GroupEnd::Durable => Outcome::Done(Ok(value)),
-                GroupEnd::Undone | GroupEnd::Busy | GroupEnd::Down(_) => end.outcome(),
+                GroupEnd::Undone | GroupEnd::Busy | GroupEnd::Away(_) | GroupEnd::Down(_) => {
+                    end.outcome()
+                }
             };
             // A caller that has gone away does not want the result.
             drop(reply.send(outcome));

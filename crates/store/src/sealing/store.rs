@@ -534,6 +534,14 @@ impl Store for SealedStore {
         self.engine.reclaim(now, lease_until).await
     }
 
+    fn epoch(&self) -> u64 {
+        self.engine.epoch()
+    }
+
+    async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+        self.engine.payments_missing(tx_ids).await
+    }
+
     async fn ping(&self, now: Timestamp) -> Result<(), StoreError> {
         self.engine.ping(now).await
     }
