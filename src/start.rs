@@ -1,12 +1,12 @@
 //! Puts an adapter together and runs it: what `serve` and `demo` share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use gopay_http::guard::{Access, Rules};
-use gopay_http::{App, Bodies};
+use gopay_http::{App, AppParts, Bodies};
 use gopay_inbound::{Bounds, Listener, LoadedTls, Stop, Tls, TlsError, TlsFile, TlsFiles};
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
@@ -246,7 +246,7 @@ fn upstream(
         };
         Problem { key, wrong: error.to_string(), wanted }
     })?;
-    Ok(MidtransAccount { client, server_keys: account.server_keys })
+    Ok(MidtransAccount::new(client, account.server_keys))
 }
 
 /// The transport needs the system's root certificates.
@@ -278,16 +278,16 @@ pub(crate) async fn build(
     let Prepared { config, parties, rules, receivers, .. } = prepared;
     let breaks = review(store.handle(), Arc::clone(&clock));
     let service = service(config, parties, receivers, store.handle(), clock);
-    let app = App {
+    let app = App::from(AppParts {
         service: service.clone(),
         limits,
         bodies: Bodies::default(),
         access: Access::new(rules),
-        reload: None,
+        reload: OnceLock::new(),
         breaks,
         metrics,
         draining,
-    };
+    });
     Ok(Adapter { service, store, app })
 }
 
@@ -360,6 +360,7 @@ pub(crate) async fn run_adapter(
     }
     listeners.serve(&app, &mut tasks, &stop);
     tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
+    tasks.spawn(service.clone().watch_store(stop.clone()));
     if role != Role::Api {
         tasks.spawn(gopay_service::loops::run(service.clone(), stop.clone()));
     }

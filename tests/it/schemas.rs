@@ -23,7 +23,7 @@ fn validator(name: &str) -> Validator {
     jsonschema::draft202012::options().with_registry(&registry).build(&schema(name)).unwrap()
 }
 
-fn assert_valid(schema: &str, document: &Value) {
+pub(crate) fn assert_valid(schema: &str, document: &Value) {
     let errors: Vec<String> =
         validator(schema).iter_errors(document).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{schema}: {errors:#?}\n{document}");
@@ -51,6 +51,15 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
     demo.eventually("listed", async || list().await.contains(&txid)).await;
     assert_valid("admin-attention", &serde_json::from_str(&list().await).unwrap());
     assert_desk_answers(&demo).await;
+    let (_, text) = demo.get(&format!("{}/admin/v1/capabilities", demo.admin)).await;
+    let capabilities: Value = serde_json::from_str(&text).unwrap();
+    assert_valid("admin-capabilities", &capabilities);
+    let configured = [
+        json!({"channel": "testchannel", "configured": true}),
+        json!({"channel": "livechannel", "configured": false}),
+    ];
+    assert_eq!(capabilities["channels"], json!(configured));
+    assert_eq!(capabilities["limits"]["session_s"], 3_600);
     for path in ["live", "ready"] {
         let (_, text) = demo.get(&format!("{}/health/{path}", demo.admin)).await;
         assert_valid("admin-health", &serde_json::from_str(&text).unwrap());

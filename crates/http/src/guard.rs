@@ -231,17 +231,23 @@ fn unauthenticated() -> Response {
 /// `Basic` with name and token, or `Bearer NAME.TOKEN`.
 fn token(value: &HeaderValue) -> Option<(String, String)> {
     let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
-    let rest = rest.trim();
-    let (text, between) = if scheme.eq_ignore_ascii_case("basic") {
-        let bytes = base64::engine::general_purpose::STANDARD.decode(rest).ok()?;
-        (String::from_utf8(bytes).ok()?, ':')
-    } else if scheme.eq_ignore_ascii_case("bearer") {
-        (rest.to_owned(), '.')
-    } else {
-        return None;
-    };
-    let (name, token) = text.split_once(between)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return basic(value);
+    }
+    let (name, token) = rest.trim().split_once('.')?;
     Some((name.to_owned(), token.to_owned()))
+}
+
+/// `Basic` with a name and a password, both in UTF-8 (RFC 7617).
+pub(crate) fn basic(value: &HeaderValue) -> Option<(String, String)> {
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (name, password) = text.split_once(':')?;
+    Some((name.to_owned(), password.to_owned()))
 }
 
 /// A form of somebody else's page can say anything but JSON without asking first.

@@ -6,17 +6,21 @@
 //!
 //! Reading order: [`Service`]; `psp` (calls: one entry, then a file a use case); `midtrans`
 //! (charges, status, refunds, notifications); [`loops`] (polls, deliveries); `shopper`
-//! (redirects); `read` (what only people read); [`desk`] (what operators see and do). What several of them need is in `admission`,
-//! `answer`, `clock`, `describe` and `directory`.
+//! (redirects); `read` (what only people read); [`desk`] (what operators see and do). What several of
+//! them need is in `admission`, `answer`, `answered` (a store that went back), `clock`, `describe`,
+//! `directory` and `hold` (a store that is away).
 
 mod admission;
 mod answer;
+mod answered;
 mod attention;
+mod capabilities;
 mod clock;
 mod credentials;
 mod describe;
 pub mod desk;
 mod directory;
+mod hold;
 pub mod loops;
 pub mod meters;
 mod midtrans;
@@ -41,9 +45,11 @@ use gopay_outbound::Transport;
 use gopay_store::{Applied, AttentionSums, Backlog, Database, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub use admission::CallLimits;
 pub use answer::Answer;
+pub use answered::{Lost, NotReady};
 pub use attention::{
     AttentionList, Decision, Item, LIST_MAX, ResolveError, Resolved, attention, resolve,
 };
@@ -54,6 +60,7 @@ pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_p
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
+pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
     Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
@@ -129,10 +136,20 @@ pub struct MidtransAccount {
     /// Calls it.
     pub client: MidtransClient,
     /// Each verifies its notifications; there are two while the key is replaced.
-    pub server_keys: Vec<SecretString>,
+    server_keys: Vec<SecretString>,
+    /// Of each key, what it stands for where the config has no keys of pages.
+    page_keys: Vec<SecretString>,
 }
 
 impl MidtransAccount {
+    /// An account that is called by `client`, and whose notifications are signed with any of the keys.
+    #[must_use]
+    pub fn new(client: MidtransClient, server_keys: Vec<SecretString>) -> Self {
+        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
+        let page_keys = server_keys.iter().map(derived).collect();
+        Self { client, server_keys, page_keys }
+    }
+
     /// The notification, if one of the keys has signed it.
     pub(crate) fn verify(&self, unverified: &UnverifiedNotification) -> Option<Notification> {
         let verified = |key: &SecretString| unverified.clone().verify(key.expose_secret()).ok();
@@ -171,22 +188,31 @@ pub struct Parties {
 
 impl Parties {
     /// Keys of the codes of a payment's pages, the one that makes them first.
-    fn page_keys(&self, payment: &Payment) -> Vec<SecretString> {
+    fn page_keys(&self, payment: &Payment) -> &[SecretString] {
+        if !self.page_keys.is_empty() {
+            return &self.page_keys;
+        }
+        let account = self.midtrans.of(payment.channel);
+        account.map_or(&[], |account| account.page_keys.as_slice())
+    }
+
+    /// Keys of what is read by nobody but us, whichever PSP it is given to: the first makes it, each
+    /// opens it.
+    fn own_keys(&self) -> Vec<SecretString> {
         if !self.page_keys.is_empty() {
             return self.page_keys.clone();
         }
-        let keys = self.midtrans.of(payment.channel).map(|account| &account.server_keys);
-        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
-        keys.into_iter().flatten().map(derived).collect()
+        let accounts = self.midtrans.live.iter().chain(&self.midtrans.test);
+        accounts.flat_map(|account| &account.page_keys).cloned().collect()
     }
 
     /// Whether a code opens a page of a payment.
     fn opens(&self, page: Page, payment: &Payment, code: &str) -> bool {
         // Codes of programs before this one were made with the PSP's secret.
         let psp = self.directory.psp(&payment.psp);
-        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets).cloned();
-        let mut keys = self.page_keys(payment).into_iter().chain(earlier);
-        keys.any(|key| hash::same_code(&code_of(page, payment, &key), code))
+        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets);
+        let mut keys = self.page_keys(payment).iter().chain(earlier);
+        keys.any(|key| hash::same_code(&code_of(page, payment, key), code))
     }
 }
 
@@ -220,9 +246,12 @@ struct Inner {
     store: Arc<dyn Database>,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    jumps: clock::Jumps,
     ids: clock::IdSource,
     admission: admission::Admission,
     questions: Questions,
+    hold: hold::Hold,
+    answered: answered::Answered,
     /// Woken when a delivery is owed.
     wake: Notify,
     totals: Paced<Totals>,
@@ -231,6 +260,7 @@ struct Inner {
     ready: Paced<()>,
     recent: Recent,
     board: Board,
+    ends: psp::Ends,
 }
 
 impl Service {
@@ -242,6 +272,7 @@ impl Service {
         let admission = admission::Admission::new(&CallLimits::of(&settings), &parties.directory);
         let questions = Questions::new(settings.checks_per_second);
         let wake = Notify::new();
+        let jumps = clock::Jumps::since(&*clock);
         Self(Arc::new(Inner {
             settings,
             parties: RwLock::new(Arc::new(parties)),
@@ -249,8 +280,11 @@ impl Service {
             questions,
             receivers,
             clock,
+            jumps,
             ids,
             admission,
+            hold: hold::Hold::default(),
+            answered: answered::Answered::default(),
             wake,
             totals: Paced::default(),
             attention: Paced::default(),
@@ -258,15 +292,20 @@ impl Service {
             ready: Paced::default(),
             recent: Recent::default(),
             board: Board::default(),
+            ends: psp::Ends::default(),
         }))
     }
 
-    /// Whether the store takes writes.
+    /// Whether the store takes writes, and knows what was answered.
     ///
     /// # Errors
-    /// Why it does not.
-    pub async fn ready(&self) -> Result<(), StoreError> {
-        self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
+    /// Why the service is not ready.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.0.ready.get(self.0.store.ping(self.now())).await?;
+        self.still_known().await.map_err(|error| match self.0.answered.lost() {
+            Some(lost) => NotReady::Lost(lost),
+            None => NotReady::Store(error),
+        })
     }
 
     /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
@@ -377,8 +416,9 @@ impl Service {
 
     /// The code that opens a page of a payment. Without any key there is none that does.
     fn page_code(&self, page: Page, payment: &Payment) -> String {
-        let keys = self.parties().page_keys(payment);
-        keys.first().map(|key| code_of(page, payment, key)).unwrap_or_default()
+        let parties = self.parties();
+        let key = parties.page_keys(payment).first();
+        key.map(|key| code_of(page, payment, key)).unwrap_or_default()
     }
 
     /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a
@@ -434,8 +474,32 @@ impl Service {
         self.0.recent.count(self.now(), what);
     }
 
-    /// Repeats a store call while the store says that it is busy, for about a second.
+    /// Repeats a store call while the store says that it is busy, for about a second, or that it is
+    /// away, for [`hold::PATIENCE`]: nothing of it has begun then.
     async fn retry_while_busy<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        /// What such a step has in its hands, about.
+        const BYTES: usize = 4_096;
+        let (began, mut held) = (Instant::now(), None);
+        loop {
+            match self.retry_busy(&mut step).await {
+                Err(error @ StoreError::Away(_)) => {
+                    held = held.or_else(|| self.0.hold.enter(BYTES));
+                    if held.is_none() || began.elapsed() >= hold::PATIENCE {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(hold::PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Repeats a store call while the store says that it is busy, for about a second.
+    async fn retry_busy<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,

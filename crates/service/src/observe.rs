@@ -26,6 +26,8 @@ pub(crate) enum UseCase {
     Delivery,
     /// What an operator does about a payment.
     Operator,
+    /// A call of the feed.
+    Feed,
 }
 
 impl UseCase {
@@ -36,6 +38,7 @@ impl UseCase {
             Self::Poll => "poll",
             Self::Delivery => "delivery",
             Self::Operator => "operator",
+            Self::Feed => "feed",
         }
     }
 }
@@ -150,6 +153,7 @@ impl Seen {
                 meters::count(meters::DELIVERY_ATTEMPTS, &[("outcome", self.outcome)]);
                 meters::time(meters::DELIVERY_SECONDS, &[], total);
             }
+            UseCase::Feed => meters::count(meters::FEED_CALLS, &[("outcome", self.outcome)]),
         }
         // A caller that nobody knows must not fill the log: its calls are counted, and refused
         // logins are logged where they are refused.
@@ -158,6 +162,8 @@ impl Seen {
             UseCase::Poll => self.moved.is_none(),
             UseCase::Notification => self.tx_id.is_none(),
             UseCase::Delivery | UseCase::Operator => false,
+            // Who waits asks twice a minute; that it is told nothing is no news.
+            UseCase::Feed => self.psp.is_none() || self.outcome == "nothing_new",
         };
         if quiet { self.line_at_debug(total) } else { self.line_at_info(total) }
     }
