@@ -8,6 +8,7 @@ use std::time::Duration;
 use gopay_core::doubt::Doubt;
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Payment, PaymentState};
+use gopay_core::ppro::field::Field;
 use gopay_core::refund::RefundState;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{KIND_REFUND, KIND_STATE};
@@ -102,8 +103,10 @@ pub async fn erase(
     }
     for _ in 0..TRIES {
         let trail = store.payment_trail(tx_id).await?;
+        let call = store.payment_request(tx_id).await?;
+        let call = if payment.refused_at_once() { Value::Null } else { kept_call(&call) };
         let from = store.personal_get(tx_id).await?.ok_or(EraseError::Unknown(tx_id))?;
-        let to = emptied(&from, &trail)?;
+        let to = emptied(&from, &trail, &call)?;
         let change = KeyChange::Erase(erasure.clone());
         if store.personal_replace(tx_id, (&from, &to), &change).await? {
             return Ok(());
@@ -142,8 +145,32 @@ async fn needed(
     Ok(waits.then_some(Needed::Delivery))
 }
 
+/// What is in the files of finance, and says nothing of a person.
+const KEPT: [Field; 8] = [
+    Field::Txtype,
+    Field::Channel,
+    Field::Tag,
+    Field::Countrycode,
+    Field::Currency,
+    Field::Amount,
+    Field::Sellingpoint,
+    Field::Soldservice,
+];
+
+/// What stays of a call that was accepted. In one that was refused any parameter may hold anything.
+fn kept_call(call: &str) -> Value {
+    let mut call: Value = serde_json::from_str(call).unwrap_or_default();
+    if let Some(members) = call.as_object_mut() {
+        let kept = |name: &str| {
+            Field::from_name(name.as_bytes()).is_some_and(|field| KEPT.contains(&field))
+        };
+        members.retain(|name, _| kept(name));
+    }
+    call
+}
+
 /// What stays of the personal data of a payment, whose trail is read as it was written.
-fn emptied(from: &Personal, trail: &[EventRecord]) -> Result<Personal, StoreError> {
+fn emptied(from: &Personal, trail: &[EventRecord], call: &Value) -> Result<Personal, StoreError> {
     let readable = |record: &PersonalRecord, place: usize| {
         trail.get(place).filter(|read| read.kind == record.kind).map(|read| &read.detail)
     };
@@ -159,7 +186,7 @@ fn emptied(from: &Personal, trail: &[EventRecord]) -> Result<Personal, StoreErro
         deeplink: None,
         answer: None,
         fingerprint: [0; 32],
-        request: "{}".to_owned(),
+        request: if call.is_object() { call.to_string() } else { "{}".to_owned() },
         records: from.records.iter().enumerate().map(emptied).collect(),
         descriptors: from.descriptors.iter().map(|(id, _)| (*id, None)).collect(),
     })
@@ -178,5 +205,44 @@ fn kept_detail(kind: &str, detail: Option<&Value>) -> Value {
             detail
         }
         (_, _) => erased_detail(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_books_rest_on_stays_and_nothing_else() {
+        let call = json!({
+            "txtype": "TRANSACTION", "amount": "100", "countrycode": "ID", "sellingpoint": "Web",
+            "accountholdername": "Siti", "merchantredirecturl": "https://shop.example/?user=siti",
+            "specin.email": "siti@shopper.example", "unheard": "Siti",
+        });
+        let kept = json!({
+            "txtype": "TRANSACTION", "amount": "100", "countrycode": "ID", "sellingpoint": "Web",
+        });
+        assert_eq!(kept_call(&call.to_string()), kept);
+        assert_eq!(kept_call("no JSON"), Value::Null);
+        let (erased, state) = (json!({"erased": true}), json!({"from": "pending", "to": "failed"}));
+        let decided = json!({"verdict": "paid", "reason": "Siti called", "by": "Sri"});
+        let done = json!({"what": "cancel", "reason": "(erased)", "by": "Sri"});
+        for (kind, detail, kept) in [
+            ("state", Some(&state), &state),
+            ("refund", Some(&state), &state),
+            ("state", None, &erased),
+            ("asked", Some(&state), &erased),
+            ("notification", Some(&state), &erased),
+            (
+                "resolved",
+                Some(&decided),
+                &json!({"verdict": "paid", "reason": "(erased)", "by": "Sri"}),
+            ),
+            ("operator", Some(&json!({"what": "cancel", "reason": "Siti", "by": "Sri"})), &done),
+        ] {
+            assert_eq!(kept_detail(kind, detail), *kept, "{kind}");
+        }
     }
 }
