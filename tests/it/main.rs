@@ -16,6 +16,7 @@ mod feed;
 mod instances;
 mod life_of_a_payment;
 mod listen;
+mod memory;
 mod notifications;
 mod observed;
 mod official_client;

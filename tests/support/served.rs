@@ -163,6 +163,11 @@ impl Served {
         std::fs::read_to_string(self.folder().join("log")).expect("a log")
     }
 
+    /// The adapter's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.demo._child.0.id()
+    }
+
     /// Signals the adapter.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.demo._child.0.id()).ok().and_then(Pid::from_raw);
