@@ -196,6 +196,9 @@ const GOOD: &str = r#"
     client = "one"
     channels = ["testchannel", "livechannel"]
     notification_url = "https://psp.example/notify"
+    [[store.encryption]]
+    id = "2026"
+    key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 "#;
 
 /// Problems and warnings of the good config with a change in it.
@@ -425,6 +428,11 @@ fn what_works_but_is_dangerous_is_warned_about() {
             "client \"one\".shared_secret: a secret with a blank",
         ),
         ("\"shared-secret-of-one\"", "\"file:open\"", "client \"one\".shared_secret: every user"),
+        (
+            "[[store.encryption]]\n    id = \"2026\"\n    key = ",
+            "# ",
+            "store.encryption: personal data of the live channel is stored as plain text",
+        ),
         ("m=19456,t=2", "m=4096,t=1", "client \"one\".password_hash: its cost is m=4096,t=1,p=1"),
         (
             "[public]",

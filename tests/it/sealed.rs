@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::leaks::{PERSONAL, assert_without, pieces};
+use crate::support::postgres::Engine;
 use crate::support::served::{Served, hash_password};
 use crate::support::wire::SERVER_KEY;
 use crate::support::{Answer, Demo, Running, eventually};
@@ -79,6 +80,12 @@ fn run(arguments: &[&str], config: &Path) -> Output {
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A story without the tries of its notification, which go on.
+fn settled(story: &str) -> String {
+    let tried = |line: &&str| line.contains("psp.example/notify") || line.contains("delivery");
+    story.lines().filter(|line| !tried(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// The store's files: what whoever gets at the disk or a copy of it reads.
@@ -240,7 +247,7 @@ async fn keys_come_are_replaced_and_go_without_losing_anything() {
         let keys = config.split("[midtrans.test]").next().unwrap();
         std::fs::write(&config_file, format!("{head}{keys}[midtrans.test]{rest}")).unwrap();
     };
-    let explained = || text(&run(&["explain", &plain["TXID"]], &config_file));
+    let explained = || settled(&text(&run(&["explain", &plain["TXID"]], &config_file)));
     let story = explained();
     let refused = run(&["rekey"], &config_file);
     assert!(text(&refused).contains("is in use by process"), "{}", text(&refused));
@@ -286,6 +293,48 @@ async fn keys_come_are_replaced_and_go_without_losing_anything() {
     }
     write(&[("new", NEW_KEY)]);
     assert_eq!(explained(), story);
+}
+
+#[tokio::test]
+async fn on_postgresql_keys_are_replaced_and_data_is_erased_beside_running_instances() {
+    let old = config(&[("old", KEY)]);
+    let served = Served::start_on(Engine::Postgres, &old).await;
+    let config_file = served.folder().join("config.toml");
+    let text_of = |arguments: &[&str]| {
+        let output = run(arguments, &config_file);
+        (output.status.code(), settled(&text(&output)))
+    };
+    if !std::fs::read_to_string(&config_file).unwrap().contains("url = \"postgres") {
+        return;
+    }
+    let opened = open(&served, &[("nonce", "n-1")]).await;
+    paid(&served, &opened["TXID"]).await;
+    let refused = open(&served, &[("amount", "7")]).await["TXID"].clone();
+    let story = text_of(&["explain", &opened["TXID"]]);
+    assert_eq!(story.0, Some(0), "{story:?}");
+
+    served.rewrite(&config(&[("new", NEW_KEY), ("old", KEY)]));
+    served.signal(Signal::HUP);
+    eventually("it is used", async || served.log().contains("was read again and is used")).await;
+    let done = text_of(&["rekey"]);
+    assert!(done.1.contains("2 payments: 0 sealed, 2 keys wrapped anew"), "{done:?}");
+    assert!(done.1.contains("nothing is sealed under \"old\" any more"), "{done:?}");
+    assert_eq!(text_of(&["explain", &opened["TXID"]]), story);
+    assert_eq!(open(&served, &[("nonce", "n-1")]).await, opened, "the kept answer");
+
+    let erase = ["erase", "--by", "Sri", "--reason", "asked"];
+    let needed = text_of(&[erase.as_slice(), &[&opened["TXID"]]].concat());
+    assert!(needed.0 == Some(1) && needed.1.contains("it can be refunded until"), "{needed:?}");
+    let erased = text_of(&[erase.as_slice(), &[&refused]].concat());
+    assert!(erased.0 == Some(0) && erased.1.contains("personal data erased"), "{erased:?}");
+    let told = text_of(&["explain", &refused]);
+    assert!(told.1.contains("by Sri, because asked"), "{told:?}");
+    // A key that the store needs cannot go, and nothing changes.
+    served.rewrite(&old);
+    served.signal(Signal::HUP);
+    let missing = "sealed under the key \\\"new\\\"";
+    eventually("it is refused", async || served.log().contains(missing)).await;
+    assert_eq!(open(&served, &[("nonce", "n-1")]).await, opened);
 }
 
 /// Erases by the admin listener; status and answer.
