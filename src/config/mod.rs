@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use gopay_core::payment::Channel;
 use gopay_core::refund::REFUND_WINDOW_MAX;
+use gopay_core::wipe::wipe;
 use gopay_service::{Contract, Psp, Settings};
 use gopay_store::sealing::KeyRing;
 use secrecy::SecretString;
@@ -132,7 +133,9 @@ pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
         let key = "file".to_owned();
         vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
     })?;
-    let (mut config, holds_secrets) = parse(&text, &Outside::real())?;
+    let parsed = parse(&text, &Outside::real());
+    wipe(&mut text.into_bytes());
+    let (mut config, holds_secrets) = parsed?;
     if holds_secrets && open_to_all(path) {
         config.warnings.push(Warning {
             key: "file".to_owned(),

@@ -48,7 +48,7 @@ impl Served {
     /// addresses, store and public address are set here. `{folder}` becomes a folder of the test's,
     /// made by `files` with what stands in it.
     pub(crate) async fn start_with(rest: &str, files: &[(&str, &str)]) -> Self {
-        Self::start_in(Engine::wanted(), "info", rest, files).await
+        Self::start_in(Engine::wanted(), ("info", &[]), rest, files).await
     }
 
     /// Starts both with no files beside the config.
@@ -58,15 +58,25 @@ impl Served {
 
     /// The same on a chosen store.
     pub(crate) async fn start_on(engine: Engine, rest: &str) -> Self {
-        Self::start_in(engine, "info", rest, &[]).await
+        Self::start_in(engine, ("info", &[]), rest, &[]).await
     }
 
     /// The same on a file, with a log of its own.
     pub(crate) async fn start_logging(filter: &str, rest: &str) -> Self {
-        Self::start_in(Engine::Sqlite, filter, rest, &[]).await
+        Self::start_in(Engine::Sqlite, (filter, &[]), rest, &[]).await
     }
 
-    async fn start_in(engine: Engine, filter: &str, rest: &str, files: &[(&str, &str)]) -> Self {
+    /// The same with variables of the environment.
+    pub(crate) async fn start_under(variables: &[(&str, &str)], rest: &str) -> Self {
+        Self::start_in(Engine::Sqlite, ("info", variables), rest, &[]).await
+    }
+
+    async fn start_in(
+        engine: Engine,
+        (filter, variables): (&str, &[(&str, &str)]),
+        rest: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
         gopay_outbound::install_crypto();
         let program = env!("CARGO_BIN_EXE_gopay-adapter");
         let mut simulator = Running(
@@ -108,6 +118,7 @@ impl Served {
         let adapter = Command::new(program)
             .args(["--log", filter, "serve", "--create-store", "--config"])
             .arg(&config)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
