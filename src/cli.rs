@@ -8,12 +8,18 @@ use crate::commands::acknowledge_lost::AcknowledgeLostArgs;
 use crate::commands::adjust::AdjustArgs;
 use crate::commands::attention::AttentionArgs;
 use crate::commands::backup::BackupArgs;
+use crate::commands::certify::CertifyArgs;
 use crate::commands::check_config::CheckConfigArgs;
+#[cfg(feature = "manual")]
+use crate::commands::completions::CompletionsArgs;
 #[cfg(feature = "postgres")]
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
+use crate::commands::listen::ListenArgs;
+#[cfg(feature = "manual")]
+use crate::commands::man::ManArgs;
 use crate::commands::process_files::ProcessArgs;
 #[cfg(feature = "reconcile")]
 use crate::commands::propose_mapping::ProposeArgs;
@@ -68,6 +74,12 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Brings a payment at a running simulator to any end. Answers "no" if it cannot end so.
     Trigger(TriggerArgs),
+    /// Plays notifications at a PSP's endpoint, good, repeated, late and forged ones, and reports what it
+    /// does wrong. Answers "no" if it does anything wrong.
+    Certify(CertifyArgs),
+    /// Forwards a running adapter's notifications to another address as well, such as a local port,
+    /// signed as the adapter signs them. Their own receivers miss nothing.
+    Listen(ListenArgs),
     /// Creates or upgrades the schema of the store.
     Migrate(ConfigArgs),
     /// Reports every problem of a config file, each with its key and what would be valid.
@@ -119,6 +131,12 @@ pub(crate) enum Command {
     ProcessFiles(ProcessArgs),
     /// Writes the money events of a range of days, or their double entry.
     Journal(JournalArgs),
+    /// Prints what a shell needs to complete this command line. The Debian package has it installed.
+    #[cfg(feature = "manual")]
+    Completions(CompletionsArgs),
+    /// Writes the manual pages, one of each command. The Debian package has them installed.
+    #[cfg(feature = "manual")]
+    Man(ManArgs),
 }
 
 impl Command {
@@ -129,6 +147,10 @@ impl Command {
 
     /// Whether it makes files that hold payments.
     pub(crate) const fn keeps_payments(&self) -> bool {
-        !matches!(self, Self::Translate(_) | Self::Trigger(_))
+        #[cfg(feature = "manual")]
+        if matches!(self, Self::Completions(_) | Self::Man(_)) {
+            return false;
+        }
+        !matches!(self, Self::Translate(_) | Self::Trigger(_) | Self::Certify(_))
     }
 }

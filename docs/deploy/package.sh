@@ -24,6 +24,13 @@ doc=$tree/usr/share/doc/gopay-adapter
 for file in README.md CHANGELOG.md SECURITY.md docs/*.md docs/deploy/*.yml docs/deploy/*.json; do
     install -D -m 644 "$file" "$doc/$(basename "$file")"
 done
+mkdir -p "$tree/usr/share/man/man1" "$tree/usr/share/bash-completion/completions" \
+    "$tree/usr/share/zsh/vendor-completions" "$tree/usr/share/fish/vendor_completions.d"
+"$program" man "$tree/usr/share/man/man1"
+gzip -9n "$tree"/usr/share/man/man1/*
+"$program" completions bash >"$tree/usr/share/bash-completion/completions/gopay-adapter"
+"$program" completions zsh >"$tree/usr/share/zsh/vendor-completions/_gopay-adapter"
+"$program" completions fish >"$tree/usr/share/fish/vendor_completions.d/gopay-adapter.fish"
 install -D -m 644 LICENSE "$doc/copyright"
 mkdir -p "$tree/usr/lib/sysusers.d"
 echo 'u gopay-adapter - "GoPay adapter" /var/lib/gopay-adapter' >"$tree/usr/lib/sysusers.d/gopay-adapter.conf"

@@ -27,6 +27,11 @@ fi
 
 program=$root/usr/bin/gopay-adapter
 "$program" --version
+# Completions are read by their shell, and each command has its page.
+share=$root/usr/share
+bash -c ". '$share/bash-completion/completions/gopay-adapter' && complete -p gopay-adapter"
+[ -s "$share/zsh/vendor-completions/_gopay-adapter" ] && [ -s "$share/fish/vendor_completions.d/gopay-adapter.fish" ]
+zcat "$share/man/man1/gopay-adapter-serve.1.gz" | grep -q -- '\\-\\-config'
 # The config as it is shipped, on ports and a store of this test.
 config=$root/etc/gopay-adapter/config.toml
 "$program" check-config --config "$config"

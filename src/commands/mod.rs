@@ -4,13 +4,19 @@ pub(crate) mod acknowledge_lost;
 pub(crate) mod adjust;
 pub(crate) mod attention;
 pub(crate) mod backup;
+pub(crate) mod certify;
 pub(crate) mod check_config;
+#[cfg(feature = "manual")]
+pub(crate) mod completions;
 #[cfg(feature = "postgres")]
 pub(crate) mod copy_store;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
 pub(crate) mod journal;
+pub(crate) mod listen;
+#[cfg(feature = "manual")]
+pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod process_files;
 #[cfg(feature = "reconcile")]
@@ -44,11 +50,13 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Listen(args) => listen::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::HashPassword => hash_password::run(),
         Command::Translate(args) => translate::run(&args),
         Command::Trigger(args) => trigger::run(&args),
+        Command::Certify(args) => certify::run(&args),
         Command::Backup(args) => backup::run(&args),
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
@@ -68,6 +76,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::VerifyFiles(args) => verify_files::run(args),
         Command::ProcessFiles(args) => process_files::run(&args),
         Command::Journal(args) => journal::run(&args),
+        #[cfg(feature = "manual")]
+        Command::Completions(args) => completions::run(&args),
+        #[cfg(feature = "manual")]
+        Command::Man(args) => man::run(&args),
     }
 }
 

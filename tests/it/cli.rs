@@ -10,11 +10,13 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 27] = [
     "demo",
     "serve",
     "simulate",
     "trigger",
+    "certify",
+    "listen",
     "migrate",
     "check-config",
     "hash-password",
@@ -34,6 +36,8 @@ const COMMANDS: [&str; 23] = [
     "verify-files",
     "process-files",
     "journal",
+    "completions",
+    "man",
 ];
 
 /// PPRO's example as a form body without credentials.
@@ -657,6 +661,39 @@ fn a_worker_listens_for_operators_only_and_a_hangup_stops_nothing() {
 }
 
 #[test]
+fn a_hangup_while_it_starts_ends_no_server() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let setup = Setup::new();
+    assert_eq!(setup.run("migrate", &[]).code, 0);
+    let config = std::fs::read(&setup.config).expect("a config");
+    // A config that is not there yet keeps the process in its first steps.
+    let slow = setup.folder.path().join("slow.toml");
+    let start = |command: &str| {
+        let _ = std::fs::remove_file(&slow);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &slow, rustix::fs::Mode::RWXU).expect("a pipe");
+        let child = program()
+            .args(["--log", "warn", command, "--config", text(&slow)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let pipe = std::fs::OpenOptions::new().write(true).open(&slow).expect("it reads");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
+        (Running(child), pipe)
+    };
+    let (mut server, mut pipe) = start("serve");
+    pipe.write_all(&config).expect("taken");
+    drop(pipe);
+    wait_for(&format!("http://127.0.0.1:{}/health/ready", setup.admin));
+    assert!(server.0.try_wait().expect("a state").is_none(), "it goes on");
+    // What serves nothing ends by it.
+    let (mut check, _pipe) = start("check-config");
+    let ended = check.0.wait().expect("it ends");
+    assert_eq!(ended.signal(), Some(1), "{ended:?}");
+}
+
+#[test]
 fn only_the_owner_may_read_what_holds_payments() {
     use std::os::unix::fs::PermissionsExt as _;
     let setup = Setup::new();
@@ -1140,4 +1177,38 @@ fn explain_beside_a_running_serve_masks_personal_data() {
     assert_eq!(setup.run("migrate", &[]).code, 0);
     let later = setup.run("explain", &[&good["TXID"]]);
     assert!(later.out.contains("ORDER-EXPLAIN-1"), "{later:?}");
+}
+
+#[test]
+fn each_shell_can_complete_every_command_and_each_command_has_its_page() {
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef gopay-adapter"),
+        ("fish", "complete -c gopay-adapter"),
+        ("elvish", "edit:completion"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let ended = run(&["completions", shell]);
+        assert_eq!(ended.code, 0, "{shell}: {ended:?}");
+        assert!(ended.out.contains(sign), "{shell}: {}", ended.out);
+        for command in COMMANDS {
+            assert!(ended.out.contains(command), "{shell}: {command}");
+        }
+    }
+    let script = run(&["completions", "bash"]).out;
+    let line = "COMP_WORDS=(gopay-adapter expl) COMP_CWORD=1 COMPREPLY=(); \
+                _gopay__adapter gopay-adapter expl gopay-adapter; echo ${COMPREPLY[@]}";
+    let output = Command::new("bash").args(["-c", &format!("{script}\n{line}")]).output();
+    let ended = ended(&output.expect("bash"));
+    assert_eq!(ended.out, "explain\n", "{}", ended.err);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(run(&["man", text(folder.path())]).code, 0);
+    for command in COMMANDS {
+        let page = folder.path().join(format!("gopay-adapter-{command}.1"));
+        let page = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{command}"));
+        assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{command}: {page}");
+    }
+    let ended = run(&["man", text(&folder.path().join("nowhere"))]);
+    assert!(ended.code == 3 && ended.err.contains("nowhere"), "{ended:?}");
 }

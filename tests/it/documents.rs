@@ -75,6 +75,8 @@ fn shown(beginning: &str) -> Vec<Shown> {
 /// files by the names that the documents use. `serve` has been stopped.
 struct World {
     stopped: Stopped,
+    /// Its receiver of notifications is the one that the documents try.
+    demo: Demo,
     paid: String,
     /// A payment that nobody has paid.
     waiting: String,
@@ -103,7 +105,8 @@ impl World {
                 sums["payments"]["succeeded"] == 1 && sums["attention"]["payments"] == 4
             })
             .await;
-        let world = Self { stopped: served.stop(), paid, waiting, in_doubt };
+        let (stopped, demo) = (served.stop(), Demo::start().await);
+        let world = Self { stopped, demo, paid, waiting, in_doubt };
         world.files();
         world
     }
@@ -168,6 +171,7 @@ impl World {
         text = text.replace("T10:05:00Z", "T10:00:00.100Z");
         // What `backup` made before.
         text = text.replace("sqlite:data/gopay.db", "sqlite:copy.db");
+        text = text.replace("http://127.0.0.1:8090", &self.demo.simulator);
         if text.contains(" resolve ") {
             let txid = self.in_doubt.pop().expect("fewer decisions in the documents");
             text = text.replace("TXID", &txid);
@@ -304,7 +308,9 @@ async fn the_calls_of_the_guide_open_tell_and_refund_a_payment() {
     let demo = Demo::start().await;
     let mut txid = String::new();
     let mut statuses = Vec::new();
-    for one in shown("curl ").into_iter().filter(|one| one.document == "psp-guide.md") {
+    let guides = shown("curl ").into_iter().filter(|one| one.document == "psp-guide.md");
+    let (feeds, calls): (Vec<_>, Vec<_>) = guides.partition(|one| one.text.contains("/feed"));
+    for one in calls {
         let here = one.text.replace("http://127.0.0.1:8080", &demo.adapter);
         let answer = decode(&bash(&here.replace("123887123", &txid)));
         statuses.push(answer["STATUS"].clone());
@@ -315,6 +321,13 @@ async fn the_calls_of_the_guide_open_tell_and_refund_a_payment() {
         }
     }
     assert_eq!(statuses, ["PENDING", "SUCCEEDED", "SUCCEEDED"]);
+    assert_eq!(feeds.len(), 1, "{feeds:?}");
+    let said = bash(&feeds[0].text.replace("http://127.0.0.1:8080", &demo.adapter));
+    let kinds = said.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect(line);
+        line["kind"].as_str().expect("a kind").to_owned()
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), ["succeeded", "refund_succeeded", "position"]);
 }
 
 #[tokio::test]
@@ -453,11 +466,14 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 24] = [
+const ORDER: [(&str, Run); 28] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
+    ("completions", Run::Ends(&[0])),
+    ("man", Run::Ends(&[0])),
     ("check-config", Run::Ends(&[0])),
     ("translate", Run::Ends(&[0])),
+    ("certify", Run::Ends(&[0])),
     ("explain", Run::Ends(&[0])),
     // Somebody has to decide.
     ("attention", Run::Ends(&[0, 1])),
@@ -477,6 +493,7 @@ const ORDER: [(&str, Run); 24] = [
     ("reload", Run::Ends(&[2, 3])),
     ("acknowledge-lost", Run::Ends(&[3])),
     ("trigger", Run::Ends(&[0])),
+    ("listen", Run::Serves),
     ("serve", Run::Serves),
     ("simulate", Run::Serves),
     ("demo", Run::Serves),

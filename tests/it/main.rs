@@ -6,12 +6,16 @@
 mod support;
 
 mod attention;
+mod certify;
 mod cli;
+mod console;
 mod documents;
 mod exposed;
 mod failover;
+mod feed;
 mod instances;
 mod life_of_a_payment;
+mod listen;
 mod notifications;
 mod observed;
 mod official_client;
@@ -20,6 +24,7 @@ mod reconcile;
 mod redeliver;
 mod refunds;
 mod released;
+mod requests;
 mod samples;
 mod schemas;
 mod simple_api;

@@ -1,4 +1,4 @@
-//! The listener of PSPs: the Simple API, `POST /`.
+//! The listener of PSPs: the Simple API, `POST /`, and the feed.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use gopay_inbound::Peer;
 use gopay_service::{Caller, Certificate, TraceContext, meters};
 
 use crate::routes::Routes;
-use crate::{App, BodyError, respond};
+use crate::{App, BodyError, feed, respond};
 
 /// Of calls that come without a connection, as in tests.
 const UNKNOWN_SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -28,7 +28,7 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    Routes::default().post("/", call)
+    Routes::default().post("/", call).get("/feed", feed::feed)
 }
 
 /// The Simple API: all calls, chosen by `txtype`; see the PSP guide.
@@ -100,7 +100,7 @@ fn timing(total: Duration, upstream: Duration) -> Option<HeaderValue> {
 }
 
 /// Who calls, as far as the connection proves it.
-fn caller(peer: &Peer) -> Caller {
+pub(crate) fn caller(peer: &Peer) -> Caller {
     let certificate = peer.certificate.as_ref().map(|shown| Certificate {
         fingerprint: shown.fingerprint,
         subject: Arc::clone(&shown.subject),

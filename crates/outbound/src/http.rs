@@ -1,19 +1,24 @@
 //! The real way out: HTTP/1.1 over TCP and TLS.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::{Instant, Sleep};
 use url::Url;
 
 use crate::address::literal;
 use crate::{
-    AddressPolicy, Incoming, Method, Outgoing, Refusal, Transport, TransportError, TransportReason,
+    AddressPolicy, Incoming, Method, Outgoing, Pace, Refusal, Transport, TransportError,
+    TransportReason,
 };
 
 /// Sends over the network, under an [`AddressPolicy`].
@@ -78,7 +83,23 @@ impl HttpTransport {
         }
     }
 
-    async fn exchange(&self, request: Outgoing) -> Result<Incoming, TransportError> {
+    /// Sends a request as over a bad line, for trying out what a peer makes of that.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    pub async fn send_in_pieces(
+        &self,
+        request: Outgoing,
+        pace: Pace,
+    ) -> Result<Incoming, TransportError> {
+        in_time(request.timeout, self.exchange(request, Some(pace))).await
+    }
+
+    async fn exchange(
+        &self,
+        request: Outgoing,
+        pace: Option<Pace>,
+    ) -> Result<Incoming, TransportError> {
         let (url, client) = self.checked_url(&request.url).map_err(TransportError::not_sent)?;
         let headers = headers(request.headers).map_err(TransportError::not_sent)?;
         let sending = match request.method {
@@ -90,7 +111,10 @@ impl HttpTransport {
             // Left to itself hyper sends no length for an empty body, which some servers refuse
             // on a POST (411).
             (Method::Post, true) => sending.header(CONTENT_LENGTH, 0),
-            (Method::Get | Method::Post, false) => sending.body(request.body),
+            (Method::Get | Method::Post, false) => match pace {
+                Some(pace) => sending.body(reqwest::Body::wrap(Pieces::new(request.body, pace))),
+                None => sending.body(request.body),
+            },
         };
         let answer = sending.headers(headers).send().await.map_err(classified)?;
         let status = answer.status().as_u16();
@@ -182,10 +206,7 @@ pub fn install_crypto() {
 #[async_trait::async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Outgoing) -> Result<Incoming, TransportError> {
-        let timeout = request.timeout;
-        tokio::time::timeout(timeout, self.exchange(request))
-            .await
-            .unwrap_or_else(|_| Err(TransportError::unknown(TransportReason::TimedOut(timeout))))
+        in_time(request.timeout, self.exchange(request, None)).await
     }
 
     fn refuses(&self, url: &str) -> Option<Refusal> {
@@ -194,6 +215,55 @@ impl Transport for HttpTransport {
 
     fn is_near(&self, url: &str) -> bool {
         Url::parse(url).is_ok_and(|url| self.policy.is_near(&url))
+    }
+}
+
+async fn in_time(
+    timeout: Duration,
+    exchange: impl Future<Output = Result<Incoming, TransportError>>,
+) -> Result<Incoming, TransportError> {
+    tokio::time::timeout(timeout, exchange)
+        .await
+        .unwrap_or_else(|_| Err(TransportError::unknown(TransportReason::TimedOut(timeout))))
+}
+
+/// A body in pieces, with a pause before each.
+struct Pieces {
+    rest: Bytes,
+    pace: Pace,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Pieces {
+    fn new(body: Bytes, pace: Pace) -> Self {
+        Self { rest: body, pace, pause: Box::pin(tokio::time::sleep(pace.pause)) }
+    }
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        ready!(self.pause.as_mut().poll(context));
+        let (piece, pause) = (self.pace.piece_bytes.clamp(1, self.rest.len()), self.pace.pause);
+        let piece = self.rest.split_to(piece);
+        self.pause.as_mut().reset(Instant::now() + pause);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
     }
 }
 

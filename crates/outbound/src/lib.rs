@@ -93,6 +93,15 @@ impl fmt::Debug for Outgoing {
     }
 }
 
+/// How a body is sent in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Of each piece but the last.
+    pub piece_bytes: usize,
+    /// Before each piece.
+    pub pause: Duration,
+}
+
 /// A complete answer. `Debug` does not show the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Incoming {

@@ -44,20 +44,26 @@ impl CallLimits {
 
 /// Permits for calls of PSPs and for notifications of Midtrans.
 pub(crate) struct Admission {
-    all: Pair,
+    all: Gates,
     psps: RwLock<BTreeMap<String, Arc<Share>>>,
     notifications: Arc<Gate>,
 }
 
-/// Calls that wait for GoPay must not keep those out that only ask.
-struct Pair {
+/// Calls that wait for GoPay must not keep those out that only ask, nor do those that wait for news.
+#[derive(Clone)]
+struct Gates {
     moving: Arc<Gate>,
     asking: Arc<Gate>,
+    following: Arc<Gate>,
 }
+
+/// Readers of the feed that one PSP may have at once: one for each contract of a small PSP, and who
+/// takes over from them. They need no more, since one reads all contracts.
+const FOLLOWING_MAX: usize = 16;
 
 /// What one PSP may have.
 struct Share {
-    calls: Pair,
+    calls: Gates,
     /// Calls in a second, if they are bounded.
     rate: Option<Bucket>,
     /// Those of contracts of the test channel alone.
@@ -97,14 +103,15 @@ impl TurnedAway {
     }
 }
 
-impl Pair {
-    fn new(size: usize) -> Self {
-        Self { moving: Gate::new(size), asking: Gate::new(size) }
+impl Gates {
+    fn new(size: usize, following: usize) -> Self {
+        Self { moving: Gate::new(size), asking: Gate::new(size), following: Gate::new(following) }
     }
 
-    fn resize(&self, size: usize) {
+    fn resize(&self, size: usize, following: usize) {
         self.moving.resize(size);
         self.asking.resize(size);
+        self.following.resize(following);
     }
 
     fn of(&self, kind: TxType) -> &Arc<Gate> {
@@ -124,12 +131,13 @@ impl Share {
     fn of(psp: &Psp, limits: &CallLimits, before: Option<&Self>) -> Self {
         let each = psp.concurrent_calls.unwrap_or(limits.concurrent_calls_per_client);
         let each = each.min(limits.concurrent_calls);
+        let following = each.min(FOLLOWING_MAX);
         let calls = match before {
             Some(Self { calls, .. }) => {
-                calls.resize(each);
-                Pair { moving: Arc::clone(&calls.moving), asking: Arc::clone(&calls.asking) }
+                calls.resize(each, following);
+                calls.clone()
             }
-            None => Pair::new(each),
+            None => Gates::new(each, following),
         };
         let rate = psp.calls_per_second.or(limits.calls_per_second_per_client);
         let quotas = before.and_then(|before| before.quotas.clone()).unwrap_or_default();
@@ -140,15 +148,15 @@ impl Share {
 impl Admission {
     pub(crate) fn new(limits: &CallLimits, directory: &Directory) -> Self {
         let size = limits.concurrent_calls;
-        let admission =
-            Self { all: Pair::new(size), psps: RwLock::default(), notifications: Gate::new(size) };
+        let all = Gates::new(size, size);
+        let admission = Self { all, psps: RwLock::default(), notifications: Gate::new(size) };
         admission.follow(limits, directory);
         admission
     }
 
     /// Goes by other limits and another directory from now on.
     pub(crate) fn follow(&self, limits: &CallLimits, directory: &Directory) {
-        self.all.resize(limits.concurrent_calls);
+        self.all.resize(limits.concurrent_calls, limits.concurrent_calls);
         self.notifications.resize(limits.concurrent_calls);
         let mut psps = self.psps.write().unwrap_or_else(PoisonError::into_inner);
         let share = |psp: &Psp| {
@@ -160,6 +168,19 @@ impl Admission {
 
     /// A permit for a call of an authenticated PSP.
     pub(crate) fn psp_call(&self, kind: TxType, login: &str) -> Result<CallPermit, TurnedAway> {
+        self.admit(login, |gates| gates.of(kind))
+    }
+
+    /// A permit for a reader of the feed.
+    pub(crate) fn feed(&self, login: &str) -> Result<CallPermit, TurnedAway> {
+        self.admit(login, |gates| &gates.following)
+    }
+
+    fn admit(
+        &self,
+        login: &str,
+        gate: impl Fn(&Gates) -> &Arc<Gate>,
+    ) -> Result<CallPermit, TurnedAway> {
         let share = {
             let psps = self.psps.read().unwrap_or_else(PoisonError::into_inner);
             psps.get(login).map(Arc::clone).ok_or(TurnedAway::Concurrency)?
@@ -168,8 +189,8 @@ impl Admission {
             return Err(TurnedAway::Rate);
         }
         let full = || TurnedAway::Concurrency;
-        let own = Gate::enter(share.calls.of(kind)).ok_or_else(full)?;
-        let all = Gate::enter(self.all.of(kind)).ok_or_else(full)?;
+        let own = Gate::enter(gate(&share.calls)).ok_or_else(full)?;
+        let all = Gate::enter(gate(&self.all)).ok_or_else(full)?;
         Ok(CallPermit { _psp: own, _all: all, share })
     }
 
@@ -180,7 +201,8 @@ impl Admission {
 
     /// Waits until no call and no notification runs, and admits none any more.
     pub(crate) async fn close(&self) {
-        for gate in [&self.all.moving, &self.all.asking, &self.notifications] {
+        let Gates { moving, asking, following } = &self.all;
+        for gate in [moving, asking, following, &self.notifications] {
             gate.close().await;
         }
     }
@@ -222,6 +244,9 @@ mod tests {
         let held = [call("one").unwrap(), call("one").unwrap()];
         assert_eq!(call("one").err(), Some(TurnedAway::Concurrency));
         assert!(admission.psp_call(TxType::GetTxStatus, "one").is_ok(), "asking has its own");
+        let followed = [admission.feed("one").unwrap(), admission.feed("one").unwrap()];
+        assert_eq!(admission.feed("one").err(), Some(TurnedAway::Concurrency));
+        drop(followed);
         let _two = call("two").unwrap();
         assert_eq!(call("two").err(), Some(TurnedAway::Concurrency));
         assert!(call("nobody").is_err());

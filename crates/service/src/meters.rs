@@ -5,12 +5,12 @@
 //! config: [`CLIENT_REFUSALS`].
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use gopay_core::payment::{Channel, Event, PaymentState};
 use gopay_core::time::Timestamp;
 use gopay_store::{AttentionSums, Backlog, COMMIT_STEPS};
+use hashbrown::HashMap;
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -42,6 +42,8 @@ pub const CLIENT_REFUSALS: &str = "gopay_client_refusals_total";
 pub const TURNED_AWAY: &str = "gopay_calls_turned_away_total";
 /// Logins that were wrong, by `why`.
 pub const LOGIN_FAILURES: &str = "gopay_login_failures_total";
+/// Calls of the feed by `outcome`.
+pub const FEED_CALLS: &str = "gopay_feed_calls_total";
 /// Notifications of Midtrans by `answer`.
 pub const NOTIFICATIONS: &str = "gopay_midtrans_notifications_total";
 /// Requests to Midtrans by `call` and `result`.
@@ -107,6 +109,7 @@ pub fn describe() {
         LOGIN_FAILURES,
         "Refused logins by what was wrong: login, password, certificate, contract.",
     );
+    counts(FEED_CALLS, "Calls of the catch-up feed by what came of them.");
     counts(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
     counts(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
     seconds(MIDTRANS_SECONDS, "Time of requests to Midtrans by call.");

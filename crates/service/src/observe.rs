@@ -24,6 +24,10 @@ pub(crate) enum UseCase {
     Poll,
     /// One attempt to notify a PSP.
     Delivery,
+    /// What an operator does about a payment.
+    Operator,
+    /// A call of the feed.
+    Feed,
 }
 
 impl UseCase {
@@ -33,6 +37,8 @@ impl UseCase {
             Self::Notification => "notification",
             Self::Poll => "poll",
             Self::Delivery => "delivery",
+            Self::Operator => "operator",
+            Self::Feed => "feed",
         }
     }
 }
@@ -138,7 +144,7 @@ impl Seen {
                 let own = total.saturating_sub(self.upstream);
                 meters::time(meters::CALL_OWN_SECONDS, &[("txtype", kind)], own);
             }
-            UseCase::Notification => {}
+            UseCase::Notification | UseCase::Operator => {}
             UseCase::Poll => {
                 let (about, outcome) = (self.kind, self.outcome);
                 meters::count(meters::POLLS, &[("about", about), ("outcome", outcome)]);
@@ -147,6 +153,7 @@ impl Seen {
                 meters::count(meters::DELIVERY_ATTEMPTS, &[("outcome", self.outcome)]);
                 meters::time(meters::DELIVERY_SECONDS, &[], total);
             }
+            UseCase::Feed => meters::count(meters::FEED_CALLS, &[("outcome", self.outcome)]),
         }
         // A caller that nobody knows must not fill the log: its calls are counted, and refused
         // logins are logged where they are refused.
@@ -154,7 +161,9 @@ impl Seen {
             UseCase::Call => self.psp.is_none(),
             UseCase::Poll => self.moved.is_none(),
             UseCase::Notification => self.tx_id.is_none(),
-            UseCase::Delivery => false,
+            UseCase::Delivery | UseCase::Operator => false,
+            // Who waits asks twice a minute; that it is told nothing is no news.
+            UseCase::Feed => self.psp.is_none() || self.outcome == "nothing_new",
         };
         if quiet { self.line_at_debug(total) } else { self.line_at_info(total) }
     }

@@ -28,7 +28,7 @@ use crate::rejection::{Rejection, Rule, Subject};
 use crate::text::behind;
 
 /// The most parameters in one call: 40 that we know, 29 `specin.*`, and space for a PSP's own.
-const PARAMETERS_MAX: usize = 200;
+pub const PARAMETERS_MAX: usize = 200;
 
 /// Positions are kept in 32 bits; every listener refuses far shorter bodies.
 const BODY_BYTES_MAX: u32 = 1 << 30;

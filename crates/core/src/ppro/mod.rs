@@ -6,5 +6,6 @@ pub mod field;
 pub mod form;
 pub mod hash;
 pub mod items;
+pub mod manual;
 pub mod reply;
 pub mod transaction;

@@ -12,8 +12,10 @@ use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
 use gopay_core::rejection::{Rejection, Rule, Subject};
 use gopay_store::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::form::with_form;
+use super::login::{tell_refused, verify};
 use super::refund::RefundDraft;
 use super::transaction::Draft;
 use crate::admission::CallPermit;
@@ -22,9 +24,7 @@ use crate::answer::{
 };
 use crate::credentials::{Attempt, Caller};
 use crate::observe::{UseCase, learn, observed, waited_upstream};
-use crate::thin::{self, UNAUTHENTICATED_PAUSE};
-use crate::{Directory, Parties, Service, meters, trace};
-use metrics::counter;
+use crate::{Parties, Service, meters, trace};
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
 enum Dispatch {
@@ -77,8 +77,12 @@ impl Service {
         let (service, caller) = (self.clone(), caller.into());
         let copy = body.clone();
         let work = Box::pin(async move {
+            let began = Instant::now();
             let answer = service.run(copy, caller).await;
-            Answer { upstream: waited_upstream(), ..answer }
+            let upstream = waited_upstream();
+            let ours = began.elapsed().saturating_sub(upstream);
+            service.0.recent.time(service.now(), ours, upstream);
+            Answer { upstream, ..answer }
         });
         let task = match trace::current() {
             None => tokio::spawn(observed(UseCase::Call, work)),
@@ -297,33 +301,5 @@ impl Service {
             )),
         };
         Dispatch::Other(other)
-    }
-}
-
-async fn verify(directory: &Directory, attempt: Attempt, caller: &Caller) -> bool {
-    let (login, known) = (attempt.login.clone(), attempt.known);
-    let gate = directory.credentials();
-    let good = gate.verify(attempt).await;
-    gate.tried(caller.source, &login, known, good);
-    if !good {
-        let exists = directory.psp(&login).is_some();
-        let why = match (exists, known) {
-            (true, true) => "password",
-            (true, false) => "certificate",
-            (false, _) => "login",
-        };
-        // A login that nobody has may be anything, such as a password in the wrong place.
-        tell_refused(caller, exists.then_some(&login), why);
-    }
-    good
-}
-
-/// Lets operators see a login that was refused: each is counted, one in a second is logged.
-fn tell_refused(caller: &Caller, login: Option<&str>, why: &'static str) {
-    counter!(meters::LOGIN_FAILURES, "why" => why).increment(1);
-    if let Some(repeats) = thin::due("a wrong login or password", UNAUTHENTICATED_PAUSE) {
-        let source = caller.source;
-        let subject = caller.certificate.as_ref().map(|it| it.subject.as_ref());
-        tracing::warn!(%source, login, certificate = subject, why, repeats, "a wrong login or password");
     }
 }

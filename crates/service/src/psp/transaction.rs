@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::describe::log_store_error;
+use crate::desk::Happening;
 use crate::directory::Contract;
 use crate::hold;
 use crate::midtrans::Asked;
@@ -169,6 +170,7 @@ impl Service {
             return self.repeat(*earlier, payment, &request).await;
         }
         let Some(body) = charge else {
+            self.0.recent.count(self.now(), Happening::Refused);
             return Ok(Answer::of(refusal.unwrap_or_default()));
         };
         learn(|seen| seen.tx_id = Some(payment.tx_id));
