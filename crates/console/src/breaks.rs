@@ -37,8 +37,10 @@ fn broken(error: &BookError) -> Response {
 }
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
+    let title = html! { "Reconciliation" };
     let Some(review) = &console.app.breaks else {
-        return answer::fault(StatusCode::NOT_FOUND, WITHOUT);
+        let content = html! { p { "There is none here: " (WITHOUT) "." } };
+        return frame::page(&console, &visit, Part::Reconciliation, &title, &content).await;
     };
     let asked = &visit.asked;
     let (which, before) = match which(asked).and_then(|which| Ok((which, asked.before()?))) {
@@ -61,7 +63,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         h2 { "Runs" }
         (history(asked, &runs))
     };
-    frame::page(&console, &visit, Part::Reconciliation, &html! { "Reconciliation" }, &content).await
+    frame::page(&console, &visit, Part::Reconciliation, &title, &content).await
 }
 
 fn filters(asked: &Asked) -> Markup {
