@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use gopay_http::asked::Asked;
 use gopay_http::guard::foreign;
@@ -63,6 +63,8 @@ impl FromRequestParts<Console> for Visit {
                 let asked = Asked::read(parts.uri.query().unwrap_or_default().as_bytes());
                 Ok(Self { who, path, asked, source: source_of(parts) })
             }
+            // What a form asked for is not asked again by itself.
+            None if parts.method != Method::GET => Err(answer::to_login("/console")),
             None => Err(answer::to_login(&path)),
         }
     }
