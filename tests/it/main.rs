@@ -27,4 +27,5 @@ mod samples;
 mod schemas;
 mod simple_api;
 mod smoke;
+mod snippets;
 mod two_clients;
