@@ -17,9 +17,12 @@ mod terminal;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser as _;
 use rustix::fs::Mode;
+use signal_hook::consts::SIGHUP;
 
 use crate::cli::Cli;
 
@@ -38,7 +41,12 @@ enum Outcome {
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // Before anything else: a SIGHUP that comes while a server starts must not end it. Other commands
+    // end by it, as the system would have it.
+    let ends = Arc::new(AtomicBool::new(false));
+    let kept = signal_hook::flag::register_conditional_default(SIGHUP, Arc::clone(&ends));
     let cli = Cli::parse();
+    ends.store(!cli.command.serves(), Ordering::Relaxed);
     let log = match telemetry::start_log(cli.log, cli.log_format) {
         Ok(log) => log,
         Err(error) => return failed(false, &anyhow::Error::from(error).context("no log")),
@@ -46,6 +54,9 @@ fn main() -> ExitCode {
     if cli.command.keeps_payments() {
         // Store, log, lock and copies hold names and secrets of shoppers: for their owner only.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    }
+    if let Err(error) = kept {
+        tracing::warn!(error = %error, "SIGHUP ends this process until it is ready");
     }
     gopay_outbound::install_crypto();
     let serves = cli.command.serves();

@@ -1,15 +1,16 @@
 //! Puts an adapter together and runs it: what `serve` and `demo` share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use gopay_http::guard::{Access, Rules};
-use gopay_http::{App, Bodies};
+use gopay_http::{App, AppParts, Bodies};
 use gopay_inbound::{Bounds, Listener, LoadedTls, Stop, Tls, TlsError, TlsFile, TlsFiles};
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
 use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
+use gopay_service::desk::BreakReview;
 use gopay_service::{
     Clock, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Service,
     Settings, Traced,
@@ -148,7 +149,8 @@ impl Listeners {
                 routes.merge(match face {
                     Face::Psp => gopay_http::psp::router(app.clone()),
                     Face::Public => gopay_http::public::router(app.clone()),
-                    Face::Admin => gopay_http::admin::router(app.clone()),
+                    Face::Admin => gopay_http::admin::router(app.clone())
+                        .merge(gopay_console::router(app.clone(), tls.is_some())),
                 })
             });
             let routes = gopay_http::listener(routes, app);
@@ -244,7 +246,7 @@ fn upstream(
         };
         Problem { key, wrong: error.to_string(), wanted }
     })?;
-    Ok(MidtransAccount { client, server_keys: account.server_keys })
+    Ok(MidtransAccount::new(client, account.server_keys))
 }
 
 /// The transport needs the system's root certificates.
@@ -274,17 +276,31 @@ pub(crate) async fn build(
         body_timeout: config.limits.body_timeout,
     };
     let Prepared { config, parties, rules, receivers, .. } = prepared;
+    let breaks = review(store.handle(), Arc::clone(&clock));
     let service = service(config, parties, receivers, store.handle(), clock);
-    let app = App {
+    let app = App::from(AppParts {
         service: service.clone(),
         limits,
         bodies: Bodies::default(),
         access: Access::new(rules),
-        reload: None,
+        reload: OnceLock::new(),
+        breaks,
         metrics,
         draining,
-    };
+    });
     Ok(Adapter { service, store, app })
+}
+
+/// Breaks of reconciliation, in a program that knows their rules.
+#[cfg(feature = "reconcile")]
+fn review(store: Arc<dyn Database>, clock: Arc<dyn Clock>) -> Option<Arc<dyn BreakReview>> {
+    Some(Arc::new(crate::reconciliation::review::StoredReview { store, clock }))
+}
+
+/// See above.
+#[cfg(not(feature = "reconcile"))]
+fn review(_: Arc<dyn Database>, _: Arc<dyn Clock>) -> Option<Arc<dyn BreakReview>> {
+    None
 }
 
 fn service(

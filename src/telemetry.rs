@@ -40,7 +40,12 @@ impl FromStr for LogFilter {
                 Some((target, word)) if is_target(target) => {
                     targets.with_target(target, level(word)?)
                 }
-                Some((target, _)) => return Err(format!("{target:?} is no part of the program")),
+                Some((target, _)) => {
+                    return Err(format!(
+                        "{target:?} is no part of the program; its parts: {}",
+                        PARTS.join(", ")
+                    ));
+                }
             };
         }
         Ok(Self(targets))
@@ -62,10 +67,26 @@ fn level(word: &str) -> Result<LevelFilter, String> {
     }
 }
 
-/// The path of a module, such as `gopay_service::deliver`.
+/// The parts of the program that log under a name of ours.
+const PARTS: [&str; 10] = [
+    "gopay_adapter",
+    "gopay_console",
+    "gopay_demo",
+    "gopay_http",
+    "gopay_inbound",
+    "gopay_service",
+    "gopay_simulator",
+    "gopay_store",
+    "gopay_store_postgres",
+    "gopay_store_sqlite",
+];
+
+/// The path of a module, such as `gopay_service::deliver`: ours, or a library's.
 fn is_target(text: &str) -> bool {
-    !text.is_empty()
+    let part = text.split(':').next().unwrap_or_default();
+    !part.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+        && (!part.starts_with("gopay") || PARTS.contains(&part))
 }
 
 /// How many lines may wait to be written, a few megabytes. Further ones are dropped and counted:
@@ -227,6 +248,10 @@ mod tests {
             ("=debug", Some("\"\" is no part")),
             ("a b=debug", Some("\"a b\" is no part")),
             ("[span]=debug", Some("\"[span]\" is no part")),
+            ("gopay_svc=debug", Some("\"gopay_svc\" is no part")),
+            ("gopay-service=debug", Some("\"gopay-service\" is no part")),
+            ("gopay_services::deliver=debug", Some("\"gopay_services::deliver\" is no part")),
+            ("hyper::proto=debug", None),
         ] {
             match (text.parse::<LogFilter>(), wrong) {
                 (Ok(_), None) => {}
@@ -234,6 +259,28 @@ mod tests {
                 (got, _) => panic!("{text}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn every_part_that_logs_is_named() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+        let manifest = read("Cargo.toml");
+        let (_, product) = manifest.split_once("\n[dependencies]\n").unwrap();
+        let (product, _) = product.split_once("\n[dev-dependencies]").unwrap();
+        let logs = |package: &&str| {
+            read(&format!("crates/{package}/Cargo.toml"))
+                .lines()
+                .any(|line| line.starts_with("tracing.") || line.starts_with("tracing "))
+        };
+        let mut parts: Vec<String> = product
+            .lines()
+            .filter_map(|line| line.strip_prefix("gopay-")?.split(['.', ' ']).next())
+            .filter(logs)
+            .map(|package| format!("gopay_{}", package.replace('-', "_")))
+            .collect();
+        parts.insert(0, "gopay_adapter".to_owned());
+        assert_eq!(parts, PARTS);
     }
 
     #[test]

@@ -241,6 +241,7 @@ impl Addresses {
   shop            {simulator}/shop
   PSP's receiver  {simulator}/psp/notifications
   simulator       {simulator}/simulator
+  console         {admin}/console
   health          {admin}/health/ready
   sums            {admin}/admin/v1/totals
   store           {store}

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use clap::Args;
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
+use gopay_service::desk::given_up;
 use gopay_service::{Clock as _, SystemClock};
-use gopay_store::{Database, DeliveryFilter, DeliveryState, Order, Page, StoreError};
+use gopay_store::Database;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
@@ -46,27 +47,6 @@ pub(crate) fn run(args: &RedeliverArgs) -> anyhow::Result<Outcome> {
         store.close().await?;
         done
     })
-}
-
-/// The payments whose last notification was given up since then.
-async fn given_up(store: &dyn Database, since: Timestamp) -> Result<Vec<TxId>, StoreError> {
-    let filter = DeliveryFilter { state: Some(DeliveryState::GivenUp), psp: None };
-    let mut page = Page::first(Order::OldestFirst, Page::LIMIT_MAX);
-    let mut found = Vec::new();
-    loop {
-        let listed = store.deliveries_list(&filter, &page).await?;
-        // The lease of its last try is the time that a delivery keeps.
-        for delivery in listed.rows.iter().filter(|delivery| delivery.next_attempt_at >= since) {
-            let last = store.deliveries_of(delivery.tx_id).await?.pop();
-            if last.is_some_and(|last| last.delivery_id == delivery.delivery_id) {
-                found.push(delivery.tx_id);
-            }
-        }
-        match listed.next {
-            Some(after) => page.after = Some(after),
-            None => return Ok(found),
-        }
-    }
 }
 
 /// Makes them due, and says so; the answer is "no" if one has nothing to send.

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         // Workers draw no ids and hold no number, so nobody can tell that they are dead.
         let holder = (args.role == Role::All).then_some(number);
         let clock = Arc::new(SystemClock);
-        let mut adapter =
+        let adapter =
             build(prepared, args.create_store, holder, clock, metrics()?, draining).await?;
         let lock = match args.role {
             Role::All | Role::Api => Some(Number::take(&place, number).await?),
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             tls: listeners.tls(),
             one_at_a_time: Mutex::default(),
         });
-        adapter.app.reload = Some(reloader.hook());
+        let _ = adapter.app.reload.set(reloader.hook());
         tokio::spawn(on_hangup(reloader.hook(), hangups));
         look_around(&adapter.service).await;
         tracing::info!(

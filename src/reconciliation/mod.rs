@@ -4,4 +4,5 @@
 pub(crate) mod config;
 pub(crate) mod folder;
 pub(crate) mod results;
+pub(crate) mod review;
 pub(crate) mod stored;

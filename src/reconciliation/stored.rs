@@ -13,6 +13,7 @@ use gopay_reconcile::breaks::{Break, Decided, Decision};
 use gopay_reconcile::edited::EditedList;
 use gopay_reconcile::history::{Act, Carried, Earlier, History};
 use gopay_reconcile::run::Report;
+use gopay_service::desk::BookError;
 use gopay_store::{
     Database, ReconciliationInput, ReconciliationRun, ReviewAct, StoreError, StoredBreak,
 };
@@ -57,9 +58,29 @@ impl Series<'_> {
 
     /// What earlier runs have left.
     pub(crate) async fn history(&self) -> anyhow::Result<History> {
+        Ok(History::new(self.decided().await?, self.known().await?))
+    }
+
+    /// The last decision about each break.
+    pub(crate) async fn decided(&self) -> anyhow::Result<BTreeMap<String, Decided>> {
         let acts = self.acts().await?;
-        let decided = acts.iter().map(|act| Ok((act.subject.clone(), decided_of(act)?)));
-        Ok(History::new(decided.collect::<anyhow::Result<Vec<_>>>()?, self.known().await?))
+        acts.iter().map(|act| Ok((act.subject.clone(), decided_of(act)?))).collect()
+    }
+
+    /// Records what people have decided.
+    pub(crate) async fn record(&self, acts: &[Act]) -> Result<(), BookError> {
+        let acts: anyhow::Result<Vec<ReviewAct>> = acts.iter().map(|act| self.act(act)).collect();
+        let acts = acts.map_err(|error| BookError::Refused(error.to_string()))?;
+        match self.store.reviews_add(&acts).await {
+            Err(StoreError::Conflict) => {
+                let why = "somebody else has decided about it meanwhile; look at it again";
+                Err(BookError::Refused(why.to_owned()))
+            }
+            Err(StoreError::Invalid { column, why, .. }) => {
+                Err(BookError::Refused(format!("{column}: {why}")))
+            }
+            done => Ok(done?),
+        }
     }
 
     async fn acts(&self) -> anyhow::Result<Vec<ReviewAct>> {

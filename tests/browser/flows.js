@@ -1,10 +1,10 @@
 // The ways of people through the pages, in a real browser. Called as: node flows.js GROUP with ADAPTER,
-// SIMULATOR and CHROMIUM in the environment. Prints one line of JSON a flow.
+// SIMULATOR, ADMIN and CHROMIUM in the environment. Prints one line of JSON a flow.
 const { chromium } = require('playwright-core')
 const assert = require('node:assert/strict')
 const http = require('node:http')
 
-const { ADAPTER, SIMULATOR, CHROMIUM } = process.env
+const { ADAPTER, SIMULATOR, ADMIN, CHROMIUM } = process.env
 // A merchant of its own; the browser finds it at a server of this process.
 const SHOP = 'http://shop.example'
 const PHONE = {
@@ -31,8 +31,9 @@ async function open (browser, options) {
   page.on('console', (one) => { if (one.type() === 'error' && !/status of 4\d\d/.test(one.text())) wrong.push(one.text()) })
   page.on('dialog', (one) => { wrong.push(`a dialog: ${one.message()}`); one.dismiss() })
   page.on('request', (one) => {
-    const own = [ADAPTER, SIMULATOR, SHOP].some((base) => one.url().startsWith(base))
-    if (!own || one.resourceType() === 'script') wrong.push(`asks ${one.url()}`)
+    const own = [ADAPTER, SIMULATOR, ADMIN, SHOP].some((base) => one.url().startsWith(base))
+    const script = one.resourceType() === 'script' && one.url() !== `${ADMIN}/console.js`
+    if (!own || script) wrong.push(`asks ${one.url()}`)
   })
   return { page, context, done: async () => { await context.close(); assert.deepEqual(wrong, []) } }
 }
@@ -399,8 +400,286 @@ async function everyPage () {
     ['sent', `${SIMULATOR}/simulator/notifications?live=off`, DESK],
     ['faults', `${SIMULATOR}/simulator/faults`, DESK], ['clock', `${SIMULATOR}/simulator/clock`, PHONE],
     ['shop', `${SIMULATOR}/shop`, PHONE], ['order', `${SIMULATOR}/shop/orders/${order}`, DESK],
-    ['no order', `${SIMULATOR}/shop/orders/1`, PHONE], ['notifications', `${SIMULATOR}/psp/notifications`, PHONE]
+    ['no order', `${SIMULATOR}/shop/orders/1`, PHONE], ['notifications', `${SIMULATOR}/psp/notifications`, PHONE],
+    ...['', '/transactions?state=succeeded', `/transactions/${paid.TXID}`, `/transactions/${open.TXID}`, '/transactions?id=none',
+      '/refunds', '/deliveries', '/attention', '/parties', '/settlements', '/reconciliation', '/audit', '/breaks/none']
+      .map((place) => [`console${place}`, `${ADMIN}/console${place}`, DESK])
   ]
+}
+
+/** An operator who has logged in, with a browser. */
+async function operator (browser, name, options = DESK) {
+  const opened = await open(browser, options)
+  await opened.page.goto(`${ADMIN}/console`)
+  await opened.page.getByLabel('Name').fill(name)
+  await opened.page.getByLabel('Token').fill(`token-of-${name}`)
+  await opened.page.getByRole('button', { name: 'Log in' }).click()
+  await opened.page.getByRole('heading', { name: 'Overview' }).waitFor()
+  return opened
+}
+
+/** A transaction that is paid, or came to another end, and of which the adapter knows that. */
+async function ended (action = 'pay', changes = {}, state = 'SUCCEEDED') {
+  const { TXID } = await transaction(changes)
+  await act(TXID, action)
+  const body = new URLSearchParams({ returnmode: 'urlencodeext', txtype: 'GETTXSTATUS', login: 'testclient', password: 'test123', contractid: 'TESTCONTRACT', txid: TXID }).toString()
+  await until(state, async () => (await (await fetch(`${ADAPTER}/`, { method: 'POST', body })).text()).includes(`STATUS=${state}&`))
+  return TXID
+}
+
+const main = (page) => page.locator('main').innerText()
+
+/** Opens a form, gives the reason and sends it. */
+async function submit (page, title, reason = 'A broken cup') {
+  const form = page.locator('details', { has: page.locator('summary', { hasText: title }) })
+  await form.locator('summary').click()
+  await form.getByLabel('Reason').fill(reason)
+  await form.getByRole('button').click()
+}
+
+const consoles = {
+  async 'a wrong token is told, the right one leads to the page that was asked for, and out again' (browser) {
+    const { page, done } = await open(browser, PHONE)
+    await page.goto(`${ADMIN}/console/audit`)
+    await page.getByRole('heading', { name: 'Operator console' }).waitFor()
+    await page.getByLabel('Name').fill('reader')
+    await page.getByLabel('Token').fill('wrong')
+    await page.keyboard.press('Enter')
+    assert.match(await page.getByRole('alert').innerText(), /No operator/)
+    await page.getByLabel('Token').fill('token-of-reader')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Audit' }).waitFor()
+    const [cookie] = await page.context().cookies(`${ADMIN}/console`)
+    assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, 'Strict'])
+    assert.equal(await page.evaluate(() => document.cookie), '')
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.goto(`${ADMIN}/console/audit`)
+    await page.getByRole('heading', { name: 'Operator console' }).waitFor()
+    await done()
+  },
+  async 'the figures move by themselves, and stand still without scripts' (browser) {
+    const { page, done } = await operator(browser, 'reader')
+    const paid = () => page.locator('.tile', { hasText: 'Paid' }).first().innerText()
+    const before = await paid()
+    await ended()
+    await until('the page has looked again', async () => await paid() !== before)
+    await page.getByRole('img', { name: /Payments that ended in the last hour/ }).waitFor()
+    await done()
+    const still = await operator(browser, 'reader', { ...DESK, javaScriptEnabled: false })
+    assert.match(await main(still.page), /Success rate[^]*Our time[^]*Money at risk[^]*Waiting/)
+    await still.done()
+  },
+  async 'any id finds its transaction, and the timeline tells its story' (browser) {
+    const { page, done } = await operator(browser, 'reader')
+    const reference = 'FIND-ME'
+    const { TXID } = await transaction({ merchanttxid: reference, 'specin.email': 'siti@example.org' })
+    const find = async (text) => {
+      await page.getByLabel('Any id of a transaction').fill(text)
+      await page.keyboard.press('Enter')
+    }
+    for (const id of [TXID, reference, reference.toLowerCase()]) {
+      await page.goto(`${ADMIN}/console`)
+      await find(id)
+      await page.waitForURL(`${ADMIN}/console/transactions/${TXID}`)
+    }
+    assert.match(await main(page), /The call was accepted[^]*Charge sent to Midtrans[^]*State: initialized to pending/)
+    await page.getByText('The call', { exact: true }).click()
+    assert.match(await main(page), /specin\.email\s+\(16 characters\)/)
+    const upstreamId = (await upstream(TXID)).transaction_id
+    await find(upstreamId)
+    await page.getByRole('link', { name: "look for it as Midtrans' id" }).click()
+    await page.getByRole('link', { name: TXID }).click()
+    await find('NO-SUCH-ORDER')
+    assert.match(await main(page), /No TXID, REFUNDID/)
+    await done()
+  },
+  async 'a list is filtered, paged, sorted and downloaded' (browser) {
+    const { page, done } = await operator(browser, 'reader')
+    const amount = '13500000'
+    const txids = []
+    for (let number = 0; number < 3; number++) txids.unshift((await transaction({ amount, merchanttxid: `LIST-${number}`, 'transientin.orderitems': JSON.stringify([{ name: 'Kopi', price: '135000.00', quantity: 1 }]) })).TXID)
+    await page.goto(`${ADMIN}/console/transactions?limit=2`)
+    await page.getByText('Filter and order').click()
+    await page.getByLabel('Amount, rupiah').fill('135.000')
+    await page.getByLabel('State').selectOption('pending')
+    await page.getByRole('button', { name: 'Show' }).click()
+    const shown = () => page.locator('tbody code').allInnerTexts()
+    assert.deepEqual((await shown()).filter((one) => /^\d+$/.test(one)), txids)
+    await page.goto(`${page.url()}&limit=2`)
+    await page.getByRole('link', { name: 'Next page' }).click()
+    assert.ok((await shown()).includes('LIST-0'))
+    await page.getByRole('link', { name: 'First page' }).click()
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download as CSV' }).click()])
+    const text = require('node:fs').readFileSync(await file.path(), 'utf8')
+    assert.equal(text.trim().split('\r\n').length, 4, text)
+    await page.getByLabel('Amount, rupiah').fill('1,5')
+    await page.getByRole('button', { name: 'Show' }).click()
+    assert.match(await page.getByRole('alert').innerText(), /amount: must be whole rupiah/)
+    await done()
+  },
+  async 'finance gives back a part, and a second click gives back no more' (browser) {
+    const txid = await ended()
+    const { page, done } = await operator(browser, 'ana')
+    await page.goto(`${ADMIN}/console/transactions/${txid}`)
+    const form = page.locator('details', { has: page.locator('summary', { hasText: 'Refund:' }) })
+    await form.locator('summary').click()
+    assert.match(await form.innerText(), /Rp.125\.000 left[^]*Until 20/)
+    await form.getByLabel('Amount, rupiah').fill('25.000')
+    await form.getByLabel('Reason').fill('A broken cup')
+    await form.getByRole('button', { name: 'Refund' }).click()
+    await page.getByRole('status').waitFor()
+    assert.match(await main(page), /Refund: Rp.100\.000 left[^]*by ana[^]*A broken cup/)
+    // The form of before, once more.
+    await page.goBack()
+    await form.getByRole('button', { name: 'Refund' }).click()
+    await page.getByRole('status').waitFor()
+    assert.match(await main(page), /Refund: Rp.100\.000 left/)
+    assert.equal((await upstream(txid)).refunded, 25000)
+    await form.locator('summary').click()
+    await form.getByLabel('Amount, rupiah').fill('100.001')
+    await form.getByLabel('Reason').fill('Too much')
+    await form.getByRole('button', { name: 'Refund' }).click()
+    assert.match(await page.getByRole('alert').innerText(), /more than is left/)
+    await done()
+  },
+  async 'operators cancel, ask and send again' (browser) {
+    const { page, done } = await operator(browser, 'ops')
+    const { TXID } = await transaction()
+    await page.goto(`${ADMIN}/console/transactions/${TXID}`)
+    await submit(page, 'Ask GoPay now', 'The shop asks')
+    assert.match(await page.getByRole('status').innerText(), /GoPay was asked/)
+    assert.match(await main(page), /An operator: ask, by ops/)
+    await submit(page, 'Cancel', 'The shop gave up')
+    await page.getByRole('heading', { name: /failed/ }).waitFor()
+    assert.match(await main(page), /CANCELED/)
+    // The receiver knows no such path: once by itself, once more by hand.
+    const tries = async () => {
+      await page.goto(`${ADMIN}/console/transactions/${TXID}`)
+      return page.locator('.what', { hasText: 'Notification to the PSP' }).count()
+    }
+    await until('the first try', async () => await tries() === 1)
+    await submit(page, 'Send the notification again', 'The receiver is mended')
+    await until('another try', async () => await tries() === 2)
+    await page.goto(`${ADMIN}/console/parties`)
+    assert.match(await main(page), /404, not confirmed/)
+    assert.equal(await page.getByText('examplenotificationsecret').count(), 0)
+    await done()
+  },
+  async 'what needs a person is decided with a reason' (browser) {
+    const { TXID } = await transaction({ merchanttxid: 'DOUBT' })
+    await control('POST', 'faults', { on: 'status', action: 'wrong_amount', order_id: TXID, times: null })
+    await act(TXID, 'pay')
+    const { page, done } = await operator(browser, 'ana', PHONE)
+    const card = page.locator('section.card', { hasText: TXID })
+    await until('it is listed', async () => {
+      await page.goto(`${ADMIN}/console/attention`)
+      return await card.count() > 0
+    })
+    assert.match(await card.innerText(), /125000\.00[^]*125001\.00/)
+    await card.getByText('Decide').click()
+    await card.getByText('Paid', { exact: true }).click()
+    await card.getByLabel('Reason').fill('The shop has confirmed it')
+    await card.getByRole('button', { name: 'Store the decision' }).click()
+    await page.getByRole('status').waitFor()
+    assert.equal(await card.count(), 0)
+    await page.goto(`${ADMIN}/console/transactions/${TXID}`)
+    assert.match(await main(page), /A person has decided[^]*The shop has confirmed it/)
+    await done()
+  },
+  async 'two people decide about a break' (browser) {
+    const ana = await operator(browser, 'ana')
+    const budi = await operator(browser, 'budi')
+    await ana.page.goto(`${ADMIN}/console/reconciliation`)
+    await ana.page.getByRole('link', { name: /^B/ }).click()
+    const address = ana.page.url()
+    await ana.page.getByText('accept', { exact: true }).click()
+    await ana.page.getByLabel('Reason').fill('A test order')
+    await ana.page.getByRole('button', { name: 'Store the decision' }).click()
+    await ana.page.getByRole('status').waitFor()
+    await ana.page.getByRole('button', { name: 'Approve: accept' }).click()
+    assert.match(await ana.page.getByRole('alert').innerText(), /another person/)
+    await budi.page.goto(address)
+    assert.match(await main(budi.page), /waits for approval[^]*ana has decided/)
+    await budi.page.getByRole('button', { name: 'Approve: accept' }).click()
+    await budi.page.getByRole('status').waitFor()
+    assert.match(await main(budi.page), /accept\s+approved[^]*Approved by budi/)
+    await ana.done()
+    await budi.done()
+  },
+  async 'who may only read is offered nothing else' (browser) {
+    const txid = await ended()
+    const { page, done } = await operator(browser, 'reader')
+    await page.goto(`${ADMIN}/console/transactions/${txid}`)
+    for (const [text, name] of [['needs the role operate', 'operate'], ['needs the role finance', 'finance']]) {
+      assert.ok((await page.locator('main').textContent()).includes(text), name)
+    }
+    assert.equal(await page.locator('main form[method=post]').count(), 0)
+    await done()
+  },
+  async 'a form of another site does nothing' (browser) {
+    const { TXID } = await transaction()
+    const { page, context } = await operator(browser, 'ops')
+    const evil = http.createServer((request, response) => {
+      response.setHeader('content-type', 'text/html')
+      response.end(`<form method=post action="${ADMIN}/console/transactions/${TXID}/cancel"><input name=reason value=x><button>go</button></form>`)
+    })
+    await new Promise((resolve) => evil.listen(0, '127.0.0.1', resolve))
+    await page.goto(`http://127.0.0.1:${evil.address().port}/`)
+    const [answer] = await Promise.all([page.waitForResponse((one) => one.url().startsWith(ADMIN)), page.click('button')])
+    assert.equal(answer.status(), 403)
+    assert.equal((await upstream(TXID)).status, 'pending')
+    await context.close()
+    evil.close()
+  },
+  async 'HTML in a name is text there too' (browser) {
+    const reason = '<img src=x onerror=alert(1)>"\'&<b>'
+    const txid = await ended()
+    const { page, done } = await operator(browser, 'ops')
+    await page.goto(`${ADMIN}/console/transactions/${txid}`)
+    await submit(page, 'Ask GoPay now', reason)
+    await page.getByRole('status').waitFor()
+    assert.ok((await main(page)).includes(reason))
+    await page.goto(`${ADMIN}/console/audit`)
+    assert.ok((await main(page)).includes(reason))
+    assert.equal(await page.locator('main img, td b').count(), 0)
+    await done()
+  },
+  async 'the keyboard is enough there too' (browser) {
+    const txid = await ended()
+    const { page, done } = await open(browser, DESK)
+    const tabTo = async (name) => {
+      for (let step = 0; step < 60; step++) {
+        await page.keyboard.press('Tab')
+        const at = await page.evaluate(() => {
+          const here = document.activeElement
+          return { name: here.id || here.innerText || here.value || '', outlined: getComputedStyle(here).outlineStyle !== 'none' }
+        })
+        if (at.name.startsWith(name)) {
+          assert.ok(at.outlined, `${name} shows that it has the focus`)
+          return
+        }
+      }
+      assert.fail(`${name} cannot be reached`)
+    }
+    await page.goto(`${ADMIN}/console/login`)
+    await page.keyboard.type('ana')
+    await tabTo('token')
+    await page.keyboard.type('token-of-ana')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await tabTo('id')
+    await page.keyboard.type(txid)
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${ADMIN}/console/transactions/${txid}`)
+    await tabTo('Refund:')
+    await page.keyboard.press('Enter')
+    await tabTo('refund-reason')
+    await page.keyboard.type('By keyboard')
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').waitFor()
+    assert.match(await main(page), /Refund: Rp.0 left[^]*By keyboard/)
+    await done()
+  }
 }
 
 /** No page has a fault that axe-core calls serious, in light and in dark, or is wider than a small phone. */
@@ -434,7 +713,7 @@ const accessible = {
 }
 
 /** How many flows of a group go side by side; those of the simulator change what all see. */
-const groups = { paying: [paying, 3], simulator: [simulator, 1], accessible: [accessible, 1] }
+const groups = { paying: [paying, 3], simulator: [simulator, 1], accessible: [accessible, 1], console: [consoles, 3] }
 
 async function main () {
   const shop = http.createServer((request, response) => response.end('the shop'))

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use support::node::{self, said, works};
+use support::served::{Served, with_operators};
 use support::{Demo, not_tested};
 
 #[tokio::test]
@@ -31,16 +32,43 @@ async fn no_page_has_a_serious_fault_in_light_or_in_dark() {
     flows("accessible", 1).await;
 }
 
+#[tokio::test]
+async fn operators_find_act_and_decide_in_the_console() {
+    if tools().is_none() {
+        return;
+    }
+    let operators =
+        [("reader", "read"), ("ops", "operate"), ("ana", "finance"), ("budi", "finance")];
+    let served = Served::start(&with_operators("http://127.0.0.1:1/notify", &operators)).await;
+    // Money of an order that the journal does not have.
+    let report = "Order ID,Payment type,Currency,Amount,Transaction status,Transaction Time\n\
+                  7300000000000000002,gopay,IDR,9800.00,settlement,2026-10-05 13:15:00\n";
+    std::fs::write(served.folder().join("report.csv"), report).expect("written");
+    let run = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .current_dir(served.folder())
+        .args(["reconcile", "--config", "config.toml", "--report", "report.csv", "--out", "out"])
+        .status();
+    assert_eq!(run.expect("the program starts").code(), Some(1), "there is a break");
+    flows_at(&served, "console", 10).await;
+}
+
 /// Runs a group of flows, so many at least, against a demo of its own.
 async fn flows(group: &'static str, least: usize) {
+    if tools().is_some() {
+        flows_at(&Demo::start().await, group, least).await;
+    }
+}
+
+/// Runs a group of flows against what is there.
+async fn flows_at(demo: &Demo, group: &'static str, least: usize) {
     let Some((folder, chromium)) = tools() else { return };
-    let demo = Demo::start().await;
     let mut command = Command::new("node");
     command
         .args(["flows.js", group])
         .current_dir(folder)
         .env("ADAPTER", &demo.adapter)
         .env("SIMULATOR", &demo.simulator)
+        .env("ADMIN", &demo.admin)
         .env("CHROMIUM", chromium)
         .stdin(Stdio::null());
     let run = tokio::task::spawn_blocking(move || command.output());

@@ -660,6 +660,39 @@ fn a_worker_listens_for_operators_only_and_a_hangup_stops_nothing() {
 }
 
 #[test]
+fn a_hangup_while_it_starts_ends_no_server() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let setup = Setup::new();
+    assert_eq!(setup.run("migrate", &[]).code, 0);
+    let config = std::fs::read(&setup.config).expect("a config");
+    // A config that is not there yet keeps the process in its first steps.
+    let slow = setup.folder.path().join("slow.toml");
+    let start = |command: &str| {
+        let _ = std::fs::remove_file(&slow);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &slow, rustix::fs::Mode::RWXU).expect("a pipe");
+        let child = program()
+            .args(["--log", "warn", command, "--config", text(&slow)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let pipe = std::fs::OpenOptions::new().write(true).open(&slow).expect("it reads");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
+        (Running(child), pipe)
+    };
+    let (mut server, mut pipe) = start("serve");
+    pipe.write_all(&config).expect("taken");
+    drop(pipe);
+    wait_for(&format!("http://127.0.0.1:{}/health/ready", setup.admin));
+    assert!(server.0.try_wait().expect("a state").is_none(), "it goes on");
+    // What serves nothing ends by it.
+    let (mut check, _pipe) = start("check-config");
+    let ended = check.0.wait().expect("it ends");
+    assert_eq!(ended.signal(), Some(1), "{ended:?}");
+}
+
+#[test]
 fn only_the_owner_may_read_what_holds_payments() {
     use std::os::unix::fs::PermissionsExt as _;
     let setup = Setup::new();

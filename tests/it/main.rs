@@ -8,6 +8,7 @@ mod support;
 mod attention;
 mod certify;
 mod cli;
+mod console;
 mod documents;
 mod exposed;
 mod feed;

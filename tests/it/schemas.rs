@@ -50,6 +50,7 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
     let list = async || demo.get(&format!("{}/admin/v1/attention", demo.admin)).await.1;
     demo.eventually("listed", async || list().await.contains(&txid)).await;
     assert_valid("admin-attention", &serde_json::from_str(&list().await).unwrap());
+    assert_desk_answers(&demo).await;
     let (_, text) = demo.get(&format!("{}/admin/v1/capabilities", demo.admin)).await;
     let capabilities: Value = serde_json::from_str(&text).unwrap();
     assert_valid("admin-capabilities", &capabilities);
@@ -63,6 +64,58 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
         let (_, text) = demo.get(&format!("{}/health/{path}", demo.admin)).await;
         assert_valid("admin-health", &serde_json::from_str(&text).unwrap());
     }
+}
+
+/// Each list and each act, of what the demo has.
+async fn assert_desk_answers(demo: &Demo) {
+    let held = |def: &str, document: &Value| {
+        let mut schema = schema("admin-desk");
+        schema["$ref"] = json!(format!("#/$defs/{def}"));
+        let validator = jsonschema::draft202012::options().build(&schema).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(document).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{def}: {errors:#?}\n{document}");
+    };
+    let get = async |path: &str| -> Value {
+        let (status, text) = demo.get(&format!("{}/admin/v1/{path}", demo.admin)).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let post = async |path: &str, body: Value| -> Value {
+        let url = format!("{}/admin/v1/{path}", demo.admin);
+        let answer = demo.http.post(url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        answer.json().await.unwrap()
+    };
+    let deed = json!({"reason": "a test", "by": "Sri"});
+    let paid = demo.paid().await;
+    let order = json!({"amount_sen": 100, "reason": "a test", "by": "Sri"});
+    held("refund", &post(&format!("transactions/{paid}/refund"), order).await);
+    held("asked", &post(&format!("transactions/{paid}/ask"), deed.clone()).await);
+    held("due", &post(&format!("transactions/{paid}/redeliver"), deed.clone()).await);
+    let since = json!({"failed_since": "2026-01-01T00:00:00Z", "reason": "a test", "by": "Sri"});
+    held("due", &post("redeliver", since).await);
+    let open = demo.pending().await;
+    held("transaction", &post(&format!("transactions/{open}/cancel"), deed).await);
+    for (path, def, least) in [
+        ("figures", "figures", 0),
+        ("transactions?limit=3", "transactions", 3),
+        (&format!("transactions/{paid}"), "stories", 0),
+        ("refunds", "refunds", 1),
+        ("deliveries", "deliveries", 1),
+        ("receivers", "receivers", 0),
+        ("clients", "clients", 0),
+        ("settlements", "settlement_heads", 0),
+        ("reconciliations", "reconciliations", 0),
+        ("breaks", "breaks", 0),
+        ("audit", "audit", 5),
+    ] {
+        let answer = get(path).await;
+        held(def, &answer);
+        assert!(answer["rows"].as_array().map_or(0, Vec::len) >= least, "{path}: {answer}");
+    }
+    let (status, _) = demo.get(&format!("{}/admin/v1/transactions/NONE", demo.admin)).await;
+    assert_eq!(status, 404);
 }
 
 #[test]
@@ -169,6 +222,9 @@ async fn every_stored_event_is_of_its_schema() {
     demo.fault(json!({"on": "refund", "action": "lost_after"})).await;
     demo.refund(&paid, 100).await;
     demo.refund(&paid, 150).await;
+    let url = format!("{}/admin/v1/transactions/{paid}/refund", demo.admin);
+    let order = json!({"amount_sen": 100, "reason": "a broken cup", "by": "Sri"});
+    assert_eq!(demo.http.post(&url).json(&order).send().await.unwrap().status().as_u16(), 200);
     let cancelled = demo.pending().await;
     demo.call("CANCELTX", &[("txid", &cancelled)]).await;
     let abandoned = demo.pending().await;

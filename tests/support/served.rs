@@ -193,6 +193,29 @@ fn filled(text: &str, simulator: &str, folder: &Path) -> String {
     text.replace("{simulator}", simulator).replace("{folder}", &folder.display().to_string())
 }
 
+/// A config with the demo's PSP and contract, told of at this address, and operators, a role each. Their
+/// tokens are `token-of-NAME`.
+pub(crate) fn with_operators(notification_url: &str, operators: &[(&str, &str)]) -> String {
+    let hash = hash_password("test123");
+    let mut config = format!(
+        "[midtrans.test]\nbase_url = \"{{simulator}}\"\nserver_key = \"\"\n\
+         [delivery]\nallow_private = [\"127.0.0.0/8\"]\n\
+         [[client]]\nlogin = \"testclient\"\npassword_hash = \"{hash}\"\n\
+         shared_secret = \"examplesharedsecret\"\n\
+         notification_secrets = [\"examplenotificationsecret\"]\n\
+         [[contract]]\nid = \"TESTCONTRACT\"\nclient = \"testclient\"\n\
+         notification_url = \"{notification_url}\"\n\
+         redirect_url = \"https://shop.example/return\"\n"
+    );
+    for (name, role) in operators {
+        let hash = hash_password(&format!("token-of-{name}"));
+        config.push_str(&format!(
+            "[[admin.token]]\nname = \"{name}\"\nhash = \"{hash}\"\nroles = [\"{role}\"]\n"
+        ));
+    }
+    config
+}
+
 /// What `hash-password` prints for a password.
 pub(crate) fn hash_password(password: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))

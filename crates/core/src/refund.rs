@@ -264,6 +264,10 @@ impl RefundRejection {
     }
 }
 
+fn last_second(succeeded_at: Timestamp, window: Duration) -> Timestamp {
+    succeeded_at.whole_seconds().after(window.min(REFUND_WINDOW_MAX))
+}
+
 impl Payment {
     /// What is left to refund.
     #[must_use]
@@ -271,6 +275,15 @@ impl Payment {
         self.amount
             .and_then(|amount| amount.sen().checked_sub(self.refund_reserved))
             .unwrap_or(Sen::ZERO)
+    }
+
+    /// The last second in which a refund is admitted; none as long as it has not succeeded.
+    #[must_use]
+    pub fn refundable_until(&self, window: Duration) -> Option<Timestamp> {
+        match self.state {
+            PaymentState::Succeeded => self.final_at.map(|at| last_second(at, window)),
+            PaymentState::Initialized | PaymentState::Pending | PaymentState::Failed(_) => None,
+        }
     }
 
     /// Admits a refund and reserves its amount, or says why not.
@@ -302,9 +315,7 @@ impl Payment {
         if request.amount > self.refundable() {
             return Err(too_much);
         }
-        let last_second =
-            succeeded_at.whole_seconds().after(request.terms.window.min(REFUND_WINDOW_MAX));
-        if now.whole_seconds() > last_second {
+        if now.whole_seconds() > last_second(succeeded_at, request.terms.window) {
             return Err(RefundRejection::TooLate);
         }
         let amount = Rupiah::from_sen(request.amount).map_err(|_| too_much)?;

@@ -1,5 +1,6 @@
 //! Text: lengths in characters, cuts at character boundaries, JSON strings.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use gopay_scan::{STOPS, stops};
@@ -103,6 +104,30 @@ pub fn printable_json(json: &str) -> String {
         }
     }
     out
+}
+
+/// Text for a table that no spreadsheet runs as a formula: an apostrophe before what could begin one.
+/// Numbers below zero stay as they are.
+///
+/// ```
+/// assert_eq!(gopay_core::text::defused("=1+1"), "'=1+1");
+/// assert_eq!(gopay_core::text::defused("-1652.00"), "-1652.00");
+/// ```
+#[must_use]
+pub fn defused(text: &str) -> Cow<'_, str> {
+    let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    if risky && !text.strip_prefix('-').is_some_and(is_decimal) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Digits, and more behind a point.
+fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole) && digits(fraction)
 }
 
 /// Whether a link of this scheme (lower case) makes a browser run or read something locally,
@@ -438,6 +463,27 @@ mod tests {
             ("a", 0, ""),
         ] {
             assert_eq!(cut(text, max), expected, "{text:?} to {max}");
+        }
+    }
+
+    #[test]
+    fn no_text_becomes_a_formula_and_numbers_stay_numbers() {
+        for (text, wanted) in [
+            ("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"),
+            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+            ("-2+3", "'-2+3"),
+            ("-", "'-"),
+            ("-.5", "'-.5"),
+            ("-1.", "'-1."),
+            ("--1", "'--1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("-1652.00", "-1652.00"),
+            ("-7", "-7"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(defused(text), wanted);
         }
     }
 

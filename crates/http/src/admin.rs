@@ -15,7 +15,7 @@ use crate::guard::{Who, Why, guarded};
 use crate::routes::Routes;
 use crate::{App, Reloaded, respond};
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 /// Routes of the `admin` listener.
 pub fn router(app: App) -> Router {
@@ -23,7 +23,7 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    Routes::default()
+    crate::desk::routes(Routes::default())
         .get("/health/live", live)
         .get("/health/ready", ready)
         .get("/metrics", metrics)
@@ -210,21 +210,24 @@ pub(crate) async fn resolve(
     };
     let mut answer = match app.service.decide(tx_id, &decision).await {
         Ok(resolved) => respond(200, JSON, resolved.described().to_string()),
-        Err(error) => {
-            let status = match &error {
-                ResolveError::Text { .. } => 400,
-                ResolveError::NotListed(_) => 404,
-                ResolveError::Returning(_) | ResolveError::NotReturnable(_) => 409,
-                ResolveError::Store(_) => 503,
-            };
-            no(status, gopay_service::chain(&error))
-        }
+        Err(error) => no(status_of_resolution(&error), gopay_service::chain(&error)),
     };
     answer.extensions_mut().insert(Why(decision.reason));
     answer
 }
 
-fn no(status: u16, reason: impl Into<String>) -> Response {
+/// The status that a decision of a person ends with.
+#[must_use]
+pub fn status_of_resolution(error: &ResolveError) -> u16 {
+    match error {
+        ResolveError::Text { .. } => 400,
+        ResolveError::NotListed(_) => 404,
+        ResolveError::Returning(_) | ResolveError::NotReturnable(_) => 409,
+        ResolveError::Store(_) => 503,
+    }
+}
+
+pub(crate) fn no(status: u16, reason: impl Into<String>) -> Response {
     respond(status, JSON, json!({"reason": reason.into()}).to_string())
 }
 
@@ -254,7 +257,7 @@ fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json:
     )
 ))]
 pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Response {
-    let Some(reload) = app.reload.clone() else {
+    let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
     let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
@@ -277,4 +280,4 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
 }
 
 /// A reason of 500 characters and a name, each character escaped.
-const DECISION_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const DECISION_BYTES_MAX: usize = 16 * 1024;

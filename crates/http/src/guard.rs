@@ -15,11 +15,14 @@ use axum::http::{Method, Request};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use base64::Engine as _;
+use gopay_core::text::{cut, printable_json};
 use gopay_inbound::Peer;
 use gopay_pages::is_own_page;
-use gopay_service::{NotLetIn, Operators, Role};
-use serde_json::json;
+use gopay_service::desk::Attempt;
+use gopay_service::{NotLetIn, Operators, Role, Service};
+use serde_json::{Value, json};
 
+use crate::admin::DECISION_BYTES_MAX;
 use crate::{App, respond};
 
 const JSON: &str = "application/json";
@@ -52,7 +55,9 @@ impl Access {
         *current = Arc::new(Rules { operators, ..rules });
     }
 
-    fn rules(&self) -> Arc<Rules> {
+    /// The rules as of now.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -93,15 +98,84 @@ async fn guard(State(app): State<App>, mut request: Request<Body>, next: Next) -
     if let Some(who) = &who {
         request.extensions_mut().insert(who.clone());
     }
-    let answer = next.run(request).await;
-    if acts {
-        let who = who.as_ref().and_then(|who| who.0.as_deref());
-        let why = answer.extensions().get::<Why>().map(|why| why.0.as_str());
-        let (what, status) = (format!("{method} {path}"), answer.status().as_u16());
-        tracing::info!(who, what, why, status, %source, "an operator's action");
+    if !acts {
+        return next.run(request).await;
     }
-    answer
+    let (request, said) = match read_twice(&app, request).await {
+        Ok(read) => read,
+        Err(answer) => return answer,
+    };
+    let named = said.get("by").and_then(Value::as_str);
+    let who = who.as_ref().and_then(|who| who.0.as_deref()).or(named);
+    let what = format!("{method} {path}");
+    let why = said.get("reason").and_then(Value::as_str);
+    let deed = Deed { who, what: &what, why, source };
+    // What is wrong with the store must not keep anybody from mending the config.
+    let done = recorded(&app.service, deed, path == RELOAD, next.run(request)).await;
+    done.unwrap_or_else(|why| no(503, &why))
 }
+
+/// Something that an operator does.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// The name of their token, or how they call themselves.
+    pub who: Option<&'a str>,
+    /// Method and path.
+    pub what: &'a str,
+    /// The reason that they gave.
+    pub why: Option<&'a str>,
+    /// From where.
+    pub source: IpAddr,
+}
+
+/// Does what an operator asks for between two records of it: that it was asked for, without which it is
+/// not done unless it must be `in_any_case`, and how it ended.
+///
+/// # Errors
+/// Why it could not be recorded; it was not done then.
+pub async fn recorded(
+    service: &Service,
+    deed: Deed<'_>,
+    in_any_case: bool,
+    work: impl Future<Output = Response>,
+) -> Result<Response, String> {
+    const TEXT_MAX: usize = 500;
+    let Deed { who, what, why, source } = deed;
+    let why = why.map(|why| cut(why, TEXT_MAX)).map(printable_json);
+    let (what, why) = (printable_json(cut(what, TEXT_MAX)), why.as_deref());
+    let attempt = Attempt { who: who.map(|who| cut(who, TEXT_MAX)), what: &what, why, source };
+    let record = match service.record_attempt(attempt).await {
+        Ok(record) => Some(record),
+        Err(error) if in_any_case => {
+            tracing::error!(%error, what, "an operator's action is in the log only");
+            None
+        }
+        Err(error) => {
+            let why = gopay_service::chain(&error);
+            return Err(format!("it cannot be recorded, so it was not done: {why}"));
+        }
+    };
+    let answer = work.await;
+    let told = answer.extensions().get::<Why>().map(|why| why.0.as_str());
+    let status = answer.status().as_u16();
+    tracing::info!(who, what, why = told.or(why), status, %source, "an operator's action");
+    if let Some(record) = record {
+        service.record_end(record, status).await;
+    }
+    Ok(answer)
+}
+
+/// The request with its body, and what the body says.
+async fn read_twice(app: &App, request: Request<Body>) -> Result<(Request<Body>, Value), Response> {
+    let (parts, body) = request.into_parts();
+    let body = Request::new(body);
+    let bytes = app.bodies.read(body, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
+    let said = serde_json::from_slice(&bytes).unwrap_or_default();
+    Ok((Request::from_parts(parts, Body::from(bytes)), said))
+}
+
+const RELOAD: &str = "/admin/v1/reload";
 
 /// Which roles a path is for, one of which is needed; none: anybody may ask, as health checks do.
 fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
@@ -109,7 +183,12 @@ fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
     match path {
         "/health/live" | "/health/ready" | "/openapi.json" if reads => None,
         _ if reads => Some(&[Role::Read]),
-        _ if path.starts_with("/admin/v1/attention/") => Some(&[Role::Finance]),
+        _ if path.starts_with("/admin/v1/attention/")
+            || path.starts_with("/admin/v1/breaks/")
+            || path.ends_with("/refund") =>
+        {
+            Some(&[Role::Finance])
+        }
         _ => Some(&[Role::Operate]),
     }
 }
@@ -184,7 +263,8 @@ fn says_json(headers: &HeaderMap) -> bool {
 }
 
 /// Why a request may come from a page of somebody else's in a browser that reaches us, if it may.
-fn foreign(hosts: &[String], method: &Method, headers: &HeaderMap) -> Option<&'static str> {
+#[must_use]
+pub fn foreign(hosts: &[String], method: &Method, headers: &HeaderMap) -> Option<&'static str> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let mut named = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or("?"));
     let host = named.next();
@@ -297,6 +377,11 @@ mod tests {
             (Method::GET, "/admin/v1/attention/1", Some(Role::Read)),
             (Method::POST, "/admin/v1/attention/1", Some(Role::Finance)),
             (Method::POST, "/admin/v1/reload", Some(Role::Operate)),
+            (Method::GET, "/admin/v1/transactions/1", Some(Role::Read)),
+            (Method::POST, "/admin/v1/transactions/1/refund", Some(Role::Finance)),
+            (Method::POST, "/admin/v1/transactions/1/cancel", Some(Role::Operate)),
+            (Method::POST, "/admin/v1/redeliver", Some(Role::Operate)),
+            (Method::POST, "/admin/v1/breaks/B0", Some(Role::Finance)),
             (Method::PUT, "/anything", Some(Role::Operate)),
         ] {
             let expected = role.map(|role| vec![role]);

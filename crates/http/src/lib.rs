@@ -1,11 +1,14 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`].
+//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`],
+//! [`desk`] with [`asked`].
 
 pub mod admin;
+pub mod asked;
 #[cfg(test)]
 mod description;
+pub mod desk;
 mod device;
 mod feed;
 pub mod guard;
@@ -14,26 +17,35 @@ pub mod psp;
 pub mod public;
 mod routes;
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::future::ready;
+use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode, header};
-use axum::middleware::{Next, from_fn, map_response};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use gopay_service::Service;
+use gopay_service::desk::BreakReview;
 use metrics_exporter_prometheus::PrometheusHandle;
+use pin_project_lite::pin_project;
 use tokio::sync::watch;
 
 use crate::guard::Access;
 
-/// What handlers share. Cheap to clone.
+/// What handlers share. Cheap to clone: each request does.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppParts>);
+
+/// What an [`App`] is made of.
+pub struct AppParts {
     /// The use cases.
     pub service: Service,
     /// Bounds of requests.
@@ -45,9 +57,25 @@ pub struct App {
     /// Who may use the admin listener.
     pub access: Access,
     /// Reads the config again; none where there is no file to read.
-    pub reload: Option<Reload>,
+    pub reload: OnceLock<Reload>,
+    /// Breaks of reconciliation; none in a program that is built without it.
+    pub breaks: Option<Arc<dyn BreakReview>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
+}
+
+impl From<AppParts> for App {
+    fn from(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
 }
 
 /// Reads the config again and goes by it, as a whole or not at all. It reads files.
@@ -65,34 +93,75 @@ pub struct Reloaded {
 /// Adds to a listener what holds for all its routes: callers are asked to leave while it drains,
 /// so that nobody sends a call on a connection that is just being closed; and a browser that has gone
 /// astray is told so by a page.
-pub fn listener(routes: Router, app: &App) -> Router {
-    let draining = app.draining.clone();
-    routes.layer(from_fn(astray)).layer(map_response(move |mut response: Response| {
-        if *draining.borrow() {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        std::future::ready(response)
-    }))
+pub fn listener(routes: Router, app: &App) -> Listener {
+    let no_path = |request: Request<Body>| ready(astray(&request, StatusCode::NOT_FOUND));
+    let no_method =
+        |request: Request<Body>| ready(astray(&request, StatusCode::METHOD_NOT_ALLOWED));
+    let routes = routes.fallback(no_path).method_not_allowed_fallback(no_method);
+    Listener { routes, app: app.clone() }
 }
 
-/// Gives a browser a page where the router has nothing but a status: no such path, another method.
-async fn astray(request: axum::extract::Request, next: Next) -> Response {
+/// Where the router has nothing but a status: a page for a browser.
+fn astray(request: &Request<Body>, status: StatusCode) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let browser = gopay_pages::wants_page(accept).then(|| pages::language(request.headers()));
-    let response = next.run(request).await;
-    let status = response.status();
-    match browser {
-        Some(language)
-            if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
-                && !response.headers().contains_key(header::CONTENT_TYPE) =>
-        {
-            let mut page = pages::astray(status, language);
-            if let Some(allow) = response.headers().get(header::ALLOW) {
-                page.headers_mut().insert(header::ALLOW, allow.clone());
-            }
-            page
+    if gopay_pages::wants_page(accept) {
+        pages::astray(status, pages::language(request.headers()))
+    } else {
+        status.into_response()
+    }
+}
+
+/// The routes of a listener; see [`listener`]. A service of its own and no layer of the router, which
+/// would cost each request two allocations and a copy of the router.
+#[derive(Clone)]
+pub struct Listener {
+    routes: Router,
+    app: App,
+}
+
+impl<B> tower_service::Service<Request<B>> for Listener
+where
+    B: axum::body::HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Leaving<<Router as tower_service::Service<Request<B>>>::Future>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A router is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Leaving {
+            answer: tower_service::Service::call(&mut self.routes, request),
+            app: self.app.clone(),
         }
-        Some(_) | None => response,
+    }
+}
+
+pin_project! {
+    /// An answer of a [`Listener`].
+    pub struct Leaving<F> {
+        #[pin]
+        answer: F,
+        app: App,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Leaving<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let mut answer = std::task::ready!(this.answer.poll(context));
+        if let Ok(answer) = &mut answer
+            && *this.app.draining.borrow()
+        {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(answer)
     }
 }
 
@@ -120,9 +189,13 @@ impl Default for Limits {
 }
 
 /// Why a body could not be read.
-pub(crate) enum BodyError {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// Longer than it may be.
     TooLong,
+    /// It did not come in time.
     TooSlow,
+    /// The connection broke off.
     Broken,
     /// Too much is being read for others.
     Busy,
@@ -161,7 +234,10 @@ impl Bodies {
     ///
     /// A body that is too long is read to its end all the same, up to a bound, and thrown away:
     /// closing a connection with unread bytes would destroy the answer on its way.
-    pub(crate) async fn read(
+    ///
+    /// # Errors
+    /// [`BodyError`].
+    pub async fn read(
         &self,
         request: Request<Body>,
         bytes_max: usize,
@@ -191,7 +267,8 @@ impl Bodies {
 }
 
 /// An answer of one body and content type.
-pub(crate) fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
+#[must_use]
+pub fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = axum::http::StatusCode::from_u16(status).unwrap_or_default();
     let value = HeaderValue::from_static(content_type);

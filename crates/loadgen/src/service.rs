@@ -1,14 +1,14 @@
 //! The product's own service and listener on a store that keeps nothing.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
-use gopay_http::App;
 use gopay_http::guard::{Access, Rules};
+use gopay_http::{App, AppParts};
 use gopay_inbound::{Bounds, Ending, Listener};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport};
@@ -27,7 +27,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
     let Ending { draining, stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
     let listener = gopay_inbound::bind(listen).await?;
     let address = listener.local_addr()?;
-    let app = App {
+    let app = App::from(AppParts {
         bodies: gopay_http::Bodies::default(),
         service: service(address, midtrans)?,
         limits: gopay_http::Limits::default(),
@@ -35,10 +35,11 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
             hosts: Vec::new(),
             operators: Operators::new(Vec::new(), [0; 32]),
         }),
-        reload: None,
+        reload: OnceLock::new(),
+        breaks: None,
         metrics: PrometheusBuilder::new().install_recorder()?,
         draining,
-    };
+    });
     let routes = Router::new()
         .merge(gopay_http::psp::router(app.clone()))
         .merge(gopay_http::public::router(app.clone()))
@@ -102,7 +103,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         parties: Parties {
             directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
             midtrans: MidtransAccounts {
-                test: Some(MidtransAccount { client, server_keys: vec![SERVER_KEY.into()] }),
+                test: Some(MidtransAccount::new(client, vec![SERVER_KEY.into()])),
                 live: None,
             },
             page_keys: Vec::new(),

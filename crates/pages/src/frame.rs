@@ -39,34 +39,55 @@ impl Frame<'_> {
             Width::Phone => "phone",
             Width::Desk => "desk",
         };
-        html! {
-            (DOCTYPE)
-            html lang=(self.language.tag()) {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (self.title) }
-                    link rel="icon" type="image/svg+xml" href=(Asset::Icon.versioned(self.assets));
-                    link rel="stylesheet" href=(Asset::Style.versioned(self.assets));
-                }
-                body class=(width) {
-                    header { div.in {
-                        span.name { (mark()) (self.name) }
-                        @if !self.links.is_empty() {
-                            nav { @for (address, text) in self.links { a href=(address) { (text) } } }
-                        }
-                    } }
-                    main.in { h1 { (self.title) } (content) }
-                }
+        let body = html! {
+            body class=(width) {
+                header { div.in {
+                    span.name { (mark()) (self.name) }
+                    @if !self.links.is_empty() {
+                        nav { @for (address, text) in self.links { a href=(address) { (text) } } }
+                    }
+                } }
+                main.in { h1 { (self.title) } (content) }
             }
-        }
-        .into_string()
+        };
+        let (sheet, icon) =
+            (Asset::Style.versioned(self.assets), Asset::Icon.versioned(self.assets));
+        document(self.language, self.title, &[&sheet], &icon, &html! {}, &body)
     }
 }
 
+/// A page whose body is its room's own, with style sheets and icon at these addresses, and what else its
+/// head holds.
+#[must_use]
+pub fn document(
+    language: Language,
+    title: &str,
+    sheets: &[&str],
+    icon: &str,
+    head: &Markup,
+    body: &Markup,
+) -> String {
+    html! {
+        (DOCTYPE)
+        html lang=(language.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" type="image/svg+xml" href=(icon);
+                @for sheet in sheets { link rel="stylesheet" href=(sheet); }
+                (head)
+            }
+            (body)
+        }
+    }
+    .into_string()
+}
+
 /// The icon, beside the name.
-fn mark() -> Markup {
+#[must_use]
+pub fn mark() -> Markup {
     html! {
         svg.mark viewBox="0 0 32 32" aria-hidden="true" {
             path d="M6 11h17a3 3 0 0 1 3 3v9a3 3 0 0 1-3 3H9a3 3 0 0 1-3-3z M6 11V9a3 3 0 0 1 3-3h12v5 M20 17h6v4h-6z" {}

@@ -18,7 +18,7 @@ mod qr;
 mod style;
 mod text;
 
-pub use frame::{Frame, Width};
+pub use frame::{Frame, Width, document, mark};
 pub use headers::{HEADERS, HEADERS_WITH_FORMS, is_own_page, wants_page};
 pub use language::Language;
 pub use qr::qr_code;

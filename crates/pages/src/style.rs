@@ -40,13 +40,19 @@ const PALETTE: [Colour; 17] = [
 /// The rules, with `$name` for a colour.
 const RULES: &str = include_str!("sheet.css");
 
+/// What the console has besides: tables, charts, its header.
+const CONSOLE_RULES: &str = include_str!("console.css");
+
+static STYLE: LazyLock<String> = LazyLock::new(|| sheet(RULES));
+static CONSOLE: LazyLock<String> = LazyLock::new(|| sheet(CONSOLE_RULES));
+
 /// The rules in light colours, and those with colours once more in dark ones. Colours are written out,
 /// since browsers before Chrome 49, which old phones have in their apps, know no custom properties;
 /// those know no dark scheme either, and skip it.
-static STYLE: LazyLock<String> = LazyLock::new(|| {
-    let mut sheet = String::with_capacity(2 * RULES.len());
+fn sheet(rules: &str) -> String {
+    let mut sheet = String::with_capacity(2 * rules.len());
     let mut dark = String::new();
-    for line in RULES.lines() {
+    for line in rules.lines() {
         sheet.push_str(&coloured(line, |colour| colour.light));
         let Some((selector, rest)) = line.split_once('{') else { continue };
         let declarations = rest.trim_end_matches('}').split(';').filter(|one| one.contains('$'));
@@ -58,7 +64,7 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
     }
     let _ = write!(sheet, "@media(prefers-color-scheme:dark){{{dark}}}");
     sheet
-});
+}
 
 fn coloured(text: &str, scheme: impl Fn(&Colour) -> &'static str) -> String {
     if !text.contains('$') {
@@ -79,6 +85,8 @@ const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 3
 pub enum Asset {
     /// `.css`.
     Style,
+    /// `-lists.css`: what the console has besides.
+    Console,
     /// `.svg`.
     Icon,
 }
@@ -92,6 +100,7 @@ impl Asset {
     pub fn text(self) -> &'static str {
         match self {
             Self::Style => &STYLE,
+            Self::Console => &CONSOLE,
             Self::Icon => ICON,
         }
     }
@@ -100,7 +109,7 @@ impl Asset {
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
-            Self::Style => "text/css; charset=utf-8",
+            Self::Style | Self::Console => "text/css; charset=utf-8",
             Self::Icon => "image/svg+xml",
         }
     }
@@ -110,12 +119,14 @@ impl Asset {
     pub const fn suffix(self) -> &'static str {
         match self {
             Self::Style => ".css",
+            Self::Console => "-lists.css",
             Self::Icon => ".svg",
         }
     }
 
     /// The address below the room's part, with the version.
-    pub(crate) fn versioned(self, room: &str) -> String {
+    #[must_use]
+    pub fn versioned(self, room: &str) -> String {
         format!("{room}{}?v={:08x}", self.suffix(), checksum(self.text()))
     }
 }
@@ -188,6 +199,14 @@ mod tests {
             assert!(light.contains(colour.light), "{}", colour.name);
             assert!(dark.contains(colour.dark), "{}", colour.name);
         }
+    }
+
+    #[test]
+    fn the_sheet_of_the_console_adds_to_it_and_needs_nothing_from_elsewhere() {
+        let sheet = Asset::Console.text();
+        assert!(!sheet.contains('$') && !sheet.contains("url(") && !sheet.contains("@import"));
+        assert_eq!(sheet.matches('{').count(), sheet.matches('}').count());
+        assert!(sheet.len() < 10_000, "{} bytes", sheet.len());
     }
 
     #[test]

@@ -30,6 +30,17 @@ pub(crate) struct EditedRow {
 const CELL_MAX: usize = 1_000;
 
 impl EditedList {
+    /// A list of one row, from a form instead of a file: `break_id`, `decision`, `reason`, `by`,
+    /// `approved_by`, `version`.
+    #[must_use]
+    pub fn of_one(name: &str, cells: [&str; 6]) -> Self {
+        let [break_id, decision, reason, by, approved_by, version] =
+            cells.map(|cell| cell.trim().chars().take(CELL_MAX).collect::<String>());
+        let version = version_of(&version);
+        let row = EditedRow { line: 1, break_id, decision, reason, by, approved_by, version };
+        Self { name: name.to_owned(), rows: vec![row] }
+    }
+
     /// Reads a list as any spreadsheet saves it: CSV with any delimiter and encoding, or XLSX.
     ///
     /// # Errors
@@ -99,7 +110,7 @@ fn version_of(text: &str) -> Option<(u32, Option<String>)> {
     }
 }
 
-/// The text that a cell had before `output::defused`.
+/// The text that a cell had before `gopay_core::text::defused`.
 fn undefused(cell: &[u8]) -> String {
     let text = String::from_utf8_lossy(cell);
     let text = text.trim();

@@ -98,6 +98,13 @@ pub(crate) struct Texts {
     places: BTreeMap<String, u32>,
 }
 
+/// An id of Midtrans without regard to letter case, of whichever table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum AnyCase {
+    Uuid([u64; 2]),
+    Text(String),
+}
+
 /// Characters of an odd id that are kept.
 const TEXT_MAX: usize = 64;
 
@@ -118,6 +125,18 @@ impl Texts {
         self.texts.push(text.clone());
         self.places.insert(text, place);
         MidtransId::Text(place)
+    }
+
+    /// The id as others may have written it.
+    pub(crate) fn any_case(&self, id: MidtransId) -> Option<AnyCase> {
+        match id {
+            MidtransId::None => None,
+            MidtransId::Uuid(uuid) => Some(AnyCase::Uuid(uuid)),
+            MidtransId::Text(_) => {
+                let text = self.text(id).to_lowercase();
+                Some(uuid(text.as_bytes()).map_or(AnyCase::Text(text), AnyCase::Uuid))
+            }
+        }
     }
 
     pub(crate) fn text(&self, id: MidtransId) -> String {

@@ -113,6 +113,8 @@ pub struct Event<'a> {
 pub struct Journal {
     pub(crate) payments: Vec<Payment>,
     index: HashTable<u32>,
+    /// The least and the greatest TXID.
+    least_and_most: Option<(i64, i64)>,
     pub(crate) refunds: Vec<Refund>,
     refund_index: HashTable<u32>,
     pub(crate) texts: Texts,
@@ -229,7 +231,7 @@ impl Journal {
     }
 
     fn place(&mut self, event: &Event<'_>) -> u32 {
-        let Self { payments, index: places, .. } = self;
+        let Self { payments, index: places, least_and_most, .. } = self;
         let hash = spread(event.tx_id);
         let known = places
             .find(hash, |at| payments.get(index(*at)).is_some_and(|one| one.tx_id == event.tx_id));
@@ -237,6 +239,8 @@ impl Journal {
             return *at;
         }
         let at = u32::try_from(payments.len()).unwrap_or(NONE);
+        let (least, most) = least_and_most.unwrap_or((event.tx_id, event.tx_id));
+        *least_and_most = Some((least.min(event.tx_id), most.max(event.tx_id)));
         payments.push(Payment {
             tx_id: event.tx_id,
             amount: 0,
@@ -269,9 +273,7 @@ impl Journal {
     /// How many digits its ids have.
     pub(crate) fn id_digits(&self) -> Option<(usize, usize)> {
         let digits = |id: i64| id.to_string().len();
-        let least = self.payments.iter().map(|one| one.tx_id).min()?;
-        let most = self.payments.iter().map(|one| one.tx_id).max()?;
-        Some((digits(least), digits(most)))
+        self.least_and_most.map(|(least, most)| (digits(least), digits(most)))
     }
 }
 

@@ -290,7 +290,7 @@ fn transactions(
     let Some(window) = Window::of(reports, options) else {
         return Found { breaks: Vec::new(), tally: Tally::default(), others };
     };
-    let joined = join(journal, reports);
+    let joined = join(journal, reports, options.threads);
     let rupiah = reports.currencies.code(b"IDR");
     let mut refunds = journal.refunds.clone();
     refunds.sort_unstable_by_key(|refund| (refund.payment, refund.refund_id));

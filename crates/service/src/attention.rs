@@ -144,13 +144,18 @@ impl Decision {
             ("reason", &self.reason, Self::REASON_CHARS_MAX),
             ("by", &self.by, Self::NAME_CHARS_MAX),
         ] {
-            let printable = text.chars().all(|char| !char.is_control() && !is_direction(char));
-            if text.trim().is_empty() || text.chars().count() > chars_max || !printable {
+            if !is_shown(text, chars_max) {
                 return Err(ResolveError::Text { field, chars_max });
             }
         }
         Ok(())
     }
+}
+
+/// Whether a text has something to read, all of which shows, and not more than so many characters.
+pub(crate) fn is_shown(text: &str, chars_max: usize) -> bool {
+    let printable = text.chars().all(|char| !char.is_control() && !is_direction(char));
+    !text.trim().is_empty() && text.chars().count() <= chars_max && printable
 }
 
 /// Marks that turn the direction of a text, and with it what a person reads.

@@ -1,8 +1,8 @@
 //! Time and chance, given from outside, so that tests and the demo can move the one and repeat
 //! the other.
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gopay_core::ids::{IdGenerator, RefundId, TxId};
 use gopay_core::payment::Channel;
@@ -17,6 +17,12 @@ use crate::{Service, meters};
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// The time since a moment that no setting of the clock moves; none where time itself is moved,
+    /// as in the demo and in tests.
+    fn uptime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The time of the operating system.
@@ -27,21 +33,83 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         std::time::SystemTime::now().into()
     }
+
+    fn uptime(&self) -> Option<Duration> {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Some(BEGIN.elapsed())
+    }
 }
 
 /// How far our clock may be from Midtrans' before it is called off. `Date` has whole seconds, and an
 /// answer may be half a minute on its way.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
+/// How long a jump of our clock is not believed. Sessions that were open when it jumped are over by
+/// then.
+const JUMP_DOUBTED: Duration = Duration::from_secs(3_600);
+
+/// Notices when our clock jumps ahead, by the time that the process has been up.
+#[derive(Debug, Default)]
+pub(crate) struct Jumps(Mutex<Option<Seen>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    now: Timestamp,
+    uptime: Duration,
+    /// The uptime at which a jump was first seen.
+    jumped: Option<Duration>,
+}
+
+impl Jumps {
+    pub(crate) fn since(clock: &dyn Clock) -> Self {
+        let jumps = Self::default();
+        if let Some(uptime) = clock.uptime() {
+            jumps.time(clock.now(), uptime);
+        }
+        jumps
+    }
+
+    /// The time without a jump that is not an hour old.
+    fn time(&self, now: Timestamp, uptime: Duration) -> Timestamp {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = last.get_or_insert(Seen { now, uptime, jumped: None });
+        let expected = seen.now.after(uptime.saturating_sub(seen.uptime));
+        let jumped = *seen.jumped.get_or_insert(uptime);
+        let believed = uptime.saturating_sub(jumped) > JUMP_DOUBTED;
+        if believed || now.since(expected) <= CLOCK_TOLERANCE {
+            *seen = Seen { now, uptime, jumped: None };
+            return now;
+        }
+        expected
+    }
+}
+
 impl Service {
     /// The time by which a session may be called over: ours, unless Midtrans' clock says that ours
-    /// is ahead. A clock that jumps must not end the payments of shoppers who still pay.
+    /// is ahead, or, where Midtrans' is not known, ours has jumped. Such a clock must not end the
+    /// payments of shoppers who still pay.
     pub(crate) fn session_time(&self, channel: Option<Channel>) -> Timestamp {
         let now = self.now();
+        let steady = self.0.clock.uptime().map_or(now, |uptime| self.0.jumps.time(now, uptime));
         match self.time_at_midtrans(channel) {
             Some(theirs) if now.since(theirs) > CLOCK_TOLERANCE => theirs,
-            _ => now,
+            Some(_) => now,
+            None => Self::unless_jumped(now, steady),
         }
+    }
+
+    fn unless_jumped(now: Timestamp, steady: Timestamp) -> Timestamp {
+        if steady < now
+            && let Some(repeats) = thin::due("clock_jump", FAULT_PAUSE)
+        {
+            let by_seconds = now.since(steady).as_secs();
+            tracing::error!(
+                by_seconds, %now, repeats,
+                "our clock jumped ahead and Midtrans' time is not known: sessions end by the time before \
+                 the jump; set the clock of this machine"
+            );
+        }
+        steady
     }
 
     /// Measures how far our clock is from that of each account's Midtrans; tells the log and the
@@ -167,6 +235,38 @@ impl IdSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_jump_ahead_is_not_believed_for_an_hour() {
+        let start = Timestamp::from_micros(1_800_000_000_000_000);
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let hour = minute * 60;
+        let jumps = Jumps::default();
+        // Uptime, what the clock says since the start, and what is taken.
+        for (uptime, says, taken) in [
+            (second, second, second),
+            // Nobody asked for long; the clock is set by some seconds meanwhile.
+            (hour * 9, hour * 9 + minute, hour * 9 + minute),
+            // It jumps by two hours.
+            (hour * 10, hour * 12, hour * 10 + minute),
+            (hour * 10 + minute, hour * 12 + minute, hour * 10 + minute * 2),
+            // It is set right.
+            (hour * 10 + minute * 2, hour * 10 + minute * 2, hour * 10 + minute * 2),
+            // It jumps again, and stays.
+            (hour * 11, hour * 13, hour * 11),
+            (hour * 12, hour * 14, hour * 12),
+            (hour * 12 + second, hour * 14 + second, hour * 14 + second),
+            // Back is no way to end a session early.
+            (hour * 13, hour, hour),
+            (hour * 13 + second, hour + second, hour + second),
+        ] {
+            assert_eq!(
+                jumps.time(start.after(says), uptime),
+                start.after(taken),
+                "{uptime:?}: {says:?}"
+            );
+        }
+    }
 
     #[test]
     fn secrets_are_32_letters_and_digits() {

@@ -149,6 +149,10 @@ impl Directory {
         self.psps.values()
     }
 
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = &Contract> {
+        self.contracts.values()
+    }
+
     pub(crate) fn psp(&self, login: &str) -> Option<&Psp> {
         self.psps.get(login)
     }

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`Service`]; `psp` (calls: one entry, then a file a use case); `midtrans`
 //! (charges, status, refunds, notifications); [`loops`] (polls, deliveries); `shopper`
-//! (redirects); `read` (what only people read). What several of them need is in `admission`,
+//! (redirects); `read` (what only people read); [`desk`] (what operators see and do). What several of them need is in `admission`,
 //! `answer`, `clock`, `describe` and `directory`.
 
 mod admission;
@@ -16,6 +16,7 @@ mod capabilities;
 mod clock;
 mod credentials;
 mod describe;
+pub mod desk;
 mod directory;
 pub mod loops;
 pub mod meters;
@@ -34,11 +35,11 @@ use std::time::Duration;
 
 use gopay_core::ids::TxId;
 use gopay_core::midtrans::{Notification, UnverifiedNotification};
-use gopay_core::payment::{Channel, Effect, Event, Payment};
+use gopay_core::payment::{Channel, Effect, Event, Payment, PaymentState};
 use gopay_core::ppro::hash::{self, Page};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Backlog, Database, Note, StoreError};
+use gopay_store::{Applied, AttentionSums, Backlog, Database, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
@@ -51,7 +52,7 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
-pub use gopay_store::Totals;
+pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
 pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
@@ -61,6 +62,7 @@ pub use read::{
 pub use shopper::{Known, Landing, PageError, Waiting};
 pub use trace::{TraceContext, Traced, within};
 
+use crate::desk::{Board, Happening, Recent};
 use crate::questions::Questions;
 use crate::read::Paced;
 
@@ -129,10 +131,20 @@ pub struct MidtransAccount {
     /// Calls it.
     pub client: MidtransClient,
     /// Each verifies its notifications; there are two while the key is replaced.
-    pub server_keys: Vec<SecretString>,
+    server_keys: Vec<SecretString>,
+    /// Of each key, what it stands for where the config has no keys of pages.
+    page_keys: Vec<SecretString>,
 }
 
 impl MidtransAccount {
+    /// An account that is called by `client`, and whose notifications are signed with any of the keys.
+    #[must_use]
+    pub fn new(client: MidtransClient, server_keys: Vec<SecretString>) -> Self {
+        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
+        let page_keys = server_keys.iter().map(derived).collect();
+        Self { client, server_keys, page_keys }
+    }
+
     /// The notification, if one of the keys has signed it.
     pub(crate) fn verify(&self, unverified: &UnverifiedNotification) -> Option<Notification> {
         let verified = |key: &SecretString| unverified.clone().verify(key.expose_secret()).ok();
@@ -171,13 +183,12 @@ pub struct Parties {
 
 impl Parties {
     /// Keys of the codes of a payment's pages, the one that makes them first.
-    fn page_keys(&self, payment: &Payment) -> Vec<SecretString> {
+    fn page_keys(&self, payment: &Payment) -> &[SecretString] {
         if !self.page_keys.is_empty() {
-            return self.page_keys.clone();
+            return &self.page_keys;
         }
-        let keys = self.midtrans.of(payment.channel).map(|account| &account.server_keys);
-        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
-        keys.into_iter().flatten().map(derived).collect()
+        let account = self.midtrans.of(payment.channel);
+        account.map_or(&[], |account| account.page_keys.as_slice())
     }
 
     /// Keys of what is read by nobody but us, whichever PSP it is given to: the first makes it, each
@@ -187,17 +198,16 @@ impl Parties {
             return self.page_keys.clone();
         }
         let accounts = self.midtrans.live.iter().chain(&self.midtrans.test);
-        let keys = accounts.flat_map(|account| &account.server_keys);
-        keys.map(|key| hash::page_key(key.expose_secret()).into()).collect()
+        accounts.flat_map(|account| &account.page_keys).cloned().collect()
     }
 
     /// Whether a code opens a page of a payment.
     fn opens(&self, page: Page, payment: &Payment, code: &str) -> bool {
         // Codes of programs before this one were made with the PSP's secret.
         let psp = self.directory.psp(&payment.psp);
-        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets).cloned();
-        let mut keys = self.page_keys(payment).into_iter().chain(earlier);
-        keys.any(|key| hash::same_code(&code_of(page, payment, &key), code))
+        let earlier = psp.into_iter().flat_map(|psp| &psp.shared_secrets);
+        let mut keys = self.page_keys(payment).iter().chain(earlier);
+        keys.any(|key| hash::same_code(&code_of(page, payment, key), code))
     }
 }
 
@@ -231,6 +241,7 @@ struct Inner {
     store: Arc<dyn Database>,
     receivers: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    jumps: clock::Jumps,
     ids: clock::IdSource,
     admission: admission::Admission,
     questions: Questions,
@@ -240,6 +251,8 @@ struct Inner {
     attention: Paced<AttentionSums>,
     backlog: Paced<Backlog>,
     ready: Paced<()>,
+    recent: Recent,
+    board: Board,
     ends: psp::Ends,
 }
 
@@ -252,6 +265,7 @@ impl Service {
         let admission = admission::Admission::new(&CallLimits::of(&settings), &parties.directory);
         let questions = Questions::new(settings.checks_per_second);
         let wake = Notify::new();
+        let jumps = clock::Jumps::since(&*clock);
         Self(Arc::new(Inner {
             settings,
             parties: RwLock::new(Arc::new(parties)),
@@ -259,6 +273,7 @@ impl Service {
             questions,
             receivers,
             clock,
+            jumps,
             ids,
             admission,
             wake,
@@ -266,6 +281,8 @@ impl Service {
             attention: Paced::default(),
             backlog: Paced::default(),
             ready: Paced::default(),
+            recent: Recent::default(),
+            board: Board::default(),
             ends: psp::Ends::default(),
         }))
     }
@@ -386,8 +403,9 @@ impl Service {
 
     /// The code that opens a page of a payment. Without any key there is none that does.
     fn page_code(&self, page: Page, payment: &Payment) -> String {
-        let keys = self.parties().page_keys(payment);
-        keys.first().map(|key| code_of(page, payment, key)).unwrap_or_default()
+        let parties = self.parties();
+        let key = parties.page_keys(payment).first();
+        key.map(|key| code_of(page, payment, key)).unwrap_or_default()
     }
 
     /// Stores an event; tries again while the store is busy. Wakes the delivery worker if a
@@ -413,6 +431,7 @@ impl Service {
         let tx_id = applied.payment.tx_id;
         if applied.before != applied.payment.state {
             meters::transition(&applied.before, &applied.payment.state, event);
+            self.count_change(&applied.payment);
             observe::learn(|seen| {
                 seen.tx_id = Some(tx_id);
                 seen.moved = Some((applied.before.as_str(), applied.payment.state.as_str()));
@@ -429,6 +448,17 @@ impl Service {
             metrics::counter!(meters::DOUBTS, "what" => what).increment(1);
             tracing::error!(payment.tx_id = %tx_id, what, expected, found, at_risk_sen, "money that does not fit the payment; a person must decide");
         }
+    }
+
+    fn count_change(&self, payment: &Payment) {
+        let sen = payment.amount.map_or(0, |amount| amount.sen().get());
+        let what = match payment.state {
+            PaymentState::Initialized => return,
+            PaymentState::Pending => Happening::Opened,
+            PaymentState::Succeeded => Happening::Succeeded(sen),
+            PaymentState::Failed(_) => Happening::Failed,
+        };
+        self.0.recent.count(self.now(), what);
     }
 
     /// Repeats a store call while the store says that it is busy, for about a second.

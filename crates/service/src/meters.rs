@@ -5,12 +5,12 @@
 //! config: [`CLIENT_REFUSALS`].
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use gopay_core::payment::{Channel, Event, PaymentState};
 use gopay_core::time::Timestamp;
 use gopay_store::{AttentionSums, Backlog, COMMIT_STEPS};
+use hashbrown::HashMap;
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,

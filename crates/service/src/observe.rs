@@ -24,6 +24,8 @@ pub(crate) enum UseCase {
     Poll,
     /// One attempt to notify a PSP.
     Delivery,
+    /// What an operator does about a payment.
+    Operator,
     /// A call of the feed.
     Feed,
 }
@@ -35,6 +37,7 @@ impl UseCase {
             Self::Notification => "notification",
             Self::Poll => "poll",
             Self::Delivery => "delivery",
+            Self::Operator => "operator",
             Self::Feed => "feed",
         }
     }
@@ -141,7 +144,7 @@ impl Seen {
                 let own = total.saturating_sub(self.upstream);
                 meters::time(meters::CALL_OWN_SECONDS, &[("txtype", kind)], own);
             }
-            UseCase::Notification => {}
+            UseCase::Notification | UseCase::Operator => {}
             UseCase::Poll => {
                 let (about, outcome) = (self.kind, self.outcome);
                 meters::count(meters::POLLS, &[("about", about), ("outcome", outcome)]);
@@ -158,7 +161,7 @@ impl Seen {
             UseCase::Call => self.psp.is_none(),
             UseCase::Poll => self.moved.is_none(),
             UseCase::Notification => self.tx_id.is_none(),
-            UseCase::Delivery => false,
+            UseCase::Delivery | UseCase::Operator => false,
             // Who waits asks twice a minute; that it is told nothing is no news.
             UseCase::Feed => self.psp.is_none() || self.outcome == "nothing_new",
         };

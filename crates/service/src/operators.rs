@@ -50,6 +50,12 @@ pub struct Operator {
 }
 
 impl Operator {
+    /// The hash of their token, to tell whether it is still the same.
+    #[must_use]
+    pub fn token_hash(&self) -> &str {
+        self.hash.expose_secret()
+    }
+
     /// Whether they may do what one of these roles may.
     #[must_use]
     pub fn may(&self, one_of: &[Role]) -> bool {
@@ -103,6 +109,12 @@ impl Operators {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
+    }
+
+    /// The operator of this name, whatever token somebody has shown.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Operator> {
+        self.by_name.get(name)
     }
 
     /// Who holds this token.

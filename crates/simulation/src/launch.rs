@@ -81,7 +81,7 @@ fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
         endpoint.refund_path = RefundPath::Refund;
         let client = MidtransClient::new(Arc::new(transport), endpoint);
         let client = client.expect("the endpoint is well-formed");
-        Some(MidtransAccount { client, server_keys: vec![key.to_owned().into()] })
+        Some(MidtransAccount::new(client, vec![key.to_owned().into()]))
     };
     let chances = Arc::clone(world);
     Service::new(Parts {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gopay_core::ids::TxId;
+use gopay_core::money::Sen;
 use gopay_core::payment::{Channel, Payment};
 use gopay_core::refund::Refund;
 use gopay_core::time::Timestamp;
@@ -166,6 +167,8 @@ pub struct PaymentFilter {
     pub merchant_tx_id: Option<String>,
     /// Midtrans' `transaction_id`.
     pub midtrans_tx_id: Option<String>,
+    /// Of this amount.
+    pub amount: Option<Sen>,
     /// Called in this range.
     pub called: Times,
 }
@@ -186,6 +189,7 @@ impl PaymentFilter {
                 .midtrans_tx_id
                 .as_ref()
                 .is_none_or(|id| payment.midtrans_tx_id.as_ref() == Some(id))
+            && self.amount.is_none_or(|sen| payment.amount.is_some_and(|it| it.sen() == sen))
             && self.called.contain(payment.created_at)
     }
 
@@ -208,6 +212,7 @@ impl PaymentFilter {
             ("channel =", self.channel.map(|channel| channel.as_str().into())),
             ("merchant_tx_key =", reference),
             ("midtrans_tx_id =", text(self.midtrans_tx_id.as_ref())),
+            ("amount_sen =", self.amount.map(|sen| i64::try_from(sen.get()).unwrap_or(-1).into())),
             from,
             until,
         ];

@@ -69,8 +69,8 @@ impl<'a> Text<'a> {
         match self {
             Self::Absent => None,
             Self::Number(number) => Some(sen_from_json_number(number)),
-            Self::Borrowed(text) => Some(sen_from_decimal_text(text)),
-            Self::Owned(text) => Some(sen_from_decimal_text(text)),
+            Self::Borrowed(text) => Some(sen_from_text(text)),
+            Self::Owned(text) => Some(sen_from_text(text)),
         }
     }
 
@@ -92,6 +92,15 @@ impl<'a> Text<'a> {
             _ => Self::Absent,
         })
     }
+}
+
+/// The amount that a string says. How it is written must not decide about money: blanks around it, a
+/// plus or an exponent leave no doubt which amount is meant.
+fn sen_from_text(text: &str) -> Result<Sen, AmountError> {
+    sen_from_decimal_text(text).or_else(|_| {
+        let text = text.trim();
+        sen_from_json_number(text.strip_prefix('+').unwrap_or(text))
+    })
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -278,7 +287,15 @@ mod tests {
         for (json, expected) in [
             (r#""44000.00""#, Ok(4_400_000)),
             (r#""44000""#, Ok(4_400_000)),
-            (r#""1e4""#, Err(E::NotANumber)),
+            (r#""1e4""#, Ok(1_000_000)),
+            (r#"" 44000.00\n""#, Ok(4_400_000)),
+            (r#""+44000.00""#, Ok(4_400_000)),
+            (r#""++44000.00""#, Err(E::NotANumber)),
+            (r#""44,000.00""#, Err(E::NotANumber)),
+            (r#""44.000,00""#, Err(E::NotANumber)),
+            (r#""4 4000""#, Err(E::NotANumber)),
+            (r#""IDR 44000""#, Err(E::NotANumber)),
+            (r#""-44000""#, Err(E::OutOfRange)),
             (r#""44000.\u0030""#, Ok(4_400_000)),
             (r#""""#, Err(E::NotANumber)),
             ("44000.00", Ok(4_400_000)),

@@ -1,10 +1,11 @@
 //! Which rows of the exports belong to which payment: by order id, then by Midtrans' id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::ids::{MidtransId, Texts};
+use super::chunks::in_chunks;
+use crate::ids::{AnyCase, MidtransId, Texts};
 use crate::journal::{Journal, NONE, index};
-use crate::reports::Reports;
+use crate::reports::{Reports, Transaction};
 
 /// Rows that belong to no payment, by their places.
 #[derive(Debug, Default)]
@@ -14,22 +15,18 @@ pub(crate) struct Joined {
     pub(crate) by_midtrans_id: u64,
 }
 
-/// Hangs each row on its payment.
-pub(crate) fn join(journal: &mut Journal, reports: &mut Reports) -> Joined {
+/// Hangs each row on its payment, looked up on so many threads.
+pub(crate) fn join(journal: &mut Journal, reports: &mut Reports, threads: usize) -> Joined {
+    let agreed = in_chunks(&reports.rows, threads, |rows| {
+        rows.iter().map(|row| agreed(journal, row).unwrap_or(NONE)).collect::<Vec<u32>>()
+    });
     let mut waiting: Vec<u32> = Vec::new();
-    for place in (0..reports.rows.len()).rev() {
+    for (place, payment) in agreed.concat().into_iter().enumerate().rev() {
         let Ok(at) = u32::try_from(place) else { continue };
-        let Some(row) = reports.rows.get(place) else { continue };
-        let found = if row.order == 0 { None } else { journal.find(row.order) };
-        let payment = found.and_then(|payment| journal.payment(payment));
-        let same = payment.is_some_and(|payment| {
-            payment.midtrans == row.midtrans
-                || row.midtrans == MidtransId::None
-                || payment.midtrans == MidtransId::None
-        });
-        match found {
-            Some(payment) if same => hang(journal, reports, payment, at),
-            _ => waiting.push(at),
+        if payment == NONE {
+            waiting.push(at);
+        } else {
+            hang(journal, reports, payment, at);
         }
     }
     waiting.reverse();
@@ -58,6 +55,16 @@ pub(crate) fn join(journal: &mut Journal, reports: &mut Reports) -> Joined {
     joined
 }
 
+/// The payment that has the order id of a row, unless their ids of Midtrans are two.
+fn agreed(journal: &Journal, row: &Transaction) -> Option<u32> {
+    let place = if row.order == 0 { None } else { journal.find(row.order) }?;
+    let payment = journal.payment(place)?;
+    let same = payment.midtrans == row.midtrans
+        || row.midtrans == MidtransId::None
+        || payment.midtrans == MidtransId::None;
+    same.then_some(place)
+}
+
 /// Puts a row before the others of its payment. Rows come last to first.
 fn hang(journal: &mut Journal, reports: &mut Reports, payment: u32, row: u32) {
     let payment = journal.payments.get_mut(index(payment));
@@ -71,34 +78,20 @@ pub(crate) fn by_midtrans_id<'a>(
     journal: &Journal,
     ids: impl Iterator<Item = (MidtransId, &'a Texts)>,
 ) -> BTreeMap<usize, u32> {
-    let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut uuids: BTreeMap<[u64; 2], Vec<usize>> = BTreeMap::new();
+    let mut wanted: HashMap<AnyCase, Vec<usize>> = HashMap::new();
     for (place, (id, texts)) in ids.enumerate() {
-        match id {
-            MidtransId::Uuid(uuid) => uuids.entry(uuid).or_default().push(place),
-            // In another letter case it is the same.
-            MidtransId::Text(_) => {
-                wanted.entry(texts.text(id).to_lowercase()).or_default().push(place);
-            }
-            MidtransId::None => {}
+        if let Some(id) = texts.any_case(id) {
+            wanted.entry(id).or_default().push(place);
         }
     }
     let mut found = BTreeMap::new();
-    if wanted.is_empty() && uuids.is_empty() {
+    if wanted.is_empty() {
         return found;
     }
     for (at, payment) in journal.payments.iter().enumerate() {
         let Ok(at) = u32::try_from(at) else { continue };
-        let by_uuid = match payment.midtrans {
-            MidtransId::Uuid(uuid) => uuids.get(&uuid),
-            MidtransId::Text(_) | MidtransId::None => None,
-        };
-        let by_text = if wanted.is_empty() || payment.midtrans == MidtransId::None {
-            None
-        } else {
-            wanted.get(&journal.texts.text(payment.midtrans).to_lowercase())
-        };
-        for place in by_uuid.into_iter().chain(by_text).flatten() {
+        let places = journal.texts.any_case(payment.midtrans).and_then(|id| wanted.get(&id));
+        for place in places.into_iter().flatten() {
             found.insert(*place, at);
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod bank;
 pub(crate) mod checks;
+pub(crate) mod chunks;
 pub(crate) mod context;
 pub(crate) mod join;
 pub(crate) mod payouts;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::chunks::in_chunks;
 use super::context::Matching;
 use super::seen::net;
 use super::tally::Tally;
@@ -13,25 +14,10 @@ use crate::journal::{NONE, Payment, State};
 use crate::money::Money;
 use crate::reports::{Others, Transaction};
 
-/// Payments a thread takes at least.
-const CHUNK_MIN: usize = 10_000;
-
 impl<'a> Matching<'a> {
     /// Compares every payment, on so many threads.
     pub(crate) fn payments(&self, threads: usize) -> (Vec<Break>, Tally) {
-        let payments = self.journal.payments.as_slice();
-        let chunk = payments.len().div_ceil(threads.max(1)).max(CHUNK_MIN);
-        let parts: Vec<(Vec<Break>, Tally)> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                payments.chunks(chunk).map(|part| scope.spawn(move || self.part(part))).collect();
-            // A panic of a part is a panic of the whole.
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        });
+        let parts = in_chunks(&self.journal.payments, threads, |part| self.part(part));
         let mut breaks = Vec::new();
         let mut tally = Tally::default();
         for (part, counted) in parts {

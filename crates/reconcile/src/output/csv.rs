@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{COLUMNS, cells, defused};
+use gopay_core::text::defused;
+
+use super::{COLUMNS, cells};
 use crate::breaks::Break;
 use crate::date::Day;
 
@@ -19,7 +21,9 @@ pub fn write(out: &mut dyn Write, breaks: &[Break], today: Day) -> io::Result<()
     let mut rows = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
     rows.write_record(COLUMNS).map_err(io::Error::from)?;
     for one in breaks {
-        rows.write_record(cells(one, today).map(|cell| defused(&cell))).map_err(io::Error::from)?;
+        let cells = cells(one, today);
+        let cells = cells.iter().map(|cell| defused(cell).into_owned());
+        rows.write_record(cells).map_err(io::Error::from)?;
     }
     rows.flush()
 }

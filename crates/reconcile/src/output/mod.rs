@@ -98,16 +98,6 @@ fn place(one: &crate::breaks::Break) -> String {
     }
 }
 
-/// Text that no spreadsheet runs as a formula: an apostrophe before what could begin one. Amounts
-/// below zero stay as they are.
-#[must_use]
-pub fn defused(text: &str) -> String {
-    let number =
-        crate::money::Money::parse(text.as_bytes(), Some(crate::money::DecimalMark::Point));
-    let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    if risky && number.is_err() { format!("'{text}") } else { text.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,22 +115,6 @@ mod tests {
             ("1.", "1."),
         ] {
             assert_eq!(for_people(text), wanted);
-        }
-    }
-
-    #[test]
-    fn no_text_becomes_a_formula_and_amounts_stay_amounts() {
-        for (text, wanted) in [
-            ("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"),
-            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
-            ("-2+3", "'-2+3"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("-1652.00", "-1652.00"),
-            ("plain", "plain"),
-            ("", ""),
-        ] {
-            assert_eq!(defused(text), wanted);
         }
     }
 }

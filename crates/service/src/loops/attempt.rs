@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gopay_core::ppro::hash::notification_body;
 use gopay_core::translate::outcome::delivery_confirmed;
 use gopay_outbound::{Incoming, Method, Outgoing, TransportError};
-use gopay_store::{AttemptOutcome, Delivery, StoreError};
+use gopay_store::{AttemptOutcome, Delivery, StoreError, receiver_of};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -53,6 +53,7 @@ impl Service {
         });
         let (good, detail) = self.attempt(&delivery, timeout).await;
         let now = self.now();
+        self.0.board.tried(&receiver_of(&delivery.url), &detail, now);
         let retry = usize::try_from(delivery.attempts).ok();
         let wait = retry.and_then(|retry| self.settings().delivery_schedule.get(retry));
         let outcome = match (good, wait) {

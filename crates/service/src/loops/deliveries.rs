@@ -279,6 +279,7 @@ impl Deliveries {
             self.receivers.remove(&name);
         }
         if changed {
+            self.service.0.board.fails(&name, !failed);
             let failing = self.receivers.values().filter(|known| known.failures >= FAILURES_MAX);
             meters::receivers_failing(failing.count());
         }

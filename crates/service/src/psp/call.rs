@@ -12,6 +12,7 @@ use gopay_core::ppro::reply::{self, Reply, RequestFailReason};
 use gopay_core::rejection::{Rejection, Rule, Subject};
 use gopay_store::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::form::with_form;
 use super::login::{tell_refused, verify};
@@ -76,8 +77,12 @@ impl Service {
         let (service, caller) = (self.clone(), caller.into());
         let copy = body.clone();
         let work = Box::pin(async move {
+            let began = Instant::now();
             let answer = service.run(copy, caller).await;
-            Answer { upstream: waited_upstream(), ..answer }
+            let upstream = waited_upstream();
+            let ours = began.elapsed().saturating_sub(upstream);
+            service.0.recent.time(service.now(), ours, upstream);
+            Answer { upstream, ..answer }
         });
         let task = match trace::current() {
             None => tokio::spawn(observed(UseCase::Call, work)),

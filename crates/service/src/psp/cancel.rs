@@ -7,12 +7,20 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::reply::{self, Reply, RequestFailReason, Sent};
 
 use gopay_core::translate::outcome::Close;
+use gopay_store::{Note, StoreError};
 
 use super::form::with_form;
 use crate::Service;
 use crate::answer::{status_unavailable, tx_not_found};
 use crate::describe::log_store_error;
 use crate::midtrans::Asked;
+
+/// What became of a payment that was to be cancelled.
+pub(crate) struct Cancelled {
+    pub(crate) payment: Payment,
+    /// It was pending when the wish was stored.
+    pub(crate) was_pending: bool,
+}
 
 impl Service {
     pub(crate) async fn cancel(&self, contract: &str, tx_id: Option<TxId>, body: &Bytes) -> Reply {
@@ -43,28 +51,33 @@ impl Service {
     }
 
     async fn cancel_pending(&self, payment: Payment) -> Reply {
-        // Durable first: if we die now, a worker finishes the cancellation.
-        let requested = self.apply(payment.tx_id, &Event::CancelRequested, None, &[]).await;
-        let payment = match requested {
-            Ok(applied) => applied.payment,
-            Err(error) => return status_unavailable(&error),
-        };
-        if payment.state != PaymentState::Pending {
-            return self.no_longer_pending(&payment);
-        }
-        let Asked { event, notes, .. } = self.close(&payment, Close::Cancel).await;
-        match self.apply(payment.tx_id, &event, None, &notes).await {
-            Ok(applied) => {
-                if applied.payment.state == PaymentState::Pending
-                    && let Err(error) = self.poll_soon(payment.tx_id).await
-                {
-                    // A worker comes by anyway, only later.
-                    log_store_error(&error);
-                }
-                self.cancelled(&applied.payment)
-            }
+        match self.cancel_payment(payment.tx_id, &[]).await {
+            Ok(Cancelled { payment, was_pending: true }) => self.cancelled(&payment),
+            Ok(Cancelled { payment, was_pending: false }) => self.no_longer_pending(&payment),
             Err(error) => status_unavailable(&error),
         }
+    }
+
+    /// Ends a pending payment, whoever wishes it; `notes` say who.
+    pub(crate) async fn cancel_payment(
+        &self,
+        tx_id: TxId,
+        notes: &[Note],
+    ) -> Result<Cancelled, StoreError> {
+        // Durable first: if we die now, a worker finishes the cancellation.
+        let payment = self.apply(tx_id, &Event::CancelRequested, None, notes).await?.payment;
+        if payment.state != PaymentState::Pending {
+            return Ok(Cancelled { payment, was_pending: false });
+        }
+        let Asked { event, notes, .. } = self.close(&payment, Close::Cancel).await;
+        let payment = self.apply(tx_id, &event, None, &notes).await?.payment;
+        if payment.state == PaymentState::Pending
+            && let Err(error) = self.poll_soon(tx_id).await
+        {
+            // A worker comes by anyway, only later.
+            log_store_error(&error);
+        }
+        Ok(Cancelled { payment, was_pending: true })
     }
 
     fn cancelled(&self, payment: &Payment) -> Reply {

@@ -116,7 +116,10 @@ impl Service {
     /// Learns what went back without us before a refund is admitted: somebody may have used Midtrans'
     /// dashboard, and its notification may be lost. If Midtrans does not say so soon, it has the last
     /// word when it is sent the refund.
-    async fn look_before_refund(&self, request: &RefundRequest) -> Result<(), StoreError> {
+    pub(crate) async fn look_before_refund(
+        &self,
+        request: &RefundRequest,
+    ) -> Result<(), StoreError> {
         const PATIENCE: Duration = Duration::from_secs(3);
         let Some(payment) = self.0.store.payment_get(request.tx_id).await? else { return Ok(()) };
         if payment.reserve_refund(request, self.now()).is_err() {

@@ -23,6 +23,7 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::describe::log_store_error;
+use crate::desk::Happening;
 use crate::directory::Contract;
 use crate::midtrans::Asked;
 use crate::midtrans::CALL_DEADLINE;
@@ -156,6 +157,7 @@ impl Service {
             return self.repeat(*earlier, payment, &request).await;
         }
         let Some(body) = charge else {
+            self.0.recent.count(self.now(), Happening::Refused);
             return Ok(Answer::of(refusal.unwrap_or_default()));
         };
         learn(|seen| seen.tx_id = Some(payment.tx_id));

@@ -39,15 +39,43 @@ pub async fn find(
     if found.is_empty() { by_refund_reference(store, id, contracts).await } else { Ok(found) }
 }
 
+/// As [`find`], but only what an index finds: nothing of Midtrans' ids and of other contracts.
+pub(crate) async fn find_by_index(
+    store: &dyn Database,
+    id: &str,
+    contracts: &[String],
+) -> Result<Vec<TxId>, StoreError> {
+    if let Some(tx_id) = by_number(store, id).await? {
+        return Ok(vec![tx_id]);
+    }
+    let found = by_reference_of(store, id, contracts).await?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let refund = by_refund_reference_of(store, id, contracts).await?;
+    Ok(refund.into_iter().collect())
+}
+
+async fn by_refund_reference_of(
+    store: &dyn Database,
+    id: &str,
+    contracts: &[String],
+) -> Result<Option<TxId>, StoreError> {
+    for contract in contracts {
+        if let Lookup::One(refund) = store.refund_find(contract, id).await? {
+            return Ok(Some(refund.tx_id));
+        }
+    }
+    Ok(None)
+}
+
 async fn by_refund_reference(
     store: &dyn Database,
     id: &str,
     contracts: &[String],
 ) -> Result<Vec<TxId>, StoreError> {
-    for contract in contracts {
-        if let Lookup::One(refund) = store.refund_find(contract, id).await? {
-            return Ok(vec![refund.tx_id]);
-        }
+    if let Some(tx_id) = by_refund_reference_of(store, id, contracts).await? {
+        return Ok(vec![tx_id]);
     }
     let mut page = Page::first(Order::NewestFirst, REFUNDS_READ);
     let mut found = Vec::new();
@@ -85,17 +113,31 @@ async fn by_reference(
     id: &str,
     contracts: &[String],
 ) -> Result<Vec<TxId>, StoreError> {
-    let filter = |contract: Option<&String>| PaymentFilter {
-        merchant_tx_id: Some(id.to_owned()),
-        contract: contract.cloned(),
-        ..PaymentFilter::default()
-    };
+    let found = by_reference_of(store, id, contracts).await?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let anywhere =
+        PaymentFilter { merchant_tx_id: Some(id.to_owned()), ..PaymentFilter::default() };
+    let mut found = listed(store, &anywhere).await?;
+    found.sort_unstable();
+    found.truncate(FOUND_MAX);
+    Ok(found)
+}
+
+async fn by_reference_of(
+    store: &dyn Database,
+    id: &str,
+    contracts: &[String],
+) -> Result<Vec<TxId>, StoreError> {
     let mut found = Vec::new();
     for contract in contracts {
-        found.extend(listed(store, &filter(Some(contract))).await?);
-    }
-    if found.is_empty() {
-        found = listed(store, &filter(None)).await?;
+        let filter = PaymentFilter {
+            merchant_tx_id: Some(id.to_owned()),
+            contract: Some(contract.clone()),
+            ..PaymentFilter::default()
+        };
+        found.extend(listed(store, &filter).await?);
     }
     found.sort_unstable();
     found.dedup();

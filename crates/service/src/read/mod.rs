@@ -10,4 +10,6 @@ pub(crate) use paced::Paced;
 pub use paced::Dated;
 
 pub use find::{FOUND_MAX, find};
+
+pub(crate) use find::find_by_index;
 pub use story::{Failed, Happened, Owed, Refunded, Story, Transaction, story};

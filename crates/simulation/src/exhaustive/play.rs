@@ -352,7 +352,7 @@ fn service(stage: &Arc<Stage>, who: Who) -> Service {
         parties: Parties {
             directory: parties::directory(),
             midtrans: MidtransAccounts {
-                test: Some(MidtransAccount { client, server_keys: vec![server_key] }),
+                test: Some(MidtransAccount::new(client, vec![server_key])),
                 live: None,
             },
             page_keys: Vec::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
+use gopay_core::money::Sen;
 use gopay_core::payment::{Channel, PaymentRecord};
 use gopay_core::time::Timestamp;
 use serde_json::json;
@@ -67,6 +68,9 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
         ),
         (PaymentFilter { midtrans_tx_id: text("m-1"), ..none() }, vec![60, 180]),
         (PaymentFilter { midtrans_tx_id: text("m-2"), ..none() }, vec![]),
+        (PaymentFilter { amount: Some(Sen::new(1_000_000)), ..none() }, vec![0, 60, 120, 180]),
+        (PaymentFilter { amount: Some(Sen::new(1_000_100)), ..none() }, vec![]),
+        (PaymentFilter { amount: Some(Sen::new(u64::MAX)), ..none() }, vec![]),
         (PaymentFilter { called: times(Some(at(60)), None), ..none() }, vec![60, 120, 180]),
         (PaymentFilter { called: times(None, Some(at(60))), ..none() }, vec![0]),
         (PaymentFilter { called: times(Some(at(60)), Some(at(180))), ..none() }, vec![60, 120]),
@@ -78,6 +82,7 @@ pub async fn payments_are_listed_by_what_they_are(store: UnderTest) {
                 channel: Some(Channel::Live),
                 merchant_tx_id: text("order-1"),
                 midtrans_tx_id: text("m-1"),
+                amount: Some(Sen::new(1_000_000)),
                 called: times(Some(at(0)), Some(at(181))),
             },
             vec![180],

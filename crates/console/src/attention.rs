@@ -1,0 +1,194 @@
+//! What needs a person, and what a person decides.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use gopay_core::doubt::Verdict;
+use gopay_core::ids::TxId;
+use gopay_service::{AttentionList, Decision, Item, LIST_MAX, Role, StoreError};
+use maud::{Markup, html};
+
+use crate::door::Admitted;
+use crate::frame::Part;
+use crate::visit::{Failed, Sent, Visit};
+use crate::{Console, csv, frame, show};
+
+const PATH: &str = "/console/attention";
+
+/// Cards of a page.
+const ROWS: usize = 20;
+
+/// The items after a place, and the place after those that fit.
+fn part<'a>(
+    list: &'a AttentionList,
+    visit: &Visit,
+) -> (impl Iterator<Item = &'a Item>, Option<String>) {
+    let kind = visit.asked.get("kind").map(str::to_owned);
+    let fits = move |item: &&Item| kind.as_deref().is_none_or(|kind| item.kind == kind);
+    let newest = visit.asked.get("order") == Some("newest");
+    let mut items: Vec<&Item> = list.items.iter().filter(fits).collect();
+    if newest {
+        items.reverse();
+    }
+    // The key of an item is its TXID: it stays, whatever is decided meanwhile.
+    let after = visit.asked.get("after").unwrap_or_default();
+    let from = items.iter().position(|item| item.txid.to_string() == after);
+    let items = items.split_off(from.map_or(0, |place| place.saturating_add(1)));
+    let next = items.get(ROWS).and_then(|_| items.get(ROWS.saturating_sub(1)));
+    let next = next.map(|item| item.txid.to_string());
+    (items.into_iter().take(ROWS), next)
+}
+
+pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
+    let list = match console.app.service.attention().await {
+        Ok(list) => list,
+        Err(error) => return frame::unavailable(&error),
+    };
+    let (items, next) = part(&list, &visit);
+    let sums = list.sums;
+    let all = sums.payments.saturating_add(sums.orders);
+    let content = html! {
+        p {
+            (show::count(sums.payments, "payment", "payments")) " with money that does not fit, "
+            (show::count(sums.orders, "order", "orders")) " that the store does not know; " b { (show::rupiah(sums.at_risk_sen)) } " at risk."
+            @if all > u64::try_from(LIST_MAX).unwrap_or(u64::MAX) { " The first " (LIST_MAX) " of each are listed." }
+        }
+        (show::filters(&visit.asked, PATH, &["kind", "order"], &html! {
+            (show::select(&visit.asked, "kind", "What", &["", "payment", "order"]))
+            (show::select(&visit.asked, "order", "Order", &["oldest", "newest"]))
+        }))
+        @for item in items { (card(item, &visit.who)) }
+        @if all == 0 { p.alert.good { "Nothing needs a person." } }
+        (show::paging(&visit.asked, PATH, "after", next.as_deref(), Some("/console/attention.csv")))
+    };
+    frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await
+}
+
+fn card(item: &Item, who: &Admitted) -> Markup {
+    let id = item.txid.to_string();
+    html! {
+        section.card {
+            h3 {
+                @if item.kind == "payment" { (show::transaction(&id)) } @else { code { (id) } }
+                " " span.pill.fail { (item.what.replace('_', " ")) }
+                @if item.standing != "open" { " " (show::state(item.standing)) }
+            }
+            dl.facts {
+                div { dt { "At risk" } dd { b { (show::rupiah(item.at_risk_sen)) } } }
+                div { dt { "Expected" } dd { (item.expected) } }
+                div { dt { "Midtrans says" } dd { (item.found) " (" (item.midtrans_status) ")" } }
+                div { dt { "For" } dd { (show::span(item.age_seconds)) ", since " (show::time(&item.since)) } }
+                div { dt { "State" } dd { (item.state.unwrap_or("not in this store")) } }
+                div { dt { "Channel" } dd { (item.channel.unwrap_or("none")) } }
+                div { dt { "Contract" } dd { (item.contract.as_deref().unwrap_or("unknown")) } }
+                div { dt { "merchanttxid" } dd { (item.merchanttxid.as_deref().unwrap_or("none")) } }
+                div { dt { "Midtrans' id" } dd { code { (item.midtrans_transaction_id.as_deref().unwrap_or("unknown")) } } }
+            }
+            @if item.standing == "returning" {
+                p { "The money goes back to the shopper; Midtrans has not confirmed that yet." }
+            } @else if who.finance {
+                (decision(item, who))
+            } @else {
+                p.note { "To decide needs the role finance." }
+            }
+        }
+    }
+}
+
+fn decision(item: &Item, who: &Admitted) -> Markup {
+    let id = item.txid.to_string();
+    let choices = [
+        ("paid", "Paid", "it is this payment's money: the PSP is told SUCCEEDED"),
+        ("failed", "Failed", "it is not: the PSP is told FAILED, and the money stays where it is"),
+        ("refund", "Refund", "all of it goes back to the shopper, then the PSP is told FAILED"),
+    ];
+    html! {
+        details {
+            summary { "Decide" }
+            form method="post" action={ (PATH) "/" (id) } {
+                (frame::key(who))
+                fieldset {
+                    legend { "What is decided" }
+                    @for (word, name, means) in choices {
+                        @if item.kind == "payment" || word != "refund" {
+                            label.choice {
+                                input type="radio" name="verdict" value=(word) required;
+                                b { (name) } span { (means) }
+                            }
+                        }
+                    }
+                }
+                (frame::reason(who, &id))
+                button.button type="submit" { "Store the decision" }
+            }
+        }
+    }
+}
+
+pub(crate) async fn decide(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let work = async {
+        let tx_id = id.parse::<TxId>().map_err(|_| Failed::new(404, "no TXID"))?;
+        let verdict = match sent.text("verdict").as_str() {
+            "paid" => Verdict::Paid,
+            "failed" => Verdict::Failed,
+            "refund" => Verdict::Refund,
+            _ => return Err(Failed::new(400, "verdict: must be paid, failed or refund")),
+        };
+        let decision = Decision { verdict, reason: sent.text("reason"), by: sent.by() };
+        console.app.service.decide(tx_id, &decision).await?;
+        Ok(format!("{PATH}?done=decided"))
+    };
+    console.act(&sent, Role::Finance, work).await
+}
+
+const TITLES: [&str; 13] = [
+    "since",
+    "kind",
+    "txid",
+    "channel",
+    "contract",
+    "merchanttxid",
+    "state",
+    "what",
+    "expected",
+    "found",
+    "midtrans_status",
+    "at_risk_sen",
+    "standing",
+];
+
+fn cells(item: &Item) -> Vec<String> {
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    vec![
+        item.since.clone(),
+        item.kind.to_owned(),
+        item.txid.to_string(),
+        text(item.channel),
+        text(item.contract.as_deref()),
+        text(item.merchanttxid.as_deref()),
+        text(item.state),
+        item.what.to_owned(),
+        item.expected.clone(),
+        item.found.clone(),
+        item.midtrans_status.clone(),
+        item.at_risk_sen.to_string(),
+        item.standing.to_owned(),
+    ]
+}
+
+pub(crate) async fn export(State(console): State<Console>, _visit: Visit) -> Response {
+    match console.app.service.attention().await {
+        Ok(list) => {
+            let rows: Vec<Vec<String>> = list.items.iter().map(cells).collect();
+            csv::file("needs-a-person.csv", &TITLES, move |_: Option<()>| {
+                let rows = rows.clone();
+                async move { Ok::<_, StoreError>((rows, None)) }
+            })
+        }
+        Err(error) => frame::fault(StatusCode::SERVICE_UNAVAILABLE, &gopay_service::chain(&error)),
+    }
+}

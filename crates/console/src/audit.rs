@@ -1,0 +1,111 @@
+//! What operators did, day by day.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use gopay_http::asked::AskedError;
+use gopay_service::StoreError;
+use gopay_service::desk::{AuditDay, AuditRow};
+use maud::{Markup, html};
+
+use crate::frame::Part;
+use crate::visit::Visit;
+use crate::{Console, csv, frame, show};
+
+const PATH: &str = "/console/audit";
+
+/// Rows of a page.
+const ROWS: usize = 100;
+
+pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
+    let before = match visit.asked.before() {
+        Ok(before) => before,
+        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+    };
+    let today = console.app.service.today();
+    let day = visit.asked.get("day").unwrap_or(&today);
+    let audit = match console.app.service.audit(day, before, ROWS).await {
+        Ok(audit) => audit,
+        Err(error) => return frame::unavailable(&error),
+    };
+    let next = audit.next.map(|next| next.to_string());
+    let content = html! {
+        form.filters method="get" action=(PATH) {
+            div.fields {
+                div.field {
+                    label for="day" { "Day, UTC" }
+                    input #day name="day" type="date" value=(day) max=(today);
+                }
+            }
+            div.bar { button.button.small type="submit" { "Show" } }
+        }
+        (list(&audit))
+        (show::paging(&visit.asked, PATH, "before", next.as_deref(), Some("/console/audit.csv")))
+        p.note { "What went wrong is here too. Logins are in the log; who only looks is in neither." }
+    };
+    frame::page(&console, &visit, Part::Audit, &html! { "Audit" }, &content).await
+}
+
+fn list(audit: &AuditDay) -> Markup {
+    let titles = [
+        ("At, UTC", false),
+        ("Who", false),
+        ("What", false),
+        ("Why", false),
+        ("From", false),
+        ("Answer", false),
+    ];
+    let rows = html! { @for row in &audit.rows { (line(row)) } };
+    html! {
+        @if audit.rows.is_empty() {
+            p { "Nobody did anything on " (audit.day) "." }
+        } @else {
+            (show::table("What operators did", &titles, &rows))
+        }
+    }
+}
+
+fn line(row: &AuditRow) -> Markup {
+    let (class, says) = match row.status {
+        None => ("wait", "unknown".to_owned()),
+        Some(status @ 200..=399) => ("good", format!("done, {status}")),
+        Some(status) => ("fail", format!("not done, {status}")),
+    };
+    html! {
+        tr {
+            td.nowrap data-label="At, UTC" { (show::time(&row.at)) }
+            td data-label="Who" { (row.who) }
+            td data-label="What" { code.long { (row.what) } }
+            td data-label="Why" { (row.why.as_deref().unwrap_or("no reason given")) }
+            td data-label="From" { (row.source) }
+            td data-label="Answer" { span.pill.(class) { (says) } }
+        }
+    }
+}
+
+const TITLES: [&str; 6] = ["at", "who", "what", "why", "source", "status"];
+
+fn cells(row: AuditRow) -> Vec<String> {
+    let status = row.status.map(|status| status.to_string());
+    vec![
+        row.at,
+        row.who,
+        row.what,
+        row.why.unwrap_or_default(),
+        row.source,
+        status.unwrap_or_default(),
+    ]
+}
+
+pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Response {
+    /// Rows read at once.
+    const PAGE: usize = 1_000;
+    let day = visit.asked.get("day").map_or_else(|| console.app.service.today(), str::to_owned);
+    csv::file("audit.csv", &TITLES, move |before: Option<i64>| {
+        let (console, day) = (console.clone(), day.clone());
+        async move {
+            let audit = console.app.service.audit(&day, before, PAGE).await?;
+            Ok::<_, StoreError>((audit.rows.into_iter().map(cells).collect(), audit.next))
+        }
+    })
+}

@@ -1,0 +1,367 @@
+//! Reconciliation: its runs, its breaks, and what two people decide about each.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use gopay_http::asked::{Asked, AskedError};
+use gopay_http::desk::{SERIES, which};
+use gopay_service::desk::{
+    BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Newest, RunRow, Which,
+};
+use gopay_service::{Role, StoreError, chain};
+use maud::{Markup, html};
+
+use crate::door::Admitted;
+use crate::frame::Part;
+use crate::visit::{Failed, Sent, Visit};
+use crate::{Console, csv, frame, show};
+
+const PATH: &str = "/console/reconciliation";
+
+/// Breaks of a page.
+const ROWS: usize = 50;
+
+/// Runs of a page.
+const RUNS: usize = 10;
+
+const WITHOUT: &str = "this program is built without reconciliation";
+
+fn series(asked: &Asked) -> &str {
+    asked.get("series").unwrap_or(SERIES)
+}
+
+fn broken(error: &BookError) -> Response {
+    frame::fault(StatusCode::SERVICE_UNAVAILABLE, &chain(error))
+}
+
+pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
+    let Some(review) = &console.app.breaks else {
+        return frame::fault(StatusCode::NOT_FOUND, WITHOUT);
+    };
+    let asked = &visit.asked;
+    let (which, before) = match which(asked).and_then(|which| Ok((which, asked.before()?))) {
+        Ok(wanted) => wanted,
+        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+    };
+    let after = asked.get("after").unwrap_or_default();
+    let breaks = match review.breaks(series(asked), which, after, ROWS).await {
+        Ok(breaks) => breaks,
+        Err(error) => return broken(&error),
+    };
+    let runs = match console.app.service.reconciliation_runs(series(asked), before, RUNS).await {
+        Ok(runs) => runs,
+        Err(error) => return frame::unavailable(&error),
+    };
+    let content = html! {
+        (filters(asked))
+        h2 { "Breaks" }
+        (list(asked, &breaks))
+        h2 { "Runs" }
+        (history(asked, &runs))
+    };
+    frame::page(&console, &visit, Part::Reconciliation, &html! { "Reconciliation" }, &content).await
+}
+
+fn filters(asked: &Asked) -> Markup {
+    let words = Which::ALL.map(Which::as_str);
+    let fields = html! {
+        (show::field(asked, "series", "Series", SERIES))
+        (show::select(asked, "which", "Breaks", &words))
+    };
+    show::filters(asked, PATH, &["series", "which"], &fields)
+}
+
+fn list(asked: &Asked, breaks: &Breaks) -> Markup {
+    let titles = [
+        ("Break", false),
+        ("Kind", false),
+        ("TXID", false),
+        ("Ours", true),
+        ("Theirs", true),
+        ("At risk", true),
+        ("First seen", false),
+        ("Decision", false),
+    ];
+    let rows = html! { @for row in &breaks.rows { (line(asked, row)) } };
+    html! {
+        @if breaks.rows.is_empty() {
+            @match &breaks.next {
+                Some(_) => p { "Nothing so far; there is more to look through." },
+                None => p { "There is none." },
+            }
+        } @else {
+            (show::table("Breaks", &titles, &rows))
+        }
+        (show::paging(asked, PATH, "after", breaks.next.as_deref(), Some("/console/breaks.csv")))
+    }
+}
+
+fn address(asked: &Asked, id: &str) -> String {
+    let query = Asked::default().with(&[("series", asked.get("series").unwrap_or_default())]);
+    format!("/console/breaks/{id}?{query}")
+}
+
+fn line(asked: &Asked, row: &BreakRow) -> Markup {
+    html! {
+        tr {
+            td data-label="Break" { a href=(address(asked, &row.break_id)) { code { (row.break_id) } } }
+            td data-label="Kind" { (row.kind.replace('_', " ")) }
+            td data-label="TXID" { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } }
+            td.num data-label="Ours" { (row.ours) }
+            td.num data-label="Theirs" { (row.theirs) }
+            td.num data-label="At risk" { (row.currency) " " (row.at_risk) }
+            td.nowrap data-label="First seen" { (row.first_seen) }
+            td data-label="Decision" { (standing(row)) }
+        }
+    }
+}
+
+fn standing(row: &BreakRow) -> Markup {
+    html! {
+        @if row.resolved { span.pill.good { "resolved" } " " }
+        @match &row.decided {
+            None => { @if !row.resolved { span.pill.fail { "undecided" } } },
+            Some(decided) => (decision(decided)),
+        }
+    }
+}
+
+fn decision(decided: &DecidedRow) -> Markup {
+    let (class, says) = match (decided.holds, decided.outdated, &decided.approved_by) {
+        (true, _, _) => ("good", "approved"),
+        (_, true, _) => ("fail", "about other values"),
+        (_, _, None) => ("wait", "waits for approval"),
+        (_, _, Some(_)) => ("off", "withdrawn"),
+    };
+    html! { (decided.decision.replace('_', " ")) " " span.pill.(class) { (says) } }
+}
+
+fn history(asked: &Asked, runs: &Newest<RunRow>) -> Markup {
+    let next = runs.next.map(|next| next.to_string());
+    html! {
+        @if runs.rows.is_empty() {
+            p { "There was no run of this series. " code { "gopay-adapter reconcile" } " makes them." }
+        }
+        @for run in &runs.rows {
+            details.act {
+                summary { "Run " (run.run) ", " (show::time(&run.at)) " UTC, by " (run.by) ", to " (run.day) }
+                ul {
+                    @for input in &run.inputs {
+                        li { code { (input.name) } ": " (input.rows) " rows, " (input.layout) ", SHA-256 " code { (input.sha256) } }
+                    }
+                }
+                pre { (serde_json::to_string_pretty(&run.summary).unwrap_or_default()) }
+            }
+        }
+        (show::paging(asked, PATH, "before", next.as_deref(), None))
+    }
+}
+
+pub(crate) async fn one(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Response {
+    let Some(review) = &console.app.breaks else {
+        return frame::fault(StatusCode::NOT_FOUND, WITHOUT);
+    };
+    let row = match review.one(series(&visit.asked), &id).await {
+        Ok(Some(row)) => row,
+        Ok(None) => return frame::fault(StatusCode::NOT_FOUND, "no such break in this series"),
+        Err(error) => return broken(&error),
+    };
+    let title = html! { "Break " (row.break_id) };
+    let content = html! {
+        div.card {
+            p { (row.cause) }
+            dl.facts {
+                div { dt { "Kind" } dd { (row.kind.replace('_', " ")) } }
+                div { dt { "TXID" } dd { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } } }
+                div { dt { "REFUNDID" } dd { (row.refundid.as_deref().unwrap_or("none")) } }
+                div { dt { "Ours" } dd { b { (row.ours) } } }
+                div { dt { "Theirs" } dd { b { (row.theirs) } } }
+                div { dt { "Difference" } dd { (row.difference.as_deref().unwrap_or("none")) } }
+                div { dt { "At risk" } dd { (row.currency) " " (row.at_risk) } }
+                div { dt { "About" } dd { (row.day.as_deref().unwrap_or("no day")) } }
+                div { dt { "First seen" } dd { (row.first_seen) } }
+                div { dt { "Where" } dd { code.long { (row.place) } } }
+                div { dt { "Decision" } dd { (standing(&row)) } }
+            }
+        }
+        @if let Some(decided) = &row.decided {
+            p {
+                (decided.by) " has decided: " b { (decided.decision.replace('_', " ")) } ", because " (decided.reason) "."
+                @if let Some(by) = &decided.approved_by { " Approved by " (by) "." }
+            }
+        }
+        (forms(&visit, &row))
+    };
+    frame::page(&console, &visit, Part::Reconciliation, &title, &content).await
+}
+
+fn forms(visit: &Visit, row: &BreakRow) -> Markup {
+    let who = &visit.who;
+    let to = address(&visit.asked, &row.break_id);
+    let waits = row.decided.as_ref().filter(|decided| !decided.holds && decided.decision != "open");
+    html! {
+        @if !who.finance {
+            p.note { "To decide or approve needs the role finance." }
+        } @else {
+            div.acts {
+                @if let Some(decided) = waits { (approval(who, &to, row, decided)) }
+                (decide_form(who, &to, row))
+            }
+        }
+    }
+}
+
+fn approval(who: &Admitted, to: &str, row: &BreakRow, decided: &DecidedRow) -> Markup {
+    html! {
+        div.act {
+            h3 { "Approve" }
+            p.note { "By another person than who has decided." }
+            form method="post" action=(to) {
+                (frame::key(who))
+                input type="hidden" name="act" value="approve";
+                input type="hidden" name="version" value=(row.version);
+                input type="hidden" name="decision" value=(decided.decision);
+                input type="hidden" name="reason" value=(decided.reason);
+                input type="hidden" name="decided_by" value=(decided.by);
+                @if who.name.is_none() {
+                    label for="approve-by" { "Your name" }
+                    input #approve-by name="by" required maxlength="100" autocomplete="name";
+                }
+                button.button type="submit" { "Approve: " (decided.decision.replace('_', " ")) }
+            }
+        }
+    }
+}
+
+fn decide_form(who: &Admitted, to: &str, row: &BreakRow) -> Markup {
+    let choices = [
+        ("accept", "it is explained; nothing is to be done"),
+        ("write_off", "it is lost"),
+        ("claim", "Midtrans or the bank was asked for it"),
+        ("correct", "our books are corrected by an adjustment"),
+        ("open", "an earlier decision is withdrawn"),
+    ];
+    html! {
+        details open[row.decided.is_none()] {
+            summary { @if row.decided.is_none() { "Decide" } @else { "Decide anew" } }
+            form method="post" action=(to) {
+                p.note { "It counts once another person has approved it." }
+                (frame::key(who))
+                input type="hidden" name="act" value="decide";
+                input type="hidden" name="version" value=(row.version);
+                fieldset {
+                    legend { "What is done about it" }
+                    @for (word, means) in choices {
+                        @if word != "open" || row.decided.is_some() {
+                            label.choice {
+                                input type="radio" name="decision" value=(word) required;
+                                b { (word.replace('_', " ")) } span { (means) }
+                            }
+                        }
+                    }
+                }
+                (frame::reason(who, "decide"))
+                button.button type="submit" { "Store the decision" }
+            }
+        }
+    }
+}
+
+pub(crate) async fn act(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let work = async {
+        let review = console.app.breaks.as_ref().ok_or_else(|| Failed::new(404, WITHOUT))?;
+        let approves = sent.text("act") == "approve";
+        let (by, approved_by) =
+            if approves { (sent.text("decided_by"), Some(sent.by())) } else { (sent.by(), None) };
+        let act = BreakAct {
+            decision: sent.text("decision"),
+            reason: sent.text("reason"),
+            by,
+            approved_by,
+            version: sent.text("version"),
+        };
+        review.act(series(&sent.visit.asked), &id, &act).await?;
+        let done = if approves { "approved" } else { "decided" };
+        Ok(format!("{}&done={done}", address(&sent.visit.asked, &id)))
+    };
+    console.act(&sent, Role::Finance, work).await
+}
+
+const TITLES: [&str; 16] = [
+    "break_id",
+    "kind",
+    "txid",
+    "refundid",
+    "ours",
+    "theirs",
+    "difference",
+    "currency",
+    "cause",
+    "at_risk",
+    "first_seen",
+    "resolved",
+    "decision",
+    "reason",
+    "by",
+    "approved_by",
+];
+
+fn cells(row: BreakRow) -> Vec<String> {
+    let decided =
+        row.decided.map(|it| [it.decision, it.reason, it.by, it.approved_by.unwrap_or_default()]);
+    let mut cells = vec![
+        row.break_id,
+        row.kind,
+        row.txid.unwrap_or_default(),
+        row.refundid.unwrap_or_default(),
+        row.ours,
+        row.theirs,
+        row.difference.unwrap_or_default(),
+        row.currency,
+        row.cause,
+        row.at_risk,
+        row.first_seen,
+        row.resolved.to_string(),
+    ];
+    cells.extend(decided.unwrap_or_default());
+    cells
+}
+
+async fn rows(
+    review: Arc<dyn BreakReview>,
+    series: String,
+    which: Which,
+    after: Option<String>,
+) -> csv::Part<String> {
+    /// Rows read at once.
+    const PAGE: usize = 500;
+    match review.breaks(&series, which, &after.unwrap_or_default(), PAGE).await {
+        Ok(page) => Ok((page.rows.into_iter().map(cells).collect(), page.next)),
+        Err(BookError::Store(error)) => Err(error),
+        Err(BookError::Unknown(why) | BookError::Refused(why)) => Err(StoreError::Down(why.into())),
+    }
+}
+
+pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Response {
+    let Some(review) = console.app.breaks.clone() else {
+        return frame::fault(StatusCode::NOT_FOUND, WITHOUT);
+    };
+    let which = match which(&visit.asked) {
+        Ok(which) => which,
+        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+    };
+    let series = series(&visit.asked).to_owned();
+    csv::file("breaks.csv", &TITLES, move |after| {
+        rows(review.clone(), series.clone(), which, after)
+    })
+}

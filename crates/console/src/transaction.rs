@@ -1,0 +1,284 @@
+//! One transaction: what is known of it, its timeline, and what can be done about it.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use gopay_core::ids::{RefundId, TxId};
+use gopay_http::asked;
+use gopay_service::desk::{Deed, OnDesk, RefundOrder};
+use gopay_service::{Owed, Refunded, Role, Transaction};
+use maud::{Markup, html};
+
+use crate::door::Admitted;
+use crate::frame::Part;
+use crate::visit::{Failed, Sent, Visit};
+use crate::{Console, frame, show, story, transactions};
+
+pub(crate) async fn page(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Response {
+    let Ok(tx_id) = id.parse::<TxId>() else { return unknown(&id) };
+    let desk = match console.app.service.on_desk(tx_id).await {
+        Ok(Some(desk)) => desk,
+        Ok(None) => return unknown(&id),
+        Err(error) => return frame::unavailable(&error),
+    };
+    let story = &desk.story;
+    let title = html! {
+        "Transaction " (story.transaction.txid) (show::state(story.transaction.state))
+    };
+    let content = html! {
+        (transactions::search(&visit.asked))
+        (doubt(&story.transaction))
+        div.card { (facts(&story.transaction)) }
+        (acts(&desk, &visit.who))
+        (refunds(&story.refunds))
+        (deliveries(&story.deliveries))
+        h2 { "Timeline" }
+        div.card { (story::timeline(story)) }
+        h2 { "Messages" }
+        div.card { (story::messages(story)) }
+    };
+    frame::page(&console, &visit, Part::Transactions, &title, &content).await
+}
+
+fn unknown(id: &str) -> Response {
+    frame::fault(StatusCode::NOT_FOUND, &format!("the store has no transaction {id}"))
+}
+
+fn doubt(transaction: &Transaction) -> Markup {
+    html! {
+        @if let Some(doubt) = &transaction.doubt {
+            p.alert.(if doubt.is_open() { "fail" } else { "off" }) {
+                "Money that does not fit: " (doubt.finding.what.as_str().replace('_', " "))
+                "; expected " (doubt.finding.expected) ", Midtrans says " (doubt.finding.found)
+                " (" (doubt.finding.status) "). At risk " (show::rupiah(doubt.at_risk.get())) ". "
+                @if doubt.is_open() { a href="/console/attention" { "Needs a person" } }
+                @else { "It is " (doubt.standing.as_str()) "." }
+            }
+        }
+    }
+}
+
+fn facts(transaction: &Transaction) -> Markup {
+    let none = || html! { "none" };
+    html! {
+        dl.facts {
+            div { dt { "Amount" } dd { b { (transaction.amount_sen.map_or_else(|| "none".to_owned(), show::rupiah)) } } }
+            div { dt { "merchanttxid" } dd { code { (transaction.merchanttxid.as_deref().unwrap_or("none")) } } }
+            div { dt { "PSP" } dd { (transaction.psp) } }
+            div { dt { "Contract" } dd { (transaction.contract) } }
+            div { dt { "Channel" } dd { (transaction.channel.unwrap_or("none")) } }
+            div { dt { "At Midtrans" } dd { (transaction.charge_state) } }
+            div { dt { "Midtrans' id" } dd { code { (transaction.midtrans_id.as_deref().unwrap_or("none")) } } }
+            div { dt { "Called, UTC" } dd { (show::time(&transaction.created_at)) } }
+            div { dt { "Session until, UTC" } dd { (show::time(&transaction.session_until)) } }
+            div { dt { "Next look, UTC" } dd { (transaction.next_check_at.as_deref().map_or_else(none, show::time)) } }
+            @if let Some(why) = &transaction.failure {
+                div { dt { "Failed" } dd { (why.reason) ": " (why.message) } }
+            }
+        }
+    }
+}
+
+fn refunds(refunds: &[Refunded]) -> Markup {
+    let titles = [
+        ("Called, UTC", false),
+        ("REFUNDID", false),
+        ("Amount", true),
+        ("State", false),
+        ("Why", false),
+    ];
+    let rows = html! {
+        @for refund in refunds {
+            tr {
+                td.nowrap data-label="Called, UTC" { (show::time(&refund.created_at)) }
+                td data-label="REFUNDID" { code { (refund.refundid) } }
+                td.num data-label="Amount" { (refund.amount_sen.map_or_else(|| "none".to_owned(), show::rupiah)) }
+                td data-label="State" { (show::state(refund.state)) }
+                td data-label="Why" {
+                    @if let Some(how) = refund.made_elsewhere { "made at Midtrans: " (how) }
+                    @if let Some(why) = &refund.failure { (why.reason) ": " (why.message) }
+                }
+            }
+        }
+    };
+    html! { @if !refunds.is_empty() { h2 { "Refunds" } (show::table("Refunds", &titles, &rows)) } }
+}
+
+fn deliveries(deliveries: &[Owed]) -> Markup {
+    let titles = [
+        ("Final state at, UTC", false),
+        ("State", false),
+        ("Tries", true),
+        ("Next try, UTC", false),
+        ("Receiver", false),
+    ];
+    let rows = html! {
+        @for owed in deliveries {
+            tr {
+                td.nowrap data-label="Final state at, UTC" { (show::time(&owed.final_at)) }
+                td data-label="State" { (show::state(owed.state)) }
+                td.num data-label="Tries" { (owed.attempts) }
+                td.nowrap data-label="Next try, UTC" {
+                    @if let Some(at) = &owed.next_attempt_at { (show::time(at)) } @else { "none" }
+                }
+                td data-label="Receiver" { code.long { (owed.receiver) } }
+            }
+        }
+    };
+    html! {
+        @if !deliveries.is_empty() {
+            h2 { "Notifications to the PSP" }
+            (show::table("Notifications to the PSP", &titles, &rows))
+        }
+    }
+}
+
+/// The forms of what can be done now, by who is here.
+fn acts(desk: &OnDesk, who: &Admitted) -> Markup {
+    let transaction = &desk.story.transaction;
+    let (paid, pending) = (transaction.state == "succeeded", transaction.state == "pending");
+    html! {
+        h2 { "What can be done" }
+        div.acts {
+            @if paid { (refund_form(desk, who)) }
+            @if who.operate {
+                @if pending {
+                    (act_form(transaction, who, "cancel", "Cancel", "GoPay is asked to cancel; then the PSP is told FAILED, CANCELED."))
+                }
+                @if transaction.state != "initialized" {
+                    (act_form(transaction, who, "ask", "Ask GoPay now", "What GoPay says counts, as if a worker had asked."))
+                }
+                @if !desk.story.deliveries.is_empty() {
+                    (act_form(transaction, who, "redeliver", "Send the notification again", "The last one, whatever became of it."))
+                }
+            }
+        }
+        @if !who.operate { p.note { "To cancel, ask or send again needs the role operate." } }
+    }
+}
+
+fn act_form(
+    transaction: &Transaction,
+    who: &Admitted,
+    act: &str,
+    title: &str,
+    says: &str,
+) -> Markup {
+    html! {
+        details {
+            summary { (title) }
+            form method="post" action={ "/console/transactions/" (transaction.txid) "/" (act) } {
+                p.note { (says) }
+                (frame::key(who))
+                (frame::reason(who, act))
+                button.button type="submit" { (title) }
+            }
+        }
+    }
+}
+
+fn refund_form(desk: &OnDesk, who: &Admitted) -> Markup {
+    let (room, transaction) = (&desk.refund, &desk.story.transaction);
+    html! {
+        details {
+            summary { "Refund: " (show::rupiah(room.left_sen)) " left" }
+            @if let Some(why) = &room.closed {
+                p { (why) }
+            } @else if !who.finance {
+                p.note { "To refund needs the role finance." }
+            } @else {
+                form method="post" action={ "/console/transactions/" (transaction.txid) "/refund" } {
+                    @if let Some(until) = &room.until { p.note { "Until " (show::time(until)) " UTC." } }
+                    (frame::key(who))
+                    input type="hidden" name="refundid" value=(room.refundid);
+                    label for="amount" { "Amount, rupiah" }
+                    input #amount name="amount" required inputmode="numeric" autocomplete="off" value=(room.left_sen / 100);
+                    label for="merchantrefundid" { "merchantrefundid, if the PSP is to find it by one" }
+                    input #merchantrefundid name="merchantrefundid" maxlength="40" autocomplete="off";
+                    (frame::reason(who, "refund"))
+                    button.button type="submit" { "Refund" }
+                    p.note { "It goes the way of a REFUND of the PSP. Sent twice, this form refunds once." }
+                }
+            }
+        }
+    }
+}
+
+fn named(id: &str) -> Result<TxId, Failed> {
+    id.parse().map_err(|_| Failed::new(404, "no TXID"))
+}
+
+fn deed(sent: &Sent) -> Deed {
+    Deed { by: sent.by(), reason: sent.text("reason") }
+}
+
+fn done(tx_id: TxId, what: &str) -> String {
+    format!("/console/transactions/{tx_id}?done={what}")
+}
+
+pub(crate) async fn refund(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let work = async {
+        let tx_id = named(&id)?;
+        let wrong = "amount: must be whole rupiah, such as 125000";
+        let amount = asked::amount(&sent.text("amount")).ok_or_else(|| Failed::new(400, wrong))?;
+        let refundid = sent.text("refundid").parse::<RefundId>();
+        let refundid = refundid.map_err(|_| Failed::new(400, "refundid: open the page again"))?;
+        let order = RefundOrder {
+            amount_sen: amount.get(),
+            refundid: Some(refundid),
+            merchantrefundid: sent.form.get("merchantrefundid").map(str::to_owned),
+            reason: sent.text("reason"),
+            by: sent.by(),
+        };
+        console.app.service.refund_by_operator(tx_id, order).await?;
+        Ok(done(tx_id, "refund"))
+    };
+    console.act(&sent, Role::Finance, work).await
+}
+
+pub(crate) async fn cancel(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let work = async {
+        let tx_id = named(&id)?;
+        console.app.service.cancel_by_operator(tx_id, deed(&sent)).await?;
+        Ok(done(tx_id, "cancel"))
+    };
+    console.act(&sent, Role::Operate, work).await
+}
+
+pub(crate) async fn ask(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let work = async {
+        let tx_id = named(&id)?;
+        console.app.service.ask_by_operator(tx_id, deed(&sent)).await?;
+        Ok(done(tx_id, "ask"))
+    };
+    console.act(&sent, Role::Operate, work).await
+}
+
+pub(crate) async fn redeliver(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let work = async {
+        let tx_id = named(&id)?;
+        console.app.service.redeliver_by_operator(tx_id, &deed(&sent)).await?;
+        Ok(done(tx_id, "redeliver"))
+    };
+    console.act(&sent, Role::Operate, work).await
+}

@@ -1,0 +1,203 @@
+//! Who is at a page, and what a form sends.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts};
+use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap};
+use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use gopay_http::asked::Asked;
+use gopay_http::guard::{self, Deed, foreign};
+use gopay_http::{admin, desk};
+use gopay_inbound::Peer;
+use gopay_service::desk::{ActError, BookError};
+use gopay_service::{ResolveError, Role, StoreError, chain};
+
+use crate::door::{Admitted, cookie_of, same};
+use crate::{Console, frame};
+
+/// The header of the script that looks again: it keeps no session alive.
+const LOOKS_AGAIN: &str = "x-looks-again";
+
+/// Somebody at a page.
+pub(crate) struct Visit {
+    pub(crate) who: Admitted,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) asked: Asked,
+    pub(crate) source: IpAddr,
+}
+
+/// The session that a request shows.
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter();
+    cookies.filter_map(|value| cookie_of(value.to_str().ok()?)).next()
+}
+
+/// Whether pages of others have no part in a request.
+pub(crate) fn check_own(parts: &Parts, console: &Console) -> Result<(), Response> {
+    let rules = console.app.access.rules();
+    match foreign(&rules.hosts, &parts.method, &parts.headers) {
+        None => Ok(()),
+        Some(why) => Err(frame::fault(StatusCode::FORBIDDEN, why)),
+    }
+}
+
+pub(crate) fn source_of(parts: &Parts) -> IpAddr {
+    let source = parts.extensions.get::<Peer>().map(|peer| peer.source);
+    source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+impl FromRequestParts<Console> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
+        check_own(parts, console)?;
+        let path = parts.uri.path_and_query().map_or("/console", |path| path.as_str()).to_owned();
+        let rules = console.app.access.rules();
+        let looks_again = parts.headers.contains_key(LOOKS_AGAIN);
+        match console.door.admit(&rules.operators, session(&parts.headers), !looks_again) {
+            Some(who) => {
+                let asked = Asked::read(parts.uri.query().unwrap_or_default().as_bytes());
+                Ok(Self { who, path, asked, source: source_of(parts) })
+            }
+            None => Err(frame::to_login(&path)),
+        }
+    }
+}
+
+/// A form that somebody has sent, from a page of ours.
+pub(crate) struct Sent {
+    pub(crate) visit: Visit,
+    pub(crate) form: Asked,
+}
+
+/// The longest form: a reason and a name of four-byte characters, percent-encoded.
+const FORM_BYTES_MAX: usize = 16 * 1024;
+
+/// Reads a form that repeats the key of its page.
+pub(crate) async fn form(
+    request: Request<Body>,
+    console: &Console,
+    key: &str,
+) -> Result<Asked, Response> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+    if kind != Some("application/x-www-form-urlencoded") {
+        return Err(frame::fault(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a form"));
+    }
+    let (bodies, timeout) = (&console.app.bodies, console.app.limits.body_timeout);
+    let body = bodies.read(request, FORM_BYTES_MAX, timeout).await;
+    let body =
+        body.map_err(|_| frame::fault(StatusCode::BAD_REQUEST, "the form cannot be read"))?;
+    let form = Asked::read(&body);
+    if !same(form.get("key").unwrap_or_default(), key) {
+        let why = "this form is of another session, or of before a restart; open its page again";
+        return Err(frame::fault(StatusCode::FORBIDDEN, why));
+    }
+    Ok(form)
+}
+
+impl FromRequest<Console> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request<Body>, console: &Console) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visit = Visit::from_request_parts(&mut parts, console).await?;
+        let request = Request::from_parts(parts, body);
+        let form = form(request, console, &visit.who.form_key).await?;
+        Ok(Self { visit, form })
+    }
+}
+
+impl Sent {
+    /// Who does it: the name of the token, or what they call themselves where there is none.
+    pub(crate) fn by(&self) -> String {
+        let named = self.visit.who.name.as_deref().or_else(|| self.form.get("by"));
+        named.unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.form.get(name).unwrap_or_default().to_owned()
+    }
+}
+
+/// Why something was not done, and the status that says so.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) status: u16,
+    pub(crate) why: String,
+}
+
+impl Failed {
+    pub(crate) fn new(status: u16, why: impl Into<String>) -> Self {
+        Self { status, why: why.into() }
+    }
+}
+
+impl From<ActError> for Failed {
+    fn from(error: ActError) -> Self {
+        Self::new(desk::status_of(&error), chain(&error))
+    }
+}
+
+impl From<BookError> for Failed {
+    fn from(error: BookError) -> Self {
+        Self::new(desk::status_of_book(&error), chain(&error))
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::new(503, chain(&error))
+    }
+}
+
+impl From<ResolveError> for Failed {
+    fn from(error: ResolveError) -> Self {
+        Self::new(admin::status_of_resolution(&error), chain(&error))
+    }
+}
+
+impl Console {
+    /// Does what a form asks for, if its sender has the role, and records that they asked and how it
+    /// ended. `work` says which page is shown then.
+    pub(crate) async fn act(
+        &self,
+        sent: &Sent,
+        role: Role,
+        work: impl Future<Output = Result<String, Failed>>,
+    ) -> Response {
+        let who = &sent.visit.who;
+        let may = match role {
+            Role::Read => true,
+            Role::Operate => who.operate,
+            Role::Finance => who.finance,
+        };
+        if !may {
+            let why = format!("your token has not the role for this: {}", role.as_str());
+            return frame::fault(StatusCode::FORBIDDEN, &why);
+        }
+        let (by, what) = (sent.by(), format!("POST {}", sent.visit.path));
+        let deed = Deed {
+            who: Some(by.as_str()).filter(|by| !by.is_empty()),
+            what: &what,
+            why: sent.form.get("reason"),
+            source: sent.visit.source,
+        };
+        let answered = async {
+            match work.await {
+                Ok(place) => frame::to(&place),
+                Err(Failed { status, why }) => {
+                    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
+                    frame::not_done(&sent.visit, status, &why)
+                }
+            }
+        };
+        guard::recorded(&self.app.service, deed, false, answered)
+            .await
+            .unwrap_or_else(|why| frame::fault(StatusCode::SERVICE_UNAVAILABLE, &why))
+    }
+}

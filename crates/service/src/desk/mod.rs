@@ -1,0 +1,33 @@
+//! What operators see and do while the service runs: the console and the JSON of the admin listener
+//! are two faces of this, and hold no rules of their own.
+//!
+//! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `figures` and `recent`, `parties`
+//! (receivers, clients, contracts), `books` (settlements, reconciliations), `audit`.
+
+mod acts;
+mod audit;
+mod books;
+mod figures;
+mod lists;
+mod parties;
+mod recent;
+
+/// What lists are asked for by.
+pub use gopay_store::{
+    DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
+    RefundStateWord, Times,
+};
+
+pub use acts::{ActError, Asked, Deed, RefundOrder, RefundRoom, check_texts};
+pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
+pub use books::{
+    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, InputRow,
+    Newest, RunRow, SettlementRow, Which,
+};
+pub use figures::{Barred, Figures, Queue};
+pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};
+pub use parties::{ClientView, ContractView, LastTry, ReceiverView};
+pub use recent::{LastHour, Latency, MINUTES, OneMinute};
+
+pub(crate) use parties::Board;
+pub(crate) use recent::{Happening, Recent};

@@ -1,0 +1,167 @@
+//! Breaks in the store, as people review them while the service runs: by the same rules as in the
+//! edited lists that `reconcile` reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gopay_reconcile::breaks::{Break, BreakId, Decided, Decision};
+use gopay_reconcile::edited::EditedList;
+use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Which};
+use gopay_service::{Clock, StoreError};
+use gopay_store::{Database, StoredBreak};
+
+use super::stored::Series;
+
+/// What a decision was read from.
+const SOURCE: &str = "the console";
+
+/// Breaks read at once.
+const PAGE: usize = 500;
+
+/// Breaks looked at for one answer; who wants more goes on from there.
+const SCAN_MAX: usize = 5_000;
+
+/// The breaks of a store.
+pub(crate) struct StoredReview {
+    pub(crate) store: Arc<dyn Database>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl StoredReview {
+    fn series<'a>(&'a self, name: &'a str, by: &'a str) -> Series<'a> {
+        Series { store: self.store.as_ref(), name, by, now: self.clock.now() }
+    }
+
+    /// The last decision about each break.
+    async fn decided(&self, series: &str) -> Result<BTreeMap<String, Decided>, BookError> {
+        self.series(series, "").decided().await.map_err(broken)
+    }
+
+    /// A break by its id.
+    async fn stored(&self, series: &str, id: &BreakId) -> Result<Option<StoredBreak>, BookError> {
+        /// As many ids as there are signs share all but the last of theirs.
+        const NEAR: usize = 33;
+        // In any order of letters, what begins with a text comes behind it.
+        let near = id.as_str().split_at(id.as_str().len().saturating_sub(1)).0;
+        let found = self.store.reconciliation_breaks(series, near, NEAR).await?;
+        Ok(found.into_iter().find(|one| one.break_id == id.as_str()))
+    }
+}
+
+/// What cannot be read is as if the store did not answer.
+fn broken(error: anyhow::Error) -> BookError {
+    match error.downcast::<StoreError>() {
+        Ok(error) => error.into(),
+        Err(error) => StoreError::Down(error.into()).into(),
+    }
+}
+
+fn row(stored: &StoredBreak, decided: Option<&Decided>) -> Option<BreakRow> {
+    let found = Break::from_content(&stored.content)?;
+    let sign = found.values_sign();
+    let version = decided.map_or(0, |decided| decided.version);
+    let decided = decided.map(|decided| {
+        let outdated = decided.values != sign;
+        DecidedRow {
+            decision: decided.decision.as_str().to_owned(),
+            reason: decided.reason.clone(),
+            by: decided.by.clone(),
+            approved_by: Some(decided.approved_by.clone()).filter(|by| !by.is_empty()),
+            outdated,
+            holds: decided.holds() && !outdated,
+        }
+    });
+    Some(BreakRow {
+        break_id: stored.break_id.clone(),
+        kind: found.kind.as_str().to_owned(),
+        txid: found.txid,
+        refundid: found.refundid,
+        ours: found.ours,
+        theirs: found.theirs,
+        difference: found.difference.map(|amount| amount.to_string()),
+        currency: found.currency,
+        cause: found.cause,
+        day: found.day.map(|day| day.to_string()),
+        at_risk: found.at_risk.to_string(),
+        place: found.place,
+        first_seen: stored.first_seen.clone(),
+        resolved: stored.resolved,
+        version: format!("v{version}-{sign}"),
+        decided,
+    })
+}
+
+#[async_trait]
+impl BreakReview for StoredReview {
+    async fn breaks(
+        &self,
+        series: &str,
+        which: Which,
+        after: &str,
+        limit: usize,
+    ) -> Result<Breaks, BookError> {
+        let decided = self.decided(series).await?;
+        let (mut found, mut after, mut seen) = (Breaks::default(), after.to_owned(), 0_usize);
+        loop {
+            let page = self.store.reconciliation_breaks(series, &after, PAGE).await?;
+            let full = page.len() == PAGE;
+            for stored in page {
+                if found.rows.len() == limit || seen == SCAN_MAX {
+                    found.next = Some(after);
+                    return Ok(found);
+                }
+                seen = seen.saturating_add(1);
+                let one = row(&stored, decided.get(&stored.break_id));
+                found.rows.extend(one.filter(|row| which.takes(row)));
+                after = stored.break_id;
+            }
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn one(&self, series: &str, break_id: &str) -> Result<Option<BreakRow>, BookError> {
+        let Some(id) = BreakId::parse(break_id) else { return Ok(None) };
+        let Some(stored) = self.stored(series, &id).await? else { return Ok(None) };
+        Ok(row(&stored, self.decided(series).await?.get(id.as_str())))
+    }
+
+    async fn act(
+        &self,
+        series: &str,
+        break_id: &str,
+        act: &BreakAct,
+    ) -> Result<BreakRow, BookError> {
+        let unknown = || BookError::Unknown(format!("{break_id} is no break of this series"));
+        let id = BreakId::parse(break_id).ok_or_else(unknown)?;
+        let stored = self.stored(series, &id).await?.ok_or_else(unknown)?;
+        if stored.resolved {
+            return Err(BookError::Refused(format!(
+                "{id} is resolved; there is nothing to decide"
+            )));
+        }
+        let found = Break::from_content(&stored.content).ok_or_else(unknown)?;
+        if Decision::of(&act.decision).is_none() {
+            let words = Decision::ALL.map(Decision::as_str).join(", ");
+            return Err(BookError::Refused(format!("decision: must be one of {words}")));
+        }
+        let approver = act.approved_by.as_deref().unwrap_or_default();
+        let cells = [break_id, &act.decision, &act.reason, &act.by, approver, &act.version];
+        let list = EditedList::of_one(SOURCE, cells);
+        let by = if approver.is_empty() { &act.by } else { approver };
+        let series = self.series(series, by);
+        let mut history = series.history().await.map_err(broken)?;
+        let acts = history.decide(&[list], &[found]).map_err(|error| {
+            let why = error.0.first().and_then(|why| why.split_once(": "));
+            BookError::Refused(why.map_or_else(|| error.to_string(), |(_, why)| why.to_owned()))
+        })?;
+        if acts.is_empty() {
+            return Err(BookError::Refused(format!("{id}: that was decided before, as it is")));
+        }
+        series.record(&acts).await?;
+        let decided = self.decided(series.name).await?;
+        row(&stored, decided.get(id.as_str())).ok_or_else(unknown)
+    }
+}

@@ -1,0 +1,408 @@
+//! The console over HTTP: who is let in, what their role lets them do, what forms must repeat, and what
+//! is recorded of it.
+
+use std::process::Command;
+
+use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use serde_json::{Value, json};
+
+use crate::support::Demo;
+use crate::support::served::{Served, with_operators};
+
+/// Nobody listens there.
+const NOBODY: &str = "http://127.0.0.1:1/notify";
+
+/// Somebody with a browser.
+struct Browser<'a> {
+    demo: &'a Demo,
+    cookie: Option<String>,
+}
+
+/// What a browser is shown.
+struct Shown {
+    status: u16,
+    /// Where it is sent.
+    to: String,
+    text: String,
+}
+
+impl Shown {
+    /// The value of the first field of a name.
+    fn field(&self, name: &str) -> &str {
+        let mark = format!("name=\"{name}\" value=\"");
+        let (_, rest) =
+            self.text.split_once(&mark).unwrap_or_else(|| panic!("{name} in {}", self.text));
+        rest.split('"').next().unwrap()
+    }
+}
+
+impl<'a> Browser<'a> {
+    const fn new(demo: &'a Demo) -> Self {
+        Self { demo, cookie: None }
+    }
+
+    /// One that has logged in.
+    async fn of(demo: &'a Demo, name: &str) -> Self {
+        let mut browser = Self::new(demo);
+        let shown = browser.login(name, &format!("token-of-{name}")).await;
+        assert_eq!((shown.status, shown.to.as_str()), (303, "/console"), "{name}");
+        browser
+    }
+
+    async fn login(&mut self, name: &str, token: &str) -> Shown {
+        let key = self.get("/console/login").await.field("key").to_owned();
+        self.post("/console/login", &[("key", &key), ("name", name), ("token", token)]).await
+    }
+
+    async fn get(&self, path: &str) -> Shown {
+        let mut request = self.demo.http.get(format!("{}{path}", self.demo.admin));
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        shown(request.send().await.unwrap()).await.0
+    }
+
+    async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Shown {
+        let request = self.demo.http.post(format!("{}{path}", self.demo.admin));
+        let mut request = request
+            .header(ORIGIN, &self.demo.admin)
+            .header("content-type", "application/x-www-form-urlencoded");
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        let body = serde_urlencoded::to_string(form).unwrap();
+        let (shown, cookie) = shown(request.body(body).send().await.unwrap()).await;
+        if let Some(cookie) = cookie {
+            assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+            self.cookie = cookie.split(';').next().map(str::to_owned);
+        }
+        shown
+    }
+
+    /// Sends the form of a page, with the key of the page.
+    async fn send(&mut self, page: &str, path: &str, form: &[(&str, &str)]) -> Shown {
+        let key = self.get(page).await.field("key").to_owned();
+        self.post(path, &[&[("key", key.as_str())], form].concat()).await
+    }
+}
+
+async fn shown(answer: reqwest::Response) -> (Shown, Option<String>) {
+    let header = |name| {
+        let value = answer.headers().get(name);
+        value.map(|value| value.to_str().unwrap().to_owned())
+    };
+    let (to, cookie) = (header(LOCATION).unwrap_or_default(), header(SET_COOKIE));
+    let policy = answer.headers().get("content-security-policy").expect("a policy");
+    let policy = policy.to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let status = answer.status().as_u16();
+    (Shown { status, to, text: answer.text().await.unwrap() }, cookie)
+}
+
+/// The transaction as JSON of the admin listener.
+async fn told(demo: &Demo, name: &str, path: &str) -> Value {
+    let url = format!("{}/admin/v1/{path}", demo.admin);
+    let request = demo.http.get(url).basic_auth(name, Some(format!("token-of-{name}")));
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "{path}");
+    answer.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn who_has_no_session_is_asked_for_a_token_and_a_wrong_one_opens_nothing() {
+    let served = Served::start(&with_operators(NOBODY, &[("reader", "read")])).await;
+    let mut browser = Browser::new(&served);
+    for path in [
+        "/console",
+        "/console/",
+        "/console/transactions?state=pending",
+        "/console/transactions.csv",
+        "/console/transactions/1",
+        "/console/attention",
+        "/console/audit",
+        "/console/parties",
+    ] {
+        let shown = browser.get(path).await;
+        assert_eq!(shown.status, 303, "{path}");
+        assert!(shown.to.starts_with("/console/login?to=%2Fconsole"), "{}", shown.to);
+        assert!(!shown.text.contains("testclient"));
+    }
+    for (name, token) in [("reader", "wrong"), ("nobody", "token-of-reader"), ("", "")] {
+        assert_eq!(browser.login(name, token).await.status, 401, "{name}");
+        assert_eq!(browser.cookie, None);
+    }
+    // A login form of somebody else's page.
+    let form = [("key", "guessed"), ("name", "reader"), ("token", "token-of-reader")];
+    assert_eq!(browser.post("/console/login", &form).await.status, 403);
+    assert_eq!(browser.login("reader", "token-of-reader").await.status, 303);
+    assert_eq!(browser.get("/console").await.status, 200);
+    let made_up = Browser { demo: &served, cookie: Some("gopay_console=0123".to_owned()) };
+    assert_eq!(made_up.get("/console").await.status, 303);
+    let kept = browser.cookie.clone();
+    assert_eq!(browser.send("/console", "/console/logout", &[]).await.to, "/console/login");
+    browser.cookie = kept;
+    assert_eq!(browser.get("/console").await.status, 303, "the session is over");
+    assert_eq!(browser.get("/console.css").await.status, 200, "there is nothing in it");
+}
+
+#[tokio::test]
+async fn a_form_counts_from_a_page_of_the_console_in_the_same_session_only() {
+    let served =
+        Served::start(&with_operators(NOBODY, &[("ops", "operate"), ("other", "operate")])).await;
+    let txid = served.pending().await;
+    let (page, path) =
+        (format!("/console/transactions/{txid}"), format!("/console/transactions/{txid}/cancel"));
+    let mut ops = Browser::of(&served, "ops").await;
+    let other = Browser::of(&served, "other").await;
+    let foreign = other.get(&page).await.field("key").to_owned();
+    for key in ["", "guessed", &foreign] {
+        let shown = ops.post(&path, &[("key", key), ("reason", "a test")]).await;
+        assert_eq!(shown.status, 403, "{key}");
+    }
+    let key = ops.get(&page).await.field("key").to_owned();
+    let url = format!("{}{path}", served.admin);
+    let body = format!("key={key}&reason=a+test");
+    const FORM: &str = "application/x-www-form-urlencoded";
+    for (what, header, value, kind) in [
+        ("another origin", "origin", "https://page.example", FORM),
+        ("no origin of a page", "origin", "null", FORM),
+        ("another site", "sec-fetch-site", "cross-site", FORM),
+        ("a name that leads here", "host", "rebinding.example", FORM),
+        ("no form", "origin", served.admin.as_str(), "text/plain"),
+    ] {
+        let request = served.http.post(&url).header(header, value).header("content-type", kind);
+        let request = request.header(COOKIE, ops.cookie.as_deref().unwrap());
+        let status = request.body(body.clone()).send().await.unwrap().status().as_u16();
+        assert!(matches!(status, 403 | 415), "{what}: {status}");
+    }
+    assert_eq!(served.status(&txid).await["STATUS"], "PENDING");
+    assert_eq!(ops.post(&path, &[("key", &key), ("reason", "a test")]).await.status, 303);
+    served.until_status(&txid, "FAILED").await;
+}
+
+#[tokio::test]
+async fn roles_hold_and_what_was_done_is_in_the_trail_and_in_the_audit() {
+    let operators = [("reader", "read"), ("ops", "operate"), ("sri", "finance")];
+    let served = Served::start(&with_operators(NOBODY, &operators)).await;
+    let txid = served.paid().await;
+    let page = format!("/console/transactions/{txid}");
+    let mut reader = Browser::of(&served, "reader").await;
+    let mut ops = Browser::of(&served, "ops").await;
+    let mut sri = Browser::of(&served, "sri").await;
+    let refundid = sri.get(&page).await.field("refundid").to_owned();
+    let refund = [
+        ("reason", "broken cup"),
+        ("amount", "4.000"),
+        ("refundid", refundid.as_str()),
+        ("merchantrefundid", "R-1"),
+    ];
+    let to = format!("{page}/refund");
+    assert_eq!(reader.send(&page, &to, &refund).await.status, 403);
+    assert_eq!(ops.send(&page, &to, &refund).await.status, 403);
+    for act in ["cancel", "ask", "redeliver"] {
+        let to = format!("{page}/{act}");
+        assert_eq!(sri.send(&page, &to, &[("reason", "x")]).await.status, 403, "{act}");
+    }
+    // The same form twice refunds once.
+    for _ in 0..2 {
+        let shown = sri.send(&page, &to, &refund).await;
+        assert_eq!((shown.status, shown.to), (303, format!("{page}?done=refund")));
+    }
+    for (name, value, status) in [
+        ("amount", "7000", 409),
+        ("amount", "0", 400),
+        ("amount", "1,5", 400),
+        ("reason", "", 400),
+        ("merchantrefundid", "not a reference", 400),
+        ("refundid", "1", 409),
+        ("refundid", &txid, 409),
+    ] {
+        let fresh = sri.get(&page).await.field("refundid").to_owned();
+        let mut form = refund.to_vec();
+        form.retain(|(other, _)| !matches!(*other, "refundid") && *other != name);
+        if name != "refundid" {
+            form.push(("refundid", &fresh));
+        }
+        form.push((name, value));
+        assert_eq!(sri.send(&page, &to, &form).await.status, status, "{name}={value}");
+    }
+    assert_eq!(
+        ops.send(&page, &format!("{page}/redeliver"), &[("reason", "lost")]).await.status,
+        303
+    );
+    let desk = told(&served, "reader", &format!("transactions/{txid}")).await;
+    let desk = &desk[0];
+    assert_eq!(desk["refund"]["left_sen"], json!(600_000));
+    let refunds = desk["refunds"].as_array().unwrap();
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(refunds[0]["refundid"], json!(refundid));
+    assert_eq!(refunds[0]["merchantrefundid"], json!("R-1"));
+    // The PSP finds it by either id.
+    let asked = served.call("GETREFUNDSTATUS", &[("refundid", &refundid)]).await;
+    assert_eq!(
+        (asked["STATUS"].as_str(), asked["MERCHANTREFUNDID"].as_str()),
+        ("SUCCEEDED", "R-1")
+    );
+    let trail = desk["trail"].as_array().unwrap();
+    let acts = trail.iter().filter(|line| line["kind"] == "operator").map(|line| &line["detail"]);
+    let acts: Vec<&Value> = acts.collect();
+    assert_eq!(acts[0]["what"], json!("refund"));
+    assert_eq!((&acts[0]["by"], &acts[0]["reason"]), (&json!("sri"), &json!("broken cup")));
+    assert_eq!((&acts[1]["what"], &acts[1]["by"]), (&json!("redeliver"), &json!("ops")));
+    assert_eq!(acts.len(), 2, "what was refused is not in the trail");
+    let audit = told(&served, "reader", "audit").await;
+    let rows = audit["rows"].as_array().unwrap();
+    assert_eq!(rows[0]["who"], json!("ops"));
+    assert_eq!(rows[0]["what"], json!(format!("POST {page}/redeliver")));
+    assert_eq!((&rows[0]["why"], &rows[0]["status"]), (&json!("lost"), &json!(303)));
+    let of_sri: Vec<u64> = rows
+        .iter()
+        .filter(|row| row["who"] == "sri")
+        .map(|row| row["status"].as_u64().unwrap())
+        .collect();
+    assert_eq!(of_sri, [409, 409, 400, 400, 400, 400, 409, 303, 303], "newest first");
+    let log = served.log();
+    assert!(!log.contains("token-of"), "{log}");
+}
+
+#[tokio::test]
+async fn what_others_wrote_is_text_and_no_cell_is_a_formula() {
+    let demo = Demo::start().await;
+    let answer = demo.transaction(&[("merchanttxid", "-1-cmd")]).await;
+    let bad = demo
+        .transaction(&[
+            ("contractid", "x"),
+            ("specin.dynamicdescriptor", "<script>alert(1)</script>"),
+        ])
+        .await;
+    assert_eq!(bad["STATUS"], "FAILED");
+    let browser = Browser::new(&demo);
+    let page = browser.get(&format!("/console/transactions/{}", answer["TXID"])).await;
+    assert_eq!(page.status, 200);
+    for query in ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>"] {
+        let query = serde_urlencoded::to_string([("id", query), ("contract", query)]).unwrap();
+        for path in ["transactions", "refunds", "deliveries", "attention", "audit"] {
+            let shown = browser.get(&format!("/console/{path}?{query}")).await;
+            assert_eq!(shown.status, 200, "{path}");
+            assert!(
+                !shown.text.contains("<script>alert") && !shown.text.contains("<img"),
+                "{path}"
+            );
+        }
+    }
+    let file = browser.get("/console/transactions.csv").await;
+    assert_eq!(file.status, 200);
+    let lines: Vec<&str> = file.text.lines().collect();
+    assert!(lines[0].starts_with("called_at,txid,merchanttxid,"), "{}", lines[0]);
+    assert!(lines.iter().any(|line| line.contains(",'-1-cmd,")), "{}", file.text);
+}
+
+#[tokio::test]
+async fn lists_go_on_by_key_whatever_comes_meanwhile() {
+    let demo = Demo::start().await;
+    let mut txids = Vec::new();
+    for number in 0..5 {
+        let reference = format!("ORDER-{number}");
+        txids.push(demo.transaction(&[("merchanttxid", &reference)]).await["TXID"].clone());
+    }
+    txids.reverse();
+    let browser = Browser::new(&demo);
+    let ids = |text: &str| -> Vec<String> {
+        let links = text.split("<a href=\"/console/transactions/").skip(1);
+        links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let mut path = "/console/transactions?limit=2&state=pending".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let shown = browser.get(&path).await;
+        seen.extend(ids(&shown.text));
+        let Some((before, _)) = shown.text.split_once("\" rel=\"next\"") else { break };
+        let next = before.rsplit("href=\"").next().unwrap().replace("&amp;", "&");
+        assert!(next.contains("state=pending") && next.contains("limit=2"), "{next}");
+        path = next;
+        demo.pending().await;
+    }
+    assert_eq!(seen, txids, "each once, newest first");
+    let oldest = browser.get("/console/transactions?order=oldest&limit=1").await;
+    assert_eq!(ids(&oldest.text), txids[4..]);
+    let found = browser.get("/console/transactions?id=order-3").await;
+    assert_eq!(found.to, format!("/console/transactions/{}", txids[1]));
+    let amount = browser.get("/console/transactions?amount=10.000&limit=500").await;
+    assert!(ids(&amount.text).len() >= 5);
+    assert!(ids(&browser.get("/console/transactions?amount=10.001").await.text).is_empty());
+    assert!(browser.get("/console/transactions?amount=1,5").await.text.contains("amount: must be"));
+    let file = browser.get("/console/transactions.csv?state=pending&order=oldest").await;
+    let column: Vec<&str> =
+        file.text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    txids.reverse();
+    assert_eq!(column[..5], txids[..]);
+}
+
+#[tokio::test]
+async fn a_break_is_decided_by_two_people_in_two_acts() {
+    let served =
+        Served::start(&with_operators(NOBODY, &[("ana", "finance"), ("budi", "finance")])).await;
+    let report = "Order ID,Payment type,Currency,Amount,Transaction status,Transaction Time\n\
+                  7300000000000000002,gopay,IDR,9800.00,settlement,2026-10-05 13:15:00\n";
+    std::fs::write(served.folder().join("report.csv"), report).unwrap();
+    let run = || {
+        let args = ["reconcile", "--today", "2026-11-03", "--config", "config.toml"];
+        let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+            .current_dir(served.folder())
+            .args(args)
+            .args(["--report", "report.csv", "--out", "out"])
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run().0, Some(1), "{}", run().1);
+    let breaks = told(&served, "ana", "breaks").await;
+    let one = &breaks["rows"][0];
+    assert_eq!((&one["kind"], &one["theirs"]), (&json!("missing_here"), &json!("9800.00")));
+    let id = one["break_id"].as_str().unwrap().to_owned();
+    let page = format!("/console/breaks/{id}?");
+    let mut ana = Browser::of(&served, "ana").await;
+    let mut budi = Browser::of(&served, "budi").await;
+    let version = one["version"].as_str().unwrap().to_owned();
+    let decide = [
+        ("act", "decide"),
+        ("decision", "accept"),
+        ("reason", "a test order"),
+        ("version", version.as_str()),
+    ];
+    // Nobody approves what nobody has decided.
+    let early = [
+        ("act", "approve"),
+        ("decision", "accept"),
+        ("reason", "x"),
+        ("decided_by", "ana"),
+        ("version", &version),
+    ];
+    assert_eq!(budi.send(&page, &page, &early).await.status, 409);
+    assert_eq!(ana.send(&page, &page, &decide).await.status, 303);
+    let shown = budi.get(&page).await;
+    assert!(shown.text.contains("waits for approval"), "{}", shown.text);
+    let (version, decided_by) =
+        (shown.field("version").to_owned(), shown.field("decided_by").to_owned());
+    let approve = [
+        ("act", "approve"),
+        ("decision", "accept"),
+        ("reason", "a test order"),
+        ("decided_by", decided_by.as_str()),
+        ("version", version.as_str()),
+    ];
+    let own = ana.send(&page, &page, &approve).await;
+    assert_eq!(own.status, 409, "{}", own.text);
+    assert!(own.text.contains("another person"), "{}", own.text);
+    // A list that was overtaken.
+    assert_eq!(budi.send(&page, &page, &decide).await.status, 409);
+    assert_eq!(budi.send(&page, &page, &approve).await.status, 303);
+    let after = told(&served, "ana", "breaks?which=all").await;
+    assert_eq!(after["rows"][0]["decided"]["holds"], json!(true));
+    assert_eq!(after["rows"][0]["decided"]["approved_by"], json!("budi"));
+    assert_eq!(told(&served, "ana", "breaks?which=undecided").await["rows"], json!([]));
+    // The next run goes by it.
+    assert_eq!(run().0, Some(0), "{}", run().1);
+    let runs = told(&served, "ana", "reconciliations").await;
+    assert!(runs["rows"].as_array().unwrap().len() >= 2);
+}
