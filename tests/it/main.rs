@@ -6,6 +6,7 @@
 mod support;
 
 mod attention;
+mod book;
 mod certify;
 mod cli;
 mod console;

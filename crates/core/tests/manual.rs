@@ -231,3 +231,31 @@ fn the_collection_is_current() {
         assert_current(&format!("docs/requests/bruno/{name}.bru"), &text);
     }
 }
+
+/// Every rule has its row, in the order of precedence, with the text that it has on the wire, why it
+/// comes, and what to do.
+#[test]
+fn the_catalogue_of_errors_has_every_rule() {
+    let page = std::fs::read_to_string(root().join("docs/errors.md")).expect("the page");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches(['|', ' ']).split(" | ").collect())
+        .filter(|row: &Vec<&str>| row.len() == 4)
+        .collect();
+    let rules = include_str!("../src/rejection/rules.txt");
+    let wanted: Vec<(&str, &str)> = rules
+        .lines()
+        .map(|line| {
+            let columns: Vec<&str> = line.split(" | ").collect();
+            let text = columns.last().copied().unwrap_or_default();
+            (columns.first().copied().unwrap_or_default(), text.trim_start_matches("tag: "))
+        })
+        .collect();
+    let shown: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row[0].trim_matches('`'), row[1].trim_matches('`'))).collect();
+    assert_eq!(shown, wanted);
+    for row in rows {
+        assert!(row[2].len() > 3 && row[3].len() > 3, "{row:?}");
+    }
+}
