@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::args::ConfigArgs;
 
+use crate::commands::acknowledge_lost::AcknowledgeLostArgs;
 use crate::commands::adjust::AdjustArgs;
 use crate::commands::attention::AttentionArgs;
 use crate::commands::backup::BackupArgs;
@@ -108,6 +109,9 @@ pub(crate) enum Command {
     /// Has a running `serve` read its config again: clients, contracts, secrets, tokens, limits of
     /// calls, certificates. As a whole or not at all; SIGHUP does the same.
     Reload(ReloadArgs),
+    /// Has a running `serve` go on with a store that has lost payments which it had answered: the
+    /// store went back, and nothing is taken until somebody says so. Answers "no" if nothing is lost.
+    AcknowledgeLost(AcknowledgeLostArgs),
     /// Lists what needs a person: money at Midtrans that does not fit its payment, and money of
     /// orders that the store does not know. Exit code 0 whether or not there is any.
     Attention(AttentionArgs),

@@ -360,6 +360,7 @@ pub(crate) async fn run_adapter(
     }
     listeners.serve(&app, &mut tasks, &stop);
     tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
+    tasks.spawn(service.clone().watch_store(stop.clone()));
     if role != Role::Api {
         tasks.spawn(gopay_service::loops::run(service.clone(), stop.clone()));
     }

@@ -20,7 +20,7 @@ use crate::terminal::Paint;
 #[derive(Args)]
 pub(crate) struct CertifyArgs {
     /// Where the endpoint takes notifications.
-    #[arg(long, env = "GOPAY_ADAPTER_CERTIFY_URL")]
+    #[arg(long, env = "GOPAY_ADAPTER_URL")]
     pub(crate) url: Url,
     /// The secret that signs notifications, as agreed with the operator.
     #[arg(long, env = "GOPAY_ADAPTER_NOTIFICATION_SECRET", hide_env_values = true)]

@@ -1,5 +1,6 @@
 //! A file a command: its arguments, and what it does.
 
+pub(crate) mod acknowledge_lost;
 pub(crate) mod adjust;
 pub(crate) mod attention;
 pub(crate) mod backup;
@@ -26,6 +27,7 @@ pub(crate) mod recover;
 pub(crate) mod redeliver;
 pub(crate) mod reload;
 pub(crate) mod resolve;
+mod running;
 pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
@@ -65,6 +67,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::AcknowledgeLost(args) => acknowledge_lost::run(&args),
         Command::Attention(args) => attention::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Resolve(args) => resolve::run(&args),

@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "demo",
     "serve",
     "simulate",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 26] = [
     "reconcile",
     "redeliver",
     "attention",
+    "acknowledge-lost",
     "recover",
     "resolve",
     "adjust",

@@ -546,7 +546,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 27] = [
+const ORDER: [(&str, Run); 28] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("completions", Run::Ends(&[0])),
@@ -571,6 +571,7 @@ const ORDER: [(&str, Run); 27] = [
     ("redeliver", Run::Ends(&[0])),
     // Nothing runs here that could; `exposed` has it done by a `serve`.
     ("reload", Run::Ends(&[2, 3])),
+    ("acknowledge-lost", Run::Ends(&[3])),
     ("trigger", Run::Ends(&[0])),
     ("listen", Run::Serves),
     ("serve", Run::Serves),

@@ -12,6 +12,7 @@ mod cli;
 mod console;
 mod documents;
 mod exposed;
+mod failover;
 mod feed;
 mod instances;
 mod life_of_a_payment;

@@ -11,6 +11,7 @@ use gopay_psp_client::Credentials;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::postgres::Engine;
+use super::wire::SERVER_KEY;
 use super::{Answer, Demo, Running, body_as, decode};
 
 /// An adapter by config and a simulator beside it. It has the demo's methods; only those that use
@@ -198,7 +199,7 @@ fn filled(text: &str, simulator: &str, folder: &Path) -> String {
 pub(crate) fn with_operators(notification_url: &str, operators: &[(&str, &str)]) -> String {
     let hash = hash_password("test123");
     let mut config = format!(
-        "[midtrans.test]\nbase_url = \"{{simulator}}\"\nserver_key = \"\"\n\
+        "[midtrans.test]\nbase_url = \"{{simulator}}\"\nserver_key = \"{SERVER_KEY}\"\n\
          [delivery]\nallow_private = [\"127.0.0.0/8\"]\n\
          [[client]]\nlogin = \"testclient\"\npassword_hash = \"{hash}\"\n\
          shared_secret = \"examplesharedsecret\"\n\

@@ -68,7 +68,7 @@ fn card(item: &Item, who: &Admitted) -> Markup {
     let id = item.txid.to_string();
     html! {
         section.card {
-            h3 {
+            h2 {
                 @if item.kind == "payment" { (show::transaction(&id)) } @else { code { (id) } }
                 " " span.pill.fail { (item.what.replace('_', " ")) }
                 @if item.standing != "open" { " " (show::state(item.standing)) }

@@ -84,7 +84,7 @@ fn card(row: &SettlementRow) -> Markup {
     let money = |amount| show::hundredths(&row.currency, amount);
     html! {
         section.card {
-            h3 { (period(row)) }
+            h2 { (period(row)) }
             dl.facts {
                 div { dt { "Period, UTC" } dd { (show::time(&row.from)) " until " (show::time(&row.until)) } }
                 div { dt { "Settlement date" } dd { (row.settlement_date) } }

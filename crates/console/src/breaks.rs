@@ -220,7 +220,7 @@ fn forms(visit: &Visit, row: &BreakRow) -> Markup {
 fn approval(who: &Admitted, to: &str, row: &BreakRow, decided: &DecidedRow) -> Markup {
     html! {
         div.act {
-            h3 { "Approve" }
+            h2 { "Approve" }
             p.note { "By another person than who has decided." }
             form method="post" action=(to) {
                 (frame::key(who))

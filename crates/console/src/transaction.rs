@@ -33,13 +33,17 @@ pub(crate) async fn page(
         (transactions::search(&visit.asked))
         (doubt(&story.transaction))
         div.card { (facts(&story.transaction)) }
-        (acts(&desk, &visit.who))
-        (refunds(&story.refunds))
-        (deliveries(&story.deliveries))
-        h2 { "Timeline" }
-        div.card { (story::timeline(story)) }
-        h2 { "Messages" }
-        div.card { (story::messages(story)) }
+        div.columns {
+            div.side { (acts(&desk, &visit.who)) }
+            div.main {
+                (refunds(&story.refunds))
+                (deliveries(&story.deliveries))
+                h2 { "Timeline" }
+                div.card { (story::timeline(story)) }
+                h2 { "Messages" }
+                div.card { (story::messages(story)) }
+            }
+        }
     };
     frame::page(&console, &visit, Part::Transactions, &title, &content).await
 }

@@ -32,6 +32,8 @@ pub(crate) fn routes() -> Routes {
         .get("/admin/v1/totals", totals)
         .get("/admin/v1/attention", attention)
         .post("/admin/v1/attention/{txid}", resolve)
+        .get("/admin/v1/lost", lost)
+        .post("/admin/v1/lost", acknowledge_lost)
         .post("/admin/v1/reload", reload)
 }
 
@@ -44,7 +46,7 @@ pub(crate) async fn live() -> Response {
     respond(200, JSON, json!({"status": "live"}).to_string())
 }
 
-/// The store takes writes, and the process is not about to end.
+/// The store takes writes and knows what was answered, and the process is not about to end.
 #[cfg_attr(test, utoipa::path(
     get,
     path = "/health/ready",
@@ -213,6 +215,64 @@ pub(crate) async fn resolve(
         Err(error) => no(status_of_resolution(&error), gopay_service::chain(&error)),
     };
     answer.extensions_mut().insert(Why(decision.reason));
+    answer
+}
+
+/// Payments that this process has answered and that are missing from the store: it went back. Nothing
+/// is taken until that is acknowledged.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/admin/v1/lost",
+    tag = "admin",
+    responses((status = 200, description = "Their TXIDs, at most 10,000"))
+))]
+pub(crate) async fn lost(State(app): State<App>) -> Response {
+    let txids: Vec<_> = app.service.lost().iter().map(ToString::to_string).collect();
+    respond(200, JSON, json!({"lost": txids.len(), "txids": txids}).to_string())
+}
+
+/// Goes on with the store as it is: JSON with `reason` and `by`.
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/admin/v1/lost",
+    tag = "admin",
+    request_body(
+        content = String,
+        content_type = "application/json",
+        description = "`reason`, `by`"
+    ),
+    responses(
+        (status = 200, description = "Acknowledged; calls are taken from now on"),
+        (status = 400, description = "The body lacks `reason` or `by`"),
+        (status = 404, description = "Nothing is lost"),
+        (status = 415, description = "The body is not said to be JSON")
+    )
+))]
+pub(crate) async fn acknowledge_lost(
+    State(app): State<App>,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+) -> Response {
+    let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let text = |key: &str| {
+        let text = body.get(key).and_then(Value::as_str).map(str::trim);
+        text.filter(|text| !text.is_empty()).map(|text| text.chars().take(500).collect::<String>())
+    };
+    let Some(reason) = text("reason") else { return no(400, "reason: say what happened") };
+    let operator = who.and_then(|Extension(Who(name))| name);
+    let Some(by) = operator.map(|name| name.to_string()).or_else(|| text("by")) else {
+        return no(400, "by: say who you are");
+    };
+    let mut answer = match app.service.acknowledge_lost() {
+        0 => no(404, "nothing is lost"),
+        count => {
+            tracing::warn!(count, by, reason, "lost payments are acknowledged; calls are taken");
+            respond(200, JSON, json!({"acknowledged": count}).to_string())
+        }
+    };
+    answer.extensions_mut().insert(Why(reason));
     answer
 }
 

@@ -51,26 +51,33 @@ use crate::{admin, desk, feed, pages, psp, public};
         desk::reconciliations,
         desk::breaks,
         desk::decide_break,
-        desk::audit
+        desk::audit,
+        admin::lost,
+        admin::acknowledge_lost
     )
 )]
 struct Description;
 
 /// The schemas of `schemas/` that answers are held against, by the name of the component.
-const SCHEMAS: [(&str, &str); 4] = [
+const SCHEMAS: [(&str, &str); 6] = [
     ("totals", include_str!("../../../schemas/admin-totals.schema.json")),
     ("attention", include_str!("../../../schemas/admin-attention.schema.json")),
     ("health", include_str!("../../../schemas/admin-health.schema.json")),
     ("desk", include_str!("../../../schemas/admin-desk.schema.json")),
+    ("capabilities", include_str!("../../../schemas/admin-capabilities.schema.json")),
+    ("lost", include_str!("../../../schemas/admin-lost.schema.json")),
 ];
 
 /// Method, path, the component of the body, and that of the answer.
-const BODIES: [(&str, &str, Option<&str>, &str); 23] = [
+const BODIES: [(&str, &str, Option<&str>, &str); 26] = [
     ("get", "/health/ready", None, "health"),
     ("get", "/admin/v1/totals", None, "totals"),
     ("get", "/admin/v1/attention", None, "attention"),
     ("post", "/admin/v1/attention/{txid}", Some("desk_decision"), "desk_decided"),
     ("post", "/admin/v1/reload", Some("desk_reload"), "desk_reloaded"),
+    ("get", "/admin/v1/capabilities", None, "capabilities"),
+    ("get", "/admin/v1/lost", None, "lost"),
+    ("post", "/admin/v1/lost", Some("desk_deed"), "lost_acknowledged"),
     ("get", "/admin/v1/figures", None, "desk_figures"),
     ("get", "/admin/v1/transactions", None, "desk_transactions"),
     ("get", "/admin/v1/transactions/{id}", None, "desk_stories"),

@@ -83,6 +83,10 @@ impl Store for NullStore {
         Ok(None)
     }
 
+    async fn payments_missing(&self, _tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn payment_claim_due(
         &self,
         _now: Timestamp,

@@ -39,8 +39,20 @@ pub(crate) fn tx_not_found() -> Reply {
 /// A status call that the store could not serve.
 pub(crate) fn status_unavailable(error: &StoreError) -> Reply {
     log_store_error(error);
-    reply::status_failed(RequestFailReason::SystemError, "Temporary fault; ask again in 10 seconds")
+    status_fault()
 }
+
+/// A call about a transaction that cannot be answered now.
+pub(crate) fn status_fault() -> Reply {
+    reply::status_failed(RequestFailReason::SystemError, TEMPORARY)
+}
+
+/// A question about a refund that cannot be answered now.
+pub(crate) fn refund_status_fault() -> Reply {
+    reply::refund_status_failed(RequestFailReason::SystemError, TEMPORARY)
+}
+
+const TEMPORARY: &str = "Temporary fault; ask again in 10 seconds";
 
 /// A TRANSACTION that the store could not take: nothing was sent to GoPay.
 pub(crate) fn transaction_unavailable(error: &StoreError) -> Reply {
@@ -117,8 +129,5 @@ pub(crate) fn refund_not_found() -> Reply {
 
 pub(crate) fn refund_status_unavailable(error: &StoreError) -> Reply {
     log_store_error(error);
-    reply::refund_status_failed(
-        RequestFailReason::SystemError,
-        "Temporary fault; ask again in 10 seconds",
-    )
+    refund_status_fault()
 }

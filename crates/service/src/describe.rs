@@ -64,6 +64,7 @@ const fn reason(error: &StoreError) -> &'static str {
         StoreError::Corrupt { .. } => "corrupt",
         StoreError::Schema { .. } => "schema",
         StoreError::Invalid { .. } => "invalid",
+        StoreError::Away(_) => "away",
         StoreError::Down(_) => "down",
     }
 }

@@ -6,11 +6,13 @@
 //!
 //! Reading order: [`Service`]; `psp` (calls: one entry, then a file a use case); `midtrans`
 //! (charges, status, refunds, notifications); [`loops`] (polls, deliveries); `shopper`
-//! (redirects); `read` (what only people read); [`desk`] (what operators see and do). What several of them need is in `admission`,
-//! `answer`, `clock`, `describe` and `directory`.
+//! (redirects); `read` (what only people read); [`desk`] (what operators see and do). What several of
+//! them need is in `admission`, `answer`, `answered` (a store that went back), `clock`, `describe`,
+//! `directory` and `hold` (a store that is away).
 
 mod admission;
 mod answer;
+mod answered;
 mod attention;
 mod capabilities;
 mod clock;
@@ -18,6 +20,7 @@ mod credentials;
 mod describe;
 pub mod desk;
 mod directory;
+mod hold;
 pub mod loops;
 pub mod meters;
 mod midtrans;
@@ -42,9 +45,11 @@ use gopay_outbound::Transport;
 use gopay_store::{Applied, AttentionSums, Backlog, Database, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub use admission::CallLimits;
 pub use answer::Answer;
+pub use answered::{Lost, NotReady};
 pub use attention::{
     AttentionList, Decision, Item, LIST_MAX, ResolveError, Resolved, attention, resolve,
 };
@@ -245,6 +250,8 @@ struct Inner {
     ids: clock::IdSource,
     admission: admission::Admission,
     questions: Questions,
+    hold: hold::Hold,
+    answered: answered::Answered,
     /// Woken when a delivery is owed.
     wake: Notify,
     totals: Paced<Totals>,
@@ -276,6 +283,8 @@ impl Service {
             jumps,
             ids,
             admission,
+            hold: hold::Hold::default(),
+            answered: answered::Answered::default(),
             wake,
             totals: Paced::default(),
             attention: Paced::default(),
@@ -287,12 +296,16 @@ impl Service {
         }))
     }
 
-    /// Whether the store takes writes.
+    /// Whether the store takes writes, and knows what was answered.
     ///
     /// # Errors
-    /// Why it does not.
-    pub async fn ready(&self) -> Result<(), StoreError> {
-        self.0.ready.get(self.0.store.ping(self.now())).await.map(|dated| dated.value)
+    /// Why the service is not ready.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.0.ready.get(self.0.store.ping(self.now())).await?;
+        self.still_known().await.map_err(|error| match self.0.answered.lost() {
+            Some(lost) => NotReady::Lost(lost),
+            None => NotReady::Store(error),
+        })
     }
 
     /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
@@ -461,8 +474,32 @@ impl Service {
         self.0.recent.count(self.now(), what);
     }
 
-    /// Repeats a store call while the store says that it is busy, for about a second.
+    /// Repeats a store call while the store says that it is busy, for about a second, or that it is
+    /// away, for [`hold::PATIENCE`]: nothing of it has begun then.
     async fn retry_while_busy<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        /// What such a step has in its hands, about.
+        const BYTES: usize = 4_096;
+        let (began, mut held) = (Instant::now(), None);
+        loop {
+            match self.retry_busy(&mut step).await {
+                Err(error @ StoreError::Away(_)) => {
+                    held = held.or_else(|| self.0.hold.enter(BYTES));
+                    if held.is_none() || began.elapsed() >= hold::PATIENCE {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(hold::PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Repeats a store call while the store says that it is busy, for about a second.
+    async fn retry_busy<T, F, Fut>(&self, mut step: F) -> Result<T, StoreError>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,

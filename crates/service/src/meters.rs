@@ -70,6 +70,10 @@ pub const BACKLOG: &str = "gopay_backlog_items";
 pub const BACKLOG_OLDEST: &str = "gopay_backlog_oldest_seconds";
 /// Steps that the store did not take, by `reason`.
 pub const STORE_ERRORS: &str = "gopay_store_errors_total";
+/// Payments that were answered and then were missing from the store.
+pub const LOST: &str = "gopay_store_lost_payments_total";
+/// Those of them that nobody has acknowledged.
+pub const LOST_OPEN: &str = "gopay_store_lost_payments_unacknowledged";
 
 /// How far our clock is ahead of Midtrans', by `channel`; below zero if it is behind.
 pub const CLOCK_SKEW: &str = "gopay_clock_skew_seconds";
@@ -125,13 +129,15 @@ pub fn describe() {
     describe_gauge!(ATTENTION, Unit::Count, "What needs a person now, by kind.");
     describe_gauge!(AT_RISK, Unit::Count, "The money of what needs a person now, in sen.");
     counts(LOG_LINES_DROPPED, "Lines of the log that were dropped because its reader is too slow.");
+    counts(LOST, "Payments that were answered and then missing from the store: it went back.");
+    describe_gauge!(LOST_OPEN, Unit::Count, "Of these, those that nobody has acknowledged.");
     counts(STORE_ERRORS, "Steps that the store did not take, by reason.");
 }
 
 /// Series that alerts look at begin at zero: of one that begins at one, nobody sees the first increase.
 pub fn begin_at_zero() {
     let zero = |name: &'static str, labels: &Labels| counter!(name, labels).increment(0);
-    for reason in ["busy", "conflict", "missing", "corrupt", "invalid", "schema", "down"] {
+    for reason in ["busy", "conflict", "missing", "corrupt", "invalid", "schema", "away", "down"] {
         zero(STORE_ERRORS, &[("reason", reason)]);
     }
     for call in ["charge", "status", "cancel", "expire", "refund"] {
@@ -152,6 +158,8 @@ pub fn begin_at_zero() {
         zero(LOGIN_FAILURES, &[("why", why)]);
     }
     zero(LOG_LINES_DROPPED, &[]);
+    zero(LOST, &[]);
+    lost_payments(0);
     receivers_failing(0);
 }
 
@@ -224,6 +232,16 @@ pub(crate) fn backlog(backlog: &Backlog, now: Timestamp) {
 /// A call of this PSP was turned away. Logins are few: those of the config.
 pub(crate) fn client_refusal(client: &str, reason: &'static str) {
     counter!(CLIENT_REFUSALS, "client" => client.to_owned(), "reason" => reason).increment(1);
+}
+
+/// So many more were found to be missing.
+pub(crate) fn lose_payments(count: usize) {
+    counter!(LOST).increment(u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+/// So many are missing, and nobody has acknowledged it.
+pub(crate) fn lost_payments(count: usize) {
+    gauge!(LOST_OPEN).set(number(u64::try_from(count).unwrap_or(u64::MAX)));
 }
 
 pub(crate) fn receivers_failing(count: usize) {

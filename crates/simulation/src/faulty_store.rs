@@ -40,7 +40,7 @@ impl FaultyStore {
         self.pause().await;
         if self.world.store_is_away() {
             self.world.count("store away");
-            return Err(down("away"));
+            return Err(StoreError::Away("away".into()));
         }
         let rates = self.world.rates();
         if self.world.chance(|chance| chance.of_10_000(rates.busy)) {
@@ -112,6 +112,7 @@ forward! { Store {
     payment_request(tx_id: TxId) -> String;
     payment_find(contract: &str, merchant_tx_id: &str) -> Lookup<Payment>;
     payment_find_nonce(contract: &str, nonce: &str) -> Option<Payment>;
+    payments_missing(tx_ids: &[TxId]) -> Vec<TxId>;
     payment_claim_due(now: Timestamp, limit: usize) -> Vec<Payment>;
     payment_check_at(tx_id: TxId, at: Timestamp) -> ();
     payment_note(tx_id: TxId, notes: &[Note], now: Timestamp) -> ();

@@ -59,10 +59,72 @@ impl Cluster {
             say("\n*** SKIPPED: PostgreSQL is not installed; nothing was tested on it ***\n");
             return Ok(None);
         };
-        Self::make(&programs, durability).map(Some)
+        Self::make(&programs, durability, None).map(Some)
     }
 
-    fn make(programs: &Path, durability: Durability) -> Result<Self, StoreError> {
+    /// Starts a standby of this server, which follows it until it is promoted. Commits wait for it
+    /// from now on.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn standby(&self) -> Result<Self, StoreError> {
+        let programs = programs().ok_or_else(|| down("PostgreSQL is not installed"))?;
+        let standby = Self::make(&programs, Durability::On, Some(self))?;
+        let sql = "ALTER SYSTEM SET synchronous_standby_names = '*'";
+        self.run(&self.url("postgres"), sql).await?;
+        self.run(&self.url("postgres"), "SELECT pg_reload_conf()").await?;
+        let began = Instant::now();
+        let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while self.ask(&self.url("postgres"), sql).await? != "1" {
+            if began.elapsed() > PATIENCE {
+                return Err(down("the standby does not follow"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(standby)
+    }
+
+    /// Makes a primary of a standby. Returns when it takes writes.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn promote(&self) -> Result<(), StoreError> {
+        let client = DatabaseUrl::parse(&self.url("postgres"))?.reader().await?;
+        client.batch_execute("SELECT pg_promote()").await.map_err(store_error)
+    }
+
+    /// Stops the server's processes where they are, as when its machine stands still: connections stay
+    /// open, new ones are taken by the system, and nobody answers.
+    ///
+    /// # Errors
+    /// If a process is gone.
+    pub fn freeze(&self) -> Result<(), StoreError> {
+        self.signal("STOP")
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// As [`Self::freeze`].
+    pub fn thaw(&self) -> Result<(), StoreError> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), StoreError> {
+        let server = self.server_pid()?;
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        let children = children.map_err(io)?;
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{signal}")).arg(server.to_string()).args(children.split_whitespace());
+        let done = kill.stderr(Stdio::null()).status().map_err(io)?;
+        if done.success() { Ok(()) } else { Err(down("a process of the server is gone")) }
+    }
+
+    fn make(
+        programs: &Path,
+        durability: Durability,
+        follows: Option<&Self>,
+    ) -> Result<Self, StoreError> {
         let owner = owner();
         let folder = tempfile::Builder::new()
             .prefix("gopay-pg-")
@@ -72,17 +134,29 @@ impl Cluster {
             .keep();
         chown(&folder, owner, None).map_err(io)?;
         let data = folder.join("data");
-        let mut initdb = Command::new(programs.join("initdb"));
-        initdb.args(["--no-sync", "--auth=trust", "--username=gopay", "--locale=C"]);
-        initdb.args(["--encoding=UTF8", "-D"]).arg(&data);
-        let made = as_user(&mut initdb, owner).current_dir(&folder).output().map_err(io)?;
+        let mut maker = match follows {
+            None => {
+                let mut initdb = Command::new(programs.join("initdb"));
+                initdb.args(["--no-sync", "--auth=trust", "--username=gopay", "--locale=C"]);
+                initdb.args(["--encoding=UTF8", "-D"]);
+                initdb
+            }
+            Some(primary) => {
+                let mut copier = Command::new(programs.join("pg_basebackup"));
+                copier.args(["--no-sync", "--checkpoint=fast", "--write-recovery-conf"]);
+                copier.args(["--username=gopay", "-h"]).arg(&primary.folder).arg("-D");
+                copier
+            }
+        };
+        let made = as_user(maker.arg(&data), owner).current_dir(&folder).output().map_err(io)?;
         if !made.status.success() {
-            return Err(down(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
+            let said = String::from_utf8_lossy(&made.stderr);
+            return Err(down(format!("{}: {said}", maker.get_program().display())));
         }
         fs::write(folder.join("settings"), settings(&folder, durability)).map_err(io)?;
         let script = "cat settings >>data/postgresql.conf
             start() { \"$0\"/postgres -D data >>log 2>&1 & server=$!; }
-            stop() { kill -$1 $server; wait $server; }
+            stop() { kill -$1 $server; kill -CONT $server; wait $server; }
             start
             while read -r order signal; do
                 case $order in start) start;; stop) stop $signal;; esac
@@ -101,7 +175,8 @@ impl Cluster {
     fn wait(&self) -> Result<(), StoreError> {
         let began = Instant::now();
         let ready = self.folder.join("data/postmaster.pid");
-        while !fs::read_to_string(&ready).is_ok_and(|text| text.contains("ready")) {
+        let is_ready = |text: String| text.contains("ready") || text.contains("standby");
+        while !fs::read_to_string(&ready).is_ok_and(is_ready) {
             if began.elapsed() > PATIENCE {
                 return Err(down(format!("PostgreSQL does not start: {}", self.log())));
             }
@@ -144,6 +219,31 @@ impl Cluster {
         let input = self.keeper.stdin.as_ref().ok_or_else(|| down("the keeper is gone"))?;
         let mut input: &std::process::ChildStdin = input;
         input.write_all(line.as_bytes()).map_err(io)
+    }
+
+    /// Keeps the files of a server that was stopped, for [`Self::put_back`].
+    ///
+    /// # Errors
+    /// If they cannot be copied.
+    pub fn copy_aside(&self) -> Result<(), StoreError> {
+        self.copy("data", "copy")
+    }
+
+    /// Puts the files that were kept in the place of those of a server that was stopped, as who
+    /// restores a backup does.
+    ///
+    /// # Errors
+    /// If they cannot be copied.
+    pub fn put_back(&self) -> Result<(), StoreError> {
+        fs::remove_dir_all(self.folder.join("data")).map_err(io)?;
+        self.copy("copy", "data")
+    }
+
+    fn copy(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let mut copier = Command::new("cp");
+        copier.arg("-a").arg(self.folder.join(from)).arg(self.folder.join(to));
+        let done = copier.status().map_err(io)?;
+        if done.success() { Ok(()) } else { Err(down("the files cannot be copied")) }
     }
 
     /// What the server wrote.

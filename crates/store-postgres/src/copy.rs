@@ -1,6 +1,7 @@
 //! Reading and filling a whole store, for `copy-store`.
 
 use async_trait::async_trait;
+use deadpool_postgres::ClientWrapper;
 use gopay_store::StoreError;
 use gopay_store::copy::{Row, Source, TABLES, Target, cells};
 use gopay_store::rows::Table;
@@ -17,12 +18,12 @@ const NAME: &str = "gopay-adapter copy-store";
 
 /// A store to copy from, as it was when it was opened.
 pub struct PgSource {
-    client: Client,
+    client: ClientWrapper,
 }
 
 /// An empty store to copy to.
 pub struct PgTarget {
-    client: Client,
+    client: ClientWrapper,
 }
 
 impl PgSource {

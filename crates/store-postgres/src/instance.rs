@@ -6,10 +6,10 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use gopay_store::StoreError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::Client;
 
 use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{down, store_error};
@@ -92,7 +92,7 @@ struct Seeker {
 }
 
 enum Sought {
-    Taken(Client),
+    Taken(ClientWrapper),
     HeldBy(String),
 }
 
@@ -112,7 +112,7 @@ impl Seeker {
     }
 
     /// Tries to lock; the holder if it could not.
-    async fn lock(&self, client: &Client) -> Result<Option<String>, tokio_postgres::Error> {
+    async fn lock(&self, client: &ClientWrapper) -> Result<Option<String>, tokio_postgres::Error> {
         client
             .batch_execute(
                 "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
@@ -144,7 +144,7 @@ impl Seeker {
     }
 
     /// Watches the connection and takes the lock again when it breaks, until another has it.
-    async fn keep(&self, mut client: Client) {
+    async fn keep(&self, mut client: ClientWrapper) {
         /// So often in a row another must hold the number: our own old connection may need a
         /// moment to end.
         const TRIES: u32 = 5;

@@ -18,7 +18,8 @@
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `row`
 //! (rows to values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
-//! may run), `group` (steps that go together); `connect`, `schema`, `instance`, `copy`; with the
+//! may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
+//! becomes of connections when none does), `schema`, `instance`, `copy`; with the
 //! feature `cluster`, a PostgreSQL for tests.
 
 #[cfg(feature = "cluster")]
@@ -29,6 +30,7 @@ mod deliveries;
 mod error;
 mod events;
 mod group;
+mod hosts;
 mod instance;
 mod journal;
 mod lists;
@@ -36,6 +38,7 @@ mod options;
 mod orders;
 mod payments;
 mod pool;
+mod reach;
 mod reclaim;
 mod reconciliations;
 mod refunds;

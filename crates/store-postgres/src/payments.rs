@@ -248,6 +248,18 @@ pub(crate) async fn payment_find_nonce(
     Ok(read_opt(row.as_ref(), rows::payment)?)
 }
 
+pub(crate) async fn payments_missing(
+    session: &Session,
+    tx_ids: &Vec<i64>,
+) -> Result<Vec<TxId>, DbError> {
+    let sql = "-- payments_missing
+        SELECT asked.tx_id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (tx_id, place)
+        WHERE NOT EXISTS (SELECT FROM payments WHERE payments.tx_id = asked.tx_id)
+        ORDER BY asked.place";
+    let rows = session.rows(sql, &[tx_ids]).await?;
+    Ok(rows.iter().filter_map(|row| TxId::new(key(row)).ok()).collect())
+}
+
 /// Locked rows are left to those who hold them; a row that changed since the statement began is
 /// looked at again by the database before it is locked.
 pub(crate) async fn payment_claim_due(

@@ -4,54 +4,114 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{HookError, Object, Pool, PoolError, TimeoutType};
+use deadpool::Runtime;
+use deadpool::managed::{Object, Pool, PoolError, TimeoutType};
 use gopay_store::StoreError;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
+use tokio::time::{Instant, timeout};
 
-use crate::error::{DbError, down, store_error};
+use crate::connect::{DatabaseUrl, Setup};
+use crate::error::{DbError, down};
 use crate::options::Options;
+use crate::reach::{Maker, Reach};
 use crate::session::Session;
 
 /// The reason of a step or group that was given up.
 pub(crate) const SILENT: &str = "the database did not answer in time";
 
+/// How often a step that waits for the database is looked at.
+const TICK: Duration = Duration::from_millis(250);
+
 /// What all handles of a store share of the database.
 pub(crate) struct Connections {
-    pool: Pool,
+    pool: Pool<Maker>,
+    reach: Arc<Reach>,
     /// One permit for each step that runs or waits.
     permits: Semaphore,
     step_timeout: Duration,
 }
 
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.reach.close();
+    }
+}
+
 impl Connections {
-    pub(crate) fn new(pool: Pool, options: &Options) -> Self {
+    pub(crate) fn new(
+        place: &DatabaseUrl,
+        options: &Options,
+        setup: Setup,
+    ) -> Result<Self, StoreError> {
         let connections = options.connections.max(2);
+        let reach = Arc::new(Reach::new(place.hosts(), place.asked(options, setup)?));
+        // Making a connection has bounds of its own, by host.
+        let pool = Pool::builder(Maker(Arc::clone(&reach)))
+            .max_size(connections)
+            .wait_timeout(Some(options.wait))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| StoreError::Down(Box::new(error)))?;
         let permits = connections.saturating_add(options.queue).min(Semaphore::MAX_PERMITS);
         let step_timeout = options.step_timeout;
-        Self { pool, permits: Semaphore::new(permits), step_timeout }
+        Ok(Self { pool, reach, permits: Semaphore::new(permits), step_timeout })
     }
 
     /// Takes no more steps.
     pub(crate) fn close(&self) {
         self.permits.close();
         self.pool.close();
+        self.reach.close();
+    }
+
+    /// See [`gopay_store::Store::epoch`].
+    pub(crate) fn epoch(&self) -> u64 {
+        self.reach.epoch()
     }
 
     /// A connection of the pool.
-    pub(crate) async fn get(&self) -> Result<Object, StoreError> {
+    pub(crate) async fn get(&self) -> Result<Object<Maker>, StoreError> {
+        self.reach.here().await?;
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                down("the database did not take a connection in time")
-            }
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                store_error(error)
-            }
+            PoolError::Backend(error) => error,
             PoolError::Closed => down("the store is closed"),
-            PoolError::PostCreateHook(_) | PoolError::NoRuntimeSpecified => {
-                StoreError::Down(Box::new(error))
-            }
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
+            | PoolError::PostCreateHook(_)
+            | PoolError::NoRuntimeSpecified => StoreError::Down(Box::new(error)),
         })
+    }
+
+    /// Does work on a connection, at most for so long, and not longer than its host is there.
+    pub(crate) async fn watched<T>(
+        &self,
+        session: &Session,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, StoreError> {
+        let (began, mut work) = (Instant::now(), std::pin::pin!(work));
+        let (host, time) = session.whose();
+        loop {
+            if let Ok(done) = timeout(TICK, &mut work).await {
+                self.reach.answered();
+                return Ok(done);
+            }
+            let waited = began.elapsed();
+            if waited >= limit {
+                self.void(time);
+            }
+            if waited >= limit || self.reach.is_void(time) {
+                return Err(down(SILENT));
+            }
+            self.reach.suspect(host, time, waited);
+        }
+    }
+
+    /// Gives up all connections of that time.
+    fn void(&self, time: u64) {
+        self.reach.void(time);
+        // Those that are in use are dropped when they come back.
+        self.pool.retain(|connection, _| !self.reach.is_void(connection.time()));
     }
 
     /// The right to wait and to run, for one step.
@@ -107,7 +167,7 @@ impl Connections {
                 Err(DbError::Again) => {
                     tokio::time::sleep(Duration::from_millis(1 << turn)).await;
                 }
-                Err(DbError::Store(error)) => return Err(error),
+                Err(DbError::Store(error) | DbError::Gone(error)) => return Err(error),
                 Ok(value) => return Ok(value),
             }
         }
@@ -122,11 +182,15 @@ impl Connections {
         let session = Arc::new(Session::new(self.get().await?));
         let step = async {
             let result = work(Arc::clone(&session)).await;
-            session.end().await;
+            if let Err(DbError::Gone(_)) = result {
+                self.void(session.whose().1);
+            } else {
+                session.end().await;
+            }
             result
         };
-        let ended = tokio::time::timeout(patience(limit), step).await;
-        ended.unwrap_or_else(|_| Err(down(SILENT).into()))
+        let ended = self.watched(&session, patience(limit), step).await;
+        ended.unwrap_or_else(|error| Err(error.into()))
     }
 
     /// How long a group may take.

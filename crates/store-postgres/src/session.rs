@@ -8,13 +8,14 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use deadpool_postgres::Object;
+use deadpool::managed::Object;
 use futures::future::{join, join_all};
 use gopay_store::StoreError;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::error::{DbError, down, store_error};
+use crate::reach::Maker;
 
 /// A value of a statement.
 pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -37,7 +38,7 @@ pub(crate) enum Ended {
 /// nobody knows what is under way on it; the database rolls back then.
 pub(crate) struct Session {
     /// None only while dropping.
-    client: Option<Object>,
+    client: Option<Object<Maker>>,
     /// A transaction is open, or may be.
     open: AtomicBool,
     /// The last statement was answered and no transaction is open.
@@ -45,12 +46,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) const fn new(client: Object) -> Self {
+    pub(crate) const fn new(client: Object<Maker>) -> Self {
         Self { client: Some(client), open: AtomicBool::new(false), clean: AtomicBool::new(false) }
     }
 
-    fn client(&self) -> Result<&Object, StoreError> {
+    fn client(&self) -> Result<&Object<Maker>, StoreError> {
         self.client.as_ref().ok_or_else(|| down("the connection is gone"))
+    }
+
+    /// The host of its connection, and the time that it belongs to.
+    pub(crate) fn whose(&self) -> (usize, u64) {
+        self.client.as_ref().map_or((0, 0), |client| (client.host(), client.time()))
     }
 
     async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, DbError> {

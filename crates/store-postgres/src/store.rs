@@ -62,8 +62,7 @@ impl PgStore {
         options: Options,
         setup: Setup,
     ) -> Result<Self, StoreError> {
-        let pool = place.pool(&options, setup)?;
-        let connections = Arc::new(Connections::new(pool, &options));
+        let connections = Arc::new(Connections::new(place, &options, setup)?);
         let client = connections.get().await?;
         if setup == Setup::Write {
             schema::check_server(&client).await?;
@@ -97,6 +96,18 @@ impl PgStore {
 
 #[async_trait]
 impl Store for PgStore {
+    fn epoch(&self) -> u64 {
+        self.connections.epoch()
+    }
+
+    async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+        let tx_ids: Vec<i64> = tx_ids.iter().map(|tx_id| tx_id.get()).collect();
+        let tx_ids = &tx_ids;
+        self.connections
+            .alone(|db| async move { payments::payments_missing(&db, tx_ids).await })
+            .await
+    }
+
     async fn payment_create(
         &self,
         payment: &Payment,

@@ -183,7 +183,8 @@ impl DbFile {
             | StoreError::Missing { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Invalid { .. }
-            | StoreError::Schema { .. } => error,
+            | StoreError::Schema { .. }
+            | StoreError::Away(_) => error,
         }
     }
 

@@ -39,6 +39,11 @@ impl Shared {
         }
     }
 
+    /// Grows when the store goes down, and again when it was read anew.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// The generation of connections that may be used.
     pub(crate) fn generation(&self) -> Result<u64, StoreError> {
         if self.closed.load(Ordering::Acquire) {

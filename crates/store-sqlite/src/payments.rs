@@ -143,6 +143,17 @@ pub(crate) fn payment_find_nonce(
     first(db, sql, params![contract, nonce], rows::payment)
 }
 
+pub(crate) fn payments_missing(db: &Connection, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+    let sql = "-- payments_missing\nSELECT tx_id FROM payments WHERE tx_id = ?1";
+    let mut missing = Vec::new();
+    for tx_id in tx_ids {
+        if first(db, sql, params![tx_id.get()], |_| Ok(()))?.is_none() {
+            missing.push(*tx_id);
+        }
+    }
+    Ok(missing)
+}
+
 pub(crate) fn payment_claim_due(
     db: &Connection,
     now: Timestamp,

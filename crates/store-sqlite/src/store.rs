@@ -255,6 +255,15 @@ impl Drop for Inner {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn epoch(&self) -> u64 {
+        self.inner.shared.epoch()
+    }
+
+    async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+        let tx_ids = tx_ids.to_vec();
+        self.read(move |db| payments::payments_missing(db, &tx_ids)).await
+    }
+
     async fn payment_create(
         &self,
         payment: &Payment,

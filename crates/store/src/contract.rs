@@ -90,6 +90,7 @@ cases! { $
     extreme_values_are_stored,
     a_taken_id_is_a_conflict_and_changes_nothing,
     a_nonce_is_used_once_per_contract,
+    payments_that_are_not_there_are_named_in_their_order,
     nonces_that_race_make_one_payment,
     references_are_found_without_case_within_a_contract,
     events_move_a_payment_and_leave_records,

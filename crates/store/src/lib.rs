@@ -89,6 +89,9 @@ pub enum StoreError {
         /// In this program.
         known: i64,
     },
+    /// The database cannot be reached: nothing of the step has begun.
+    #[error("the store is away")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database failed.
     #[error("the store failed")]
     Down(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -256,6 +259,12 @@ impl<T: Store + Search + Journal + Settlements + Reviews + Reconciliations> Data
 /// The steps of the money path. Every method is one transaction; see the crate's description.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// A number that grows whenever what answers may be another copy of the store than before: it was
+    /// reached anew, or read again. Always the same of a store that nobody can exchange.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
     /// Stores a new payment, with its call ([`gopay_core::ppro::call::record`]), its first notes
     /// at its time and its entry in the journal ([`gopay_core::journal::payment_created`]), before
     /// anything is sent for it.
@@ -311,6 +320,10 @@ pub trait Store: Send + Sync {
         contract: &str,
         nonce: &str,
     ) -> Result<Option<Payment>, StoreError>;
+
+    /// Which of these payments are not there, in their order. Asked of what was answered before, after
+    /// [`Store::epoch`] has changed.
+    async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError>;
 
     /// Takes at most `limit` payments whose check is due, oldest first, and sets their next check
     /// by [`Payment::checked`], so that no other worker takes them and none is forgotten if this

@@ -248,11 +248,17 @@ impl Service {
         amount: Sen,
     ) -> Result<Option<Refunded>, ActError> {
         let Some(known) = self.0.store.refund_get(refund_id).await? else {
-            return if self.is_fresh(refund_id) {
-                Ok(None)
-            } else {
-                Err(ActError::NotNow("refundid: it is too old; ask for another".to_owned()))
+            // Numbers of transactions and refunds are apart, so that each names one thing.
+            let number = TxId::new(refund_id.get()).ok();
+            let taken = match number {
+                Some(number) => self.0.store.payment_get(number).await?.is_some(),
+                None => true,
             };
+            if taken || !self.is_fresh(refund_id) {
+                let why = "refundid: it is none that was given out today; open the form again";
+                return Err(ActError::NotNow(why.to_owned()));
+            }
+            return Ok(None);
         };
         let same = |refund: &Refund| {
             refund.tx_id == payment.tx_id && refund.amount.map(|it| it.sen()) == Some(amount)

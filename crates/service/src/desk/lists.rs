@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
+use gopay_core::payment::Payment;
 use gopay_core::refund::Refund;
 use gopay_core::time::Timestamp;
 use gopay_store::{
@@ -107,6 +108,45 @@ where
     }
 }
 
+/// The same for a list whose keys are ids, which tell the time: newest first before a time.
+///
+/// Ids may be younger than their rows, by as much as a clock was set back, for which the store looks
+/// through a whole day behind the end. People wait, so that day is looked through last.
+async fn gathered_until<T, Fut>(
+    page: Page,
+    until: Option<Timestamp>,
+    key: fn(&T) -> i64,
+    read: impl Fn(Page) -> Fut,
+) -> Result<Listed<T>, StoreError>
+where
+    Fut: Future<Output = Result<Listed<T>, StoreError>>,
+{
+    const USUAL: Duration = Duration::from_secs(300);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let (Some(until), Order::NewestFirst) = (until, page.order) else {
+        return gathered(page, read).await;
+    };
+    let border = TxId::floor_of(until.after(USUAL));
+    let last = TxId::floor_of(until.after(DAY)).saturating_add(1);
+    let mut listed = Listed { rows: Vec::new(), next: Some(last) };
+    if page.after.is_none_or(|after| after <= border) {
+        let after = page.after.unwrap_or(border.saturating_add(1));
+        listed = gathered(Page { after: Some(after), ..page }, &read).await?;
+        if listed.next.is_some() || listed.rows.len() >= page.rows_max() {
+            listed.next = listed.next.or(Some(last));
+            return Ok(listed);
+        }
+    } else {
+        listed.next = page.after;
+    }
+    let left = page.rows_max().saturating_sub(listed.rows.len());
+    let after = Some(listed.next.unwrap_or(last));
+    let late = gathered(Page { after, limit: left, ..page }, &read).await?;
+    listed.rows.extend(late.rows.into_iter().filter(|row| key(row) > border));
+    listed.next = late.next.filter(|next| *next > border.saturating_add(1));
+    Ok(listed)
+}
+
 fn listing<F, T: From<F>>(listed: Listed<F>) -> Listing<T> {
     let next = listed.next.map(|key| key.to_string());
     Listing { rows: listed.rows.into_iter().map(T::from).collect(), next }
@@ -123,7 +163,8 @@ impl Service {
         page: Page,
     ) -> Result<Listing<Transaction>, StoreError> {
         let read = async |page: Page| self.0.store.payments_list(filter, &page).await;
-        let listed = gathered(page, read).await?;
+        let key = |payment: &Payment| payment.tx_id.get();
+        let listed = gathered_until(page, filter.called.until, key, read).await?;
         let next = listed.next.map(|key| key.to_string());
         Ok(Listing { rows: listed.rows.iter().map(Transaction::from).collect(), next })
     }
@@ -138,7 +179,8 @@ impl Service {
         page: Page,
     ) -> Result<Listing<RefundRow>, StoreError> {
         let read = async |page: Page| self.0.store.refunds_list(filter, &page).await;
-        Ok(listing(gathered(page, read).await?))
+        let key = |refund: &Refund| refund.refund_id.get();
+        Ok(listing(gathered_until(page, filter.called.until, key, read).await?))
     }
 
     /// Notifications to PSPs, by their number.
@@ -210,6 +252,56 @@ pub async fn given_up(store: &dyn Database, since: Timestamp) -> Result<Vec<TxId
         match listed.next {
             Some(after) => page.after = Some(after),
             None => return Ok(found),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of keys, newest first, as a store pages it, of which those that fit are told.
+    async fn read(keys: &[(i64, bool)], page: Page) -> Result<Listed<i64>, StoreError> {
+        let within = |(key, _): &&(i64, bool)| page.after.is_none_or(|after| *key < after);
+        let mut rows = Vec::new();
+        for (seen, (key, fits)) in (1..).zip(keys.iter().rev().filter(within)) {
+            rows.extend(fits.then_some(*key));
+            if rows.len() == page.limit || seen == page.scan {
+                return Ok(Listed { rows, next: Some(*key) });
+            }
+        }
+        Ok(Listed { rows, next: None })
+    }
+
+    #[tokio::test]
+    async fn a_day_is_listed_from_its_end_and_what_a_clock_made_younger_comes_last() {
+        let until = Timestamp::from_rfc3339("2026-02-01T00:00:00Z").unwrap();
+        let at = |seconds: u64| TxId::floor_of(until.after(Duration::from_secs(seconds)));
+        let before = |seconds: u64| TxId::floor_of(until.before(Duration::from_secs(seconds)));
+        // Three of the day; one whose id is a second younger, and one whose id is ten hours younger;
+        // between them those of the next day.
+        let mut keys: Vec<(i64, bool)> = (1..=3).rev().map(|n| (before(n), true)).collect();
+        keys.push((at(1), true));
+        keys.extend((400..4_000).map(|n| (at(n), false)));
+        keys.push((at(36_000), true));
+        let expected = [at(1), before(1), before(2), before(3), at(36_000)];
+        for limit in [1, 2, 3, 4, 5, 50] {
+            let mut page = Page::first(Order::NewestFirst, limit);
+            let (mut found, mut pages) = (Vec::new(), 0);
+            loop {
+                let listed =
+                    gathered_until(page, Some(until), |key| *key, |page| read(&keys, page));
+                let listed = listed.await.unwrap();
+                assert!(listed.rows.len() <= limit);
+                found.extend(listed.rows);
+                pages += 1;
+                assert!(pages < 20, "it ends");
+                match listed.next {
+                    Some(next) => page.after = Some(next),
+                    None => break,
+                }
+            }
+            assert_eq!(found, expected, "{limit} a page");
         }
     }
 }

@@ -11,7 +11,7 @@ use gopay_store::{Note, StoreError};
 
 use super::form::with_form;
 use crate::Service;
-use crate::answer::{status_unavailable, tx_not_found};
+use crate::answer::{status_fault, status_unavailable};
 use crate::describe::log_store_error;
 use crate::midtrans::Asked;
 
@@ -24,9 +24,12 @@ pub(crate) struct Cancelled {
 
 impl Service {
     pub(crate) async fn cancel(&self, contract: &str, tx_id: Option<TxId>, body: &Bytes) -> Reply {
+        if self.0.answered.is_lost() {
+            return status_fault();
+        }
         let payment = match self.payment_of(contract, tx_id).await {
             Ok(Some(payment)) => payment,
-            Ok(None) => return tx_not_found(),
+            Ok(None) => return self.tx_not_found(),
             Err(error) => return status_unavailable(&error),
         };
         let request = match self.0.store.payment_request(payment.tx_id).await {

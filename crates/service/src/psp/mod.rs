@@ -3,6 +3,7 @@
 mod call;
 mod cancel;
 mod cursor;
+mod durable;
 mod feed;
 mod form;
 mod login;

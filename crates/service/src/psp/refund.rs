@@ -71,6 +71,10 @@ impl Service {
 
     pub(crate) async fn refund(&self, draft: RefundDraft) -> Reply {
         let reference = draft.merchant_refund_id.clone();
+        // What the store has lost may have been a refund: none is made on its word.
+        if self.0.answered.is_lost() {
+            return not_now(reference.as_deref());
+        }
         match self.try_refund(draft).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -102,11 +106,7 @@ impl Service {
                 // A store that is away is told from one that fails in the middle: nothing was begun.
                 if let Err(error) = self.look_before_refund(&request).await {
                     log_store_error(&error);
-                    let failure = Failure::new(
-                        FailReason::LocalError,
-                        "Temporary fault; nothing was refunded; try again later",
-                    );
-                    return Ok(reply::refund_refused(&failure, reference));
+                    return Ok(not_now(reference));
                 }
                 self.reserve_and_send(request).await
             }
@@ -121,7 +121,8 @@ impl Service {
         request: &RefundRequest,
     ) -> Result<(), StoreError> {
         const PATIENCE: Duration = Duration::from_secs(3);
-        let Some(payment) = self.0.store.payment_get(request.tx_id).await? else { return Ok(()) };
+        let read = || self.0.store.payment_get(request.tx_id);
+        let Some(payment) = self.retry_while_busy(read).await? else { return Ok(()) };
         if payment.reserve_refund(request, self.now()).is_err() {
             return Ok(());
         }
@@ -197,6 +198,12 @@ impl Service {
         self.retry_while_busy(|| self.0.store.refund_record_refused(&refund, now)).await?;
         Ok(reply::refund(&refund))
     }
+}
+
+/// The answer to a REFUND for which nothing was begun, because of a fault of ours.
+fn not_now(reference: Option<&str>) -> Reply {
+    let text = "Temporary fault; nothing was refunded; try again later";
+    reply::refund_refused(&Failure::new(FailReason::LocalError, text), reference)
 }
 
 fn not_found(reference: Option<&str>) -> Reply {

@@ -9,22 +9,24 @@ use gopay_store::{Lookup, StoreError};
 
 use crate::Service;
 use crate::answer::{
-    refund_not_found, refund_status_unavailable, status_unavailable, tx_not_found,
+    refund_not_found, refund_status_fault, refund_status_unavailable, status_fault,
+    status_unavailable, tx_not_found,
 };
 
 impl Service {
     pub(crate) async fn status(&self, contract: &str, tx_id: Option<TxId>) -> Reply {
         match self.payment_of(contract, tx_id).await {
             Ok(Some(payment)) => self.status_of(&payment).await,
-            Ok(None) => tx_not_found(),
+            Ok(None) => self.tx_not_found(),
             Err(error) => status_unavailable(&error),
         }
     }
 
     pub(crate) async fn status_by_reference(&self, contract: &str, reference: &str) -> Reply {
-        match self.0.store.payment_find(contract, reference).await {
+        let find = || self.0.store.payment_find(contract, reference);
+        match self.retry_while_busy(find).await {
             Ok(Lookup::One(payment)) => self.status_of(&payment).await,
-            Ok(Lookup::None) => tx_not_found(),
+            Ok(Lookup::None) => self.tx_not_found(),
             Ok(Lookup::Many) => {
                 reply::status_failed(RequestFailReason::TxNotUnique, "Ambiguous MerchantTxId")
             }
@@ -37,6 +39,15 @@ impl Service {
             Ok(sent) => reply::status(payment, &sent, || self.redirect_url(payment)),
             Err(error) => status_unavailable(&error),
         }
+    }
+
+    /// "Not found" is no answer of a store that has lost payments.
+    pub(crate) fn tx_not_found(&self) -> Reply {
+        if self.0.answered.is_lost() { status_fault() } else { tx_not_found() }
+    }
+
+    fn refund_not_found(&self) -> Reply {
+        if self.0.answered.is_lost() { refund_status_fault() } else { refund_not_found() }
     }
 
     /// What answers echo of a payment's call.
@@ -55,18 +66,18 @@ impl Service {
         tx_id: Option<TxId>,
     ) -> Result<Option<Payment>, StoreError> {
         let Some(tx_id) = tx_id else { return Ok(None) };
-        let payment = self.0.store.payment_get(tx_id).await?;
+        let payment = self.retry_while_busy(|| self.0.store.payment_get(tx_id)).await?;
         Ok(payment.filter(|payment| payment.contract == contract))
     }
 
     pub(crate) async fn refund_status(&self, contract: &str, id: Option<RefundId>) -> Reply {
         let found = match id {
-            Some(id) => self.0.store.refund_get(id).await,
+            Some(id) => self.retry_while_busy(|| self.0.store.refund_get(id)).await,
             None => Ok(None),
         };
         match found {
             Ok(Some(refund)) if refund.contract == contract => about(&refund),
-            Ok(_) => refund_not_found(),
+            Ok(_) => self.refund_not_found(),
             Err(error) => refund_status_unavailable(&error),
         }
     }
@@ -76,9 +87,10 @@ impl Service {
         contract: &str,
         reference: &str,
     ) -> Reply {
-        match self.0.store.refund_find(contract, reference).await {
+        let find = || self.0.store.refund_find(contract, reference);
+        match self.retry_while_busy(find).await {
             Ok(Lookup::One(refund)) => about(&refund),
-            Ok(Lookup::None) => refund_not_found(),
+            Ok(Lookup::None) => self.refund_not_found(),
             Ok(Lookup::Many) => reply::refund_status_failed(
                 RequestFailReason::RefundNotUnique,
                 "Ambiguous MerchantRefundId",

@@ -1,9 +1,6 @@
 //! TRANSACTION: check, make durable, open the charge, make that durable, answer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use gopay_core::ids::TxId;
 use gopay_core::payment::{
     Channel, Effect, Event, FailReason, Failure, NewPayment, Nonce, Payment, PaymentState,
 };
@@ -18,17 +15,20 @@ use gopay_core::rejection::{First, Rejection, Rule};
 use gopay_core::translate::outcome::Close;
 use gopay_core::translate::{ChargeTerms, charge};
 use gopay_outbound::Refusal;
-use gopay_store::{Applied, Created, Note, StoreError};
+use gopay_store::{Created, Note, StoreError};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::describe::log_store_error;
 use crate::desk::Happening;
 use crate::directory::Contract;
+use crate::hold;
 use crate::midtrans::Asked;
-use crate::midtrans::CALL_DEADLINE;
 use crate::observe::learn;
 use crate::{Service, note, trace};
+
+use super::durable::{Intent, Progress};
 
 /// A checked call that is ready to be stored.
 pub(crate) struct Draft {
@@ -38,6 +38,12 @@ pub(crate) struct Draft {
     /// The charge to send; none if the call was refused.
     charge: Option<Bytes>,
     notes: Vec<Note>,
+}
+
+impl Draft {
+    fn intent(&self) -> Intent<'_> {
+        Intent { payment: &self.payment, request: &self.request, notes: &self.notes }
+    }
 }
 
 impl Service {
@@ -144,15 +150,22 @@ impl Service {
     }
 
     /// Runs a drafted call. `Conflict` asks the caller to draft again: the id was taken.
-    pub(crate) async fn transact(&self, draft: Draft) -> Result<Answer, StoreError> {
-        let Draft { mut payment, request, charge, notes } = draft;
-        let refusal = charge.is_none().then(|| self.render_refused(&payment, &request));
+    pub(crate) async fn transact(&self, mut draft: Draft) -> Result<Answer, StoreError> {
+        let refused = draft.charge.is_none();
+        let refusal = refused.then(|| self.render_refused(&draft.payment, &draft.request));
         if let Some(refusal) = &refusal {
-            payment.store_answer_once(refusal);
+            draft.payment.store_answer_once(refusal);
         }
-        let store = &self.0.store;
-        let created =
-            self.retry_while_busy(|| store.payment_create(&payment, &request, &notes)).await?;
+        let until = Instant::now() + hold::PATIENCE;
+        let mut progress = Progress::default();
+        let created = match self.create(draft.intent(), until, &mut progress).await {
+            Err(error) if progress.perhaps && draft.payment.nonce.is_some() => {
+                log_store_error(&error);
+                return Ok(Answer::of(self.go_on_later(draft, progress)));
+            }
+            created => created?,
+        };
+        let Draft { payment, request, charge, .. } = draft;
         if let Created::NonceTaken(earlier) = created {
             return self.repeat(*earlier, payment, &request).await;
         }
@@ -166,6 +179,39 @@ impl Service {
         Ok(Answer::of(body))
     }
 
+    /// The answer to a call with a nonce of which nobody knows whether it was stored. It goes on in the
+    /// background, as it does when its PSP hangs up, so that its repeat has an answer as soon as the
+    /// store is back.
+    fn go_on_later(&self, draft: Draft, progress: Progress) -> Vec<u8> {
+        learn(|seen| (seen.tx_id, seen.outcome) = (Some(draft.payment.tx_id), "unavailable"));
+        let text = "It is not known whether this call was stored; repeat it with the same nonce";
+        let answer = self.render_fault(&draft.payment, text);
+        // Without room to wait a worker closes what may be there.
+        if progress.held.is_some() {
+            let service = self.clone();
+            tokio::spawn(async move { service.go_on(draft, progress).await });
+        }
+        answer
+    }
+
+    async fn go_on(&self, draft: Draft, mut progress: Progress) {
+        let until = Instant::now() + hold::LATER;
+        match self.create(draft.intent(), until, &mut progress).await {
+            Ok(Created::New) => {
+                // What was refused at once has its answer with it.
+                let Some(body) = draft.charge else { return };
+                let (event, notes) = self.open_charge(&draft.payment, body).await;
+                self.book(draft.payment, &event, &notes).await;
+            }
+            // A repeat was faster.
+            Ok(Created::NonceTaken(_)) | Err(StoreError::Conflict) => {}
+            Err(error) => {
+                log_store_error(&error);
+                self.let_go(draft.payment.tx_id).await;
+            }
+        }
+    }
+
     /// Makes the charge's outcome durable, then answers.
     async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
         let expected = payment.on(event, self.now()).payment;
@@ -175,7 +221,8 @@ impl Service {
             seen.code = expected.state.failure().map(|failure| failure.reason.as_str());
         });
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
-        match self.apply_with_retry(payment.tx_id, event, repeatable, notes).await {
+        let until = Instant::now() + hold::PATIENCE;
+        match self.apply_until(until, payment.tx_id, event, repeatable, notes).await {
             Ok(applied) if applied.effect == Effect::Moved => {
                 self.store_answer(applied.payment, body).await
             }
@@ -187,15 +234,46 @@ impl Service {
             }
             Err(error) => {
                 log_store_error(&error);
-                // What the store holds is not known: initialized, and a worker will close what may
-                // exist at Midtrans; or pending after all, so it is closed from here too.
-                self.cancel_in_background(expected);
                 learn(|seen| seen.outcome = "unavailable");
-                let text =
-                    "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
-                self.render_fault(&payment, text)
+                self.book_later(payment, expected, body, event.clone(), notes.to_vec())
             }
         }
+    }
+
+    /// The answer to a call whose outcome could not be stored in its time. With a nonce that is tried
+    /// on, so that a repeat has its answer; otherwise the charge is cancelled, which nobody has seen.
+    fn book_later(
+        &self,
+        payment: Payment,
+        expected: Payment,
+        body: Vec<u8>,
+        event: Event,
+        notes: Vec<Note>,
+    ) -> Vec<u8> {
+        let held = payment.nonce.as_ref().and_then(|_| self.0.hold.enter(body.len()));
+        let Some(held) = held else {
+            // What the store holds is not known: initialized, and a worker will close what may
+            // exist at Midtrans; or pending after all, so it is closed from here too.
+            self.cancel_in_background(expected);
+            let text =
+                "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
+            return self.render_fault(&payment, text);
+        };
+        let text = "The outcome could not be stored yet; repeat the call with the same nonce, or \
+                    ask GETTXSTATUS";
+        let answer = self.render_fault(&payment, text);
+        let service = self.clone();
+        tokio::spawn(async move {
+            let until = Instant::now() + hold::LATER;
+            let tx_id = payment.tx_id;
+            let applied = service.apply_until(until, tx_id, &event, Some(&body), &notes).await;
+            if let Err(error) = applied {
+                log_store_error(&error);
+                service.cancel_in_background(expected);
+            }
+            drop(held);
+        });
+        answer
     }
 
     /// The answer about a payment whose call is over: the stored one, which `body` becomes if
@@ -216,28 +294,6 @@ impl Service {
                 self.render_fault(&payment, text)
             }
         }
-    }
-
-    /// Stores the outcome of a charge; goes on trying for a while when the store is down, because
-    /// money may hang on it. Applying twice is harmless.
-    async fn apply_with_retry(
-        &self,
-        tx_id: TxId,
-        event: &Event,
-        answer: Option<&[u8]>,
-        notes: &[Note],
-    ) -> Result<Applied, StoreError> {
-        const PAUSES_MS: [u64; 4] = [100, 400, 1_000, 2_500];
-        for pause in PAUSES_MS {
-            match self.apply(tx_id, event, answer, notes).await {
-                Err(error @ StoreError::Down(_)) => {
-                    log_store_error(&error);
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                }
-                done => return done,
-            }
-        }
-        self.apply(tx_id, event, answer, notes).await
     }
 
     /// Cancels a charge that was answered as failed.
@@ -287,7 +343,7 @@ impl Service {
             return self.refuse_reused_nonce(&earlier, repeat, request).await;
         }
         learn(|seen| (seen.tx_id, seen.outcome) = (Some(earlier.tx_id), "repeated"));
-        let first = self.wait_for_first(earlier).await;
+        let first = self.wait_for_first(earlier).await?;
         // A call that was refused at once has had its answer stored with it.
         let body = self.render(&first);
         let body = match first.state {
@@ -313,19 +369,5 @@ impl Service {
         let store = &self.0.store;
         self.retry_while_busy(|| store.payment_create(&refused, request, &notes)).await?;
         Ok(Answer::of(self.render_refused(&refused, request)))
-    }
-
-    /// Waits while the first call with a nonce runs, at most as long as a call may run.
-    async fn wait_for_first(&self, mut first: Payment) -> Payment {
-        const STEP: Duration = Duration::from_millis(50);
-        let mut left = CALL_DEADLINE.as_millis() / STEP.as_millis();
-        while first.state == PaymentState::Initialized && left > 0 {
-            tokio::time::sleep(STEP).await;
-            left -= 1;
-            // Without an answer of the store we go on with what we know: it is pending.
-            let read = self.0.store.payment_get(first.tx_id).await;
-            first = read.ok().flatten().unwrap_or(first);
-        }
-        first
     }
 }

@@ -121,6 +121,7 @@ step {
     order_resolve(tx_id: TxId, resolution: &OrderResolution) -> Option<UnknownOrder>;
 }
 at_once {
+    payments_missing(tx_ids: &[TxId]) -> Vec<TxId>;
     payment_request(tx_id: TxId) -> String;
     payment_note(tx_id: TxId, notes: &[Note], now: Timestamp) -> ();
     ping(now: Timestamp) -> ();

@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use super::statements::{self, Wanted};
 use super::step::{GroupEnd, Lane, Promise, Step};
-use crate::error::down;
-use crate::pool::{Connections, SILENT};
+use crate::pool::Connections;
 use crate::session::{Ended, Session};
 
 /// Runs groups on a lane as long as somebody waits.
@@ -40,8 +39,8 @@ async fn carry_out(connections: &Connections, group: Vec<Step>) {
                 session.end().await;
                 ended
             };
-            let ended = tokio::time::timeout(connections.patience(), work).await;
-            ended.unwrap_or_else(|_| Ended::Failed(down(SILENT)))
+            let ended = connections.watched(&session, connections.patience(), work).await;
+            ended.unwrap_or_else(Ended::Failed)
         }
         Err(error) => Ended::Failed(error),
     };

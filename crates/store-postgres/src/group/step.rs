@@ -105,6 +105,9 @@ impl NotDone for &GroupEnd {
         match self {
             GroupEnd::Durable | GroupEnd::Undone => Outcome::Alone(None),
             GroupEnd::Busy => Outcome::Done(Err(StoreError::Busy)),
+            GroupEnd::Away(error) => {
+                Outcome::Done(Err(StoreError::Away(Box::new(Arc::clone(error)))))
+            }
             GroupEnd::Down(error) => {
                 Outcome::Done(Err(StoreError::Down(Box::new(Arc::clone(error)))))
             }
@@ -119,6 +122,8 @@ pub(crate) enum GroupEnd {
     Undone,
     /// The same.
     Busy,
+    /// The same.
+    Away(Arc<dyn std::error::Error + Send + Sync>),
     /// Perhaps it was done.
     Down(Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -129,6 +134,7 @@ impl From<Ended> for GroupEnd {
             Ended::Durable => Self::Durable,
             Ended::Undone => Self::Undone,
             Ended::Failed(StoreError::Busy) => Self::Busy,
+            Ended::Failed(StoreError::Away(error)) => Self::Away(Arc::from(error)),
             Ended::Failed(StoreError::Down(error)) => Self::Down(Arc::from(error)),
             Ended::Failed(error) => Self::Down(Arc::new(error)),
         }
@@ -143,7 +149,9 @@ impl Promise {
         Self(Box::new(move |end| {
             let outcome = match end {
                 GroupEnd::Durable => Outcome::Done(Ok(value)),
-                GroupEnd::Undone | GroupEnd::Busy | GroupEnd::Down(_) => end.outcome(),
+                GroupEnd::Undone | GroupEnd::Busy | GroupEnd::Away(_) | GroupEnd::Down(_) => {
+                    end.outcome()
+                }
             };
             // A caller that has gone away does not want the result.
             drop(reply.send(outcome));

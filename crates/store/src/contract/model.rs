@@ -260,6 +260,11 @@ impl Store for Model {
         Ok(rows.payments.values().find(wanted).cloned())
     }
 
+    async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
+        let rows = self.rows();
+        Ok(tx_ids.iter().copied().filter(|tx_id| !rows.payments.contains_key(tx_id)).collect())
+    }
+
     async fn payment_claim_due(
         &self,
         now: Timestamp,

@@ -167,6 +167,27 @@ pub async fn a_nonce_is_used_once_per_contract(store: UnderTest) {
     }
 }
 
+/// Also if they are many, or asked for twice.
+pub async fn payments_that_are_not_there_are_named_in_their_order(store: UnderTest) {
+    let epoch = store.epoch();
+    for number in [1, 3, 5] {
+        create(&store, &payment(number)).await;
+    }
+    let ask = async |numbers: &[i64]| {
+        let asked: Vec<_> = numbers.iter().copied().map(tx).collect();
+        let missing = store.payments_missing(&asked).await.unwrap();
+        missing.into_iter().map(gopay_core::ids::TxId::get).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&[]).await, [0_i64; 0]);
+    assert_eq!(ask(&[5, 1, 3]).await, [0_i64; 0]);
+    assert_eq!(ask(&[6, 5, 2, 1, 4, 2]).await, [6, 2, 4, 2]);
+    let many: Vec<i64> = (0..10_000).map(|number| 10_000 - number).collect();
+    let missing = ask(&many).await;
+    assert_eq!(missing.len(), 9_997);
+    assert_eq!((missing[0], missing[9_996]), (10_000, 2));
+    assert_eq!(store.epoch(), epoch, "nobody exchanged it");
+}
+
 /// Of calls at the same time, one makes the payment and the others are given it.
 pub async fn nonces_that_race_make_one_payment(store: UnderTest) {
     let calls = (1..=16).map(|number| {
