@@ -6,6 +6,7 @@
 mod support;
 
 mod attention;
+mod book;
 mod certify;
 mod cli;
 mod console;
@@ -31,4 +32,5 @@ mod schemas;
 mod sealed;
 mod simple_api;
 mod smoke;
+mod snippets;
 mod two_clients;
