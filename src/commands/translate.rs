@@ -20,6 +20,7 @@ use gopay_core::translate::{ChargeTerms, charge};
 use gopay_service::{Clock as _, Contract, Settings, SystemClock};
 
 use crate::Outcome;
+use crate::terminal::Progress;
 
 #[derive(Args)]
 pub(crate) struct TranslateArgs {
@@ -55,6 +56,10 @@ struct Job {
     session: Duration,
     return_url: String,
     line_bytes_max: usize,
+    /// How long the input is, if that is known.
+    bytes: Option<u64>,
+    /// Whether a person may see how far it is.
+    watched: bool,
 }
 
 /// Counts for the end of the run.
@@ -102,6 +107,9 @@ fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
         session: Settings::SESSION_MAX,
         return_url: "https://pay.example/return/gopay/".to_owned(),
         line_bytes_max: 262_144,
+        bytes: args.input.as_ref().and_then(|path| path.metadata().ok()).map(|file| file.len()),
+        // Lines that go to the terminal show by themselves how far it is.
+        watched: !args.progress && (args.output.is_some() || !io::stdout().is_terminal()),
     };
     let Some(path) = &args.config else { return Ok(Some(job)) };
     let config = match crate::config::read(path) {
@@ -139,8 +147,14 @@ impl Job {
         let mut out = Vec::new();
         let mut scratch = Scratch::new();
         let mut shown = Instant::now();
+        let mut bar = Progress::new("bytes", self.bytes);
+        let mut read = 0_u64;
         while self.next_line(input, &mut line)? {
             counts.lines += 1;
+            read = read.saturating_add(u64::try_from(line.len()).unwrap_or(0)).saturating_add(1);
+            if self.watched && counts.lines % 4_096 == 0 {
+                bar.at(read);
+            }
             out.clear();
             counts.rejected += u64::from(!self.line(&line, counts.lines, &mut scratch, &mut out));
             out.push(b'\n');
@@ -274,6 +288,8 @@ mod tests {
             session: Settings::SESSION_MAX,
             return_url: "https://pay.example/return/gopay/".to_owned(),
             line_bytes_max,
+            bytes: None,
+            watched: false,
         };
         let mut output = Vec::new();
         let mut input = Cursor::new(input.as_bytes().to_vec());
