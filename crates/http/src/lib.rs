@@ -6,12 +6,14 @@
 
 pub mod admin;
 pub mod asked;
+mod caller;
 #[cfg(test)]
 mod description;
 pub mod desk;
 mod device;
 mod feed;
 pub mod guard;
+mod json;
 pub mod pages;
 pub mod psp;
 pub mod public;
