@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gopay_reconcile::breaks::{Break, BreakId, Decided, Decision};
 use gopay_reconcile::edited::EditedList;
+use gopay_reconcile::history::DecisionsError;
 use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Which};
 use gopay_service::{Clock, StoreError};
 use gopay_store::{Database, StoredBreak};
@@ -18,6 +19,9 @@ const SOURCE: &str = "the console";
 
 /// Breaks read at once.
 const PAGE: usize = 500;
+
+/// How often somebody gives way to others.
+const TRIES: u32 = 5;
 
 /// Breaks looked at for one answer; who wants more goes on from there.
 const SCAN_MAX: usize = 5_000;
@@ -55,6 +59,12 @@ fn broken(error: anyhow::Error) -> BookError {
         Ok(error) => error.into(),
         Err(error) => StoreError::Down(error.into()).into(),
     }
+}
+
+/// The first thing that is wrong, without the place in a list, as there is none.
+fn refused(error: DecisionsError) -> BookError {
+    let why = error.0.first().and_then(|why| why.split_once(": "));
+    BookError::Refused(why.map_or_else(|| error.to_string(), |(_, why)| why.to_owned()))
 }
 
 fn row(stored: &StoredBreak, decided: Option<&Decided>) -> Option<BreakRow> {
@@ -152,16 +162,27 @@ impl BreakReview for StoredReview {
         let list = EditedList::of_one(SOURCE, cells);
         let by = if approver.is_empty() { &act.by } else { approver };
         let series = self.series(series, by);
-        let mut history = series.history().await.map_err(broken)?;
-        let acts = history.decide(&[list], &[found]).map_err(|error| {
-            let why = error.0.first().and_then(|why| why.split_once(": "));
-            BookError::Refused(why.map_or_else(|| error.to_string(), |(_, why)| why.to_owned()))
-        })?;
-        if acts.is_empty() {
-            return Err(BookError::Refused(format!("{id}: that was decided before, as it is")));
+        for _ in 0..TRIES {
+            let mut history = series.history().await.map_err(broken)?;
+            let present = std::slice::from_ref(&found);
+            let acts = history.decide(std::slice::from_ref(&list), present).map_err(refused)?;
+            if acts.is_empty() {
+                let why = format!("{id}: that was decided before, as it is");
+                return Err(BookError::Refused(why));
+            }
+            match series.record(&acts).await.map_err(broken) {
+                // Somebody else was faster, maybe about another break: the rules are asked again.
+                Err(BookError::Store(StoreError::Conflict)) => {}
+                Err(BookError::Store(StoreError::Invalid { column, why, .. })) => {
+                    return Err(BookError::Refused(format!("{column}: {why}")));
+                }
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    let decided = self.decided(series.name).await?;
+                    return row(&stored, decided.get(id.as_str())).ok_or_else(unknown);
+                }
+            }
         }
-        series.record(&acts).await?;
-        let decided = self.decided(series.name).await?;
-        row(&stored, decided.get(id.as_str())).ok_or_else(unknown)
+        Err(StoreError::Busy.into())
     }
 }

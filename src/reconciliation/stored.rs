@@ -13,7 +13,6 @@ use gopay_reconcile::breaks::{Break, Decided, Decision};
 use gopay_reconcile::edited::EditedList;
 use gopay_reconcile::history::{Act, Carried, Earlier, History};
 use gopay_reconcile::run::Report;
-use gopay_service::desk::BookError;
 use gopay_store::{
     Database, ReconciliationInput, ReconciliationRun, ReviewAct, StoreError, StoredBreak,
 };
@@ -68,19 +67,10 @@ impl Series<'_> {
     }
 
     /// Records what people have decided.
-    pub(crate) async fn record(&self, acts: &[Act]) -> Result<(), BookError> {
-        let acts: anyhow::Result<Vec<ReviewAct>> = acts.iter().map(|act| self.act(act)).collect();
-        let acts = acts.map_err(|error| BookError::Refused(error.to_string()))?;
-        match self.store.reviews_add(&acts).await {
-            Err(StoreError::Conflict) => {
-                let why = "somebody else has decided about it meanwhile; look at it again";
-                Err(BookError::Refused(why.to_owned()))
-            }
-            Err(StoreError::Invalid { column, why, .. }) => {
-                Err(BookError::Refused(format!("{column}: {why}")))
-            }
-            done => Ok(done?),
-        }
+    pub(crate) async fn record(&self, acts: &[Act]) -> anyhow::Result<()> {
+        let acts: Vec<ReviewAct> =
+            acts.iter().map(|act| self.act(act)).collect::<anyhow::Result<_>>()?;
+        Ok(self.store.reviews_add(&acts).await?)
     }
 
     async fn acts(&self) -> anyhow::Result<Vec<ReviewAct>> {

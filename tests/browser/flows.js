@@ -668,7 +668,9 @@ const consoles = {
       assert.fail(`${name} cannot be reached`)
     }
     await page.goto(`${ADMIN}/console/login`)
+    await until('the name has the focus', () => page.evaluate(() => document.activeElement.id === 'name'))
     await page.keyboard.type('ana')
+    assert.equal(await page.locator('#name').inputValue(), 'ana')
     await tabTo('token')
     await page.keyboard.type('token-of-ana')
     await page.keyboard.press('Enter')

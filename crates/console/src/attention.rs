@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_core::doubt::Verdict;
 use gopay_core::ids::TxId;
+use gopay_service::desk::check_texts;
 use gopay_service::{AttentionList, Decision, Item, LIST_MAX, Role, StoreError};
 use maud::{Markup, html};
 
 use crate::door::Admitted;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
-use crate::{Console, csv, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/attention";
 
@@ -42,12 +43,14 @@ fn part<'a>(
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
     let list = match console.app.service.attention().await {
         Ok(list) => list,
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     let (items, next) = part(&list, &visit);
     let sums = list.sums;
     let all = sums.payments.saturating_add(sums.orders);
+    let lost = console.app.service.lost();
     let content = html! {
+        @if !lost.is_empty() { (missing(&lost, &visit.who)) }
         p {
             (show::count(sums.payments, "payment", "payments")) " with money that does not fit, "
             (show::count(sums.orders, "order", "orders")) " that the store does not know; " b { (show::rupiah(sums.at_risk_sen)) } " at risk."
@@ -62,6 +65,46 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         (show::paging(&visit.asked, PATH, "after", next.as_deref(), Some("/console/attention.csv")))
     };
     frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await
+}
+
+/// Payments that were answered and are missing from the store.
+fn missing(lost: &[TxId], who: &Admitted) -> Markup {
+    /// So many are named.
+    const NAMED: usize = 20;
+    html! {
+        section.card #lost {
+            h2 { "Missing from the store " span.pill.fail { (lost.len()) } }
+            p {
+                "This process has answered them, and the store does not know them: it went back, such as after a restore. "
+                "Put the right store in place, or ask Midtrans for them with " code { "gopay-adapter recover" }
+                "; see OPERATIONS, \"After a restore\". Then acknowledge it: no call is taken until then."
+            }
+            p { @for tx_id in lost.iter().take(NAMED) { code { (tx_id) } " " } @if lost.len() > NAMED { "..." } }
+            @if who.operate {
+                details {
+                    summary { "Go on with the store as it is" }
+                    form method="post" action="/console/lost" {
+                        (frame::key(who))
+                        (frame::reason(who, "lost"))
+                        button.button type="submit" { "Acknowledge" }
+                    }
+                }
+            } @else {
+                p.note { "To acknowledge needs the role operate." }
+            }
+        }
+    }
+}
+
+pub(crate) async fn acknowledge(State(console): State<Console>, sent: Sent) -> Response {
+    let work = async {
+        check_texts(&sent.text("reason"), &sent.by())?;
+        match console.app.service.acknowledge_lost() {
+            0 => Err(Failed::new(404, "nothing is missing")),
+            _ => Ok(format!("{PATH}?done=lost")),
+        }
+    };
+    console.act(&sent, Role::Operate, work).await
 }
 
 fn card(item: &Item, who: &Admitted) -> Markup {
@@ -189,6 +232,6 @@ pub(crate) async fn export(State(console): State<Console>, _visit: Visit) -> Res
                 async move { Ok::<_, StoreError>((rows, None)) }
             })
         }
-        Err(error) => frame::fault(StatusCode::SERVICE_UNAVAILABLE, &gopay_service::chain(&error)),
+        Err(error) => answer::fault(StatusCode::SERVICE_UNAVAILABLE, &gopay_service::chain(&error)),
     }
 }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, csv, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/audit";
 
@@ -20,13 +20,13 @@ const ROWS: usize = 100;
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
     let before = match visit.asked.before() {
         Ok(before) => before,
-        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
     let today = console.app.service.today();
     let day = visit.asked.get("day").unwrap_or(&today);
     let audit = match console.app.service.audit(day, before, ROWS).await {
         Ok(audit) => audit,
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     let next = audit.next.map(|next| next.to_string());
     let content = html! {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, frame, show};
+use crate::{Console, answer, frame, show};
 
 /// Settlements of a page.
 const ROWS: usize = 12;
@@ -18,7 +18,7 @@ const ROWS: usize = 12;
 pub(crate) async fn settlements(State(console): State<Console>, visit: Visit) -> Response {
     let heads = match console.app.service.settlement_heads().await {
         Ok(heads) => heads,
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     let titles = [
         ("Account", false),
@@ -63,12 +63,12 @@ pub(crate) async fn account(
 ) -> Response {
     let before = match visit.asked.before() {
         Ok(before) => before,
-        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
     let page = match console.app.service.settlements(&account, before, ROWS).await {
         Ok(Some(page)) => page,
-        Ok(None) => return frame::fault(StatusCode::NOT_FOUND, "no settlement of this account"),
-        Err(error) => return frame::unavailable(&error),
+        Ok(None) => return answer::fault(StatusCode::NOT_FOUND, "no settlement of this account"),
+        Err(error) => return answer::unavailable(&error),
     };
     let next = page.next.map(|next| next.to_string());
     let path = format!("/console/settlements/{account}");

@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use crate::door::Admitted;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
-use crate::{Console, csv, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/reconciliation";
 
@@ -33,17 +33,19 @@ fn series(asked: &Asked) -> &str {
 }
 
 fn broken(error: &BookError) -> Response {
-    frame::fault(StatusCode::SERVICE_UNAVAILABLE, &chain(error))
+    answer::fault(StatusCode::SERVICE_UNAVAILABLE, &chain(error))
 }
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
+    let title = html! { "Reconciliation" };
     let Some(review) = &console.app.breaks else {
-        return frame::fault(StatusCode::NOT_FOUND, WITHOUT);
+        let content = html! { p { "There is none here: " (WITHOUT) "." } };
+        return frame::page(&console, &visit, Part::Reconciliation, &title, &content).await;
     };
     let asked = &visit.asked;
     let (which, before) = match which(asked).and_then(|which| Ok((which, asked.before()?))) {
         Ok(wanted) => wanted,
-        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
     let after = asked.get("after").unwrap_or_default();
     let breaks = match review.breaks(series(asked), which, after, ROWS).await {
@@ -52,7 +54,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     };
     let runs = match console.app.service.reconciliation_runs(series(asked), before, RUNS).await {
         Ok(runs) => runs,
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     let content = html! {
         (filters(asked))
@@ -61,7 +63,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         h2 { "Runs" }
         (history(asked, &runs))
     };
-    frame::page(&console, &visit, Part::Reconciliation, &html! { "Reconciliation" }, &content).await
+    frame::page(&console, &visit, Part::Reconciliation, &title, &content).await
 }
 
 fn filters(asked: &Asked) -> Markup {
@@ -165,11 +167,11 @@ pub(crate) async fn one(
     visit: Visit,
 ) -> Response {
     let Some(review) = &console.app.breaks else {
-        return frame::fault(StatusCode::NOT_FOUND, WITHOUT);
+        return answer::fault(StatusCode::NOT_FOUND, WITHOUT);
     };
     let row = match review.one(series(&visit.asked), &id).await {
         Ok(Some(row)) => row,
-        Ok(None) => return frame::fault(StatusCode::NOT_FOUND, "no such break in this series"),
+        Ok(None) => return answer::fault(StatusCode::NOT_FOUND, "no such break in this series"),
         Err(error) => return broken(&error),
     };
     let title = html! { "Break " (row.break_id) };
@@ -354,11 +356,11 @@ async fn rows(
 
 pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Response {
     let Some(review) = console.app.breaks.clone() else {
-        return frame::fault(StatusCode::NOT_FOUND, WITHOUT);
+        return answer::fault(StatusCode::NOT_FOUND, WITHOUT);
     };
     let which = match which(&visit.asked) {
         Ok(which) => which,
-        Err(AskedError(why)) => return frame::fault(StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
     let series = series(&visit.asked).to_owned();
     csv::file("breaks.csv", &TITLES, move |after| {

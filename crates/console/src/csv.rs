@@ -7,7 +7,7 @@ use futures::stream;
 use gopay_core::text::defused;
 use gopay_service::StoreError;
 
-use crate::frame;
+use crate::answer;
 
 /// Rows of a file as they are written.
 fn written(rows: &[Vec<String>]) -> std::io::Result<Bytes> {
@@ -46,7 +46,7 @@ where
             }
         }
     });
-    frame::file(name, Body::from_stream(pages))
+    answer::file(name, Body::from_stream(pages))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
-use crate::{Console, csv, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/deliveries";
 
@@ -22,7 +22,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let listed = match asked.deliveries().and_then(|filter| Ok((filter, asked.page(ROWS)?))) {
         Ok((filter, page)) => match console.app.service.list_deliveries(&filter, page).await {
             Ok(listing) => rows_and_paging(asked, &listing),
-            Err(error) => return frame::unavailable(&error),
+            Err(error) => return answer::unavailable(&error),
         },
         Err(AskedError(why)) => show::wrong(&why),
     };
@@ -133,7 +133,7 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     let wanted = asked.deliveries().and_then(|filter| Ok((filter, asked.page(Page::LIMIT_MAX)?)));
     let (filter, first) = match wanted {
         Ok(wanted) => wanted,
-        Err(AskedError(why)) => return frame::fault(axum::http::StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(axum::http::StatusCode::BAD_REQUEST, &why),
     };
     csv::file("notifications.csv", &TITLES, move |after: Option<String>| {
         let (console, filter) = (console.clone(), filter.clone());

@@ -2,9 +2,11 @@
 //! the service, an act is one of the service's, and what may be done by whom is the admin listener's
 //! own guard. Everything works without scripts; the start page has one that looks again.
 //!
-//! Reading order: [`router`], `door` (sessions), `visit` (who is in, what forms send), `frame` (what
-//! stands around pages) and `show` (values as people read them), then a file a page.
+//! Reading order: [`router`], `door` (sessions), `answer`, `visit` (who is in, what forms send), `frame`
+//! (what stands around pages), `act` and `show` (values as people read them), then a file a page.
 
+mod act;
+mod answer;
 mod attention;
 mod audit;
 mod books;
@@ -75,6 +77,7 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/attention", get(attention::page))
         .route("/console/attention.csv", get(attention::export))
         .route("/console/attention/{txid}", post(attention::decide))
+        .route("/console/lost", post(attention::acknowledge))
         .route("/console/parties", get(parties::page))
         .route("/console/settlements", get(books::settlements))
         .route("/console/settlements/{account}", get(books::account))
@@ -83,9 +86,9 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/breaks/{id}", get(breaks::one).post(breaks::act))
         .route("/console/audit", get(audit::page))
         .route("/console/audit.csv", get(audit::export))
-        .route("/console.css", get(async || frame::asset(Asset::Style)))
-        .route("/console-lists.css", get(async || frame::asset(Asset::Console)))
-        .route("/console.svg", get(async || frame::asset(Asset::Icon)))
-        .route("/console.js", get(async || frame::script()))
+        .route("/console.css", get(async || answer::asset(Asset::Style)))
+        .route("/console-lists.css", get(async || answer::asset(Asset::Console)))
+        .route("/console.svg", get(async || answer::asset(Asset::Icon)))
+        .route("/console.js", get(async || answer::script()))
         .with_state(console)
 }

@@ -9,8 +9,8 @@ use gopay_service::NotLetIn;
 use maud::html;
 
 use crate::door::set_cookie;
-use crate::visit::{Sent, check_own, form, session, source_of};
-use crate::{Console, frame};
+use crate::visit::{Sent, foreign_page, form, session, source_of};
+use crate::{Console, answer};
 
 /// Where to after the login: a page of the console and nothing else.
 fn place(asked: &Asked) -> &str {
@@ -34,25 +34,25 @@ fn login(console: &Console, status: StatusCode, asked: &Asked, wrong: Option<&st
             p.note { "Name and token are those of an " code { "[[admin.token]]" } " of the config." }
         }
     };
-    frame::alone(status, "Operator console", &content)
+    answer::alone(status, "Operator console", &content)
 }
 
 pub(crate) async fn page(State(console): State<Console>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
-    if let Err(answer) = check_own(&parts, &console) {
+    if let Some(answer) = foreign_page(&parts, &console) {
         return answer;
     }
     let asked = Asked::read(parts.uri.query().unwrap_or_default().as_bytes());
     let rules = console.app.access.rules();
     if console.door.admit(&rules.operators, session(&parts.headers), true).is_some() {
-        return frame::to(place(&asked));
+        return answer::to(place(&asked));
     }
     login(&console, StatusCode::OK, &asked, None)
 }
 
 pub(crate) async fn enter(State(console): State<Console>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(answer) = check_own(&parts, &console) {
+    if let Some(answer) = foreign_page(&parts, &console) {
         return answer;
     }
     let (source, before) = (source_of(&parts), session(&parts.headers).map(str::to_owned));
@@ -70,7 +70,7 @@ pub(crate) async fn enter(State(console): State<Console>, request: Request<Body>
             before.iter().for_each(|key| console.door.close(key));
             tracing::info!(who = operator.name, %source, "an operator logs in to the console");
             let cookie = set_cookie(Some(&console.door.open(operator)), console.tls);
-            frame::to_with_cookie(place(&asked), &cookie)
+            answer::to_with_cookie(place(&asked), &cookie)
         }
         Err(NotLetIn::Wrong) => {
             let wrong = "No operator has this name and token.";
@@ -92,7 +92,7 @@ pub(crate) async fn leave(
         console.door.close(key);
     }
     tracing::info!(who = sent.visit.who.name, source = %sent.visit.source, "an operator logs out");
-    frame::to_with_cookie("/console/login", &set_cookie(None, console.tls))
+    answer::to_with_cookie("/console/login", &set_cookie(None, console.tls))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, csv, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/refunds";
 
@@ -21,7 +21,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let listed = match asked.refunds().and_then(|filter| Ok((filter, asked.page(ROWS)?))) {
         Ok((filter, page)) => match console.app.service.list_refunds(&filter, page).await {
             Ok(listing) => rows_and_paging(asked, &listing),
-            Err(error) => return frame::unavailable(&error),
+            Err(error) => return answer::unavailable(&error),
         },
         Err(AskedError(why)) => show::wrong(&why),
     };
@@ -124,7 +124,7 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     let wanted = asked.refunds().and_then(|filter| Ok((filter, asked.page(Page::LIMIT_MAX)?)));
     let (filter, first) = match wanted {
         Ok(wanted) => wanted,
-        Err(AskedError(why)) => return frame::fault(axum::http::StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(axum::http::StatusCode::BAD_REQUEST, &why),
     };
     csv::file("refunds.csv", &TITLES, move |after: Option<String>| {
         let (console, filter) = (console.clone(), filter.clone());

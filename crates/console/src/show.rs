@@ -172,7 +172,7 @@ mod tests {
         }
         for (amount, text) in [
             (0, "EUR\u{a0}0.00"),
-            (-125_000_07, "EUR\u{a0}-125,000.07"),
+            (-12_500_007, "EUR\u{a0}-125,000.07"),
             (i64::MIN, "EUR\u{a0}-92,233,720,368,547,758.08"),
         ] {
             assert_eq!(hundredths("EUR", amount), text);

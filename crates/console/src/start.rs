@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, chart, frame, show, transactions};
+use crate::{Console, answer, chart, frame, show, transactions};
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
     let content = match console.app.service.figures().await {
@@ -15,7 +15,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
             (transactions::search(&visit.asked))
             div #live { (shown(&figures)) }
         },
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     frame::page(&console, &visit, Part::Overview, &html! { "Overview" }, &content).await
 }

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use crate::door::Admitted;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
-use crate::{Console, frame, show, story, transactions};
+use crate::{Console, answer, frame, show, story, transactions};
 
 pub(crate) async fn page(
     State(console): State<Console>,
@@ -23,7 +23,7 @@ pub(crate) async fn page(
     let desk = match console.app.service.on_desk(tx_id).await {
         Ok(Some(desk)) => desk,
         Ok(None) => return unknown(&id),
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     let story = &desk.story;
     let title = html! {
@@ -49,7 +49,7 @@ pub(crate) async fn page(
 }
 
 fn unknown(id: &str) -> Response {
-    frame::fault(StatusCode::NOT_FOUND, &format!("the store has no transaction {id}"))
+    answer::fault(StatusCode::NOT_FOUND, &format!("the store has no transaction {id}"))
 }
 
 fn doubt(transaction: &Transaction) -> Markup {

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, csv, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/transactions";
 
@@ -38,7 +38,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let listed = match asked.payments().and_then(|filter| Ok((filter, asked.page(ROWS)?))) {
         Ok((filter, page)) => match console.app.service.list_payments(&filter, page).await {
             Ok(listing) => rows_and_paging(asked, &listing),
-            Err(error) => return frame::unavailable(&error),
+            Err(error) => return answer::unavailable(&error),
         },
         Err(AskedError(why)) => show::wrong(&why),
     };
@@ -50,10 +50,10 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
 async fn found(console: &Console, visit: &Visit, id: &str) -> Response {
     let ids: Vec<TxId> = match console.app.service.find_at_once(id).await {
         Ok(ids) => ids,
-        Err(error) => return frame::unavailable(&error),
+        Err(error) => return answer::unavailable(&error),
     };
     if let [tx_id] = ids.as_slice() {
-        return frame::to(&format!("{PATH}/{tx_id}"));
+        return answer::to(&format!("{PATH}/{tx_id}"));
     }
     let content = html! {
         (search(&visit.asked))
@@ -186,7 +186,7 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     let wanted = asked.payments().and_then(|filter| Ok((filter, asked.page(Page::LIMIT_MAX)?)));
     let (filter, first) = match wanted {
         Ok(wanted) => wanted,
-        Err(AskedError(why)) => return frame::fault(axum::http::StatusCode::BAD_REQUEST, &why),
+        Err(AskedError(why)) => return answer::fault(axum::http::StatusCode::BAD_REQUEST, &why),
     };
     csv::file("transactions.csv", &TITLES, move |after: Option<String>| {
         let (console, filter) = (console.clone(), filter.clone());

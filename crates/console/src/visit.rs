@@ -6,17 +6,17 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use gopay_http::asked::Asked;
-use gopay_http::guard::{self, Deed, foreign};
+use gopay_http::guard::foreign;
 use gopay_http::{admin, desk};
 use gopay_inbound::Peer;
 use gopay_service::desk::{ActError, BookError};
-use gopay_service::{ResolveError, Role, StoreError, chain};
+use gopay_service::{ResolveError, StoreError, chain};
 
 use crate::door::{Admitted, cookie_of, same};
-use crate::{Console, frame};
+use crate::{Console, answer};
 
 /// The header of the script that looks again: it keeps no session alive.
 const LOOKS_AGAIN: &str = "x-looks-again";
@@ -36,13 +36,11 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
     cookies.filter_map(|value| cookie_of(value.to_str().ok()?)).next()
 }
 
-/// Whether pages of others have no part in a request.
-pub(crate) fn check_own(parts: &Parts, console: &Console) -> Result<(), Response> {
+/// The answer to a request in which a page of others has a part.
+pub(crate) fn foreign_page(parts: &Parts, console: &Console) -> Option<Response> {
     let rules = console.app.access.rules();
-    match foreign(&rules.hosts, &parts.method, &parts.headers) {
-        None => Ok(()),
-        Some(why) => Err(frame::fault(StatusCode::FORBIDDEN, why)),
-    }
+    let why = foreign(&rules.hosts, &parts.method, &parts.headers)?;
+    Some(answer::fault(StatusCode::FORBIDDEN, why))
 }
 
 pub(crate) fn source_of(parts: &Parts) -> IpAddr {
@@ -54,7 +52,9 @@ impl FromRequestParts<Console> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
-        check_own(parts, console)?;
+        if let Some(answer) = foreign_page(parts, console) {
+            return Err(answer);
+        }
         let path = parts.uri.path_and_query().map_or("/console", |path| path.as_str()).to_owned();
         let rules = console.app.access.rules();
         let looks_again = parts.headers.contains_key(LOOKS_AGAIN);
@@ -63,7 +63,9 @@ impl FromRequestParts<Console> for Visit {
                 let asked = Asked::read(parts.uri.query().unwrap_or_default().as_bytes());
                 Ok(Self { who, path, asked, source: source_of(parts) })
             }
-            None => Err(frame::to_login(&path)),
+            // What a form asked for is not asked again by itself.
+            None if parts.method != Method::GET => Err(answer::to_login("/console")),
+            None => Err(answer::to_login(&path)),
         }
     }
 }
@@ -86,16 +88,16 @@ pub(crate) async fn form(
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
     if kind != Some("application/x-www-form-urlencoded") {
-        return Err(frame::fault(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a form"));
+        return Err(answer::fault(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a form"));
     }
     let (bodies, timeout) = (&console.app.bodies, console.app.limits.body_timeout);
     let body = bodies.read(request, FORM_BYTES_MAX, timeout).await;
     let body =
-        body.map_err(|_| frame::fault(StatusCode::BAD_REQUEST, "the form cannot be read"))?;
+        body.map_err(|_| answer::fault(StatusCode::BAD_REQUEST, "the form cannot be read"))?;
     let form = Asked::read(&body);
     if !same(form.get("key").unwrap_or_default(), key) {
         let why = "this form is of another session, or of before a restart; open its page again";
-        return Err(frame::fault(StatusCode::FORBIDDEN, why));
+        return Err(answer::fault(StatusCode::FORBIDDEN, why));
     }
     Ok(form)
 }
@@ -158,46 +160,5 @@ impl From<StoreError> for Failed {
 impl From<ResolveError> for Failed {
     fn from(error: ResolveError) -> Self {
         Self::new(admin::status_of_resolution(&error), chain(&error))
-    }
-}
-
-impl Console {
-    /// Does what a form asks for, if its sender has the role, and records that they asked and how it
-    /// ended. `work` says which page is shown then.
-    pub(crate) async fn act(
-        &self,
-        sent: &Sent,
-        role: Role,
-        work: impl Future<Output = Result<String, Failed>>,
-    ) -> Response {
-        let who = &sent.visit.who;
-        let may = match role {
-            Role::Read => true,
-            Role::Operate => who.operate,
-            Role::Finance => who.finance,
-        };
-        if !may {
-            let why = format!("your token has not the role for this: {}", role.as_str());
-            return frame::fault(StatusCode::FORBIDDEN, &why);
-        }
-        let (by, what) = (sent.by(), format!("POST {}", sent.visit.path));
-        let deed = Deed {
-            who: Some(by.as_str()).filter(|by| !by.is_empty()),
-            what: &what,
-            why: sent.form.get("reason"),
-            source: sent.visit.source,
-        };
-        let answered = async {
-            match work.await {
-                Ok(place) => frame::to(&place),
-                Err(Failed { status, why }) => {
-                    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
-                    frame::not_done(&sent.visit, status, &why)
-                }
-            }
-        };
-        guard::recorded(&self.app.service, deed, false, answered)
-            .await
-            .unwrap_or_else(|why| frame::fault(StatusCode::SERVICE_UNAVAILABLE, &why))
     }
 }

@@ -12,10 +12,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::guard::{Who, Why, guarded};
+use crate::json::{BODY_BYTES_MAX, JSON, no};
 use crate::routes::Routes;
 use crate::{App, Reloaded, respond};
-
-pub(crate) const JSON: &str = "application/json";
 
 /// Routes of the `admin` listener.
 pub fn router(app: App) -> Router {
@@ -199,8 +198,7 @@ pub(crate) async fn resolve(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let Ok(bytes) = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await
-    else {
+    let Ok(bytes) = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await else {
         return no(400, "the body cannot be read".to_owned());
     };
     let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
@@ -253,7 +251,7 @@ pub(crate) async fn acknowledge_lost(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let text = |key: &str| {
@@ -287,10 +285,6 @@ pub fn status_of_resolution(error: &ResolveError) -> u16 {
     }
 }
 
-pub(crate) fn no(status: u16, reason: impl Into<String>) -> Response {
-    respond(status, JSON, json!({"reason": reason.into()}).to_string())
-}
-
 /// A decision is of whom the token says; whom the body names besides is kept with it.
 fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
     let mut body: Value = serde_json::from_slice(body)?;
@@ -320,7 +314,7 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
     let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
-    let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut answer = match tokio::task::spawn_blocking(move || reload()).await {
@@ -338,6 +332,3 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
     }
     answer
 }
-
-/// A reason of 500 characters and a name, each character escaped.
-pub(crate) const DECISION_BYTES_MAX: usize = 16 * 1024;

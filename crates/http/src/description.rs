@@ -98,27 +98,31 @@ const BODIES: [(&str, &str, Option<&str>, &str); 26] = [
     ("get", "/admin/v1/audit", None, "desk_audit"),
 ];
 
+/// Where a reference of a schema leads to among the components.
+fn place(name: &str, to: &str) -> Value {
+    let to = match to.split_once("#/$defs/") {
+        Some(("", def)) => format!("{name}_{def}"),
+        Some((_, def)) => format!("totals_{def}"),
+        None => to.to_owned(),
+    };
+    Value::String(format!("#/components/schemas/{to}"))
+}
+
 /// A schema as a component: its references lead to components.
 fn component(name: &str, schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
             let keep = |key: &str| !matches!(key, "$schema" | "$id" | "$defs");
             let members = members.iter().filter(|(key, _)| keep(key));
-            let member = |(key, value): (&String, &Value)| match value {
-                Value::String(to) if key == "$ref" => {
-                    let to = match to.split_once("#/$defs/") {
-                        Some(("", def)) => format!("{name}_{def}"),
-                        Some((_, def)) => format!("totals_{def}"),
-                        None => to.clone(),
-                    };
-                    (key.clone(), Value::String(format!("#/components/schemas/{to}")))
-                }
-                value => (key.clone(), component(name, value)),
+            let member = |(key, value): (&String, &Value)| {
+                let to = value.as_str().filter(|_| key == "$ref");
+                let value = to.map_or_else(|| component(name, value), |to| place(name, to));
+                (key.clone(), value)
             };
             Value::Object(members.map(member).collect())
         }
         Value::Array(entries) => entries.iter().map(|entry| component(name, entry)).collect(),
-        plain => plain.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => schema.clone(),
     }
 }
 

@@ -14,9 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::admin::{DECISION_BYTES_MAX, JSON, no};
 use crate::asked::{Asked, AskedError};
 use crate::guard::{Who, Why};
+use crate::json::{BODY_BYTES_MAX, JSON, no};
 use crate::routes::Routes;
 use crate::{App, respond};
 
@@ -75,7 +75,7 @@ async fn body<T: DeserializeOwned>(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Result<T, Response> {
-    let bytes = app.bodies.read(request, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
     let mut value: Value =
         serde_json::from_slice(&bytes).map_err(|error| no(400, error.to_string()))?;
@@ -89,8 +89,9 @@ async fn body<T: DeserializeOwned>(
     serde_json::from_value(value).map_err(|error| no(400, error.to_string()))
 }
 
-fn tx_id(text: &str) -> Result<TxId, Response> {
-    text.parse().map_err(|_| no(404, "no TXID"))
+/// The answer where a path names no transaction.
+fn no_tx_id() -> Response {
+    no(404, "no TXID")
 }
 
 fn acted<T: Serialize>(done: Result<T, ActError>, why: String) -> Response {
@@ -207,10 +208,7 @@ pub(crate) async fn refund(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let tx_id = match tx_id(&id) {
-        Ok(tx_id) => tx_id,
-        Err(answer) => return answer,
-    };
+    let Ok(tx_id) = id.parse::<TxId>() else { return no_tx_id() };
     match body::<RefundOrder>(&app, who, request).await {
         Ok(order) => {
             let why = order.reason.clone();
@@ -239,12 +237,13 @@ pub(crate) async fn cancel(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    match (tx_id(&id), body::<Deed>(&app, who, request).await) {
-        (Ok(tx_id), Ok(deed)) => {
+    let Ok(tx_id) = id.parse::<TxId>() else { return no_tx_id() };
+    match body::<Deed>(&app, who, request).await {
+        Ok(deed) => {
             let why = deed.reason.clone();
             acted(app.service.cancel_by_operator(tx_id, deed).await, why)
         }
-        (Err(answer), _) | (_, Err(answer)) => answer,
+        Err(answer) => answer,
     }
 }
 
@@ -267,12 +266,13 @@ pub(crate) async fn ask(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    match (tx_id(&id), body::<Deed>(&app, who, request).await) {
-        (Ok(tx_id), Ok(deed)) => {
+    let Ok(tx_id) = id.parse::<TxId>() else { return no_tx_id() };
+    match body::<Deed>(&app, who, request).await {
+        Ok(deed) => {
             let why = deed.reason.clone();
             acted(app.service.ask_by_operator(tx_id, deed).await, why)
         }
-        (Err(answer), _) | (_, Err(answer)) => answer,
+        Err(answer) => answer,
     }
 }
 
@@ -295,12 +295,13 @@ pub(crate) async fn redeliver(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    match (tx_id(&id), body::<Deed>(&app, who, request).await) {
-        (Ok(tx_id), Ok(deed)) => {
+    let Ok(tx_id) = id.parse::<TxId>() else { return no_tx_id() };
+    match body::<Deed>(&app, who, request).await {
+        Ok(deed) => {
             let done = app.service.redeliver_by_operator(tx_id, &deed).await;
             acted(done.map(|()| json!({"due": 1})), deed.reason)
         }
-        (Err(answer), _) | (_, Err(answer)) => answer,
+        Err(answer) => answer,
     }
 }
 

@@ -20,12 +20,10 @@ use gopay_inbound::Peer;
 use gopay_pages::is_own_page;
 use gopay_service::desk::Attempt;
 use gopay_service::{NotLetIn, Operators, Role, Service};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::admin::DECISION_BYTES_MAX;
-use crate::{App, respond};
-
-const JSON: &str = "application/json";
+use crate::App;
+use crate::json::{BODY_BYTES_MAX, JSON, no};
 
 /// Who may use the admin listener, and under which names it is reached. Cheap to clone; clones are
 /// the same.
@@ -75,10 +73,6 @@ pub(crate) fn guarded(routes: Router, app: App) -> Router {
     routes.route_layer(from_fn_with_state(app, guard))
 }
 
-fn no(status: u16, reason: &str) -> Response {
-    respond(status, JSON, json!({"reason": reason}).to_string())
-}
-
 async fn guard(State(app): State<App>, mut request: Request<Body>, next: Next) -> Response {
     let rules = app.access.rules();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -112,7 +106,7 @@ async fn guard(State(app): State<App>, mut request: Request<Body>, next: Next) -
     let deed = Deed { who, what: &what, why, source };
     // What is wrong with the store must not keep anybody from mending the config.
     let done = recorded(&app.service, deed, path == RELOAD, next.run(request)).await;
-    done.unwrap_or_else(|why| no(503, &why))
+    done.unwrap_or_else(|why| no(503, why))
 }
 
 /// Something that an operator does.
@@ -169,7 +163,7 @@ pub async fn recorded(
 async fn read_twice(app: &App, request: Request<Body>) -> Result<(Request<Body>, Value), Response> {
     let (parts, body) = request.into_parts();
     let body = Request::new(body);
-    let bytes = app.bodies.read(body, DECISION_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.read(body, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
     let said = serde_json::from_slice(&bytes).unwrap_or_default();
     Ok((Request::from_parts(parts, Body::from(bytes)), said))
@@ -214,7 +208,7 @@ async fn identify(
             let (who, needed) = (&operator.name, needed.unwrap_or_default());
             let needed: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
             let reason = format!("{who} has not the role for this: {}", needed.join(" or "));
-            Err(no(403, &reason))
+            Err(no(403, reason))
         }
         Err(NotLetIn::TooOften) => Err(no(429, "too many wrong tokens; try again in a minute")),
         Err(NotLetIn::Wrong) => Err(unauthenticated()),

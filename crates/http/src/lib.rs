@@ -12,6 +12,7 @@ pub mod desk;
 mod device;
 mod feed;
 pub mod guard;
+mod json;
 pub mod pages;
 pub mod psp;
 pub mod public;

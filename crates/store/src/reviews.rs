@@ -1,4 +1,5 @@
-//! What two people answer for: one decides or asks, another approves, each in an act of its own.
+//! What two people answer for: one decides or asks, another approves, each in an act of its own. And what
+//! operators do, of which nobody approves: asked for in one act, and how it ended in the next.
 //!
 //! Acts are only ever added. An act of a subject has its version; of two that are read at once one
 //! comes first, and the other is a conflict.
@@ -12,7 +13,7 @@ use crate::StoreError;
 /// A decision, or the approval of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewAct {
-    /// What the subjects are: `breaks/SERIES` or `adjustments/ENTITY-CLIENT`.
+    /// What the subjects are: `breaks/SERIES`, `adjustments/ENTITY-CLIENT`, or `audit/DAY`.
     pub scope: String,
     /// The break, or the correction.
     pub subject: String,

@@ -187,6 +187,7 @@ impl Service {
             let wanted = "merchantrefundid: at most 40 letters, digits, full stops, commas, dashes";
             return Err(ActError::Field(wanted.to_owned()));
         }
+        self.nothing_lost()?;
         let payment = self.payment(tx_id).await?;
         let parties = self.parties();
         let contract = parties.directory.contract(&payment.psp, &payment.contract);
@@ -287,6 +288,7 @@ impl Service {
         deed: Deed,
     ) -> Result<Transaction, ActError> {
         check_texts(&deed.reason, &deed.by)?;
+        self.nothing_lost()?;
         match &self.payment(tx_id).await?.state {
             PaymentState::Pending => {}
             PaymentState::Initialized => return Err(ActError::NotNow(OPENING.to_owned())),
@@ -361,6 +363,15 @@ impl Service {
             self.redeliver_by_operator(*tx_id, deed).await?;
         }
         Ok(wanted.len())
+    }
+
+    /// A store that went back may have lost refunds too: no money moves by it.
+    fn nothing_lost(&self) -> Result<(), ActError> {
+        if self.lost().is_empty() {
+            return Ok(());
+        }
+        let why = "payments are missing from the store; first somebody has to acknowledge that";
+        Err(ActError::NotNow(why.to_owned()))
     }
 
     async fn payment(&self, tx_id: TxId) -> Result<Payment, ActError> {

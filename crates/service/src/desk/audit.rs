@@ -96,7 +96,7 @@ impl Service {
             source: attempt.source.to_string(),
         };
         let acts = [act];
-        self.retry_while_busy(|| self.0.store.reviews_add(&acts)).await?;
+        self.add_acts(&acts).await?;
         let [act] = acts;
         Ok(Recorded(act))
     }
@@ -106,9 +106,22 @@ impl Service {
         let content = json!({"status": status}).to_string();
         let act = ReviewAct { version: 2, content, at: self.now(), ..recorded.0 };
         let acts = [act];
-        if let Err(error) = self.retry_while_busy(|| self.0.store.reviews_add(&acts)).await {
+        if let Err(error) = self.add_acts(&acts).await {
             crate::describe::log_store_error(&error);
         }
+    }
+
+    /// Of two that come at once some engines let only one in, although they are about different things.
+    async fn add_acts(&self, acts: &[ReviewAct]) -> Result<(), StoreError> {
+        const TRIES: u32 = 20;
+        let mut last = StoreError::Conflict;
+        for _ in 0..TRIES {
+            match self.retry_while_busy(|| self.0.store.reviews_add(acts)).await {
+                Err(error @ StoreError::Conflict) => last = error,
+                done => return done,
+            }
+        }
+        Err(last)
     }
 
     /// What operators did on a day, `YYYY-MM-DD`: those before a place, at most `limit`.

@@ -82,18 +82,22 @@ pub struct OnDesk {
     pub refund: RefundRoom,
 }
 
+/// How long somebody waits for a page: the first comes at once; who looks further knows why.
+const fn patience(page: &Page) -> Duration {
+    Duration::from_millis(if page.after.is_none() { 20 } else { 250 })
+}
+
 /// Reads pages until there are enough rows, the list is at its end, or the time is up.
 async fn gathered<T, Fut>(
     mut page: Page,
+    time: Duration,
     read: impl Fn(Page) -> Fut,
 ) -> Result<Listed<T>, StoreError>
 where
     Fut: Future<Output = Result<Listed<T>, StoreError>>,
 {
-    /// Rows looked at between two looks at the time.
+    /// Rows looked at between two looks at the time: the readers of the store have others to serve.
     const STEP: usize = 2_000;
-    /// People wait for a page, and the readers of the store for us.
-    const TIME: Duration = Duration::from_millis(20);
     let (began, limit) = (Instant::now(), page.rows_max());
     page.scan = page.scan.min(STEP);
     let mut rows = Vec::new();
@@ -102,7 +106,7 @@ where
         let listed = read(page).await?;
         rows.extend(listed.rows);
         match listed.next {
-            Some(next) if rows.len() < limit && began.elapsed() < TIME => page.after = Some(next),
+            Some(next) if rows.len() < limit && began.elapsed() < time => page.after = Some(next),
             next => return Ok(Listed { rows, next }),
         }
     }
@@ -123,15 +127,16 @@ where
 {
     const USUAL: Duration = Duration::from_secs(300);
     const DAY: Duration = Duration::from_secs(24 * 3600);
+    let time = patience(&page);
     let (Some(until), Order::NewestFirst) = (until, page.order) else {
-        return gathered(page, read).await;
+        return gathered(page, time, read).await;
     };
     let border = TxId::floor_of(until.after(USUAL));
     let last = TxId::floor_of(until.after(DAY)).saturating_add(1);
     let mut listed = Listed { rows: Vec::new(), next: Some(last) };
     if page.after.is_none_or(|after| after <= border) {
         let after = page.after.unwrap_or(border.saturating_add(1));
-        listed = gathered(Page { after: Some(after), ..page }, &read).await?;
+        listed = gathered(Page { after: Some(after), ..page }, time, &read).await?;
         if listed.next.is_some() || listed.rows.len() >= page.rows_max() {
             listed.next = listed.next.or(Some(last));
             return Ok(listed);
@@ -141,7 +146,7 @@ where
     }
     let left = page.rows_max().saturating_sub(listed.rows.len());
     let after = Some(listed.next.unwrap_or(last));
-    let late = gathered(Page { after, limit: left, ..page }, &read).await?;
+    let late = gathered(Page { after, limit: left, ..page }, time, &read).await?;
     listed.rows.extend(late.rows.into_iter().filter(|row| key(row) > border));
     listed.next = late.next.filter(|next| *next > border.saturating_add(1));
     Ok(listed)
@@ -193,7 +198,7 @@ impl Service {
         page: Page,
     ) -> Result<Listing<DeliveryRow>, StoreError> {
         let read = async |page: Page| self.0.store.deliveries_list(filter, &page).await;
-        Ok(listing(gathered(page, read).await?))
+        Ok(listing(gathered(page, patience(&page), read).await?))
     }
 
     /// The transactions that an id belongs to, as far as an index finds them: a TXID, a REFUNDID, a

@@ -1,0 +1,51 @@
+//! Acts: what a form asks for is done if its sender may, and recorded.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use gopay_http::guard::{self, Deed};
+use gopay_service::Role;
+
+use crate::answer::{fault, to};
+use crate::visit::{Failed, Sent};
+use crate::{Console, frame};
+
+impl Console {
+    /// Does what a form asks for, if its sender has the role, and records that they asked and how it
+    /// ended. `work` says which page is shown then.
+    pub(crate) async fn act(
+        &self,
+        sent: &Sent,
+        role: Role,
+        work: impl Future<Output = Result<String, Failed>>,
+    ) -> Response {
+        let who = &sent.visit.who;
+        let may = match role {
+            Role::Read => true,
+            Role::Operate => who.operate,
+            Role::Finance => who.finance,
+        };
+        if !may {
+            let why = format!("your token has not the role for this: {}", role.as_str());
+            return fault(StatusCode::FORBIDDEN, &why);
+        }
+        let (by, what) = (sent.by(), format!("POST {}", sent.visit.path));
+        let deed = Deed {
+            who: Some(by.as_str()).filter(|by| !by.is_empty()),
+            what: &what,
+            why: sent.form.get("reason"),
+            source: sent.visit.source,
+        };
+        let answered = async {
+            match work.await {
+                Ok(place) => to(&place),
+                Err(Failed { status, why }) => {
+                    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
+                    frame::not_done(&sent.visit, status, &why)
+                }
+            }
+        };
+        guard::recorded(&self.app.service, deed, false, answered)
+            .await
+            .unwrap_or_else(|why| fault(StatusCode::SERVICE_UNAVAILABLE, &why))
+    }
+}
