@@ -30,7 +30,7 @@ pub(crate) struct CertifyArgs {
     #[arg(long, env = "GOPAY_ADAPTER_CERTIFY_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
     /// Transactions that the endpoint knows, one for each of the eight scenes; made up if absent.
-    #[arg(long = "txid", env = "GOPAY_ADAPTER_CERTIFY_TXID", value_delimiter = ',')]
+    #[arg(long = "txid", env = "GOPAY_ADAPTER_TXID", value_delimiter = ',')]
     pub(crate) txids: Vec<TxId>,
     /// Where the endpoint tells what it holds of a transaction: `txid` is added to the query, the answer
     /// has one of the words PENDING, SUCCEEDED, FAILED.
@@ -40,11 +40,11 @@ pub(crate) struct CertifyArgs {
     #[arg(long, env = "GOPAY_ADAPTER_REQUIRE_OK", value_parser = FalseyValueParser::new())]
     pub(crate) require_ok: bool,
     /// Seconds within which an answer counts, as the operator set it.
-    #[arg(long, env = "GOPAY_ADAPTER_CERTIFY_TIMEOUT", default_value_t = 30,
+    #[arg(long, env = "GOPAY_ADAPTER_TIMEOUT", default_value_t = 30,
         value_parser = clap::value_parser!(u64).range(1..=300))]
     pub(crate) timeout: u64,
     /// Seconds that the endpoint may take to ask GETTXSTATUS after it has answered.
-    #[arg(long, env = "GOPAY_ADAPTER_CERTIFY_PATIENCE", default_value_t = 10,
+    #[arg(long, env = "GOPAY_ADAPTER_PATIENCE", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(0..=300))]
     pub(crate) patience: u64,
     /// The report as one JSON object.

@@ -18,6 +18,7 @@ pub(crate) mod listen;
 #[cfg(feature = "manual")]
 pub(crate) mod man;
 pub(crate) mod migrate;
+mod pipeline;
 pub(crate) mod process_files;
 #[cfg(feature = "reconcile")]
 pub(crate) mod propose_mapping;

@@ -1,8 +1,10 @@
 //! `translate`: the core at full speed over files of form bodies.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read as _, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Write};
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -19,6 +21,7 @@ use gopay_core::time::Timestamp;
 use gopay_core::translate::{ChargeTerms, charge};
 use gopay_service::{Clock as _, Contract, Settings, SystemClock};
 
+use super::pipeline::{self, Block};
 use crate::Outcome;
 
 #[derive(Args)]
@@ -57,6 +60,16 @@ struct Job {
     line_bytes_max: usize,
 }
 
+/// What a thread keeps from line to line.
+#[derive(Default)]
+struct State {
+    scratch: Scratch,
+    /// The last charge.
+    charge: Vec<u8>,
+    /// The length of the longest output of a block.
+    out_bytes: usize,
+}
+
 /// Counts for the end of the run.
 #[derive(Default)]
 struct Counts {
@@ -66,22 +79,21 @@ struct Counts {
 
 pub(crate) fn run(args: &TranslateArgs) -> anyhow::Result<Outcome> {
     let Some(job) = job(args)? else { return Ok(Outcome::No) };
-    let mut input: Box<dyn BufRead> = match &args.input {
+    let input: Box<dyn BufRead + Send> = match &args.input {
         Some(path) => {
             let file =
                 File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
             Box::new(BufReader::with_capacity(1 << 20, file))
         }
-        None => Box::new(BufReader::with_capacity(1 << 20, io::stdin().lock())),
+        None => Box::new(BufReader::with_capacity(1 << 20, io::stdin())),
     };
-    let output: Box<dyn Write> = match &args.output {
+    let mut output: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
         ),
         None => Box::new(io::stdout().lock()),
     };
-    let mut output = BufWriter::with_capacity(1 << 20, output);
-    let counts = match job.run(&mut input, &mut output, args.progress) {
+    let counts = match job.run(input, &mut output, args.progress) {
         Ok(counts) => counts,
         // The reader of our output has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
@@ -128,60 +140,54 @@ impl Job {
         self.contract.as_ref().map_or(Terms::OPEN, Contract::terms)
     }
 
+    /// Translates all lines, on all cores.
     fn run(
-        &self,
-        input: &mut dyn BufRead,
-        output: &mut impl Write,
+        self,
+        input: Box<dyn BufRead + Send>,
+        output: &mut dyn Write,
         progress: bool,
     ) -> io::Result<Counts> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let mut counts = Counts::default();
-        let mut line = Vec::new();
-        let mut out = Vec::new();
-        let mut scratch = Scratch::new();
         let mut shown = Instant::now();
-        while self.next_line(input, &mut line)? {
-            counts.lines += 1;
-            out.clear();
-            counts.rejected += u64::from(!self.line(&line, counts.lines, &mut scratch, &mut out));
-            out.push(b'\n');
+        let line_bytes_max = self.line_bytes_max;
+        let work = move |block: &Block, state: &mut State| self.block(block, state);
+        pipeline::in_order(input, line_bytes_max, threads, work, |(out, block)| {
             output.write_all(&out)?;
-            if progress && counts.lines % 4_096 == 0 && shown.elapsed() >= Duration::from_secs(1) {
+            counts.lines += block.lines;
+            counts.rejected += block.rejected;
+            if progress && shown.elapsed() >= Duration::from_secs(1) {
                 shown = Instant::now();
                 writeln!(io::stderr(), "{} lines, {} rejected", counts.lines, counts.rejected)?;
             }
-        }
+            Ok(())
+        })?;
         output.flush()?;
         Ok(counts)
     }
 
-    /// Reads a line without its end. Of one that is too long only the beginning is kept, one byte
-    /// more than allowed, so that it is seen to be too long.
-    fn next_line(&self, input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-        line.clear();
-        let limit = u64::try_from(self.line_bytes_max).unwrap_or(u64::MAX).saturating_add(2);
-        let read = (&mut *input).take(limit).read_until(b'\n', line)?;
-        if read == 0 {
-            return Ok(false);
+    /// Translates the lines of a block; gives a line of JSON for each.
+    fn block(&self, block: &Block, state: &mut State) -> (Vec<u8>, Counts) {
+        let mut counts = Counts::default();
+        let mut out = Vec::with_capacity(state.out_bytes);
+        for (number, line) in block.lines() {
+            counts.lines += 1;
+            counts.rejected += u64::from(!self.line(line, number, state, &mut out));
+            out.push(b'\n');
         }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-        } else if line.len() > self.line_bytes_max {
-            input.skip_until(b'\n')?;
-        }
-        Ok(true)
+        state.out_bytes = state.out_bytes.max(out.len());
+        (out, counts)
     }
 
     /// Translates one body; true if it was accepted.
-    fn line(&self, line: &[u8], number: u64, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+    fn line(&self, line: &[u8], number: u64, state: &mut State, out: &mut Vec<u8>) -> bool {
         if line.len() > self.line_bytes_max {
             let max = u32::try_from(self.line_bytes_max).unwrap_or(u32::MAX);
             let rejection = Rejection { subject: Subject::Body, rule: Rule::BodyTooLong { max } };
             push_rejected(out, &[rejection], |_| format!("({} bytes)", line.len()));
             return false;
         }
+        let State { scratch, charge: body, .. } = state;
         let (form, items) = Form::decode(line, scratch);
         let mut all = All::default();
         if self.explain && common_faults(&form, &mut all) == Flow::Stop {
@@ -215,10 +221,9 @@ impl Job {
             session: self.session,
             return_url: &self.return_url,
         };
-        let mut body = Vec::with_capacity(line.len());
-        charge(&order, &terms, &mut body);
+        charge(&order, &terms, body);
         out.extend_from_slice(b"{\"charge\":");
-        out.extend_from_slice(&body);
+        out.extend_from_slice(body);
         out.push(b'}');
         true
     }
@@ -276,8 +281,8 @@ mod tests {
             line_bytes_max,
         };
         let mut output = Vec::new();
-        let mut input = Cursor::new(input.as_bytes().to_vec());
-        job.run(&mut input, &mut output, false).unwrap();
+        let input = Cursor::new(input.as_bytes().to_vec());
+        job.run(Box::new(input), &mut output, false).unwrap();
         let text = String::from_utf8(output).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

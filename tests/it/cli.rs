@@ -238,6 +238,8 @@ fn every_command_explains_itself() {
             // The simulator's address and settings are not the adapter's.
             let of = match (command, name) {
                 ("simulate", "listen" | "config" | "data") => "SIMULATOR_",
+                // Where it stands in for the adapter is not where the adapter is.
+                ("certify", "listen") => "CERTIFY_",
                 _ => "",
             };
             let name = name.to_uppercase().replace('-', "_");

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::served::{Served, Stopped, free_port, hash_password};
 use crate::support::wire::SERVER_KEY;
-use crate::support::{Demo, Running, decode, eventually};
+use crate::support::{Demo, Running, decode, eventually, not_tested};
 
 /// A command of a document.
 #[derive(Clone, Debug)]
@@ -267,6 +267,8 @@ fn words(text: &str, name: &str, value: &str) -> String {
 #[tokio::test]
 async fn each_command_of_the_documents_does_what_it_is_shown_for() {
     let mut all = shown("gopay-adapter ");
+    // It is run as a whole, below.
+    all.retain(|one| one.document != "tutorial.md");
     assert!(all.len() > 20, "only {} commands were found", all.len());
     all.sort_by_key(|one| place(one).0);
     let mut world = World::new().await;
@@ -330,6 +332,83 @@ async fn the_calls_of_the_guide_open_tell_and_refund_a_payment() {
     assert_eq!(kinds.collect::<Vec<_>>(), ["succeeded", "refund_succeeded", "position"]);
 }
 
+/// The blocks of a document that a shell takes.
+fn blocks(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).expect("a document");
+    let blocks = text.split("```sh\n").skip(1);
+    blocks.map(|block| block.split("```").next().expect("its end").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tutorial_ends_with_a_payment_that_is_paid_refunded_settled_and_reconciled() {
+    let faketime = Command::new("faketime").arg("--version").output();
+    if !faketime.is_ok_and(|output| output.status.success()) {
+        return not_tested("faketime is missing: the tutorial, which needs a tomorrow");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_gopay-adapter"));
+    let path = std::env::var("PATH").expect("a path");
+    let path = format!("{}:{path}", program.parent().expect("a folder").display());
+    let script = blocks("docs/tutorial.md").concat();
+    let ports = ["8080", "8081", "8090"].map(|shown| (shown, free_port().to_string()));
+    let script = ports.iter().fold(script, |script, (shown, free)| {
+        script.replace(&format!("127.0.0.1:{shown}"), &format!("127.0.0.1:{free}"))
+    });
+    let said = fs::File::create(folder.path().join("said")).expect("a file");
+    let mut command = Command::new("timeout");
+    command
+        .args(["-k", "5", "120", "bash", "-c"])
+        .arg(format!("set -eu; trap 'kill $(jobs -p)' EXIT\n{script}"))
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("TOMORROW", "faketime -f +2d")
+        .stdin(Stdio::null())
+        .stdout(said.try_clone().expect("a file"))
+        .stderr(said);
+    let ended = tokio::task::spawn_blocking(move || command.status()).await.expect("no panic");
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let said = read("said");
+    assert!(ended.expect("it runs").success(), "{said}\n{}", read("adapter.log"));
+    assert!(read("opened.txt").contains("STATUS=PENDING"), "{said}");
+    assert!(read("refunded.txt").contains("STATUS=SUCCEEDED"), "{said}");
+    assert!(read("explained.txt").contains("\"event\":\"paid\""), "{said}");
+    assert_eq!(read("feed.txt").lines().count(), 3, "{said}");
+    for line in ["closed: transfer 0.49 USD", "1 sets with 5 rows are as they were made", "Breaks"]
+    {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(said.trim_end().ends_with("Breaks\n  none"), "{said}");
+}
+
+/// The block of README that is pasted beside the demo, as a shell takes it.
+fn pasted() -> String {
+    let blocks = blocks("README.md");
+    assert_eq!(blocks[0], "cargo demo\n", "what comes first");
+    assert!(blocks[1].starts_with("call() "), "{blocks:?}");
+    blocks[1].clone()
+}
+
+#[tokio::test]
+async fn what_readme_has_pasted_ends_with_a_payment_that_is_paid_refunded_and_explained() {
+    let demo = Demo::start().await;
+    let here = pasted()
+        .replace("http://127.0.0.1:8080", &demo.adapter)
+        .replace("http://127.0.0.1:8081", &demo.admin)
+        .replace("http://127.0.0.1:8090", &demo.simulator);
+    let said = bash(&here);
+    let lines: Vec<&str> = said.lines().collect();
+    let (paid, refunded) = (decode(lines[0]), decode(lines[1]));
+    assert_eq!((paid["STATUS"].as_str(), refunded["STATUS"].as_str()), ("SUCCEEDED", "SUCCEEDED"));
+    assert!(refunded.contains_key("REFUNDID"), "{said}");
+    let readme = fs::read_to_string(root().join("README.md")).expect("README");
+    let kind = |line: &str| line.split('"').nth(7).unwrap_or_default().to_owned();
+    let told: Vec<String> = lines[2..].iter().map(|line| kind(line)).collect();
+    let shown = readme.lines().filter(|line| line.starts_with("\"at\":"));
+    for kind in shown.map(kind) {
+        assert!(told.contains(&kind), "README shows {kind}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn the_decision_that_operations_shows_is_taken_by_the_running_program() {
     let demo = Demo::start().await;
@@ -349,7 +428,8 @@ async fn the_decision_that_operations_shows_is_taken_by_the_running_program() {
 
 #[test]
 fn the_hash_of_the_guide_is_computed_by_its_two_lines() {
-    let lines = [shown("inner="), shown("printf ")].concat();
+    let mut lines = [shown("inner="), shown("printf ")].concat();
+    lines.retain(|one| one.document == "psp-guide.md");
     assert_eq!(lines.len(), 2, "{lines:?}");
     let said = bash(&format!("{}; {}", lines[0].text, lines[1].text));
     let guide = fs::read_to_string(root().join("docs/psp-guide.md")).expect("the guide");
@@ -509,6 +589,28 @@ fn sources(folder: &Path, all: &mut String) {
             all.push_str(&fs::read_to_string(path).expect("a source"));
         }
     }
+}
+
+/// The first column of the tables of further texts; the first table is held against the rules where
+/// those are.
+#[test]
+fn every_text_of_the_catalogue_of_errors_is_one_of_the_program() {
+    let mut all = String::new();
+    for folder in ["crates/core/src", "crates/service/src"] {
+        sources(&root().join(folder), &mut all);
+    }
+    let page = fs::read_to_string(root().join("docs/errors.md")).expect("the page");
+    let further = page.split("## Refunds").nth(1).expect("further tables");
+    let mut seen = 0;
+    for line in further.lines().filter(|line| line.starts_with("| `")) {
+        let column = line.split(" | ").next().expect("a column");
+        for text in column.split('`').skip(1).step_by(2) {
+            seen += 1;
+            let known = text.split(" N ").all(|part| all.contains(part));
+            assert!(known, "nobody says {text:?}");
+        }
+    }
+    assert!(seen > 30, "{seen}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod support;
 
 mod attention;
+mod book;
 mod certify;
 mod cli;
 mod console;
@@ -29,4 +30,5 @@ mod samples;
 mod schemas;
 mod simple_api;
 mod smoke;
+mod snippets;
 mod two_clients;

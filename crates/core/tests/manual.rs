@@ -1,5 +1,6 @@
 //! What programs read of the Simple API, made of `ppro::manual`: a description for OpenAPI, requests
 //! for editors (`.http`), and a collection for Bruno. The files are kept, and compared here.
+#![allow(clippy::indexing_slicing, reason = "keys of JSON objects that are made here")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -31,12 +32,14 @@ fn taken(call: TxType) -> impl Iterator<Item = (Field, Need)> {
 
 /// The value of a parameter in an example of a call.
 fn example(call: TxType, field: Field) -> &'static str {
-    match (field, call) {
-        (Field::Txtype, call) => call.name(),
-        // Of the ten thousand that were paid.
-        (Field::Amount, TxType::Refund) => "200000",
-        (field, _) => described(field).example,
+    if field == Field::Txtype {
+        return call.name();
     }
+    if field == Field::Amount && call == TxType::Refund {
+        // Of the ten thousand that were paid.
+        return "200000";
+    }
+    described(field).example
 }
 
 /// The JSON Schema of a parameter.
@@ -147,10 +150,12 @@ fn the_requests_for_editors_are_current() {
     );
     for call in CALLS {
         let pairs = taken(call).filter(|(field, need)| shown(*field, *need));
-        let pairs = pairs.map(|(field, _)| match field {
-            Field::Txid => "txid={{txid}}".to_owned(),
-            Field::Refundid => "refundid={{refundid}}".to_owned(),
-            field => format!("{}={}", field.name(), encode(example(call, field))),
+        let pairs = pairs.map(|(field, _)| {
+            let name = field.name();
+            if [Field::Txid, Field::Refundid].contains(&field) {
+                return format!("{name}={{{{{name}}}}}");
+            }
+            format!("{name}={}", encode(example(call, field)))
         });
         let pairs = pairs.collect::<Vec<_>>().join("\n&");
         let name = call.name();
@@ -167,6 +172,10 @@ fn the_requests_for_editors_are_current() {
     );
     assert_current("docs/requests/simple-api.http", &text);
 }
+
+/// What an environment of the collection says.
+const FROM_ENVIRONMENT: [Field; 5] =
+    [Field::Login, Field::Password, Field::Contractid, Field::Txid, Field::Refundid];
 
 /// Later requests ask about what an answer has named.
 fn remembered(call: TxType) -> String {
@@ -204,15 +213,10 @@ fn the_collection_is_current() {
         for (field, need) in taken(call) {
             let off = if shown(field, need) { "" } else { "~" };
             let key = field.name();
-            let value = match field {
-                Field::Login
-                | Field::Password
-                | Field::Contractid
-                | Field::Txid
-                | Field::Refundid => {
-                    format!("{{{{{key}}}}}")
-                }
-                field => example(call, field).to_owned(),
+            let value = if FROM_ENVIRONMENT.contains(&field) {
+                format!("{{{{{key}}}}}")
+            } else {
+                example(call, field).to_owned()
             };
             writeln!(lines, "  {off}{key}: {value}").expect("a text");
         }
@@ -225,5 +229,33 @@ fn the_collection_is_current() {
             does(call)
         );
         assert_current(&format!("docs/requests/bruno/{name}.bru"), &text);
+    }
+}
+
+/// Every rule has its row, in the order of precedence, with the text that it has on the wire, why it
+/// comes, and what to do.
+#[test]
+fn the_catalogue_of_errors_has_every_rule() {
+    let page = std::fs::read_to_string(root().join("docs/errors.md")).expect("the page");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches(['|', ' ']).split(" | ").collect())
+        .filter(|row: &Vec<&str>| row.len() == 4)
+        .collect();
+    let rules = include_str!("../src/rejection/rules.txt");
+    let wanted: Vec<(&str, &str)> = rules
+        .lines()
+        .map(|line| {
+            let columns: Vec<&str> = line.split(" | ").collect();
+            let text = columns.last().copied().unwrap_or_default();
+            (columns.first().copied().unwrap_or_default(), text.trim_start_matches("tag: "))
+        })
+        .collect();
+    let shown: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row[0].trim_matches('`'), row[1].trim_matches('`'))).collect();
+    assert_eq!(shown, wanted);
+    for row in rows {
+        assert!(row[2].len() > 3 && row[3].len() > 3, "{row:?}");
     }
 }

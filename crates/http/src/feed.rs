@@ -68,7 +68,7 @@ pub(crate) async fn feed(
 fn lines(page: &FeedPage) -> Body {
     let mut text = String::new();
     for line in &page.lines {
-        text.push_str(&json!(line).to_string());
+        text.push_str(&serde_json::to_string(line).unwrap_or_default());
         text.push('\n');
     }
     let position = json!({"cursor": page.cursor, "kind": "position", "more": page.more});

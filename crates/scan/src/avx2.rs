@@ -49,7 +49,9 @@ impl Block {
     #[inline]
     unsafe fn load(from: *const u8) -> Self {
         // SAFETY: within the 64 bytes.
-        unsafe { Self([_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(HALF).cast())]) }
+        unsafe {
+            Self([_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(HALF).cast())])
+        }
     }
 
     /// A bit for each byte: its highest.
@@ -126,13 +128,8 @@ pub(super) unsafe fn turn(
         at += BLOCK;
     }
     let high = cursor.high || out.high != 0;
-    *cursor = Cursor {
-        at: at.min(body.len()),
-        len: out.len,
-        carry: out.carry,
-        breaks: out.breaks,
-        high,
-    };
+    *cursor =
+        Cursor { at: at.min(body.len()), len: out.len, carry: out.carry, breaks: out.breaks, high };
     out.count
 }
 
@@ -175,9 +172,12 @@ impl Out {
             let (next, after) = unsafe { (Block::load(from.add(1)), Block::load(from.add(2))) };
             let mut escapes = 0_u64;
             for half in [0, 1] {
-                let (Some(next), Some(after), Some(percent), Some(to)) =
-                    (next.0.get(half), after.0.get(half), percent.0.get(half), decoded.0.get_mut(half))
-                else {
+                let (Some(next), Some(after), Some(percent), Some(to)) = (
+                    next.0.get(half),
+                    after.0.get(half),
+                    percent.0.get(half),
+                    decoded.0.get_mut(half),
+                ) else {
                     continue;
                 };
                 let ((first, first_good), (last, last_good)) = (digits(*next), digits(*after));

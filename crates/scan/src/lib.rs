@@ -198,9 +198,7 @@ impl Cursor {
             },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features are there; the space was checked above.
-            Backend::Avx2 if avx2_is_available() => unsafe {
-                avx2::turn(self, body, text, marks)
-            },
+            Backend::Avx2 if avx2_is_available() => unsafe { avx2::turn(self, body, text, marks) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: every x86-64 has SSE2; the space was checked above.
             Backend::Sse2 | Backend::Avx2 | Backend::Avx512 => unsafe {

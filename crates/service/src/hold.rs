@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a step of a call is tried again. With the rest of the call its answer comes within four
-/// seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(3_500);
+/// How long a step of a call is tried again. With the rest of the call its answer comes within five
+/// seconds. A switchover under Patroni takes 2.5 seconds until the new primary takes writes, and up to
+/// two more until a standby follows it, without which nothing is committed.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(4_250);
 
 /// A step that is under way then is waited for so much longer.
 pub(crate) const MARGIN: Duration = Duration::from_millis(500);

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -103,10 +104,8 @@ impl Hosts {
         }
         let budget = config.get_connect_timeout().copied().unwrap_or(BUDGET);
         let each: Vec<_> = (0..count).map(|at| of_host(config, at)).collect();
-        let first = match config.get_load_balance_hosts() {
-            LoadBalanceHosts::Random => usize::from(rand_byte()) % count.max(1),
-            _ => 0,
-        };
+        let random = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
+        let first = if random { usize::from(chance()) % count.max(1) } else { 0 };
         let said = Mutex::new(vec![None; count]);
         Ok(Self { each, budget, last: AtomicUsize::new(first), said })
     }
@@ -308,9 +307,9 @@ fn name_of(config: &Config) -> String {
 }
 
 /// Chance enough to spread instances over hosts.
-fn rand_byte() -> u8 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(0).to_le_bytes()[0]
+fn chance() -> u16 {
+    let [low, high, ..] = RandomState::new().hash_one(0).to_le_bytes();
+    u16::from_le_bytes([low, high])
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl Service {
     /// store is back.
     fn go_on_later(&self, draft: Draft, progress: Progress) -> Vec<u8> {
         learn(|seen| (seen.tx_id, seen.outcome) = (Some(draft.payment.tx_id), "unavailable"));
-        let text = "It is not known whether this call was stored; repeat it with the same nonce";
+        let text = "The call could not be stored yet; repeat it with the same nonce";
         let answer = self.render_fault(&draft.payment, text);
         // Without room to wait a worker closes what may be there.
         if progress.held.is_some() {
