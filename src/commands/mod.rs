@@ -42,10 +42,14 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::args::ConfigArgs;
+#[cfg(feature = "manual")]
+use crate::cli::Cli;
 use crate::cli::Command;
 use crate::config::{Config, Problem};
 use crate::start::Prepared;
 use crate::{Outcome, start};
+#[cfg(feature = "manual")]
+use clap::CommandFactory as _;
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -82,9 +86,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::ProcessFiles(args) => process_files::run(&args),
         Command::Journal(args) => journal::run(&args),
         #[cfg(feature = "manual")]
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         #[cfg(feature = "manual")]
-        Command::Man(args) => man::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }
 

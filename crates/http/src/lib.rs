@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod asked;
+mod caller;
 #[cfg(test)]
 mod description;
 pub mod desk;

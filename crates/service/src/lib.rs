@@ -46,7 +46,7 @@ use gopay_outbound::Transport;
 use gopay_store::{Applied, AttentionSums, Backlog, Database, Erasure, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use admission::CallLimits;
 pub use answer::Answer;
@@ -499,7 +499,16 @@ impl Service {
         const BYTES: usize = 4_096;
         let (began, mut held) = (Instant::now(), None);
         loop {
-            match self.retry_busy(&mut step).await {
+            let tried = self.retry_busy(&mut step);
+            let done = match &held {
+                None => tried.await,
+                // Who has waited already does not wait for a silent one besides.
+                Some(_) => match timeout_at(began + hold::PATIENCE + hold::MARGIN, tried).await {
+                    Ok(done) => done,
+                    Err(_) => Err(hold::no_answer()),
+                },
+            };
+            match done {
                 Err(error @ StoreError::Away(_)) => {
                     held = held.or_else(|| self.0.hold.enter(BYTES));
                     if held.is_none() || began.elapsed() >= hold::PATIENCE {
