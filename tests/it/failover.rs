@@ -265,6 +265,25 @@ async fn a_store_that_went_back_is_told_and_its_money_is_found() {
     let counted = format!("gopay_store_lost_payments_unacknowledged {}", list.len());
     assert!(metrics.contains(&counted), "{counted}: {metrics}");
 
+    // The console says so on every page, and gives nothing back either.
+    let page = async |path: &str| one.get(&format!("{}/console{path}", one.admin)).await.1;
+    assert!(page("/transactions").await.contains("are missing from the store"));
+    let attention = page("/attention").await;
+    assert!(list.first().is_some_and(|txid| attention.contains(txid)), "{attention}");
+    let order = json!({"amount_sen": 100_000, "reason": "a cup", "by": "Sri"});
+    let url = format!("{}/admin/v1/transactions/{kept}/refund", one.admin);
+    let refused = one.http.post(url).json(&order).send().await.expect("an answer");
+    assert_eq!(refused.status().as_u16(), 409);
+    let (_, key) = attention.split_once("name=\"key\" value=\"").expect("a form");
+    let form = [("key", &key[..64]), ("reason", "a restore"), ("by", "Sri")];
+    let acknowledge = async || {
+        let request = one.http.post(format!("{}/console/lost", one.admin));
+        let form = serde_urlencoded::to_string(form).expect("a form");
+        let kind = "application/x-www-form-urlencoded";
+        let request = request.header("content-type", kind).body(form);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+
     // Once somebody has said so, it goes on.
     let by =
         ["acknowledge-lost", "--admin-url", &one.admin, "--reason", "a restore", "--by", "Sri"];
@@ -272,6 +291,7 @@ async fn a_store_that_went_back_is_told_and_its_money_is_found() {
     assert!(done.status.success(), "{done:?}");
     assert_eq!(ready(&one).await.0, 200);
     assert_eq!(world.shared.run(&by, 1).status.code(), Some(1), "there is nothing more");
+    assert_eq!(acknowledge().await, 404, "nor by the console");
     expect(&one.transaction(&[("nonce", "again")]).await, &[("STATUS", "PENDING")]);
     expect(&one.refund(&kept, 100_000).await, &[("STATUS", "SUCCEEDED")]);
 

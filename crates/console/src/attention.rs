@@ -63,6 +63,12 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         @for item in items { (card(item, &visit.who)) }
         @if all == 0 { p.alert.good { "Nothing needs a person." } }
         (show::paging(&visit.asked, PATH, "after", next.as_deref(), Some("/console/attention.csv")))
+        p.note {
+            "Worth a look too: "
+            a href="/console/refunds?state=unresolved" { "refunds whose outcome is open" } ", "
+            a href="/console/deliveries?state=given_up" { "notifications that were given up" } ", "
+            a href="/console/reconciliation?which=undecided" { "breaks that nobody has decided about" } "."
+        }
     };
     frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await
 }

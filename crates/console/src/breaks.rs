@@ -111,13 +111,18 @@ fn line(asked: &Asked, row: &BreakRow) -> Markup {
             td data-label="Break" { a href=(address(asked, &row.break_id)) { code { (row.break_id) } } }
             td data-label="Kind" { (row.kind.replace('_', " ")) }
             td data-label="TXID" { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } }
-            td.num data-label="Ours" { (row.ours) }
-            td.num data-label="Theirs" { (row.theirs) }
+            td.num data-label="Ours" { (or_none(&row.ours)) }
+            td.num data-label="Theirs" { (or_none(&row.theirs)) }
             td.num data-label="At risk" { (row.currency) " " (row.at_risk) }
             td.nowrap data-label="First seen" { (row.first_seen) }
             td data-label="Decision" { (standing(row)) }
         }
     }
+}
+
+/// A value of one side; that side may have nothing.
+fn or_none(value: &str) -> &str {
+    if value.is_empty() { "none" } else { value }
 }
 
 fn standing(row: &BreakRow) -> Markup {
@@ -182,8 +187,8 @@ pub(crate) async fn one(
                 div { dt { "Kind" } dd { (row.kind.replace('_', " ")) } }
                 div { dt { "TXID" } dd { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } } }
                 div { dt { "REFUNDID" } dd { (row.refundid.as_deref().unwrap_or("none")) } }
-                div { dt { "Ours" } dd { b { (row.ours) } } }
-                div { dt { "Theirs" } dd { b { (row.theirs) } } }
+                div { dt { "Ours" } dd { b { (or_none(&row.ours)) } } }
+                div { dt { "Theirs" } dd { b { (or_none(&row.theirs)) } } }
                 div { dt { "Difference" } dd { (row.difference.as_deref().unwrap_or("none")) } }
                 div { dt { "At risk" } dd { (row.currency) " " (row.at_risk) } }
                 div { dt { "About" } dd { (row.day.as_deref().unwrap_or("no day")) } }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 const WIDTH: u64 = 600;
 const HEIGHT: u64 = 160;
 /// Left of the plot, for the scale.
-const LEFT: u64 = 74;
+const LEFT: u64 = 60;
 /// Below it, for the times.
 const BELOW: u64 = 22;
 const TOP: u64 = 12;
