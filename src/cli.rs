@@ -15,6 +15,7 @@ use crate::commands::completions::CompletionsArgs;
 #[cfg(feature = "postgres")]
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::erase::EraseArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
 use crate::commands::listen::ListenArgs;
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     /// first; the target must be empty.
     #[cfg(feature = "postgres")]
     CopyStore(CopyArgs),
+    /// Erases the personal data of a payment; books stay whole. A SQLite store must not be in use: stop
+    /// `serve` first, or POST /admin/v1/transactions/TXID/erase. Answers "no" if the data is still needed.
+    Erase(EraseArgs),
     /// Tells the whole story of a transaction, personal data masked.
     Explain(ExplainArgs),
     /// Proposes a mapping for a report that `reconcile` does not know, with reasons, to standard
@@ -106,6 +110,10 @@ pub(crate) enum Command {
     Reconcile(ReconcileArgs),
     /// Sends notifications again. A SQLite store must not be in use: stop `serve` first.
     Redeliver(RedeliverArgs),
+    /// Seals shoppers' data in the store under the first key of `store.encryption`: what is plain, and
+    /// what is sealed under older keys. A SQLite store must not be in use. Answers "no" if some was at
+    /// work.
+    Rekey(ConfigArgs),
     /// Has a running `serve` read its config again: clients, contracts, secrets, tokens, limits of
     /// calls, certificates. As a whole or not at all; SIGHUP does the same.
     Reload(ReloadArgs),

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gopay_http::guard::Access;
 use gopay_http::{Reload, Reloaded};
 use gopay_inbound::Tls;
-use gopay_service::{Parties, Service};
+use gopay_service::{Clock as _, Parties, Service, SystemClock};
+use gopay_store::sealing::{SealedStore, check_keys};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Delivery, Limits, Listen, Problem};
@@ -18,6 +19,8 @@ pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) running: Running,
     pub(crate) service: Service,
+    /// What seals the store, if it is sealed.
+    pub(crate) layer: Option<Arc<SealedStore>>,
     pub(crate) access: Access,
     /// Of each listener, under the first of its faces.
     pub(crate) tls: Vec<(Face, Tls)>,
@@ -89,7 +92,8 @@ impl Reloader {
 
     fn reload(&self) -> Result<Reloaded, Vec<String>> {
         let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        match crate::config::read(&self.path).and_then(prepare) {
+        let prepared = crate::config::read(&self.path).and_then(prepare);
+        match prepared.and_then(|prepared| self.check_keys(&prepared.config).map(|()| prepared)) {
             Ok(prepared) => {
                 let done = self.go_by(prepared);
                 let waiting = done.waiting.join(", ");
@@ -115,10 +119,26 @@ impl Reloader {
         }
     }
 
+    /// Whether the keys are those that the store is sealed under.
+    fn check_keys(&self, config: &Config) -> Result<(), Vec<Problem>> {
+        let Some(layer) = &self.layer else { return Ok(()) };
+        let checked = check_keys(layer.as_ref(), &config.keys, Some(SystemClock.now()));
+        let checked = tokio::runtime::Handle::current().block_on(checked);
+        checked.map(|_| ()).map_err(|error| {
+            let (key, wrong) = ("store.encryption".to_owned(), error.to_string());
+            vec![Problem { key, wrong, wanted: "the keys that the store is sealed under" }]
+        })
+    }
+
     /// Nothing here can fail.
     fn go_by(&self, prepared: Prepared) -> Reloaded {
         let Prepared { config, parties, rules, mut tls, .. } = prepared;
-        let waiting = self.running.waiting(&config);
+        let mut waiting = self.running.waiting(&config);
+        match &self.layer {
+            Some(layer) => layer.replace_ring(config.keys.clone()),
+            None if !config.keys.is_empty() => waiting.push("store.encryption"),
+            None => {}
+        }
         for (face, running) in &self.tls {
             if let Some(loaded) = tls.take(*face) {
                 running.replace(loaded);

@@ -269,7 +269,8 @@ pub(crate) async fn build(
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let config = &prepared.config;
-    let store = Engine::open(&config.store, config.connections, create, holder).await?;
+    let store =
+        Engine::open(&config.store, &config.keys, config.connections, create, holder).await?;
     let limits = gopay_http::Limits {
         call_bytes_max: config.limits.call_bytes,
         notification_bytes_max: config.limits.notification_bytes,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 #[cfg(feature = "postgres")]
 use anyhow::anyhow;
+use gopay_core::time::Timestamp;
+use gopay_service::{Clock as _, SystemClock};
 use gopay_store::Database;
+use gopay_store::sealing::{KeyRing, SealedStore, check_keys};
 #[cfg(feature = "postgres")]
 use gopay_store_postgres::{InstanceLock, PgStore};
 use gopay_store_sqlite::{NoStore, SqliteStore};
@@ -100,6 +103,16 @@ impl StoreUrl {
         }
     }
 
+    /// Writes the file anew, so that nothing stays in its free pages of what was sealed or erased. The
+    /// database of instances is left to its own means.
+    pub(crate) fn rewrite(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Sqlite(path) => explained(SqliteStore::rewrite(path), self).map(|()| true),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(false),
+        }
+    }
+
     /// Creates the schema or brings it up to date; its version afterwards.
     pub(crate) async fn migrate(&self) -> anyhow::Result<i64> {
         match self {
@@ -113,12 +126,56 @@ impl StoreUrl {
     }
 }
 
-/// An open store.
+/// An open store: its engine, and the layer that seals, if there are keys.
 #[derive(Clone)]
-pub(crate) enum Engine {
+pub(crate) struct Engine {
+    kind: Kind,
+    layer: Option<Arc<SealedStore>>,
+}
+
+#[derive(Clone)]
+enum Kind {
     Sqlite(SqliteStore),
     #[cfg(feature = "postgres")]
     Postgres(PgStore),
+}
+
+impl Kind {
+    fn handle(&self) -> Arc<dyn Database> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Puts the layer before it, if there are keys or payments that are sealed. `now`: new payments
+    /// will be made.
+    async fn sealed(self, keys: &KeyRing, now: Option<Timestamp>) -> anyhow::Result<Engine> {
+        let checked = check_keys(self.handle().as_ref(), keys, now).await;
+        match checked.context("the keys of the store") {
+            Ok(sealed) => {
+                let layer = || Arc::new(SealedStore::new(self.handle(), keys.clone()));
+                let layer = sealed.then(layer);
+                Ok(Engine { kind: self, layer })
+            }
+            Err(error) => {
+                self.close().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(store) => store.close().await.context("closing the store"),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => {
+                store.close();
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -129,6 +186,7 @@ impl Engine {
     /// this process will hold while it claims anything.
     pub(crate) async fn open(
         place: &StoreUrl,
+        keys: &KeyRing,
         connections: usize,
         create: bool,
         holder: Option<u16>,
@@ -143,62 +201,69 @@ impl Engine {
                 } else {
                     SqliteStore::open_existing(path, options)
                 };
-                opened.map(Self::Sqlite)
+                opened.map(Kind::Sqlite)
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(place) => {
                 let options =
                     gopay_store_postgres::Options { connections, holder, ..Default::default() };
-                PgStore::open(place, options).await.map(Self::Postgres)
+                PgStore::open(place, options).await.map(Kind::Postgres)
             }
         };
-        explained(opened, place)
+        explained(opened, place)?.sealed(keys, Some(SystemClock.now())).await
     }
 
     /// Opens the store for questions, beside those who run it.
-    pub(crate) async fn open_read_only(place: &StoreUrl) -> anyhow::Result<Self> {
+    pub(crate) async fn open_read_only(place: &StoreUrl, keys: &KeyRing) -> anyhow::Result<Self> {
+        Self::open_as_it_is(place).await?.kind.sealed(keys, None).await
+    }
+
+    /// The same without keys, for what is not personal.
+    pub(crate) async fn open_as_it_is(place: &StoreUrl) -> anyhow::Result<Self> {
         let opened = match place {
-            StoreUrl::Sqlite(path) => SqliteStore::open_read_only(path).map(Self::Sqlite),
+            StoreUrl::Sqlite(path) => SqliteStore::open_read_only(path).map(Kind::Sqlite),
             #[cfg(feature = "postgres")]
-            StoreUrl::Postgres(place) => PgStore::open_read_only(place).await.map(Self::Postgres),
+            StoreUrl::Postgres(place) => PgStore::open_read_only(place).await.map(Kind::Postgres),
         };
-        explained(opened, place)
+        Ok(Self { kind: explained(opened, place)?, layer: None })
     }
 
     /// Opens the store for finance, beside those who run it: settlements are closed, and runs of
     /// reconciliation and decisions recorded.
     pub(crate) async fn open_for_finance(
         place: &StoreUrl,
+        keys: &KeyRing,
         connections: usize,
     ) -> anyhow::Result<Self> {
         #[cfg(not(feature = "postgres"))]
         let _ = connections;
         match place {
             StoreUrl::Sqlite(path) => {
-                explained(SqliteStore::open_for_finance(path).map(Self::Sqlite), place)
+                let opened = SqliteStore::open_for_finance(path).map(Kind::Sqlite);
+                explained(opened, place)?.sealed(keys, None).await
             }
             #[cfg(feature = "postgres")]
-            StoreUrl::Postgres(_) => Self::open(place, connections, false, None).await,
+            StoreUrl::Postgres(_) => Self::open(place, keys, connections, false, None).await,
         }
     }
 
     pub(crate) fn handle(&self) -> Arc<dyn Database> {
-        match self {
-            Self::Sqlite(store) => Arc::new(store.clone()),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => Arc::new(store.clone()),
+        match &self.layer {
+            Some(layer) => {
+                let layer: Arc<dyn Database> = Arc::<SealedStore>::clone(layer);
+                layer
+            }
+            None => self.kind.handle(),
         }
     }
 
+    /// The layer that seals, if there is one.
+    pub(crate) fn layer(&self) -> Option<Arc<SealedStore>> {
+        self.layer.clone()
+    }
+
     pub(crate) async fn close(self) -> anyhow::Result<()> {
-        match self {
-            Self::Sqlite(store) => store.close().await.context("closing the store"),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => {
-                store.close();
-                Ok(())
-            }
-        }
+        self.kind.close().await
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) fn run(args: &AdjustArgs) -> anyhow::Result<Outcome> {
     let owned = owned(&config.settlement, lines)?;
     let source = args.adjustments.display().to_string();
     let done = runtime()?.block_on(async {
-        let store = Engine::open_for_finance(&config.store, config.connections).await?;
+        let store =
+            Engine::open_for_finance(&config.store, &config.keys, config.connections).await?;
         let handle = store.handle();
         let done = approvals::act(handle.as_ref(), &owned, &source, SystemClock.now()).await;
         drop(handle);

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &AttentionArgs) -> anyhow::Result<Outcome> {
         Err(no) => return Ok(no),
     };
     let list = runtime()?.block_on(async {
-        let store = Engine::open_read_only(&config.store).await?;
+        let store = Engine::open_read_only(&config.store, &config.keys).await?;
         let list = gopay_service::attention(store.handle().as_ref(), SystemClock.now()).await?;
         store.close().await?;
         anyhow::Ok(list)

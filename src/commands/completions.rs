@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::Outcome;
-use crate::cli::Cli;
 
 #[derive(Args)]
 pub(crate) struct CompletionsArgs {
@@ -15,8 +14,8 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
-    let mut command = Cli::command();
+/// Prints it for this command line.
+pub(crate) fn run(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<Outcome> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);

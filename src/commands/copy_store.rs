@@ -11,6 +11,7 @@ use gopay_store_sqlite::{SqliteSource, SqliteTarget};
 use crate::Outcome;
 use crate::start::runtime;
 use crate::store::{Engine, StoreUrl};
+use crate::terminal::Progress;
 
 #[derive(Args)]
 pub(crate) struct CopyArgs {
@@ -52,12 +53,16 @@ async fn copied(from: &StoreUrl, to: &StoreUrl) -> anyhow::Result<(Vec<Tally>, V
             Box::new(PgTarget::open(place).await.with_context(|| cannot(to))?)
         }
     };
+    let (mut progress, mut all) = (Progress::new("rows", None), 0_u64);
     let mut seen = |table: &str, rows: u64| {
+        all = all.saturating_add(1);
+        progress.at(all);
         if rows.is_multiple_of(100_000) {
             tracing::info!(table, rows, "copying");
         }
     };
     copy(source.as_mut(), target.as_mut(), &mut seen).await.context("copying")?;
+    drop(progress);
     let before = tally(source.as_mut()).await.context("reading the source again")?;
     let after = tally(target.as_mut()).await.context("reading the copy")?;
     Ok((before, after))
@@ -85,7 +90,7 @@ fn compare(source: &[Tally], target: &[Tally]) -> anyhow::Result<bool> {
 
 /// The sums of a store, as a running adapter would show them.
 async fn totals(place: &StoreUrl) -> anyhow::Result<gopay_store::Totals> {
-    let store = Engine::open_read_only(place).await?;
+    let store = Engine::open_as_it_is(place).await?;
     let totals = store.handle().totals().await?;
     store.close().await?;
     Ok(totals)

@@ -78,7 +78,10 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
         let Ending { draining, stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
-        let (mut config, listeners, simulator) = bind(&args, folder).await?;
+        let (mut config, listeners, simulator) = bind(&args, folder).await.context(
+            "stop what listens there, or give other addresses: --listen, --admin-listen, \
+             --simulator-listen",
+        )?;
         if let Some(place) = place {
             place
                 .migrate()

@@ -8,6 +8,7 @@ use clap::builder::FalseyValueParser;
 use gopay_core::text::{Escaped, printable_json};
 use gopay_service::{FOUND_MAX, Story};
 use gopay_store::UnknownOrder;
+use gopay_store::sealing::KeyRing;
 use serde_json::json;
 
 use crate::Outcome;
@@ -33,12 +34,12 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
-    let (place, contracts) = match place(args)? {
+    let Place { place, keys, contracts } = match place(args)? {
         Ok(place) => place,
         Err(no) => return Ok(no),
     };
     let (stories, order) = runtime()?.block_on(async {
-        let store = Engine::open_read_only(&place).await?;
+        let store = Engine::open_read_only(&place, &keys).await?;
         let stories = stories(&store, &args.id, &contracts).await?;
         let order = match args.id.parse() {
             Ok(tx_id) if stories.is_empty() => store.handle().order_get(tx_id).await?,
@@ -67,20 +68,34 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The store, and the contracts that are known to be in it.
-fn place(args: &ExplainArgs) -> anyhow::Result<Result<(StoreUrl, Vec<String>), Outcome>> {
-    match (&args.store, &args.config) {
-        (Some(url), _) => Ok(Ok((StoreUrl::of_option("--store", url)?, Vec::new()))),
+/// The store, its keys, and the contracts that are known to be in it.
+struct Place {
+    place: StoreUrl,
+    keys: KeyRing,
+    contracts: Vec<String>,
+}
+
+/// A store that is named goes before that of the config, whose keys may open it all the same.
+fn place(args: &ExplainArgs) -> anyhow::Result<Result<Place, Outcome>> {
+    let named = args.store.as_deref().map(|url| StoreUrl::of_option("--store", url)).transpose()?;
+    let config = match &args.config {
+        None => None,
+        Some(config) => match valid_config(&ConfigArgs { config: config.clone() })? {
+            Ok(config) => Some(config),
+            Err(no) => return Ok(Err(no)),
+        },
+    };
+    Ok(Ok(match (named, config) {
+        (Some(place), config) => {
+            let keys = config.map(|config| config.keys).unwrap_or_default();
+            Place { place, keys, contracts: Vec::new() }
+        }
         (None, Some(config)) => {
-            let config = valid_config(&ConfigArgs { config: config.clone() })?;
-            Ok(config.map(|config| {
-                let contracts = config.contracts.iter().map(|contract| contract.id.clone());
-                let contracts = contracts.collect();
-                (config.store, contracts)
-            }))
+            let contracts = config.contracts.into_iter().map(|contract| contract.id).collect();
+            Place { place: config.store, keys: config.keys, contracts }
         }
         (None, None) => anyhow::bail!("--config or --store is needed"),
-    }
+    }))
 }
 
 async fn stories(store: &Engine, id: &str, contracts: &[String]) -> anyhow::Result<Vec<Story>> {

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Outcome> {
         bail!("--from is after --to");
     }
     let count = runtime()?.block_on(async {
-        let store = Engine::open_read_only(&config.store).await?;
+        let store = Engine::open_read_only(&config.store, &config.keys).await?;
         let handle = store.handle();
         let written = write(handle.as_ref(), &config.settlement, times, args).await;
         drop(handle);

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ListenArgs) -> anyhow::Result<Outcome> {
     }
     runtime()?.block_on(async {
         let Ending { stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;
-        let store = Engine::open_read_only(&config.store).await?;
+        let store = Engine::open_read_only(&config.store, &config.keys).await?;
         let listener = Forwarder {
             store: store.handle(),
             // The person at the command line may name any address.

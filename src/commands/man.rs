@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 
 use crate::Outcome;
-use crate::cli::Cli;
 
 #[derive(Args)]
 pub(crate) struct ManArgs {
@@ -14,8 +13,9 @@ pub(crate) struct ManArgs {
     pub(crate) dir: PathBuf,
 }
 
-pub(crate) fn run(args: &ManArgs) -> anyhow::Result<Outcome> {
-    let pages = clap_mangen::generate_to(Cli::command(), &args.dir);
+/// Writes those of this command line.
+pub(crate) fn run(args: &ManArgs, command: Command) -> anyhow::Result<Outcome> {
+    let pages = clap_mangen::generate_to(command, &args.dir);
     pages.with_context(|| format!("cannot write to {}", args.dir.display()))?;
     Ok(Outcome::Done)
 }

@@ -11,6 +11,7 @@ pub(crate) mod completions;
 #[cfg(feature = "postgres")]
 pub(crate) mod copy_store;
 pub(crate) mod demo;
+pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
 pub(crate) mod journal;
@@ -26,6 +27,7 @@ pub(crate) mod propose_mapping;
 pub(crate) mod reconcile;
 pub(crate) mod recover;
 pub(crate) mod redeliver;
+pub(crate) mod rekey;
 pub(crate) mod reload;
 pub(crate) mod resolve;
 mod running;
@@ -40,10 +42,14 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::args::ConfigArgs;
+#[cfg(feature = "manual")]
+use crate::cli::Cli;
 use crate::cli::Command;
 use crate::config::{Config, Problem};
 use crate::start::Prepared;
 use crate::{Outcome, start};
+#[cfg(feature = "manual")]
+use clap::CommandFactory as _;
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
@@ -61,12 +67,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Backup(args) => backup::run(&args),
         #[cfg(feature = "postgres")]
         Command::CopyStore(args) => copy_store::run(&args),
+        Command::Erase(args) => erase::run(&args),
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "reconcile")]
         Command::ProposeMapping(args) => propose_mapping::run(&args),
         #[cfg(feature = "reconcile")]
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Redeliver(args) => redeliver::run(&args),
+        Command::Rekey(args) => rekey::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::AcknowledgeLost(args) => acknowledge_lost::run(&args),
         Command::Attention(args) => attention::run(&args),
@@ -78,9 +86,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::ProcessFiles(args) => process_files::run(&args),
         Command::Journal(args) => journal::run(&args),
         #[cfg(feature = "manual")]
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         #[cfg(feature = "manual")]
-        Command::Man(args) => man::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ProcessArgs) -> anyhow::Result<Outcome> {
     let logins: BTreeSet<String> =
         config.clients.iter().map(|client| client.login.clone()).collect();
     let written = runtime()?.block_on(async {
-        let store = Engine::open_read_only(&config.store).await?;
+        let store = Engine::open_read_only(&config.store, &config.keys).await?;
         let handle = store.handle();
         let written = day::write(handle.as_ref(), &logins, made, &args.output).await;
         drop(handle);

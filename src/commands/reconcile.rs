@@ -113,7 +113,11 @@ fn beside_store(
     edited: &[EditedList],
 ) -> anyhow::Result<Outcome> {
     let runtime: Runtime = runtime()?;
-    let store = runtime.block_on(Engine::open_for_finance(&config.store, config.connections))?;
+    let store = runtime.block_on(Engine::open_for_finance(
+        &config.store,
+        &config.keys,
+        config.connections,
+    ))?;
     let handle = store.handle();
     let by = args.by.clone().unwrap_or_else(user);
     let series =
@@ -203,7 +207,8 @@ fn shown<T>(bytes: u64, work: impl FnOnce(&AtomicU64) -> T) -> T {
     if bar.is_hidden() {
         return work(&read);
     }
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {elapsed}");
+    let style =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     std::thread::scope(|scope| {
         let drawn = scope.spawn(|| {

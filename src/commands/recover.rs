@@ -20,6 +20,7 @@ use crate::args::ConfigArgs;
 use crate::commands::prepared;
 use crate::start::{build, runtime};
 use crate::telemetry::metrics;
+use crate::terminal::Progress;
 
 /// A quarter of an hour of one instance, and half a day of asking at the usual rate.
 const ORDERS_MAX: usize = 1_000_000;
@@ -149,7 +150,9 @@ async fn ask_all(
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (permits, mut running) = (Arc::new(Semaphore::new(UNDER_WAY_MAX)), JoinSet::new());
     let mut counts = Counts::default();
-    for tx_id in orders {
+    let mut progress = Progress::new("orders", u64::try_from(orders.len()).ok());
+    for (tx_id, asked) in orders.into_iter().zip(1..) {
+        progress.at(asked);
         pace.tick().await;
         let permit = Arc::clone(&permits).acquire_owned().await?;
         let service = service.clone();
@@ -167,6 +170,7 @@ async fn ask_all(
         let (tx_id, told) = ended?;
         counts.note(tx_id, &told?)?;
     }
+    drop(progress);
     writeln!(
         std::io::stdout(),
         "{} have money that the store does not know, and are listed by `attention`; {} without \

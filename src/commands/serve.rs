@@ -57,6 +57,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             path: args.config.config.clone(),
             running,
             service: adapter.service.clone(),
+            layer: adapter.store.layer(),
             access: adapter.app.access.clone(),
             tls: listeners.tls(),
             one_at_a_time: Mutex::default(),

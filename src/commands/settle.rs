@@ -65,7 +65,8 @@ pub(crate) fn run(args: &SettleArgs) -> anyhow::Result<Outcome> {
     };
     let parts = by_account(&due, adjustments)?;
     runtime()?.block_on(async {
-        let store = Engine::open_for_finance(&config.store, config.connections).await?;
+        let store =
+            Engine::open_for_finance(&config.store, &config.keys, config.connections).await?;
         let handle = store.handle();
         let closing = Closing {
             store: handle.as_ref(),

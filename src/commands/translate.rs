@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _, Write};
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ use gopay_service::{Clock as _, Contract, Settings, SystemClock};
 
 use super::pipeline::{self, Block};
 use crate::Outcome;
+use crate::terminal::Progress;
 
 #[derive(Args)]
 pub(crate) struct TranslateArgs {
@@ -93,16 +96,53 @@ pub(crate) fn run(args: &TranslateArgs) -> anyhow::Result<Outcome> {
         ),
         None => Box::new(io::stdout().lock()),
     };
-    let counts = match job.run(input, &mut output, args.progress) {
+    let read = Arc::new(AtomicU64::new(0));
+    let input = Box::new(Counted { inner: input, read: Arc::clone(&read) });
+    let bytes = args.input.as_ref().and_then(|path| path.metadata().ok()).map(|file| file.len());
+    // Lines that go to the terminal show by themselves how far it is.
+    let watched = !args.progress && (args.output.is_some() || !io::stdout().is_terminal());
+    let mut bar = watched.then(|| Progress::new("bytes", bytes));
+    let mut seen = || {
+        if let Some(bar) = &mut bar {
+            bar.at(read.load(Ordering::Relaxed));
+        }
+    };
+    let counts = match job.run(input, &mut output, args.progress, &mut seen) {
         Ok(counts) => counts,
         // The reader of our output has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
         Err(error) => return Err(error).context("translating"),
     };
+    drop(bar);
     if args.progress || io::stderr().is_terminal() {
         writeln!(io::stderr(), "{} lines, {} rejected", counts.lines, counts.rejected)?;
     }
     Ok(Outcome::Done)
+}
+
+/// Counts what is read.
+struct Counted {
+    inner: Box<dyn BufRead + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl io::Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl BufRead for Counted {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.inner.consume(count);
+        self.read.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// None if the config is not valid, which was reported.
@@ -146,6 +186,7 @@ impl Job {
         input: Box<dyn BufRead + Send>,
         output: &mut dyn Write,
         progress: bool,
+        seen: &mut dyn FnMut(),
     ) -> io::Result<Counts> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let mut counts = Counts::default();
@@ -156,6 +197,7 @@ impl Job {
             output.write_all(&out)?;
             counts.lines += block.lines;
             counts.rejected += block.rejected;
+            seen();
             if progress && shown.elapsed() >= Duration::from_secs(1) {
                 shown = Instant::now();
                 writeln!(io::stderr(), "{} lines, {} rejected", counts.lines, counts.rejected)?;
@@ -282,7 +324,7 @@ mod tests {
         };
         let mut output = Vec::new();
         let input = Cursor::new(input.as_bytes().to_vec());
-        job.run(Box::new(input), &mut output, false).unwrap();
+        job.run(Box::new(input), &mut output, false, &mut || ()).unwrap();
         let text = String::from_utf8(output).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

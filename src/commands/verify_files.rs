@@ -68,7 +68,7 @@ fn beside_store(
     let accounts: BTreeSet<_> = sets.iter().map(SetOnDisk::account).chain(configured).collect();
     let scratch = tempfile::tempdir()?;
     runtime()?.block_on(async {
-        let store = Engine::open_read_only(&config.store).await?;
+        let store = Engine::open_read_only(&config.store, &config.keys).await?;
         let handle = store.handle();
         let beside = BesideStore { store: handle.as_ref(), scratch: scratch.path(), whole };
         let done = async {

@@ -23,7 +23,9 @@ use std::time::Duration;
 
 use gopay_core::payment::Channel;
 use gopay_core::refund::REFUND_WINDOW_MAX;
+use gopay_core::wipe::wipe;
 use gopay_service::{Contract, Psp, Settings};
+use gopay_store::sealing::KeyRing;
 use secrecy::SecretString;
 use toml::Table;
 
@@ -46,7 +48,7 @@ pub(crate) use self::report::{Problem, Warning};
 use self::section::{Outside, Section, open_to_all};
 pub(crate) use self::settlement::Settlement;
 use self::settlement::{ReadTerms, accounts, read_settlement};
-use self::store::read_store;
+use self::store::{check_encryption, read_store};
 use crate::store::StoreUrl;
 
 /// What the operator may set.
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     /// Keys of the codes in our pages' addresses; none: derived from the server keys.
     pub(crate) page_keys: Vec<SecretString>,
     pub(crate) store: StoreUrl,
+    /// What personal data in the store is sealed under.
+    pub(crate) keys: KeyRing,
     /// Connections to a shared database at most.
     pub(crate) connections: usize,
     pub(crate) limits: Limits,
@@ -83,6 +87,7 @@ impl Default for Config {
             base_url: "http://127.0.0.1:8082".to_owned(),
             page_keys: Vec::new(),
             store: StoreUrl::Sqlite("data/gopay.db".into()),
+            keys: KeyRing::default(),
             connections: 16,
             limits: Limits {
                 session: Settings::SESSION_MAX,
@@ -128,7 +133,9 @@ pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
         let key = "file".to_owned();
         vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
     })?;
-    let (mut config, holds_secrets) = parse(&text, &Outside::real())?;
+    let parsed = parse(&text, &Outside::real());
+    wipe(&mut text.into_bytes());
+    let (mut config, holds_secrets) = parsed?;
     if holds_secrets && open_to_all(path) {
         config.warnings.push(Warning {
             key: "file".to_owned(),
@@ -196,6 +203,7 @@ fn read_config(root: &mut Section<'_>) -> Config {
     config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
     config.settlement.accounts = accounts(root, terms);
     check_parties(root, &config);
+    check_encryption(root, config.keys.is_empty() && known.live);
     config
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gopay_core::ppro::check;
+use gopay_core::wipe::wipe;
 use secrecy::SecretString;
 use toml::{Table, Value};
 
@@ -149,11 +150,11 @@ impl Section<'_> {
     }
 
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
-        let text = self.table.remove(key)?.as_str().map(str::to_owned);
-        if text.is_none() {
-            self.problem(key, "not text", "text in quotes");
+        if let Value::String(text) = self.table.remove(key)? {
+            return Some(text);
         }
-        text
+        self.problem(key, "not text", "text in quotes");
+        None
     }
 
     pub(super) fn required(&mut self, key: &str) -> Option<String> {
@@ -172,10 +173,19 @@ impl Section<'_> {
     }
 
     pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
-        let list = self.table.remove(key)?;
-        let text = |entry: &Value| entry.as_str().map(str::to_owned);
-        let texts: Option<Vec<_>> =
-            list.as_array().and_then(|entries| entries.iter().map(text).collect());
+        let text = |entry| match entry {
+            Value::String(text) => Some(text),
+            Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => None,
+        };
+        let texts: Option<Vec<_>> = match self.table.remove(key)? {
+            Value::Array(entries) => entries.into_iter().map(text).collect(),
+            other => text(other).and(None),
+        };
         if texts.is_none() {
             self.problem(key, "not a list of texts", "a list of texts in quotes");
         }
@@ -266,7 +276,9 @@ impl Section<'_> {
     /// A secret as it is, or `env:NAME`, or `file:PATH`.
     pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
         let text = self.required(key)?;
-        self.resolve(key, &text)
+        let secret = self.resolve(key, &text);
+        wipe(&mut text.into_bytes());
+        secret
     }
 
     pub(super) fn secrets(&mut self, key: &str) -> Option<Vec<SecretString>> {
@@ -277,7 +289,9 @@ impl Section<'_> {
             }
             return None;
         }
-        texts.iter().map(|text| self.resolve(key, text)).collect()
+        let secrets = texts.iter().map(|text| self.resolve(key, text)).collect();
+        texts.into_iter().for_each(|text| wipe(&mut text.into_bytes()));
+        secrets
     }
 
     /// A secret, or a list of them while it is replaced: the first is used, the others are still good.
@@ -311,7 +325,10 @@ impl Section<'_> {
             self.report.holds_secrets = true;
             Ok(text.to_owned())
         };
-        let secret = secret.map(|secret| secret.trim_end_matches(['\n', '\r']).to_owned());
+        let secret = secret.map(|mut secret| {
+            secret.truncate(secret.trim_end_matches(['\n', '\r']).len());
+            secret
+        });
         match secret {
             Ok(secret) if !secret.is_empty() => return Some(SecretString::from(secret)),
             Ok(_) => self.problem(key, "empty", WANTED),

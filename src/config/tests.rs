@@ -16,6 +16,7 @@ fn outside() -> Outside {
         }),
         file: Box::new(|path| match path {
             "/run/secrets/shared" => Ok("secret-from-file\n".to_owned()),
+            "/run/secrets/store" => Ok("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n".to_owned()),
             "/run/secrets/page" => Ok("page-key-from-file\n".to_owned()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }),
@@ -55,6 +56,7 @@ fn the_shown_examples_are_valid() {
     let [account] = config.settlement.accounts.as_slice() else { panic!("one account") };
     assert_eq!(account.account.to_string(), "1-999");
     assert_eq!(config.settlement.midtrans_fees.len(), 2);
+    assert_eq!(config.keys.ids().collect::<Vec<_>>(), ["2026-11"]);
     let test = config.test.unwrap();
     assert_eq!(test.server_keys[0].expose_secret(), "key-from-env");
     assert_eq!(config.clients[0].shared_secrets[0].expose_secret(), "secret-from-file");
@@ -194,6 +196,9 @@ const GOOD: &str = r#"
     client = "one"
     channels = ["testchannel", "livechannel"]
     notification_url = "https://psp.example/notify"
+    [[store.encryption]]
+    id = "2026"
+    key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 "#;
 
 /// Problems and warnings of the good config with a change in it.
@@ -423,6 +428,11 @@ fn what_works_but_is_dangerous_is_warned_about() {
             "client \"one\".shared_secret: a secret with a blank",
         ),
         ("\"shared-secret-of-one\"", "\"file:open\"", "client \"one\".shared_secret: every user"),
+        (
+            "[[store.encryption]]\n    id = \"2026\"\n    key = ",
+            "# ",
+            "store.encryption: personal data of the live channel is stored as plain text",
+        ),
         ("m=19456,t=2", "m=4096,t=1", "client \"one\".password_hash: its cost is m=4096,t=1,p=1"),
         (
             "[public]",
@@ -606,5 +616,35 @@ fn terms_that_cannot_be_settled_by_are_refused_with_their_key() {
                 assert!(found.iter().any(|one| one.starts_with(wanted)), "{wanted} in {found:#?}");
             }
         }
+    }
+}
+
+#[test]
+fn keys_of_the_store_are_32_bytes_with_an_id_each() {
+    const GOOD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const OTHER: &str = "ICECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    let key = |id: &str, key: &str| format!("[[store.encryption]]\nid = {id:?}\nkey = {key:?}\n");
+    let long = "a".repeat(65);
+    let no_key = r#"store.encryption "one".key: no key"#;
+    for (text, wrong) in [
+        (key("one", GOOD), ""),
+        (key("2026-11_a.b", GOOD) + &key("one", OTHER), ""),
+        (key("one", "secret"), no_key),
+        (key("one", &GOOD[4..]), no_key),
+        (key("one", &format!("AAAA{GOOD}")), no_key),
+        (
+            key("one", "env:NOT_SET"),
+            r#"store.encryption "one".key: the variable NOT_SET is not set"#,
+        ),
+        (key("one two", GOOD), r#"store.encryption "one two".id: "one two" is no id"#),
+        (key(&long, GOOD), "is no id of a key"),
+        (key("one", GOOD) + &key("one", OTHER), r#"store.encryption "one".id: used twice"#),
+        (key("one", GOOD) + &key("two", GOOD), "store.encryption: two ids have the same key"),
+        ("[[store.encryption]]\nid = \"one\"".to_owned(), r#"store.encryption "one".key: missing"#),
+    ] {
+        let got = problems(&text).join("\n");
+        assert_eq!(got.is_empty(), wrong.is_empty(), "{text}: {got}");
+        assert!(got.contains(wrong), "{text}: {got}");
+        assert!(!got.contains("secret\n") && !got.contains(GOOD), "{got}");
     }
 }

@@ -9,6 +9,7 @@ use gopay_finance::membership::{Membership, NextRead};
 use gopay_store::{Cursor, Database, JOURNAL_PAGE_MAX, JournalRecord};
 
 use crate::finance::sort::{Sorted, Sorter};
+use crate::terminal::Progress;
 
 /// Reads the journal from one position to another, in the order of each shard.
 pub(crate) async fn read(
@@ -17,6 +18,9 @@ pub(crate) async fn read(
     to: &Cursor,
     mut each: impl FnMut(&JournalRecord) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let count = |cursor: &Cursor| cursor.shards().map(|(_, seq)| seq.unsigned_abs()).sum::<u64>();
+    let before = count(from);
+    let mut progress = Progress::new("entries", Some(count(to).saturating_sub(before)));
     let mut position = from.clone();
     while !position.covers(to) {
         let page = store.journal_read(&position, JOURNAL_PAGE_MAX).await?;
@@ -29,6 +33,7 @@ pub(crate) async fn read(
             }
         }
         position = page.next;
+        progress.at(count(&position).saturating_sub(before));
     }
     Ok(())
 }

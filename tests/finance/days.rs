@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use gopay_store::{AttemptOutcome, Store as _};
+
 use crate::settle::filled;
 use crate::shop::{End, SECOND, Shop, at, ended, files, text};
 
@@ -250,5 +252,54 @@ async fn the_double_entry_balances_and_a_ledger_program_agrees() {
             }
             Err(error) => eprintln!("NOT TESTED with {program}: {error}"),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erasing_a_shopper_leaves_the_books_whole() {
+    let mut shop = Shop::new();
+    let store = shop.open();
+    let called = at("2026-01-03T05:00:00Z");
+    let paid = shop.pay(&store, "SHOP", 0, (called, 45_000, End::Paid)).await;
+    shop.pay(&store, "SHOP", 1, (called, 30_000, End::Paid)).await;
+    let (now, lease) = (called.after(60 * SECOND), called.after(120 * SECOND));
+    for owed in store.delivery_claim_due(now, lease, 9, &[]).await.expect("claimed") {
+        let told = AttemptOutcome::Delivered;
+        store.delivery_record(&owed, &told, serde_json::json!({}), now).await.expect("recorded");
+    }
+    store.close().await.expect("closed");
+    let out = shop.path("days");
+    shop.run("process-files", &["--day", "2026-01-03", "--out", text(&out)]).done();
+    for day in ["2026-01-01", "2026-01-02", "2026-01-03"] {
+        shop.settle(day).done();
+    }
+    let (made, journal) = (files(&out), shop.path("journal.csv"));
+    let write_journal = || {
+        shop.run("journal", &["--out", text(&journal)]).done();
+        std::fs::read(&journal).expect("written")
+    };
+    let before = write_journal();
+    let erase = ["--by", "Sri", "--reason", "asked", &paid.to_string()];
+    assert!(shop.run("erase", &erase).done().contains("personal data erased"));
+    shop.run("erase", &erase).refused(1, "erased before");
+
+    assert_eq!(write_journal(), before);
+    for folder in [&out, &shop.out()] {
+        let ended = shop.run("verify-files", &[text(folder)]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let note = "as it was made; personal data in it has been erased in the store since";
+        assert_eq!(ended.out.contains(note), folder == &out, "{ended:?}");
+    }
+    shop.run("process-files", &["--day", "2026-01-03", "--out", text(&shop.path("again"))]).done();
+    let changed: Vec<_> = files(&shop.path("again"))
+        .into_iter()
+        .filter(|(name, content)| made[name] != *content && name.ends_with(".csv"))
+        .map(|(name, content)| (name, rows(&content)))
+        .collect();
+    assert!(!changed.is_empty());
+    for (name, rows) in changed {
+        let holders: Vec<_> = rows.iter().map(|row| row["ACCOUNTHOLDER"].as_str()).collect();
+        assert_eq!(holders, ["", "Siti Rahma"], "{name}");
+        assert!(rows.iter().all(|row| row["SELLINGPOINT"] == "Web"), "{name}");
     }
 }

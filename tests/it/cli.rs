@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 29] = [
     "demo",
     "serve",
     "simulate",
@@ -23,10 +23,12 @@ const COMMANDS: [&str; 27] = [
     "translate",
     "backup",
     "copy-store",
+    "erase",
     "explain",
     "propose-mapping",
     "reconcile",
     "redeliver",
+    "rekey",
     "attention",
     "acknowledge-lost",
     "recover",
@@ -641,6 +643,45 @@ fn a_terminal_is_asked_for_the_password_and_does_not_show_it() {
     shown.extend_from_slice(&buffer[..read]);
     let shown = String::from_utf8_lossy(&shown);
     assert!(!shown.contains("hidden-word"), "{shown}");
+}
+
+/// Translates lines that come in two parts, a while apart; what standard error is told.
+fn translated_slowly(error: Stdio) -> std::process::Child {
+    let mut child = program()
+        .args(["translate", "--out", "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(error)
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let part = format!("{GOOD}\n").repeat(4_096);
+    std::thread::spawn(move || {
+        for _ in 0..2 {
+            stdin.write_all(part.as_bytes()).expect("it reads");
+            std::thread::sleep(std::time::Duration::from_millis(400));
+        }
+    });
+    child
+}
+
+#[test]
+fn long_work_says_how_far_it_is_to_a_terminal_and_to_nobody_else() {
+    use rustix::pty;
+    let terminal = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).expect("a pty");
+    pty::grantpt(&terminal).and_then(|()| pty::unlockpt(&terminal)).expect("a pty");
+    let name = pty::ptsname(&terminal, Vec::new()).expect("a name");
+    let side = std::fs::OpenOptions::new().write(true).open(name.to_str().expect("text"));
+    let mut child = translated_slowly(side.expect("opened").into());
+    assert!(child.wait().expect("it ends").success());
+    let mut shown = vec![0; 4_096];
+    let mut terminal = std::fs::File::from(terminal);
+    let read = terminal.read(&mut shown).expect("what it told");
+    let shown = String::from_utf8_lossy(&shown[..read]).into_owned();
+    assert!(shown.contains(" bytes, ") && shown.contains(" in a second"), "{shown:?}");
+
+    let quiet = translated_slowly(Stdio::piped()).wait_with_output().expect("it ends");
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{quiet:?}");
 }
 
 #[test]

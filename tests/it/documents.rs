@@ -82,6 +82,8 @@ struct World {
     waiting: String,
     /// Payments whose money waits for a decision.
     in_doubt: Vec<String>,
+    /// A call that was refused: nothing needs its data.
+    refused: String,
 }
 
 impl World {
@@ -90,6 +92,7 @@ impl World {
         let paid = open(&served, "paid").await;
         served.wallet(&paid, "pay", json!({})).await;
         let waiting = open(&served, "waiting").await;
+        let refused = served.transaction(&[("amount", "7")]).await["TXID"].clone();
         let mut in_doubt = Vec::new();
         for place in 0..4 {
             let txid = open(&served, &format!("doubt-{place}")).await;
@@ -106,7 +109,7 @@ impl World {
             })
             .await;
         let (stopped, demo) = (served.stop(), Demo::start().await);
-        let world = Self { stopped, demo, paid, waiting, in_doubt };
+        let world = Self { stopped, demo, paid, waiting, in_doubt, refused };
         world.files();
         world
     }
@@ -175,6 +178,9 @@ impl World {
         if text.contains(" resolve ") {
             let txid = self.in_doubt.pop().expect("fewer decisions in the documents");
             text = text.replace("TXID", &txid);
+        }
+        if text.contains(" erase ") {
+            text = text.replace("TXID", &self.refused);
         }
         let (config, folder) = match name_of(&text) {
             "simulate" => ("simulator.toml", "simulated"),
@@ -481,7 +487,10 @@ fn what_the_documents_name_of_this_repository_is_there() {
 fn config() -> String {
     let hash = hash_password("test123");
     format!(
-        r#"[midtrans.test]
+        r#"[[store.encryption]]
+id = "2026"
+key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+[midtrans.test]
 base_url = "{{simulator}}"
 server_key = "{SERVER_KEY}"
 [delivery]
@@ -546,7 +555,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 28] = [
+const ORDER: [(&str, Run); 30] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("completions", Run::Ends(&[0])),
@@ -569,6 +578,8 @@ const ORDER: [(&str, Run); 28] = [
     ("recover", Run::Ends(&[0])),
     ("resolve", Run::Ends(&[0])),
     ("redeliver", Run::Ends(&[0])),
+    ("rekey", Run::Ends(&[0])),
+    ("erase", Run::Ends(&[0])),
     // Nothing runs here that could; `exposed` has it done by a `serve`.
     ("reload", Run::Ends(&[2, 3])),
     ("acknowledge-lost", Run::Ends(&[3])),

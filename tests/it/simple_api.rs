@@ -2,6 +2,7 @@
 //! what is refused and how it is told, and bodies that no sane client would send.
 use std::collections::BTreeSet;
 
+use crate::support::leaks::{PERSONAL, assert_without, pieces};
 use crate::support::logged::Logged;
 use crate::support::wire::expect;
 use crate::support::{Answer, Demo, body, decode, encode, example};
@@ -979,21 +980,7 @@ async fn the_number_of_parameters_is_bounded() {
 #[tokio::test]
 async fn what_shoppers_are_called_is_neither_answered_nor_logged() {
     let demo = Logged::start("trace,hyper=info,h2=info");
-    let personal = [
-        ("accountholdername", "Kartini Wulandari"),
-        ("specin.email", "wulandari@shopper.example"),
-        ("specin.phone", "+6281377700099"),
-        ("specin.billingaddrfirstname", "Kartinibill"),
-        ("specin.billingaddrlastname", "Wulanbill"),
-        ("specin.billingphone", "081377700098"),
-        ("specin.billingaddrline1", "Jalan Melati 77"),
-        ("specin.billingaddrcity", "Purwokertobill"),
-        ("specin.shippingaddrfirstname", "Kartiniship"),
-        ("specin.shippingaddrlastname", "Wulanship"),
-        ("specin.shippingphone", "081377700097"),
-        ("specin.shippingaddrline1", "Jalan Kenanga 78"),
-        ("specin.shippingaddrcity", "Purwokertoship"),
-    ];
+    let personal = PERSONAL;
     let secrets = ["test123", "examplesharedsecret", "examplenotificationsecret"];
     let mut answers = String::new();
     let opened = demo.post(transaction(&personal)).await;
@@ -1015,18 +1002,10 @@ async fn what_shoppers_are_called_is_neither_answered_nor_logged() {
     let log = demo.end();
     assert!(log.contains(&txid), "the log is that of this run");
     assert!(!log.contains("panicked") && !log.contains("a bug"), "{log}");
-    let pieces = personal.iter().flat_map(|(_, value)| {
-        // As it is, and as it stands in a form.
-        let encoded: String = encode([("", *value)]).trim_start_matches('=').to_owned();
-        [(*value).to_owned(), encoded.replace('+', "%20"), encoded]
-    });
-    for piece in pieces.chain(["Kartini", "Wulandari", "else@shopper"].map(str::to_owned)) {
-        assert!(!log.contains(&piece), "{piece:?} is in the log");
-        assert!(!answered.contains(&piece), "{piece:?} is in an answer");
-    }
-    for secret in secrets {
-        assert!(!log.contains(secret), "{secret:?} is in the log");
-    }
+    let pieces = || pieces().chain(["else@shopper".to_owned()]);
+    assert_without("the log", log.as_bytes(), pieces());
+    assert_without("an answer", answered.as_bytes(), pieces());
+    assert_without("the log", log.as_bytes(), secrets.map(str::to_owned));
 }
 
 #[tokio::test]

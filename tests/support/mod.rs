@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
 pub(crate) mod instances;
+pub(crate) mod leaks;
 pub(crate) mod logged;
 pub(crate) mod node;
 pub(crate) mod postgres;

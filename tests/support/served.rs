@@ -48,7 +48,7 @@ impl Served {
     /// addresses, store and public address are set here. `{folder}` becomes a folder of the test's,
     /// made by `files` with what stands in it.
     pub(crate) async fn start_with(rest: &str, files: &[(&str, &str)]) -> Self {
-        Self::start_in(Engine::wanted(), rest, files).await
+        Self::start_in(Engine::wanted(), ("info", &[]), rest, files).await
     }
 
     /// Starts both with no files beside the config.
@@ -58,10 +58,25 @@ impl Served {
 
     /// The same on a chosen store.
     pub(crate) async fn start_on(engine: Engine, rest: &str) -> Self {
-        Self::start_in(engine, rest, &[]).await
+        Self::start_in(engine, ("info", &[]), rest, &[]).await
     }
 
-    async fn start_in(engine: Engine, rest: &str, files: &[(&str, &str)]) -> Self {
+    /// The same on a file, with a log of its own.
+    pub(crate) async fn start_logging(filter: &str, rest: &str) -> Self {
+        Self::start_in(Engine::Sqlite, (filter, &[]), rest, &[]).await
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) async fn start_under(variables: &[(&str, &str)], rest: &str) -> Self {
+        Self::start_in(Engine::Sqlite, ("info", variables), rest, &[]).await
+    }
+
+    async fn start_in(
+        engine: Engine,
+        (filter, variables): (&str, &[(&str, &str)]),
+        rest: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
         gopay_outbound::install_crypto();
         let program = env!("CARGO_BIN_EXE_gopay-adapter");
         let mut simulator = Running(
@@ -101,8 +116,9 @@ impl Served {
         std::fs::write(&config, text).expect("the config is written");
         let log = std::fs::File::create(folder.path().join("log")).expect("a file");
         let adapter = Command::new(program)
-            .args(["--log", "info", "serve", "--create-store", "--config"])
+            .args(["--log", filter, "serve", "--create-store", "--config"])
             .arg(&config)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -156,6 +172,11 @@ impl Served {
     /// What the adapter has logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder().join("log")).expect("a log")
+    }
+
+    /// The adapter's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.demo._child.0.id()
     }
 
     /// Signals the adapter.

@@ -103,6 +103,9 @@ pub(crate) fn messages(story: &Story) -> Markup {
     html! {
         details {
             summary { "The call" }
+            @if let Some(erased) = &story.erased {
+                p.note { "Personal data was erased on " (erased.at) " by " (erased.by) ": " (erased.reason) }
+            }
             p.note { "Personal values are shown by their length; transient input and password are not kept." }
             @for (name, value) in &story.request { div.pair { b { (name) } " " code { (value) } } }
         }

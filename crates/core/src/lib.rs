@@ -25,4 +25,5 @@ pub mod rejection;
 pub mod text;
 pub mod time;
 pub mod translate;
+pub mod wipe;
 mod words;

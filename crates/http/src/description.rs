@@ -41,6 +41,7 @@ use crate::{admin, desk, feed, pages, psp, public};
         desk::cancel,
         desk::ask,
         desk::redeliver,
+        desk::erase,
         desk::refunds,
         desk::deliveries,
         desk::redeliver_since,
@@ -69,7 +70,7 @@ const SCHEMAS: [(&str, &str); 6] = [
 ];
 
 /// Method, path, the component of the body, and that of the answer.
-const BODIES: [(&str, &str, Option<&str>, &str); 26] = [
+const BODIES: [(&str, &str, Option<&str>, &str); 27] = [
     ("get", "/health/ready", None, "health"),
     ("get", "/admin/v1/totals", None, "totals"),
     ("get", "/admin/v1/attention", None, "attention"),
@@ -85,6 +86,7 @@ const BODIES: [(&str, &str, Option<&str>, &str); 26] = [
     ("post", "/admin/v1/transactions/{id}/cancel", Some("desk_deed"), "desk_transaction"),
     ("post", "/admin/v1/transactions/{id}/ask", Some("desk_deed"), "desk_asked"),
     ("post", "/admin/v1/transactions/{id}/redeliver", Some("desk_deed"), "desk_due"),
+    ("post", "/admin/v1/transactions/{id}/erase", Some("desk_deed"), "desk_erased"),
     ("get", "/admin/v1/refunds", None, "desk_refunds"),
     ("get", "/admin/v1/deliveries", None, "desk_deliveries"),
     ("post", "/admin/v1/redeliver", Some("desk_range"), "desk_due"),

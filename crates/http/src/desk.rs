@@ -8,8 +8,8 @@ use axum::response::Response;
 use gopay_core::ids::TxId;
 use gopay_core::text::printable_json;
 use gopay_core::time::Timestamp;
-use gopay_service::StoreError;
 use gopay_service::desk::{ActError, BookError, BreakAct, Deed, RefundOrder, Which};
+use gopay_service::{EraseError, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .post("/admin/v1/transactions/{id}/cancel", cancel)
         .post("/admin/v1/transactions/{id}/ask", ask)
         .post("/admin/v1/transactions/{id}/redeliver", redeliver)
+        .post("/admin/v1/transactions/{id}/erase", erase)
         .get("/admin/v1/refunds", refunds)
         .get("/admin/v1/deliveries", deliveries)
         .post("/admin/v1/redeliver", redeliver_since)
@@ -244,6 +245,50 @@ pub(crate) async fn cancel(
             acted(app.service.cancel_by_operator(tx_id, deed).await, why)
         }
         Err(answer) => answer,
+    }
+}
+
+/// Erases the personal data of a transaction. Ids, references, amounts, states and times stay. JSON
+/// with `reason` and `by`.
+#[cfg_attr(test, utoipa::path(post, path = "/admin/v1/transactions/{id}/erase", tag = "admin",
+    params(("id" = String, Path, description = "TXID")),
+    request_body(content = String, content_type = "application/json", description = "`reason`, `by`"),
+    responses(
+        (status = 200, description = "Erased"),
+        (status = 400, description = "The body is wrong; the answer names the field"),
+        (status = 404, description = "No such transaction"),
+        (status = 409, description = "Erased before, or the data is still needed; the answer says what for"),
+        (status = 415, description = "The body is not said to be JSON"),
+        (status = 503, description = "The store does not answer")
+    )
+))]
+pub(crate) async fn erase(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+) -> Response {
+    let Ok(tx_id) = id.parse::<TxId>() else { return no_tx_id() };
+    match body::<Deed>(&app, who, request).await {
+        Ok(deed) => {
+            let why = deed.reason.clone();
+            let mut response = match app.service.erase(tx_id, deed.by, deed.reason).await {
+                Ok(()) => answer(&json!({"txid": tx_id, "status": "erased"})),
+                Err(error) => no(status_of_erasure(&error), gopay_service::chain(&error)),
+            };
+            response.extensions_mut().insert(Why(why));
+            response
+        }
+        Err(answer) => answer,
+    }
+}
+
+const fn status_of_erasure(error: &EraseError) -> u16 {
+    match error {
+        EraseError::Text { .. } => 400,
+        EraseError::Unknown(_) => 404,
+        EraseError::Already(_) | EraseError::Needed { .. } => 409,
+        EraseError::Store(_) => 503,
     }
 }
 

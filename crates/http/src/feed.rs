@@ -11,8 +11,8 @@ use gopay_inbound::Peer;
 use gopay_service::{FeedCall, FeedError, FeedPage, FeedQuery};
 use serde_json::json;
 
+use crate::caller::caller;
 use crate::guard::basic;
-use crate::psp::caller;
 use crate::{App, respond};
 
 const NDJSON: &str = "application/x-ndjson";

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod asked;
+mod caller;
 #[cfg(test)]
 mod description;
 pub mod desk;
@@ -28,11 +29,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
+use gopay_core::wipe::wipe;
 use gopay_service::Service;
 use gopay_service::desk::BreakReview;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -227,6 +229,40 @@ impl Drop for Share<'_> {
     }
 }
 
+/// Bytes that are overwritten when nobody needs them any more: a call has a password and names.
+struct Wiped(Vec<u8>);
+
+impl Wiped {
+    fn extend(&mut self, more: &[u8]) {
+        let length = self.0.len().saturating_add(more.len());
+        if length > self.0.capacity() {
+            // What a vector leaves behind when it grows is not overwritten.
+            let mut larger = Self(Vec::with_capacity(length.saturating_mul(2)));
+            larger.0.extend_from_slice(&self.0);
+            *self = larger;
+        }
+        self.0.extend_from_slice(more);
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Wiped> for Bytes {
+    fn from(wiped: Wiped) -> Self {
+        Self::from_owner(wiped)
+    }
+}
+
 impl Bodies {
     /// Bytes of unfinished bodies at once: 256 calls of the largest size, or 32,000 usual ones.
     pub const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -245,8 +281,12 @@ impl Bodies {
         timeout: Duration,
     ) -> Result<Bytes, BodyError> {
         const DRAINED_MAX: usize = 64 * 1024 * 1024;
+        /// Of bodies, in bytes. What a head says of longer ones may not be so.
+        const USUAL: usize = 4 * 1024;
+        let expected = request.body().size_hint().lower();
+        let expected = usize::try_from(expected).unwrap_or(USUAL).min(USUAL);
         let mut stream = request.into_body().into_data_stream();
-        let mut kept = BytesMut::new();
+        let mut kept = Wiped(Vec::with_capacity(expected));
         let mut seen = 0_usize;
         let mut share = Share { bodies: self, bytes: 0 };
         let reading = async {
@@ -258,10 +298,10 @@ impl Bodies {
                 }
                 if seen <= bytes_max {
                     share.grow(chunk.len())?;
-                    kept.extend_from_slice(&chunk);
+                    kept.extend(&chunk);
                 }
             }
-            if seen > bytes_max { Err(BodyError::TooLong) } else { Ok(kept.freeze()) }
+            if seen > bytes_max { Err(BodyError::TooLong) } else { Ok(kept.into()) }
         };
         tokio::time::timeout(timeout, reading).await.unwrap_or(Err(BodyError::TooSlow))
     }

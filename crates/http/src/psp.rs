@@ -1,7 +1,6 @@
 //! The listener of PSPs: the Simple API, `POST /`, and the feed.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,8 +11,9 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use gopay_inbound::Peer;
-use gopay_service::{Caller, Certificate, TraceContext, meters};
+use gopay_service::{TraceContext, meters};
 
+use crate::caller::caller;
 use crate::routes::Routes;
 use crate::{App, BodyError, feed, respond};
 
@@ -97,15 +97,6 @@ fn timing(total: Duration, upstream: Duration) -> Option<HeaderValue> {
     let text =
         format!("ours;dur={ours}.{ours_micros:03}, midtrans;dur={theirs}.{theirs_micros:03}");
     HeaderValue::try_from(text).ok()
-}
-
-/// Who calls, as far as the connection proves it.
-pub(crate) fn caller(peer: &Peer) -> Caller {
-    let certificate = peer.certificate.as_ref().map(|shown| Certificate {
-        fingerprint: shown.fingerprint,
-        subject: Arc::clone(&shown.subject),
-    });
-    Caller { source: peer.source, certificate }
 }
 
 #[cfg(test)]

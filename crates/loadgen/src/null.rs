@@ -9,12 +9,13 @@ use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
+use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
-    engine,
+    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
+    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
+    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, engine,
 };
 
 /// See the module.
@@ -265,6 +266,60 @@ impl Search for NullStore {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         Ok(Totals::default())
+    }
+}
+
+#[async_trait]
+impl PersonalData for NullStore {
+    async fn payment_create_sealed(
+        &self,
+        payment: &Payment,
+        request: &str,
+        notes: &[Note],
+        _key: &WrappedKey,
+    ) -> Result<Created, StoreError> {
+        self.payment_create(payment, request, notes).await
+    }
+
+    async fn data_key(&self, _tx_id: TxId) -> Result<Option<WrappedKey>, StoreError> {
+        Ok(None)
+    }
+
+    async fn data_keys_after(&self, _after: i64, _limit: usize) -> Result<Vec<KeyOf>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn data_keys_rewrap(&self, _keys: &[Rewrapping]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn personal_get(&self, _tx_id: TxId) -> Result<Option<Personal>, StoreError> {
+        Ok(None)
+    }
+
+    async fn personal_replace(
+        &self,
+        _tx_id: TxId,
+        _values: (&Personal, &Personal),
+        _key: &KeyChange,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn erasure_get(&self, _tx_id: TxId) -> Result<Option<Erasure>, StoreError> {
+        Ok(None)
+    }
+
+    async fn key_proofs(&self) -> Result<Vec<KeyProof>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn key_proof_add(&self, _proof: &KeyProof, _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn key_proof_remove(&self, _key_id: &str) -> Result<bool, StoreError> {
+        Ok(true)
     }
 }
 

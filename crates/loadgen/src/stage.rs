@@ -61,6 +61,9 @@ pub(crate) struct StageArgs {
     /// What adapters log.
     #[arg(long, default_value = "info")]
     log: String,
+    /// Adapters seal what they store of persons.
+    #[arg(long)]
+    sealed: bool,
 }
 
 /// Where everything is.
@@ -74,6 +77,7 @@ pub(crate) struct Stage {
     password_hash: String,
     /// What adapters log.
     pub(crate) log: String,
+    sealed: bool,
 }
 
 /// The hash of the password of the benchmarks' payloads.
@@ -84,7 +88,7 @@ pub(crate) fn password_hash() -> anyhow::Result<String> {
 
 impl Stage {
     pub(crate) fn new(args: &StageArgs) -> anyhow::Result<Self> {
-        let StageArgs { adapter, out, log } = args;
+        let StageArgs { adapter, out, log, sealed } = args;
         std::fs::create_dir_all(out)?;
         if !adapter.is_file() {
             return Err(anyhow!("{}: build it first", adapter.display()));
@@ -95,6 +99,7 @@ impl Stage {
             root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?,
             password_hash: password_hash()?,
             log: log.clone(),
+            sealed: *sealed,
         })
     }
 
@@ -198,6 +203,10 @@ impl Stage {
              channels = [\"testchannel\"]\n",
             self.password_hash
         );
+        if self.sealed {
+            text.push_str("[[store.encryption]]\nid = \"load\"\n");
+            text.push_str("key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n");
+        }
         text
     }
 

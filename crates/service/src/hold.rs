@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gopay_store::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a step of a call is tried again. With the rest of the call its answer comes within five
@@ -28,6 +29,11 @@ const CALLS_MAX: usize = 512;
 
 /// Of all of them together: 16 MiB.
 const KIB_MAX: usize = 16 * 1024;
+
+/// What a step is told that was given up: it may have been done.
+pub(crate) fn no_answer() -> StoreError {
+    StoreError::Down("the store did not answer in time".into())
+}
 
 /// How many may wait.
 pub(crate) struct Hold {

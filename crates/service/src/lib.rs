@@ -20,6 +20,7 @@ mod credentials;
 mod describe;
 pub mod desk;
 mod directory;
+mod erase;
 mod hold;
 pub mod loops;
 pub mod meters;
@@ -42,10 +43,10 @@ use gopay_core::payment::{Channel, Effect, Event, Payment, PaymentState};
 use gopay_core::ppro::hash::{self, Page};
 use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
-use gopay_store::{Applied, AttentionSums, Backlog, Database, Note};
+use gopay_store::{Applied, AttentionSums, Backlog, Database, Erasure, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use admission::CallLimits;
 pub use answer::Answer;
@@ -57,12 +58,13 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
+pub use erase::{EraseError, Needed, erase};
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Role};
 pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
-    Dated, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
+    Dated, Erased, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
 pub use trace::{TraceContext, Traced, within};
@@ -354,6 +356,18 @@ impl Service {
         attention::attention(self.0.store.as_ref(), self.now()).await
     }
 
+    /// Erases the personal data of a payment.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub async fn erase(&self, tx_id: TxId, by: String, reason: String) -> Result<(), EraseError> {
+        let erasure = Erasure { tx_id, at: self.now(), by, reason };
+        let window = self.settings().refund_window;
+        erase::erase(self.0.store.as_ref(), &erasure, window).await?;
+        tracing::info!(payment.tx_id = %tx_id, by = erasure.by, "personal data was erased");
+        Ok(())
+    }
+
     /// Stores what a person decided about what needs one.
     ///
     /// # Errors
@@ -485,7 +499,16 @@ impl Service {
         const BYTES: usize = 4_096;
         let (began, mut held) = (Instant::now(), None);
         loop {
-            match self.retry_busy(&mut step).await {
+            let tried = self.retry_busy(&mut step);
+            let done = match &held {
+                None => tried.await,
+                // Who has waited already does not wait for a silent one besides.
+                Some(_) => match timeout_at(began + hold::PATIENCE + hold::MARGIN, tried).await {
+                    Ok(done) => done,
+                    Err(_) => Err(hold::no_answer()),
+                },
+            };
+            match done {
                 Err(error @ StoreError::Away(_)) => {
                     held = held.or_else(|| self.0.hold.enter(BYTES));
                     if held.is_none() || began.elapsed() >= hold::PATIENCE {

@@ -10,11 +10,13 @@ use gopay_core::ids::{RefundId, TxId};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
+use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
+    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
+    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
 };
 
 use crate::process::Life;
@@ -148,6 +150,19 @@ forward! { Search {
     backlog(now: Timestamp) -> Backlog;
     attention() -> AttentionSums;
     totals() -> Totals;
+} }
+
+forward! { PersonalData {
+    payment_create_sealed(payment: &Payment, request: &str, notes: &[Note], key: &WrappedKey) -> Created;
+    data_key(tx_id: TxId) -> Option<WrappedKey>;
+    data_keys_after(after: i64, limit: usize) -> Vec<KeyOf>;
+    data_keys_rewrap(keys: &[Rewrapping]) -> u64;
+    personal_get(tx_id: TxId) -> Option<Personal>;
+    personal_replace(tx_id: TxId, values: (&Personal, &Personal), key: &KeyChange) -> bool;
+    erasure_get(tx_id: TxId) -> Option<Erasure>;
+    key_proofs() -> Vec<KeyProof>;
+    key_proof_add(proof: &KeyProof, now: Timestamp) -> ();
+    key_proof_remove(key_id: &str) -> bool;
 } }
 
 forward! { Journal {

@@ -37,6 +37,7 @@ mod lists;
 mod options;
 mod orders;
 mod payments;
+mod personal;
 mod pool;
 mod reach;
 mod reclaim;

@@ -8,6 +8,7 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, Application, CORRUPT_PUT_OFF, KIND_STATE, case_key, found};
 use gopay_store::rows::{self, PAYMENTS};
+use gopay_store::sealing::WrappedKey;
 use gopay_store::{
     Applied, Created, Lookup, Note, StoreError, payment_columns, payment_request_columns,
 };
@@ -36,17 +37,26 @@ pub(crate) async fn payment_create(
     payment: &Payment,
     request: &str,
     records: &NewRecords,
+    key: Option<&WrappedKey>,
 ) -> Result<Created, DbError> {
     let cells = Cells::of(rows::payment_cells(payment)?);
     let mut values = cells.values();
     let rest: [Value<'_>; 3] = [&request, &records.kinds, &records.details];
     values.extend(rest);
+    let create = match key {
+        None => &CREATE,
+        Some(key) => {
+            let key: [Value<'_>; 2] = [&key.key_id, &key.wrapped];
+            values.extend(key);
+            &CREATE_SEALED
+        }
+    };
     let entry = journal::payment_created(payment);
     let entries = NewEntries::of(&entry);
     let created = match entries.statement() {
-        None => session.row(&CREATE, &values).await?.is_some(),
+        None => session.row(create, &values).await?.is_some(),
         Some(entries) => {
-            let created = session.begin_row(&CREATE, &values).await?.is_some();
+            let created = session.begin_row(create, &values).await?.is_some();
             session.run_all_and_commit([created.then_some(entries)]).await?;
             created
         }
@@ -61,7 +71,20 @@ pub(crate) async fn payment_create(
     }
 }
 
-static CREATE: LazyLock<String> = LazyLock::new(|| {
+static CREATE: LazyLock<String> = LazyLock::new(|| create_with(""));
+
+static CREATE_SEALED: LazyLock<String> = LazyLock::new(|| {
+    let last = PAYMENTS.columns.len() + 3;
+    let (key_id, data_key) = (last + 1, last + 2);
+    create_with(&format!(
+        "keyed AS (
+            INSERT INTO payment_keys (tx_id, key_id, data_key)
+            SELECT tx_id, ${key_id}, ${data_key} FROM created),"
+    ))
+});
+
+/// `also`: what else is written of a payment that is new.
+fn create_with(also: &str) -> String {
     let (names, places, last) = (PAYMENTS.names(), PAYMENTS.places('$'), PAYMENTS.columns.len());
     let (request, kinds, details) = (last + 1, last + 2, last + 3);
     format!(
@@ -71,6 +94,7 @@ static CREATE: LazyLock<String> = LazyLock::new(|| {
             ON CONFLICT DO NOTHING RETURNING tx_id, created_at),
         requested AS (
             INSERT INTO payment_requests (tx_id, request) SELECT tx_id, ${request} FROM created),
+        {also}
         noted AS (
             INSERT INTO events (tx_id, at, kind, detail)
             SELECT created.tx_id, created.created_at, record.kind, record.detail
@@ -79,7 +103,7 @@ static CREATE: LazyLock<String> = LazyLock::new(|| {
             ORDER BY record.place)
         SELECT tx_id FROM created"
     )
-});
+}
 
 pub(crate) async fn payment_apply(
     session: &Session,

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_attention.sql"),
     include_str!("../migrations/0004_settlements.sql"),
     include_str!("../migrations/0005_reconciliation.sql"),
+    include_str!("../migrations/0006_personal_data.sql"),
 ];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing

@@ -9,23 +9,24 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
+use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
-    rows,
+    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
+    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
+    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
 use crate::events::NewRecords;
-use crate::group::{Application, Attempt, Creation, Groups, Step};
+use crate::group::{Application, Attempt, Groups, Step};
 use crate::options::Options;
 use crate::pool::Connections;
 use crate::reclaim::Holder;
 use crate::{
-    deliveries, events, journal, lists, orders, payments, reclaim, reconciliations, refunds,
-    schema, settlements, sums,
+    deliveries, events, journal, lists, orders, payments, personal, reclaim, reconciliations,
+    refunds, schema, settlements, sums,
 };
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
@@ -115,14 +116,10 @@ impl Store for PgStore {
         notes: &[Note],
     ) -> Result<Created, StoreError> {
         let records = &NewRecords::of(notes);
-        let make = |reply| {
-            let (payment, request) = (payment.clone(), request.to_owned());
-            let creation = Creation { payment, request, records: records.clone() };
-            Step::Create(Box::new(creation), reply)
-        };
+        let make = |reply| Step::create((payment, request, records, None), reply);
         self.groups
             .run(make, |db| async move {
-                payments::payment_create(&db, payment, request, records).await
+                payments::payment_create(&db, payment, request, records, None).await
             })
             .await
     }
@@ -434,6 +431,76 @@ impl Search for PgStore {
         /// It reads every row.
         const LIMIT: Duration = Duration::from_secs(600);
         self.connections.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
+    }
+}
+
+#[async_trait]
+impl PersonalData for PgStore {
+    async fn payment_create_sealed(
+        &self,
+        payment: &Payment,
+        request: &str,
+        notes: &[Note],
+        key: &WrappedKey,
+    ) -> Result<Created, StoreError> {
+        let (records, key) = (&NewRecords::of(notes), Some(key));
+        let make = |reply| Step::create((payment, request, records, key), reply);
+        self.groups
+            .run(make, |db| async move {
+                payments::payment_create(&db, payment, request, records, key).await
+            })
+            .await
+    }
+
+    async fn data_key(&self, tx_id: TxId) -> Result<Option<WrappedKey>, StoreError> {
+        self.connections.alone(|db| async move { personal::data_key(&db, tx_id).await }).await
+    }
+
+    async fn data_keys_after(&self, after: i64, limit: usize) -> Result<Vec<KeyOf>, StoreError> {
+        self.connections
+            .alone(|db| async move { personal::data_keys_after(&db, after, limit).await })
+            .await
+    }
+
+    async fn data_keys_rewrap(&self, keys: &[Rewrapping]) -> Result<u64, StoreError> {
+        self.connections
+            .alone(|db| async move { personal::data_keys_rewrap(&db, keys).await })
+            .await
+    }
+
+    async fn personal_get(&self, tx_id: TxId) -> Result<Option<Personal>, StoreError> {
+        self.connections.alone(|db| async move { personal::personal_get(&db, tx_id).await }).await
+    }
+
+    async fn personal_replace(
+        &self,
+        tx_id: TxId,
+        values: (&Personal, &Personal),
+        key: &KeyChange,
+    ) -> Result<bool, StoreError> {
+        self.connections
+            .alone(|db| async move { personal::personal_replace(&db, tx_id, values, key).await })
+            .await
+    }
+
+    async fn erasure_get(&self, tx_id: TxId) -> Result<Option<Erasure>, StoreError> {
+        self.connections.alone(|db| async move { personal::erasure_get(&db, tx_id).await }).await
+    }
+
+    async fn key_proofs(&self) -> Result<Vec<KeyProof>, StoreError> {
+        self.connections.alone(|db| async move { personal::key_proofs(&db).await }).await
+    }
+
+    async fn key_proof_add(&self, proof: &KeyProof, now: Timestamp) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { personal::key_proof_add(&db, proof, now).await })
+            .await
+    }
+
+    async fn key_proof_remove(&self, key_id: &str) -> Result<bool, StoreError> {
+        self.connections
+            .alone(|db| async move { personal::key_proof_remove(&db, key_id).await })
+            .await
     }
 }
 

@@ -28,6 +28,7 @@ mod as_usual {
     }
 
     gopay_store::contract_tests!(open);
+    gopay_store::sealing_tests!(open);
 }
 
 mod always_in_groups {
@@ -37,4 +38,5 @@ mod always_in_groups {
     }
 
     gopay_store::contract_tests!(open);
+    gopay_store::sealing_tests!(open);
 }

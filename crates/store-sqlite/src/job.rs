@@ -16,6 +16,8 @@ use crate::file::DbFile;
 pub(crate) struct Shared {
     pub(crate) file: DbFile,
     pub(crate) closed: AtomicBool,
+    /// The log holds what a step has just overwritten.
+    pub(crate) empty_log: AtomicBool,
     /// Odd while the store is down. Grows at every change, so that a reader sees that its
     /// connection is from before one.
     generation: AtomicU64,
@@ -31,6 +33,7 @@ impl Shared {
         Self {
             file,
             closed: AtomicBool::new(false),
+            empty_log: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             down_because: RwLock::new(String::new()),
             commits: AtomicU64::new(0),

@@ -33,6 +33,7 @@ mod lists;
 mod options;
 mod orders;
 mod payments;
+mod personal;
 mod query;
 mod readers;
 mod reclaim;

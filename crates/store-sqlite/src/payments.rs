@@ -7,13 +7,14 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, CORRUPT_PUT_OFF, KIND_STATE, case_key, found};
 use gopay_store::rows::{self, PAYMENTS};
+use gopay_store::sealing::WrappedKey;
 use gopay_store::{Applied, Created, Lookup, StoreError, payment_columns, payment_request_columns};
 use rusqlite::{Connection, params};
 
 use crate::error::failed;
 use crate::events::{self, NewRecord};
 use crate::query::{all, each, first, limit_cell, write, write_cells};
-use crate::{deliveries, journal};
+use crate::{deliveries, journal, personal};
 
 const TABLE: &str = PAYMENTS.name;
 
@@ -29,6 +30,7 @@ pub(crate) fn payment_create(
     payment: &Payment,
     request: &str,
     records: &[NewRecord],
+    key: Option<&WrappedKey>,
 ) -> Result<Created, StoreError> {
     if !insert(db, payment)? {
         let nonce = payment.nonce.as_ref().map_or("", |nonce| nonce.value.as_str());
@@ -41,6 +43,9 @@ pub(crate) fn payment_create(
         INSERT INTO payment_requests (tx_id, request) VALUES (?1, ?2)",
         params![payment.tx_id.get(), request],
     )?;
+    if let Some(key) = key {
+        personal::insert_key(db, payment.tx_id, key)?;
+    }
     events::begin(db, payment.tx_id, payment.created_at, records)?;
     journal::append(db, gopay_core::journal::payment_created(payment))?;
     Ok(Created::New)

@@ -12,24 +12,25 @@ use gopay_core::payment::{Event, Payment};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
+use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, EventRecord, Journal, JournalPage, Listed, Lookup, Note, OrderResolution, Page,
-    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
-    rows,
+    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
+    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
+    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, rows,
 };
 use rusqlite::Connection;
 
-use crate::error::down;
+use crate::error::{down, failed};
 use crate::events::NewRecord;
 use crate::file::{self, DbFile};
 use crate::held::Held;
 use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::{
-    backup, beside, deliveries, events, journal, lists, orders, payments, readers, reclaim,
-    reconciliations, refunds, schema, settlements, sums, writer,
+    backup, beside, deliveries, events, journal, lists, orders, payments, personal, readers,
+    reclaim, reconciliations, refunds, schema, settlements, sums, writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -139,6 +140,21 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Writes the file of a store that nobody has open anew, so that its free space holds nothing.
+    /// Needs as much space again while it works. Blocks.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open_existing`]; the store is as it was then.
+    pub fn rewrite(path: &Path) -> Result<(), StoreError> {
+        let file = DbFile::find(path)?;
+        let _lock = file.lock()?;
+        file.must_hold_store()?;
+        let db = file.open_writer(&Options::default(), false)?;
+        let rewritten = db.execute_batch("VACUUM").map_err(failed);
+        file::close_writer(db);
+        rewritten
+    }
+
     /// The version of the schema of the store at `path`, without changing it. Blocks.
     ///
     /// # Errors
@@ -198,6 +214,19 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
         self.inner.writes.ask(work).await
+    }
+
+    /// The same; afterwards the log is emptied, so that nothing stays in it of what was overwritten.
+    async fn write_and_empty_log<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        self.write(move |db| {
+            shared.empty_log.store(true, Ordering::Release);
+            work(db)
+        })
+        .await
     }
 
     /// A step of finance, which may be taken beside the writer of another process.
@@ -272,7 +301,7 @@ impl Store for SqliteStore {
     ) -> Result<Created, StoreError> {
         let (payment, request, records) =
             (payment.clone(), request.to_owned(), NewRecord::of(notes));
-        self.write(move |db| payments::payment_create(db, &payment, &request, &records)).await
+        self.write(move |db| payments::payment_create(db, &payment, &request, &records, None)).await
     }
 
     async fn payment_apply(
@@ -522,6 +551,70 @@ impl Search for SqliteStore {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.apart(sums::totals).await
+    }
+}
+
+#[async_trait]
+impl PersonalData for SqliteStore {
+    async fn payment_create_sealed(
+        &self,
+        payment: &Payment,
+        request: &str,
+        notes: &[Note],
+        key: &WrappedKey,
+    ) -> Result<Created, StoreError> {
+        let (payment, request, records) =
+            (payment.clone(), request.to_owned(), NewRecord::of(notes));
+        let key = key.clone();
+        self.write(move |db| payments::payment_create(db, &payment, &request, &records, Some(&key)))
+            .await
+    }
+
+    async fn data_key(&self, tx_id: TxId) -> Result<Option<WrappedKey>, StoreError> {
+        self.read(move |db| personal::data_key(db, tx_id)).await
+    }
+
+    async fn data_keys_after(&self, after: i64, limit: usize) -> Result<Vec<KeyOf>, StoreError> {
+        self.read(move |db| personal::data_keys_after(db, after, limit)).await
+    }
+
+    async fn data_keys_rewrap(&self, keys: &[Rewrapping]) -> Result<u64, StoreError> {
+        let keys = keys.to_vec();
+        self.write(move |db| personal::data_keys_rewrap(db, &keys)).await
+    }
+
+    async fn personal_get(&self, tx_id: TxId) -> Result<Option<Personal>, StoreError> {
+        self.read(move |db| personal::personal_get(db, tx_id)).await
+    }
+
+    async fn personal_replace(
+        &self,
+        tx_id: TxId,
+        (from, to): (&Personal, &Personal),
+        key: &KeyChange,
+    ) -> Result<bool, StoreError> {
+        let (from, to, key) = (from.clone(), to.clone(), key.clone());
+        let erases = matches!(key, KeyChange::Erase(_));
+        let work = move |db: &Connection| personal::personal_replace(db, tx_id, (&from, &to), &key);
+        if erases { self.write_and_empty_log(work).await } else { self.write(work).await }
+    }
+
+    async fn erasure_get(&self, tx_id: TxId) -> Result<Option<Erasure>, StoreError> {
+        self.read(move |db| personal::erasure_get(db, tx_id)).await
+    }
+
+    async fn key_proofs(&self) -> Result<Vec<KeyProof>, StoreError> {
+        self.read(personal::key_proofs).await
+    }
+
+    async fn key_proof_add(&self, proof: &KeyProof, now: Timestamp) -> Result<(), StoreError> {
+        let proof = proof.clone();
+        self.write(move |db| personal::key_proof_add(db, &proof, now)).await
+    }
+
+    async fn key_proof_remove(&self, key_id: &str) -> Result<bool, StoreError> {
+        let key_id = key_id.to_owned();
+        self.write(move |db| personal::key_proof_remove(db, &key_id)).await
     }
 }
 

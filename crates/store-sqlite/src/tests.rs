@@ -450,7 +450,7 @@ async fn a_step_that_fails_or_panics_takes_no_other_with_it() {
                     let mut record = payment(2).into_record();
                     record.nonce = None;
                     let other = Payment::restore(record).unwrap();
-                    crate::payments::payment_create(db, &other, "{}", &[])?;
+                    crate::payments::payment_create(db, &other, "{}", &[], None)?;
                     assert!(!panics, "a bug");
                     Err::<(), _>(StoreError::Conflict)
                 })

@@ -93,6 +93,9 @@ impl Writer {
                     self.sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
                     let steps = i64::try_from(group.len()).unwrap_or(i64::MAX);
                     self.unlooked = self.unlooked.saturating_add(steps);
+                    if self.shared.empty_log.swap(false, Ordering::AcqRel) {
+                        self.empty_log(&db);
+                    }
                     group.into_iter().for_each(Job::answer);
                     if self.unlooked > self.options.checkpoint_pages / LOOKS {
                         self.unlooked = 0;
@@ -209,6 +212,22 @@ impl Writer {
         let left = if log.copied < log.pages { log.pages } else { 0 };
         self.checkpoint_at = left.saturating_add(step);
         Ok(())
+    }
+
+    /// Copies all of the log and cuts it to nothing, before the step that asked for it is answered. A
+    /// read that goes on for longer than others are waited for leaves it as it is until the next
+    /// start or the end.
+    fn empty_log(&mut self, db: &Connection) {
+        self.end_copy();
+        let emptied = file::rescue_log(db);
+        self.main_is_ours();
+        self.copied = None;
+        self.checkpoint_at = self.options.checkpoint_pages;
+        let renewed = self.held.renew().map_err(|astray| StoreError::Down(Box::new(astray)));
+        if let Err(error) = emptied.and(renewed) {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error, "the log of the store could not be emptied after an erasure");
+        }
     }
 
     /// Answers the group that was lost, then opens the file again, for as long as it takes.

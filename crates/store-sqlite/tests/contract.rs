@@ -14,3 +14,4 @@ async fn open() -> (UnderTest, TempDir) {
 }
 
 gopay_store::contract_tests!(open);
+gopay_store::sealing_tests!(open);

@@ -23,7 +23,9 @@ mod deliveries;
 mod events;
 mod journal;
 mod model;
+mod model_personal;
 mod payments;
+mod personal;
 mod random;
 mod reclaim;
 mod reconciliations;
@@ -40,6 +42,7 @@ pub use events::*;
 pub use journal::*;
 pub use model::Model;
 pub use payments::*;
+pub use personal::*;
 pub use random::random_steps_agree_with_the_model;
 pub use reclaim::*;
 pub use reconciliations::*;
@@ -144,4 +147,40 @@ cases! { $
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,
     random_steps_agree_with_the_model,
+}
+
+/// Makes a test of each case about personal data, which need a bare engine, and runs all other cases
+/// through the layer that seals. The argument is that of [`contract_tests!`](crate::contract_tests).
+#[macro_export]
+macro_rules! sealing_tests {
+    ($open:path) => {
+        $crate::sealing_tests! { $open =>
+            personal_data_is_replaced_only_as_it_was_read,
+            data_keys_are_kept_listed_and_wrapped_anew,
+            proofs_of_keys_stay_while_they_are_used,
+            what_is_sealed_is_read_as_it_was_written,
+            a_value_in_the_place_of_another_does_not_open,
+        }
+
+        mod sealed {
+            use super::*;
+
+            async fn behind_the_layer() -> ($crate::contract::UnderTest, impl Sized) {
+                let (engine, kept) = $open().await;
+                ($crate::contract::behind_the_layer(engine), kept)
+            }
+
+            $crate::contract_tests!(behind_the_layer);
+        }
+    };
+    ($open:path => $($case:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (engine, kept) = $open().await;
+                $crate::contract::$case(engine).await;
+                drop(kept);
+            }
+        )+
+    };
 }

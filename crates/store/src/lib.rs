@@ -25,6 +25,7 @@ pub use search::{
     RefundStateWord, Search, Times,
 };
 
+pub use personal::{Erasure, KeyChange, KeyOf, Personal, PersonalData, PersonalRecord, Rewrapping};
 pub use reconciliations::{ReconciliationInput, ReconciliationRun, Reconciliations, StoredBreak};
 pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
@@ -34,9 +35,11 @@ mod backlog;
 pub mod copy;
 pub mod engine;
 mod journal;
+mod personal;
 mod reconciliations;
 mod reviews;
 pub mod rows;
+pub mod sealing;
 mod search;
 mod settlements;
 
@@ -252,9 +255,15 @@ pub struct Totals {
 }
 
 /// All that an engine does.
-pub trait Database: Store + Search + Journal + Settlements + Reviews + Reconciliations {}
+pub trait Database:
+    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+{
+}
 
-impl<T: Store + Search + Journal + Settlements + Reviews + Reconciliations> Database for T {}
+impl<T> Database for T where
+    T: Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+{
+}
 
 /// The steps of the money path. Every method is one transaction; see the crate's description.
 #[async_trait]

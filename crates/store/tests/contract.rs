@@ -10,6 +10,7 @@ async fn open() -> (UnderTest, ()) {
 }
 
 gopay_store::contract_tests!(open);
+gopay_store::sealing_tests!(open);
 
 #[tokio::test]
 async fn all_cases_run_in_a_row() {

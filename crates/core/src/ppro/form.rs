@@ -26,6 +26,7 @@ use crate::ppro::field::{Field, NAME_MAX};
 use crate::ppro::items::Item;
 use crate::rejection::{Rejection, Rule, Subject};
 use crate::text::behind;
+use crate::wipe::wipe;
 
 /// The most parameters in one call: 40 that we know, 29 `specin.*`, and space for a PSP's own.
 pub const PARAMETERS_MAX: usize = 200;
@@ -34,7 +35,7 @@ pub const PARAMETERS_MAX: usize = 200;
 const BODY_BYTES_MAX: u32 = 1 << 30;
 
 /// Buffers that calls reuse, so that decoding allocates nothing once they have grown. They hold the
-/// last call until the next one overwrites it.
+/// last call until the next one overwrites it, or [`Scratch::wipe`] does.
 #[derive(Debug)]
 pub struct Scratch {
     backend: Backend,
@@ -77,6 +78,11 @@ impl Scratch {
 }
 
 impl Scratch {
+    /// Overwrites what was decoded: a call has a password and names.
+    pub fn wipe(&mut self) {
+        wipe(&mut self.text);
+    }
+
     /// Frees the buffers if a body longer than `bytes` made them grow.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         if self.text.len() > bytes.saturating_add(SLACK) {

@@ -44,7 +44,7 @@ impl Service {
         loop {
             let tried = self.try_create(intent, progress.perhaps);
             let tried = timeout_at(until + hold::MARGIN, tried).await;
-            let error = match tried.unwrap_or_else(|_| Err(no_answer())) {
+            let error = match tried.unwrap_or_else(|_| Err(hold::no_answer())) {
                 Err(error @ (StoreError::Away(_) | StoreError::Down(_))) => error,
                 done => return done,
             };
@@ -131,7 +131,7 @@ impl Service {
         loop {
             let tried = self.apply(tx_id, event, answer, notes);
             let tried = timeout_at(until + hold::MARGIN, tried).await;
-            match tried.unwrap_or_else(|_| Err(no_answer())) {
+            match tried.unwrap_or_else(|_| Err(hold::no_answer())) {
                 Err(error @ (StoreError::Away(_) | StoreError::Down(_)))
                     if Instant::now() < until =>
                 {
@@ -174,8 +174,4 @@ fn nothing_begun(error: StoreError) -> StoreError {
 /// An error of a question that came after it.
 fn perhaps_done(error: StoreError) -> StoreError {
     if let StoreError::Away(source) = error { StoreError::Down(source) } else { error }
-}
-
-fn no_answer() -> StoreError {
-    StoreError::Down("the store did not answer in time".into())
 }

@@ -10,13 +10,15 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
 }
 
-/// Decodes a call and hands it on. Nothing of it outlives `run`.
+/// Decodes a call and hands it on. Nothing of it outlives `run`, not even in memory.
 pub(crate) fn with_form<T>(
     body: &[u8],
     run: impl for<'f> FnOnce(&Form<'f>, &'f mut Vec<Item>) -> T,
 ) -> T {
     SCRATCH.with_borrow_mut(|scratch| {
         let (form, items) = Form::decode(body, scratch);
-        run(&form, items)
+        let done = run(&form, items);
+        scratch.wipe();
+        done
     })
 }

@@ -259,8 +259,7 @@ impl Service {
                 "The outcome could not be stored; the charge is being undone; ask GETTXSTATUS";
             return self.render_fault(&payment, text);
         };
-        let text = "The outcome could not be stored yet; repeat the call with the same nonce, or \
-                    ask GETTXSTATUS";
+        let text = "The outcome could not be stored yet; repeat the call with the same nonce";
         let answer = self.render_fault(&payment, text);
         let service = self.clone();
         tokio::spawn(async move {

@@ -6,13 +6,17 @@ use gopay_core::doubt::{Doubt, Standing};
 use gopay_core::money::Sen;
 use gopay_core::text::Escaped;
 
-use super::story::{Failed, Happened, Owed, Refunded, Story, Transaction};
+use super::story::{Erased, Failed, Happened, Owed, Refunded, Story, Transaction};
 
 impl fmt::Display for Story {
     /// Lines for people. What came from outside is escaped, so that no value can look like a line
     /// of ours or act on the terminal.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.transaction.write(out, self.request.get("amount").map(String::as_str))?;
+        if let Some(Erased { at, by, reason }) = &self.erased {
+            let (by, reason) = (Escaped(by), Escaped(reason));
+            writeln!(out, "\nPersonal data erased on {at} by {by}, because {reason}")?;
+        }
         writeln!(out, "\nRequest (personal data masked, transient input and password not kept)")?;
         for (name, value) in &self.request {
             writeln!(out, "  {} = {}", Escaped(name), Escaped(value))?;

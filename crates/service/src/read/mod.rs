@@ -12,4 +12,4 @@ pub use paced::Dated;
 pub use find::{FOUND_MAX, find};
 
 pub(crate) use find::find_by_index;
-pub use story::{Failed, Happened, Owed, Refunded, Story, Transaction, story};
+pub use story::{Erased, Failed, Happened, Owed, Refunded, Story, Transaction, story};

@@ -15,7 +15,7 @@ use gopay_core::refund::{Refund, RefundState};
 use gopay_core::rejection::First;
 use gopay_core::time::Timestamp;
 use gopay_core::translate::{ChargeTerms, charge};
-use gopay_store::{Database, Delivery, DeliveryState, EventRecord, StoreError};
+use gopay_store::{Database, Delivery, DeliveryState, Erasure, EventRecord, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ use serde_json::{Value, json};
 pub struct Story {
     /// The transaction as it stands.
     pub transaction: Transaction,
+    /// That its personal data was erased, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
     /// The call, as far as it is kept; personal values are replaced by their length.
     pub request: BTreeMap<String, String>,
     /// The charge, rebuilt from what is kept; none if none was made.
@@ -34,6 +37,17 @@ pub struct Story {
     pub refunds: Vec<Refunded>,
     /// The notifications that the PSP is owed, oldest first.
     pub deliveries: Vec<Owed>,
+}
+
+/// See [`Story::erased`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Erased {
+    /// When.
+    pub at: String,
+    /// Who decided it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// See [`Story::transaction`].
@@ -143,6 +157,7 @@ pub async fn story(store: &dyn Database, tx_id: TxId) -> Result<Option<Story>, S
     };
     Ok(Some(Story {
         transaction: (&payment).into(),
+        erased: store.erasure_get(tx_id).await?.map(Erased::from),
         request: request.into_iter().map(masked).collect(),
         charge,
         trail: in_order(trail).into_iter().map(Happened::from).collect(),
@@ -177,6 +192,12 @@ impl From<&Payment> for Transaction {
             next_check_at: payment.next_check_at.as_ref().map(Timestamp::to_string),
             checks: payment.checks,
         }
+    }
+}
+
+impl From<Erasure> for Erased {
+    fn from(erasure: Erasure) -> Self {
+        Self { at: erasure.at.to_string(), by: erasure.by, reason: erasure.reason }
     }
 }
 

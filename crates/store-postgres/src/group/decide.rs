@@ -8,6 +8,7 @@ use gopay_core::journal::{self, Entry};
 use gopay_core::payment::Payment;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, KIND_STATE, OwedDelivery};
+use gopay_store::sealing::WrappedKey;
 use gopay_store::{Applied, Created, Delivery};
 
 use super::step::{Application, Attempt, Creation, Promise, Step};
@@ -35,6 +36,7 @@ pub(crate) struct Writes {
     /// Those of `deliveries` that have changed.
     pub(crate) deliveries: BTreeSet<i64>,
     pub(crate) requests: Vec<(i64, String)>,
+    pub(crate) keys: Vec<(i64, WrappedKey)>,
     /// With the time from which on it is due.
     pub(crate) owed: Vec<(OwedDelivery, Timestamp)>,
     pub(crate) records: Vec<NewRecord>,
@@ -109,8 +111,9 @@ impl LockedRows {
         }
     }
 
-    fn create(&mut self, Creation { payment, request, records }: Creation) {
+    fn create(&mut self, Creation { payment, request, records, key }: Creation) {
         self.writes.requests.push((payment.tx_id.get(), request));
+        self.writes.keys.extend(key.map(|key| (payment.tx_id.get(), key)));
         self.writes.entries.extend(journal::payment_created(&payment));
         self.writes.append(payment.tx_id, payment.created_at, records);
     }

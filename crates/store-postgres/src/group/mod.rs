@@ -23,7 +23,7 @@ use crate::pool::Connections;
 use crate::session::Session;
 
 use queue::{Bounds, Queue};
-pub(crate) use step::{Application, Attempt, Creation, Reply, Step};
+pub(crate) use step::{Application, Attempt, Reply, Step};
 
 /// Steps in a group at most. It bounds the wait of the first for the last; more make the share of
 /// a commit hardly smaller.

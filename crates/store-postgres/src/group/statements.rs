@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use gopay_store::StoreError;
-use gopay_store::rows::{self, Cell, DELIVERIES, PAYMENT_REQUESTS, PAYMENTS, SqlRow};
+use gopay_store::rows::{self, Cell, DELIVERIES, PAYMENT_KEYS, PAYMENT_REQUESTS, PAYMENTS, SqlRow};
 use tokio_postgres::Row;
 
 use super::decide::LockedRows;
@@ -105,6 +105,7 @@ pub(crate) async fn write_and_commit(session: &Session, found: &LockedRows) -> E
 /// Everything that a group writes, by table.
 struct Writes<'a> {
     requests: Columns<'a>,
+    keys: Columns<'a>,
     changes: Columns<'a>,
     owed: Columns<'a>,
     attempts: Columns<'a>,
@@ -118,6 +119,10 @@ impl<'a> Writes<'a> {
         let mut requests = Columns::new(PAYMENT_REQUESTS.columns.len());
         for (tx_id, request) in &decided.requests {
             requests.push([(*tx_id).into(), request.as_str().into()]);
+        }
+        let mut keys = Columns::new(PAYMENT_KEYS.columns.len());
+        for (tx_id, key) in &decided.keys {
+            keys.push(rows::payment_key_cells(*tx_id, key));
         }
         let mut changes = Columns::new(PAYMENTS.changes().len());
         for payment in decided.payments.iter().filter_map(|tx_id| found.payments.get(tx_id)) {
@@ -142,14 +147,15 @@ impl<'a> Writes<'a> {
             records.push(row);
         }
         let entries = NewEntries::of(&decided.entries);
-        Ok(Self { requests, changes, owed, attempts, records, entries })
+        Ok(Self { requests, keys, changes, owed, attempts, records, entries })
     }
 
     /// The journal's is the last: it holds what other groups of the shard wait for.
-    fn statements(&self) -> [Option<Statement<'_>>; 6] {
-        let Self { requests, changes, owed, attempts, records, entries } = self;
+    fn statements(&self) -> [Option<Statement<'_>>; 7] {
+        let Self { requests, keys, changes, owed, attempts, records, entries } = self;
         [
             write(&REQUEST, requests),
+            write(&KEYS, keys),
             write(&UPDATE, changes),
             write(&OWE, owed),
             write(&RECORD, attempts),
@@ -174,6 +180,9 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 
 static REQUEST: LazyLock<String> =
     LazyLock::new(|| format!("-- group: requests\n{}", insert_many(&PAYMENT_REQUESTS)));
+
+static KEYS: LazyLock<String> =
+    LazyLock::new(|| format!("-- group: keys\n{}", insert_many(&PAYMENT_KEYS)));
 
 static UPDATE: LazyLock<String> =
     LazyLock::new(|| format!("-- group: changes\n{}", update_many(&PAYMENTS)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
+use gopay_store::sealing::WrappedKey;
 use gopay_store::{Applied, AttemptOutcome, Created, Delivery, StoreError};
 
 use super::queue::{self, Outcome, ReplyTo, Waiting};
@@ -31,6 +32,8 @@ pub(crate) struct Creation {
     pub(crate) payment: Payment,
     pub(crate) request: String,
     pub(crate) records: NewRecords,
+    /// None if nothing of it is sealed.
+    pub(crate) key: Option<WrappedKey>,
 }
 
 /// What [`gopay_store::Store::payment_apply`] is given.
@@ -64,6 +67,16 @@ impl Waiting for Step {
 }
 
 impl Step {
+    /// A payment with its call, its first records, and its data key, if anything of it is sealed.
+    pub(crate) fn create(
+        (payment, request, records, key): (&Payment, &str, &NewRecords, Option<&WrappedKey>),
+        reply: Reply<Created>,
+    ) -> Self {
+        let (payment, request) = (payment.clone(), request.to_owned());
+        let (records, key) = (records.clone(), key.cloned());
+        Self::Create(Box::new(Creation { payment, request, records, key }), reply)
+    }
+
     /// Sends its caller off to do it alone, on this lane if there is one.
     pub(crate) fn go_alone(self, lane: Option<Lane>) {
         self.reply(Alone(lane));

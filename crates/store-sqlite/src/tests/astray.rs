@@ -259,6 +259,7 @@ async fn the_same_file_back_in_its_place_is_taken_up_again() {
     let (_folder, path, copy, store) = running().await;
     let folder = path.parent().unwrap();
     let old = folder.with_extension("old");
+    let epoch = store.epoch();
     std::fs::rename(folder, &old).unwrap();
     stays_down(&store, "was removed").await;
     std::fs::create_dir(folder).unwrap();
@@ -267,7 +268,9 @@ async fn the_same_file_back_in_its_place_is_taken_up_again() {
     std::fs::remove_dir_all(folder).unwrap();
     std::fs::rename(&old, folder).unwrap();
     until_up(&store).await;
+    assert!(store.epoch() > epoch, "what was answered is asked for");
     create(&store, 9).await;
+    assert_eq!(store.payments_missing(&[tx(1), tx(2), tx(9)]).await.unwrap(), [tx(2)]);
     store.close().await.unwrap();
     let store = open(&path);
     for number in [1, 9] {

@@ -12,12 +12,14 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, Seen
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
+use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, DeliveryState, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord,
-    JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page, PaymentFilter,
-    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Times, Totals, UnknownOrder,
+    DeliveryFilter, DeliveryState, Erasure, EventRecord, Journal, JournalPage, JournalQuery,
+    JournalRecord, JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page,
+    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Times, Totals,
+    UnknownOrder,
 };
 
 /// A store in memory.
@@ -27,11 +29,14 @@ pub struct Model {
 }
 
 #[derive(Debug, Default)]
-struct Rows {
-    payments: BTreeMap<TxId, Payment>,
-    requests: BTreeMap<TxId, String>,
-    trails: BTreeMap<TxId, Vec<EventRecord>>,
-    refunds: BTreeMap<RefundId, Refund>,
+pub(super) struct Rows {
+    pub(super) payments: BTreeMap<TxId, Payment>,
+    pub(super) requests: BTreeMap<TxId, String>,
+    pub(super) trails: BTreeMap<TxId, Vec<EventRecord>>,
+    pub(super) refunds: BTreeMap<RefundId, Refund>,
+    pub(super) keys: BTreeMap<TxId, WrappedKey>,
+    pub(super) proofs: Vec<KeyProof>,
+    pub(super) erasures: BTreeMap<TxId, Erasure>,
     deliveries: Vec<Delivery>,
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,
@@ -55,7 +60,7 @@ impl Model {
         self.rows().refunds.values().cloned().collect()
     }
 
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    pub(super) fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

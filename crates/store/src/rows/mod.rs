@@ -13,6 +13,7 @@ mod events;
 mod journal;
 mod orders;
 mod payments;
+mod personal;
 mod reader;
 mod reconciliations;
 mod refunds;
@@ -32,6 +33,10 @@ pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, 
 pub use orders::{UNKNOWN_ORDERS, unknown_order, unknown_order_cells, unknown_order_changes};
 pub use payments::{
     PAYMENT_REQUESTS, PAYMENTS, payment, payment_cells, payment_changes, payment_request,
+};
+pub use personal::{
+    ENCRYPTION_KEYS, ERASURES, PAYMENT_KEYS, descriptor, erasure, erasure_cells, key_of, key_proof,
+    payment_key, payment_key_cells, personal, personal_cells, personal_record,
 };
 pub use reader::{RowReader, SqlRow, Unreadable};
 pub use reconciliations::{
