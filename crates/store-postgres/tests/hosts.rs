@@ -24,14 +24,14 @@ struct Dropping {
 
 impl Dropping {
     async fn start() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let listener = socket.listen(1).expect("a listener");
+        let address = listener.local_addr().expect("an address");
         let mut waiting = Vec::new();
         let soon = Duration::from_millis(300);
         while let Ok(connected) = tokio::time::timeout(soon, TcpStream::connect(address)).await {
-            waiting.push(connected.unwrap());
+            waiting.push(connected.expect("a connection"));
         }
         Self { address, _listener: listener, _waiting: waiting }
     }
