@@ -41,7 +41,7 @@ pub(crate) enum Face {
     Psp,
     /// Pages to shoppers, notifications from Midtrans.
     Public,
-    /// Health, metrics and sums, to operators.
+    /// Health, metrics and the console, to operators.
     Admin,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct DemoArgs {
     /// Address of the adapter: Simple API, shopper pages, Midtrans notifications.
     #[arg(long, env = "GOPAY_ADAPTER_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// Address of health, metrics and sums.
+    /// Address of the console, health, metrics and sums.
     #[arg(long, env = "GOPAY_ADAPTER_ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub(crate) admin_listen: SocketAddr,
     /// Address of the simulator, the shop and the PSP.

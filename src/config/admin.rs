@@ -65,10 +65,12 @@ pub(super) fn check_admin(root: &mut Section<'_>, listen: &Listen, admin: &Admin
             root.problem(KEY, &wrong, "an address that only operators reach");
         }
         Some((other, _)) => {
-            let risk = format!(
-                "the address of {other}: a proxy that forwards every path shows metrics and sums \
-                 to callers"
-            );
+            let opens = if open {
+                "lets callers read the sums, and refund"
+            } else {
+                "shows callers a login"
+            };
+            let risk = format!("the address of {other}: a proxy that forwards every path {opens}");
             root.warn(KEY, &risk, "an address of its own");
         }
         None if !machine && open => root.problem(

@@ -173,18 +173,13 @@ impl Section<'_> {
     }
 
     pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
-        let text = |entry| match entry {
-            Value::String(text) => Some(text),
-            Value::Integer(_)
-            | Value::Float(_)
-            | Value::Boolean(_)
-            | Value::Datetime(_)
-            | Value::Array(_)
-            | Value::Table(_) => None,
-        };
-        let texts: Option<Vec<_>> = match self.table.remove(key)? {
-            Value::Array(entries) => entries.into_iter().map(text).collect(),
-            other => text(other).and(None),
+        let list = self.table.remove(key)?;
+        // Moved and not copied: some are secrets.
+        let text = |entry| if let Value::String(text) = entry { Some(text) } else { None };
+        let texts: Option<Vec<_>> = if let Value::Array(entries) = list {
+            entries.into_iter().map(text).collect()
+        } else {
+            None
         };
         if texts.is_none() {
             self.problem(key, "not a list of texts", "a list of texts in quotes");
