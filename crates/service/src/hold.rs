@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) const PATIENCE: Duration = Duration::from_millis(4_250);
 
 /// A step that is under way then is waited for so much longer.
-pub(crate) const MARGIN: Duration = Duration::from_millis(500);
+pub(crate) const MARGIN: Duration = Duration::from_millis(250);
 
 /// Between two tries. The store itself waits for a moment before it says that it is away.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
