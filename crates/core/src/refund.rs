@@ -334,6 +334,14 @@ impl Payment {
         ids: &[RefundId],
         now: Timestamp,
     ) -> (Self, Vec<Refund>) {
+        let is_chargeback = |refund: &Refund| {
+            refund.made_elsewhere.as_ref().is_some_and(|made| made.how == Elsewhere::Chargeback)
+        };
+        // A refund has a key, whoever makes it; the entry of a chargeback has none.
+        let how = |entry: &SeenRefund| {
+            let chargeback = seen.charged_back.is_some() && entry.key.is_none();
+            if chargeback { Elsewhere::Chargeback } else { Elsewhere::Dashboard }
+        };
         let mut next = self.clone();
         let mut found = Vec::new();
         let mut ids = ids.iter();
@@ -345,7 +353,7 @@ impl Payment {
                 continue;
             }
             let Some(id) = ids.next() else { break };
-            let made = MadeElsewhere { how: Elsewhere::Dashboard, key: entry.key.clone() };
+            let made = MadeElsewhere { how: how(entry), key: entry.key.clone() };
             found.push(self.found(*id, Some(entry.amount), made, entry.midtrans.clone(), now));
             next = next.gone(entry.amount);
         }
@@ -354,9 +362,6 @@ impl Payment {
             let mut amounts = back.filter_map(|refund| refund.amount);
             let listed = amounts.try_fold(Sen::ZERO, |sum, amount| sum.checked_add(amount.sen()));
             Rupiah::from_sen(total.sen().checked_sub(listed?)?).ok()
-        };
-        let is_chargeback = |refund: &Refund| {
-            refund.made_elsewhere.as_ref().is_some_and(|made| made.how == Elsewhere::Chargeback)
         };
         // A fee on top of the payment is not the payment's, and what was paid bounds what goes back.
         let total = seen.total.map(|total| self.amount.map_or(total, |amount| total.min(amount)));
@@ -368,8 +373,9 @@ impl Payment {
                 rest.map(|amount| (Elsewhere::Chargeback, Some(amount)))
             }
             Some(ChargedBack::Part) => {
-                let first = seen.total.is_none() && !known.iter().any(is_chargeback);
-                (first || unlisted.is_some()).then_some((Elsewhere::Chargeback, unlisted))
+                // The sum may be that of the refunds alone: then nobody knows how much this one is.
+                let untold = !known.iter().chain(&found).any(is_chargeback);
+                (untold || unlisted.is_some()).then_some((Elsewhere::Chargeback, unlisted))
             }
         };
         if let (Some((how, amount)), Some(id)) = (new, ids.next()) {
@@ -623,6 +629,51 @@ mod tests {
             let gone: u64 = amounts.iter().sum();
             assert_eq!(next.refundable(), Sen::new(1_000_000 - gone * 100), "{seen:?}");
             let (same, again) = next.refunded_elsewhere(&found, &seen, &ids(), now);
+            assert_eq!((same, again), (next, vec![]), "told twice: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_partial_chargeback_that_no_sum_tells_of_leaves_nothing_to_refund() {
+        let payment = succeeded();
+        let now = payment.created_at;
+        let rupiah = |amount| Rupiah::new(amount).unwrap();
+        let entry = |key: Option<&str>, amount| SeenRefund {
+            key: key.map(str::to_owned),
+            amount: rupiah(amount),
+            midtrans: MidtransRefund::default(),
+        };
+        let dashboard = || entry(Some("d"), 3_000);
+        let before =
+            SeenBack { refunds: vec![dashboard()], total: Some(rupiah(3_000)), charged_back: None };
+        let (payment, known) = payment.refunded_elsewhere(&[], &before, &ids(), now);
+        assert_eq!(payment.refundable(), Sen::new(700_000));
+        let seen = |refunds: Vec<SeenRefund>, total: Option<u64>| SeenBack {
+            refunds,
+            total: total.map(rupiah),
+            charged_back: Some(ChargedBack::Part),
+        };
+        // What is seen; what is new; what is left.
+        for (seen, new, left) in [
+            (seen(vec![dashboard()], Some(3_000)), vec![None], 0),
+            (seen(vec![dashboard()], None), vec![None], 0),
+            (seen(vec![dashboard()], Some(4_000)), vec![Some(1_000)], 600_000),
+            (seen(vec![dashboard(), entry(None, 1_000)], Some(4_000)), vec![Some(1_000)], 600_000),
+            (seen(vec![dashboard(), entry(None, 1_000)], None), vec![Some(1_000)], 600_000),
+            (
+                seen(vec![dashboard(), entry(Some("e"), 1_000)], Some(4_000)),
+                vec![Some(1_000), None],
+                0,
+            ),
+        ] {
+            let (next, found) = payment.refunded_elsewhere(&known, &seen, &ids(), now);
+            let amounts: Vec<_> = found.iter().map(|one| one.amount.map(Rupiah::get)).collect();
+            assert_eq!(amounts, new, "{seen:?}");
+            assert_eq!(next.refundable(), Sen::new(left), "{seen:?}");
+            let last = found.last().and_then(|one| one.made_elsewhere.as_ref());
+            assert!(last.is_some_and(|made| made.how == Elsewhere::Chargeback), "{seen:?}");
+            let all = [known.clone(), found].concat();
+            let (same, again) = next.refunded_elsewhere(&all, &seen, &ids(), now);
             assert_eq!((same, again), (next, vec![]), "told twice: {seen:?}");
         }
     }
