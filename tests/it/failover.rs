@@ -116,7 +116,7 @@ async fn assert_books_are_equal(demo: &Demo, calls: &[Called]) {
     let sum = async || {
         let all = demo.all_upstream().await;
         let settled = all.iter().filter(|one| one["status"] == "settlement");
-        settled.count() as u64 * 1_000_000
+        settled.map(|_| 1_000_000).sum::<u64>()
     };
     let wanted = sum().await;
     eventually("the books are equal", async || demo.totals().await["succeeded_sen"] == wanted)
@@ -299,14 +299,14 @@ async fn a_store_that_went_back_is_told_and_its_money_is_found() {
     for txid in after {
         one.wallet(txid, "pay", json!({})).await;
     }
-    let settled = (before.len() + after.len()) as u64;
+    let settled = before.len() + after.len();
     one.eventually("all money is listed", async || {
         one.totals().await["attention"]["orders"] == settled
     })
     .await;
     let sums = one.totals().await;
     let upstream = one.all_upstream().await;
-    let there = upstream.iter().filter(|one| one["status"] == "settlement").count() as u64;
+    let there = upstream.iter().filter(|one| one["status"] == "settlement").count();
     // The first payment was refunded in part, and is another word there.
     assert_eq!(sums["succeeded_sen"], 1_000_000, "{sums}");
     assert_eq!(sums["attention"]["at_risk_sen"], there * 1_000_000, "{sums}");
