@@ -59,12 +59,14 @@ impl Route<'_> {
     }
 }
 
-/// Whether a path is below `/v1`, `/v2` and so on, where every call needs a key.
+/// Whether a path is one of Midtrans' APIs, where every call needs a key: below `/v1`, `/v2` and so on,
+/// or of Snap and of Iris.
 pub(super) fn is_api_path(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    first.strip_prefix('v').is_some_and(|version| {
-        !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    })
+    matches!(first, "snap" | "iris")
+        || first.strip_prefix('v').is_some_and(|version| {
+            !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        })
 }
 
 pub(super) fn route(path: &str) -> Option<Route<'_>> {

@@ -111,6 +111,8 @@ fn without_a_known_key_every_path_of_the_api_says_401_and_with_it_what_is_unsupp
         ("POST", "/v2/pay/account", 404, 401),
         ("GET", "/v2/token", 404, 401),
         ("POST", "/v1/subscriptions", 404, 401),
+        ("POST", "/snap/v1/transactions", 404, 401),
+        ("GET", "/iris/api/v1/balance", 404, 401),
         ("GET", "/v1.0/transaction-history-list", 404, 401),
         ("GET", "/v2", 404, 401),
         // Outside the API nothing needs a key.
