@@ -6,7 +6,7 @@ use crate::support::receiver::{Receiver, Reply, Seen};
 use crate::support::served::{Served, hash_password};
 use crate::support::wire::{NOTIFICATION_SECRET, SERVER_KEY, expect, nested, signature};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 on_both_engines! {
     a_forged_notification_is_refused_and_changes_nothing,
@@ -442,16 +442,17 @@ async fn a_redirect_is_not_followed_but_tried_again(engine: Engine) {
 
 async fn a_receiver_that_refuses_connections_is_tried_again(engine: Engine) {
     let demo = Demo::start_on(engine).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
+    // Bound, so that nobody else gets the port, and not listening yet.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("bound");
     let txid = demo.pending_for(&format!("http://{address}/notify")).await;
     demo.wallet(&txid, "pay", json!({})).await;
     demo.until_status(&txid, "SUCCEEDED").await;
     all_due_is_out(&demo).await;
     demo.eventually("one is owed", async || demo.totals().await["deliveries"]["waiting"] == 1)
         .await;
-    let receiver = Receiver::on(TcpListener::bind(address).await.expect("the port again"));
+    let receiver = Receiver::on(socket.listen(16).expect("a listener"));
     again_after_a_quarter_of_an_hour(&demo, &receiver, &txid, 0).await;
     demo.until_outbox_empty().await;
 }
