@@ -128,6 +128,11 @@ async fn assert_books_are_equal(demo: &Demo, calls: &[Called]) {
     }
 }
 
+/// So many seconds, and what a busy machine may add. `tests/ha.sh` measures.
+const fn within(seconds: u64) -> Duration {
+    Duration::from_secs(seconds + 3)
+}
+
 #[tokio::test]
 async fn a_planned_switchover_refuses_no_call() {
     let Some(world) = World::start().await else { return };
@@ -145,7 +150,7 @@ async fn a_planned_switchover_refuses_no_call() {
     let calls = load.end().await;
     assert!(calls.len() > 200, "{}", calls.len());
     assert!(calls.iter().all(is_pending), "away for {away:?}: {:?}", answers(&calls));
-    assert!(slowest(&calls) < Duration::from_secs(4), "away for {away:?}: {:?}", slowest(&calls));
+    assert!(slowest(&calls) < within(4), "away for {away:?}: {:?}", slowest(&calls));
     assert_books_are_equal(&one, &calls).await;
     assert_eq!(one.all_upstream().await.len(), calls.len(), "each was charged once");
 }
@@ -167,23 +172,23 @@ async fn a_frozen_primary_is_left_within_seconds_of_the_promotion() {
     for instance in [&one, &two] {
         let at_once = || call(instance, format!("after-{:?}", promoted.elapsed()));
         while !is_pending(&at_once().await) {
-            assert!(promoted.elapsed() < Duration::from_secs(5), "no PENDING after the promotion");
+            assert!(promoted.elapsed() < within(5), "no PENDING after the promotion");
         }
     }
-    assert!(promoted.elapsed() < Duration::from_secs(5), "{:?}", promoted.elapsed());
+    assert!(promoted.elapsed() < within(5), "{:?}", promoted.elapsed());
     tokio::time::sleep(Duration::from_secs(1)).await;
     // It would take writes again.
     world.primary.thaw().expect("it goes on");
     tokio::time::sleep(Duration::from_secs(1)).await;
     let calls = load.end().await;
-    assert!(slowest(&calls) < Duration::from_secs(5), "{:?}", slowest(&calls));
+    assert!(slowest(&calls) < within(5), "{:?}", slowest(&calls));
     // Each that was not told PENDING is repeated at the other instance.
     let mut all = Vec::new();
     for (number, first) in calls.into_iter().enumerate() {
         let instance = if number % 2 == 0 { &two } else { &one };
         all.push(if is_pending(&first) { first } else { call(instance, first.nonce).await });
     }
-    assert!(all.iter().all(|call| call.took < Duration::from_secs(5)), "{:?}", slowest(&all));
+    assert!(all.iter().all(|call| call.took < within(5)), "{:?}", slowest(&all));
     assert_books_are_equal(&one, &all).await;
 }
 
