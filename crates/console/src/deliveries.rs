@@ -50,18 +50,7 @@ fn rows_and_paging(asked: &Asked, listing: &Listing<DeliveryRow>) -> Markup {
         ("Next try, UTC", false),
         ("Receiver", false),
     ];
-    let rows = html! { @for row in &listing.rows { (line(row)) } };
-    html! {
-        @if listing.rows.is_empty() {
-            @match &listing.next {
-                Some(_) => p { "Nothing so far; there is more to look through." },
-                None => p { "There is none." },
-            }
-        } @else {
-            (show::table("Notifications to PSPs", &titles, &rows))
-        }
-        (show::paging(asked, PATH, "after", listing.next.as_deref(), Some("/console/deliveries.csv")))
-    }
+    show::listing(asked, PATH, "Notifications to PSPs", &titles, listing, line)
 }
 
 fn line(row: &DeliveryRow) -> Markup {

@@ -53,18 +53,7 @@ fn rows_and_paging(asked: &Asked, listing: &Listing<RefundRow>) -> Markup {
         ("State", false),
         ("Why", false),
     ];
-    let rows = html! { @for row in &listing.rows { (line(row)) } };
-    html! {
-        @if listing.rows.is_empty() {
-            @match &listing.next {
-                Some(_) => p { "Nothing so far; there is more to look through." },
-                None => p { "There is none." },
-            }
-        } @else {
-            (show::table("Refunds", &titles, &rows))
-        }
-        (show::paging(asked, PATH, "after", listing.next.as_deref(), Some("/console/refunds.csv")))
-    }
+    show::listing(asked, PATH, "Refunds", &titles, listing, line)
 }
 
 fn line(row: &RefundRow) -> Markup {

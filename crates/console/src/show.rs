@@ -1,6 +1,7 @@
 //! Values as people read them.
 
 use gopay_http::asked::Asked;
+use gopay_service::desk::Listing;
 use maud::{Markup, html};
 
 /// `Rp 1.250.000`, with its sen if it has some.
@@ -143,6 +144,29 @@ pub(crate) fn paging(
                 a href={ (file) "?" (query(&[(place, ""), ("limit", "")])) } download { "Download as CSV" }
             }
         }
+    }
+}
+
+/// One page of a list, and where it goes on; the whole of it is a file beside `path`.
+pub(crate) fn listing<T>(
+    asked: &Asked,
+    path: &str,
+    caption: &str,
+    titles: &[(&str, bool)],
+    listing: &Listing<T>,
+    line: impl Fn(&T) -> Markup,
+) -> Markup {
+    let rows = html! { @for row in &listing.rows { (line(row)) } };
+    html! {
+        @if listing.rows.is_empty() {
+            @match &listing.next {
+                Some(_) => p { "Nothing so far; there is more to look through." },
+                None => p { "There is none." },
+            }
+        } @else {
+            (table(caption, titles, &rows))
+        }
+        (paging(asked, path, "after", listing.next.as_deref(), Some(&format!("{path}.csv"))))
     }
 }
 

@@ -114,18 +114,7 @@ fn rows_and_paging(asked: &Asked, listing: &Listing<Transaction>) -> Markup {
         ("State", false),
         ("At Midtrans", false),
     ];
-    let rows = html! { @for row in &listing.rows { (line(row)) } };
-    html! {
-        @if listing.rows.is_empty() {
-            @match &listing.next {
-                Some(_) => p { "Nothing so far; there is more to look through." },
-                None => p { "There is none." },
-            }
-        } @else {
-            (show::table("Transactions", &titles, &rows))
-        }
-        (show::paging(asked, PATH, "after", listing.next.as_deref(), Some("/console/transactions.csv")))
-    }
+    show::listing(asked, PATH, "Transactions", &titles, listing, line)
 }
 
 fn line(row: &Transaction) -> Markup {
