@@ -53,6 +53,10 @@ pub(crate) struct RecoverArgs {
     /// Questions to Midtrans a second; `limits.checks_per_second` if not said.
     #[arg(long, env = "GOPAY_ADAPTER_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) per_second: Option<u32>,
+    /// Asks in this account only: NAME of its section [midtrans.NAME]. Every account is asked otherwise,
+    /// one after the other.
+    #[arg(long, env = "GOPAY_ADAPTER_ACCOUNT")]
+    pub(crate) account: Option<String>,
 }
 
 pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
@@ -60,6 +64,11 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
         Ok(prepared) => prepared,
         Err(no) => return Ok(no),
     };
+    let known = |name: &String| prepared.parties.midtrans.all().any(|one| one.label() == name);
+    if let Some(name) = args.account.as_ref().filter(|name| !known(name)) {
+        writeln!(std::io::stderr(), "--account {name}: there is no section [midtrans.{name}]")?;
+        return Ok(Outcome::No);
+    }
     let config = &prepared.config;
     let instance = args.instance.unwrap_or(config.instance);
     let usual = u32::try_from(config.limits.checks_per_second).unwrap_or(u32::MAX).max(1);
@@ -82,7 +91,7 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
         let (_draining, watched) = tokio::sync::watch::channel(false);
         let adapter =
             build(prepared, false, None, Arc::new(SystemClock), metrics()?, watched).await?;
-        let done = ask_all(&adapter.service, orders, a_second).await;
+        let done = ask_all(&adapter.service, orders, a_second, args.account.as_deref()).await;
         drop((adapter.service, adapter.app));
         adapter.store.close().await?;
         done
@@ -145,6 +154,7 @@ async fn ask_all(
     service: &Service,
     orders: BTreeSet<TxId>,
     a_second: u32,
+    account: Option<&str>,
 ) -> anyhow::Result<Outcome> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / a_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -155,9 +165,9 @@ async fn ask_all(
         progress.at(asked);
         pace.tick().await;
         let permit = Arc::clone(&permits).acquire_owned().await?;
-        let service = service.clone();
+        let (service, account) = (service.clone(), account.map(str::to_owned));
         running.spawn(async move {
-            let told = service.recover_order(tx_id).await;
+            let told = service.recover_order(tx_id, account.as_deref()).await;
             drop(permit);
             (tx_id, told)
         });

@@ -555,7 +555,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 30] = [
+const ORDER: [(&str, Run); 31] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("completions", Run::Ends(&[0])),
@@ -566,6 +566,7 @@ const ORDER: [(&str, Run); 30] = [
     ("explain", Run::Ends(&[0])),
     // Somebody has to decide.
     ("attention", Run::Ends(&[0, 1])),
+    ("directory", Run::Ends(&[0])),
     ("backup", Run::Ends(&[0])),
     ("journal", Run::Ends(&[0])),
     ("settle", Run::Ends(&[0])),

@@ -22,7 +22,7 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    crate::desk::routes(Routes::default())
+    crate::directory::routes(crate::desk::routes(Routes::default()))
         .get("/health/live", live)
         .get("/health/ready", ready)
         .get("/metrics", metrics)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use crate::routes::Routes;
-use crate::{admin, desk, feed, pages, psp, public};
+use crate::{admin, desk, directory, feed, pages, psp, public};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -50,6 +50,8 @@ use crate::{admin, desk, feed, pages, psp, public};
         desk::settlement_heads,
         desk::settlements,
         desk::reconciliations,
+        directory::entries,
+        directory::change,
         desk::breaks,
         desk::decide_break,
         desk::audit,
@@ -70,7 +72,7 @@ const SCHEMAS: [(&str, &str); 6] = [
 ];
 
 /// Method, path, the component of the body, and that of the answer.
-const BODIES: [(&str, &str, Option<&str>, &str); 27] = [
+const BODIES: [(&str, &str, Option<&str>, &str); 29] = [
     ("get", "/health/ready", None, "health"),
     ("get", "/admin/v1/totals", None, "totals"),
     ("get", "/admin/v1/attention", None, "attention"),
@@ -98,6 +100,8 @@ const BODIES: [(&str, &str, Option<&str>, &str); 27] = [
     ("get", "/admin/v1/breaks", None, "desk_breaks"),
     ("post", "/admin/v1/breaks/{id}", Some("desk_break_act"), "desk_break"),
     ("get", "/admin/v1/audit", None, "desk_audit"),
+    ("get", "/admin/v1/directory", None, "desk_directory"),
+    ("post", "/admin/v1/directory", Some("desk_directory_change"), "desk_directory_changed"),
 ];
 
 /// Where a reference of a schema leads to among the components.

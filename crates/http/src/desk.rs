@@ -47,14 +47,14 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 const ROWS: usize = 100;
 
 /// An answer of what there is. What comes from outside may hold characters that a terminal acts on.
-fn answer(value: &impl Serialize) -> Response {
+pub(crate) fn answer(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => respond(200, JSON, printable_json(&text)),
         Err(error) => no(500, error.to_string()),
     }
 }
 
-fn answered<T: Serialize>(found: Result<T, StoreError>) -> Response {
+pub(crate) fn answered<T: Serialize>(found: Result<T, StoreError>) -> Response {
     found.map_or_else(|error| unavailable(&error), |value| answer(&value))
 }
 
@@ -62,16 +62,16 @@ fn unavailable(error: &StoreError) -> Response {
     no(503, gopay_service::chain(error))
 }
 
-fn asked(query: Option<String>) -> Asked {
+pub(crate) fn asked(query: Option<String>) -> Asked {
     Asked::read(query.unwrap_or_default().as_bytes())
 }
 
-fn wrong(AskedError(why): AskedError) -> Response {
+pub(crate) fn wrong(AskedError(why): AskedError) -> Response {
     no(400, why)
 }
 
 /// What is in a body, with who shows a token in place of whom it names.
-async fn body<T: DeserializeOwned>(
+pub(crate) async fn body<T: DeserializeOwned>(
     app: &App,
     who: Option<Extension<Who>>,
     request: Request<Body>,

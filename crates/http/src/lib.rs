@@ -11,6 +11,7 @@ mod caller;
 mod description;
 pub mod desk;
 mod device;
+mod directory;
 mod feed;
 pub mod guard;
 mod json;
@@ -36,7 +37,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use gopay_core::wipe::wipe;
 use gopay_service::Service;
-use gopay_service::desk::BreakReview;
+use gopay_service::desk::{BreakReview, DirectoryDesk};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
@@ -63,6 +64,8 @@ pub struct AppParts {
     pub reload: OnceLock<Reload>,
     /// Breaks of reconciliation; none in a program that is built without it.
     pub breaks: Option<Arc<dyn BreakReview>>,
+    /// The directory in the store; none where nothing follows it.
+    pub directory: OnceLock<Arc<dyn DirectoryDesk>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
 }

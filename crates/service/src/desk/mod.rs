@@ -2,11 +2,13 @@
 //! are two faces of this, and hold no rules of their own.
 //!
 //! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `figures` and `recent`, `parties`
-//! (receivers, clients, contracts), `books` (settlements, reconciliations), `audit`.
+//! (receivers, clients, contracts), `books` (settlements, reconciliations), `directory` (PSPs, contracts and
+//! accounts in the store), `audit`.
 
 mod acts;
 mod audit;
 mod books;
+mod directory;
 mod figures;
 mod lists;
 mod parties;
@@ -14,8 +16,8 @@ mod recent;
 
 /// What lists are asked for by.
 pub use gopay_store::{
-    DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
-    RefundStateWord, Times,
+    DeliveryFilter, DeliveryState, EntryKind, Order, Page, PaymentFilter, PaymentStateWord,
+    RefundFilter, RefundStateWord, Times,
 };
 
 pub use acts::{ActError, Asked, Deed, RefundOrder, RefundRoom, check_texts};
@@ -23,6 +25,10 @@ pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
 pub use books::{
     AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, InputRow,
     Newest, RunRow, SettlementRow, Which,
+};
+pub use directory::{
+    DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
+    EntryRow,
 };
 pub use figures::{Barred, Figures, Queue};
 pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};
