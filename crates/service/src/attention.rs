@@ -5,6 +5,7 @@
 use gopay_core::doubt::{Doubt, Standing, Verdict};
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Effect, Event, Payment};
+use gopay_core::text::is_unprintable;
 use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttentionSums, Database, Note, OrderResolution, StoreError, UnknownOrder,
@@ -154,13 +155,8 @@ impl Decision {
 
 /// Whether a text has something to read, all of which shows, and not more than so many characters.
 pub(crate) fn is_shown(text: &str, chars_max: usize) -> bool {
-    let printable = text.chars().all(|char| !char.is_control() && !is_direction(char));
+    let printable = !text.chars().any(is_unprintable);
     !text.trim().is_empty() && text.chars().count() <= chars_max && printable
-}
-
-/// Marks that turn the direction of a text, and with it what a person reads.
-const fn is_direction(char: char) -> bool {
-    matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Why nothing was decided.
@@ -308,6 +304,8 @@ mod tests {
             (long.as_str(), "Sri", Some("reason")),
             ("told\nstate succeeded", "Sri", Some("reason")),
             ("told \u{202e}by", "Sri", Some("reason")),
+            ("told", "Sri\u{61c}", Some("by")),
+            ("to\u{200b}ld", "Sri", Some("reason")),
             ("told", "", Some("by")),
             ("told", "\u{1b}[2J", Some("by")),
         ] {

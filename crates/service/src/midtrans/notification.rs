@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::describe::log_store_error;
 use crate::observe::{self, UseCase};
 use crate::thin::{self, UNAUTHENTICATED_PAUSE};
+use crate::unbroken::unbroken;
 use crate::{Service, note};
 
 /// How to answer a notification, so that Midtrans does the right thing.
@@ -60,13 +61,13 @@ impl Service {
         };
         let service = self.clone();
         // Applied to its end even if Midtrans hangs up.
-        let task = tokio::spawn(async move {
+        let ended = unbroken(async move {
             let work = Box::pin(service.apply_notification(unverified));
             let answer = observe::observed(UseCase::Notification, work).await;
             drop(permit);
             answer
         });
-        match task.await {
+        match ended.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 log_store_error(&error);
