@@ -242,6 +242,10 @@ fn every_command_explains_itself() {
                 ("simulate", "listen" | "config" | "data") => "SIMULATOR_",
                 // Where it stands in for the adapter is not where the adapter is.
                 ("certify", "listen") => "CERTIFY_",
+                // A store, a time, a day in Jakarta: not the day in UTC that `journal` means.
+                ("copy-store", "from" | "to") => "COPY_",
+                ("recover", "from" | "to") => "RECOVER_",
+                ("reconcile", "from" | "to") => "RECONCILE_",
                 _ => "",
             };
             let name = name.to_uppercase().replace('-', "_");
