@@ -2,7 +2,7 @@
 //!
 //! The same for the process that serves and for commands beside it, so the store is an argument.
 
-use gopay_core::doubt::{Doubt, Standing, Verdict};
+use gopay_core::doubt::{Doubt, Standing, Unclear, Verdict};
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Effect, Event, Payment};
 use gopay_core::text::is_unprintable;
@@ -72,8 +72,14 @@ pub async fn attention(store: &dyn Database, now: Timestamp) -> Result<Attention
     let payments = payments
         .iter()
         .filter_map(|payment| Some(of_payment(payment, payment.doubt.as_ref()?, now)));
-    let mut items: Vec<Item> =
-        payments.chain(orders.iter().map(|order| of_order(order, now))).collect();
+    let mut items: Vec<Item> = payments.collect();
+    for order in &orders {
+        let item = of_order(order, now);
+        items.push(match store.payment_get(order.tx_id).await? {
+            Some(payment) => beside(&payment, item),
+            None => item,
+        });
+    }
     items.sort_by(|one, other| (&one.since, one.txid).cmp(&(&other.since, other.txid)));
     Ok(AttentionList { sums, items })
 }
@@ -117,6 +123,21 @@ fn of_order(order: &UnknownOrder, now: Timestamp) -> Item {
         age_seconds: now.since(order.first_seen_at).as_secs(),
         at_risk_sen: amount.unwrap_or(0),
         standing: Standing::Open.as_str(),
+    }
+}
+
+/// Of an order that the store knows: there is money of another transaction than that of the payment.
+fn beside(payment: &Payment, item: Item) -> Item {
+    let own = payment.midtrans_tx_id.as_deref().unwrap_or("none");
+    let other = item.midtrans_transaction_id.as_deref().unwrap_or("unknown");
+    Item {
+        contract: Some(payment.contract.clone()),
+        merchanttxid: payment.merchant_tx_id.clone(),
+        state: Some(payment.state.as_str()),
+        what: Unclear::TransactionId.as_str(),
+        expected: format!("transaction {own} alone"),
+        found: format!("another with money, {other}"),
+        ..item
     }
 }
 
