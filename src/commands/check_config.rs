@@ -4,7 +4,6 @@ use std::io::Write as _;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use gopay_core::payment::Channel;
 use gopay_service::{MidtransAccounts, Probe};
 
 use crate::Outcome;
@@ -47,8 +46,10 @@ pub(crate) fn run(args: &CheckConfigArgs) -> anyhow::Result<Outcome> {
 /// What does not let us make payments, a line an account.
 async fn refused_keys(accounts: &MidtransAccounts) -> Vec<String> {
     let mut refused = Vec::new();
-    for (channel, section) in [(Channel::Test, "test"), (Channel::Live, "live")] {
-        let Some(account) = accounts.of(Some(channel)) else { continue };
+    let mut all: Vec<_> = accounts.all().collect();
+    all.sort_by_key(|account| account.label());
+    for account in all {
+        let section = account.label();
         refused.extend(match gopay_service::probe(account).await {
             Probe::LetIn => None,
             Probe::Refused(why) => {

@@ -79,7 +79,10 @@ async fn ready_and(app: &App) -> Value {
         .service
         .barred()
         .into_iter()
-        .map(|(channel, call, code)| json!({"channel": channel, "call": call, "code": code}))
+        .map(|barred| {
+            let (channel, account) = (barred.channel.as_str(), barred.account);
+            json!({"channel": channel, "account": account, "call": barred.call, "code": barred.code})
+        })
         .collect();
     if !barred.is_empty()
         && let Some(members) = body.as_object_mut()
