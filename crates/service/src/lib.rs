@@ -31,6 +31,7 @@ mod psp;
 mod questions;
 mod read;
 mod shopper;
+mod spans;
 mod thin;
 mod trace;
 
@@ -67,6 +68,7 @@ pub use read::{
     Dated, Erased, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
+pub use spans::{Attribute, Collector, Request, Span, collect_spans};
 pub use trace::{TraceContext, Traced, within};
 
 use crate::desk::{Board, Happening, Recent};
