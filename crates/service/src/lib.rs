@@ -62,7 +62,7 @@ pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_p
 pub use erase::{EraseError, Needed, erase};
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
-pub use operators::{NotLetIn, Operator, Operators, Role};
+pub use operators::{NotLetIn, Operator, Operators, Refused, Role, tell_refused_operator};
 pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
     Dated, Erased, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
