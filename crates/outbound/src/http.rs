@@ -1,8 +1,6 @@
 //! The real way out: HTTP/1.1 over TCP and TLS.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 use url::Url;
 
 use crate::address::literal;
+use crate::names::{self, LookUp, Names};
 use crate::{
     AddressPolicy, Incoming, Method, Outgoing, Pace, Refusal, Transport, TransportError,
     TransportReason,
@@ -45,19 +44,6 @@ pub struct HttpTransportBuilder {
     look_up: LookUp,
 }
 
-/// Looks up the addresses of a name; the port is put in by the caller.
-#[derive(Clone, Copy, Debug)]
-struct LookUp(fn(String) -> LookingUp);
-
-type LookingUp = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
-
-impl LookUp {
-    /// As the system does.
-    const SYSTEM: Self = Self(|name| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
-    });
-}
-
 /// The transport could not be set up, for example because the system has no root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("outgoing HTTP cannot be set up")]
@@ -79,7 +65,7 @@ impl HttpTransport {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             user_agent: concat!("gopay-adapter/", env!("CARGO_PKG_VERSION")),
-            look_up: LookUp::SYSTEM,
+            look_up: names::by_the_system,
         }
     }
 
@@ -174,14 +160,15 @@ impl HttpTransportBuilder {
     /// [`BuildError`].
     pub fn build(self) -> Result<HttpTransport, BuildError> {
         install_crypto();
-        let client = self.client(self.policy.clone())?;
-        let other_ports = self.policy.for_other_ports().map(|policy| self.client(policy));
+        let names = Names::new(self.look_up);
+        let client = self.client(self.policy.clone(), names.clone())?;
+        let other_ports = self.policy.for_other_ports().map(|policy| self.client(policy, names));
         Ok(HttpTransport { client, other_ports: other_ports.transpose()?, policy: self.policy })
     }
 
-    fn client(&self, policy: AddressPolicy) -> Result<reqwest::Client, BuildError> {
+    fn client(&self, policy: AddressPolicy, names: Names) -> Result<reqwest::Client, BuildError> {
         reqwest::Client::builder()
-            .dns_resolver(Arc::new(PolicyResolver { policy, look_up: self.look_up }))
+            .dns_resolver(Arc::new(PolicyResolver { policy, names }))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -271,14 +258,15 @@ impl http_body::Body for Pieces {
 /// looked up for it, so a name that changes its address between two gains nothing.
 struct PolicyResolver {
     policy: AddressPolicy,
-    look_up: LookUp,
+    names: Names,
 }
 
 impl Resolve for PolicyResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (policy, found) = (self.policy.clone(), self.look_up.0(name.as_str().to_owned()));
+        let (policy, names) = (self.policy.clone(), self.names.clone());
         Box::pin(async move {
-            let permitted = policy.only_permitted(found.await?.into_iter())?;
+            let found = names.find(name.as_str().to_owned()).await?;
+            let permitted = policy.only_permitted(found.into_iter())?;
             let addresses: Addrs = Box::new(permitted.into_iter());
             Ok(addresses)
         })
@@ -334,6 +322,7 @@ fn after_sending(error: reqwest::Error) -> TransportError {
 #[cfg(test)]
 mod tests {
     use std::error::Error;
+    use std::net::SocketAddr;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -656,7 +645,7 @@ mod tests {
             peer(Peer::Answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await;
         let policy = AddressPolicy::public(Vec::new()).with_ports(vec![address.port()]);
         let mut builder = HttpTransport::builder(policy).connect_timeout(Duration::from_millis(50));
-        builder.look_up = LookUp(|_| {
+        builder.look_up = |_| {
             let public = SocketAddr::from(([192, 88, 98, 1], 0));
             let private = SocketAddr::from(([127, 0, 0, 1], 0));
             let answer = match ASKED.fetch_add(1, Ordering::Relaxed) {
@@ -664,8 +653,8 @@ mod tests {
                 1 | 2 => vec![private],
                 _ => vec![private, public],
             };
-            Box::pin(async move { Ok(answer) })
-        });
+            Ok(answer)
+        };
         let transport = builder.build().unwrap();
         let url = format!("http://rebinding.example:{}/", address.port());
         for _ in 0..5 {
@@ -701,8 +690,7 @@ mod tests {
         // A name on another port may only lead to where any port may be called.
         let private = vec!["127.0.0.0/8".parse().unwrap()];
         let mut builder = HttpTransport::builder(AddressPolicy::public(private));
-        builder.look_up =
-            LookUp(|_| Box::pin(async { Ok(vec![SocketAddr::from(([8, 8, 8, 8], 0))]) }));
+        builder.look_up = |_| Ok(vec![SocketAddr::from(([8, 8, 8, 8], 0))]);
         let far = builder.build().unwrap();
         let error = far.send(get("http://psp.example:6379/".to_owned())).await.unwrap_err();
         assert_eq!(fault(&error), Some(&TransportReason::HostBlocked));

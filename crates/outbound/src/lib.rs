@@ -8,6 +8,7 @@
 
 mod address;
 mod http;
+mod names;
 
 use std::error::Error;
 use std::fmt;
