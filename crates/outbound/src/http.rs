@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, Sleep};
-use url::Url;
+use url::{Position, Url};
 
 use crate::address::literal;
+use crate::kept::Kept;
 use crate::names::{self, LookUp, Names};
 use crate::{
     AddressPolicy, Incoming, Method, Outgoing, Pace, Refusal, Transport, TransportError,
@@ -31,6 +32,8 @@ pub struct HttpTransport {
     /// For ports that are allowed at some addresses only; none: at no address.
     other_ports: Option<reqwest::Client>,
     policy: AddressPolicy,
+    /// None: connections to every host are kept.
+    kept: Option<Kept>,
 }
 
 /// Settings of an [`HttpTransport`].
@@ -42,6 +45,7 @@ pub struct HttpTransportBuilder {
     idle_timeout: Duration,
     user_agent: &'static str,
     look_up: LookUp,
+    kept_hosts_max: Option<usize>,
 }
 
 /// The transport could not be set up, for example because the system has no root certificates.
@@ -66,6 +70,7 @@ impl HttpTransport {
             idle_timeout: IDLE_TIMEOUT,
             user_agent: concat!("gopay-adapter/", env!("CARGO_PKG_VERSION")),
             look_up: names::by_the_system,
+            kept_hosts_max: None,
         }
     }
 
@@ -87,7 +92,11 @@ impl HttpTransport {
         pace: Option<Pace>,
     ) -> Result<Incoming, TransportError> {
         let (url, client) = self.checked_url(&request.url).map_err(TransportError::not_sent)?;
-        let headers = headers(request.headers).map_err(TransportError::not_sent)?;
+        let mut headers = headers(request.headers).map_err(TransportError::not_sent)?;
+        let host = &url[..Position::BeforePath];
+        if self.kept.as_ref().is_some_and(|kept| !kept.keeps(host)) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let sending = match request.method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),
@@ -148,6 +157,13 @@ impl HttpTransportBuilder {
         self
     }
 
+    /// To how many hosts unused connections are kept at once; to all unless set. For where others name
+    /// the hosts.
+    pub const fn kept_hosts_max(mut self, hosts: usize) -> Self {
+        self.kept_hosts_max = Some(hosts);
+        self
+    }
+
     /// The `User-Agent`; the name and version of this program unless set.
     pub const fn user_agent(mut self, user_agent: &'static str) -> Self {
         self.user_agent = user_agent;
@@ -163,7 +179,13 @@ impl HttpTransportBuilder {
         let names = Names::new(self.look_up);
         let client = self.client(self.policy.clone(), names.clone())?;
         let other_ports = self.policy.for_other_ports().map(|policy| self.client(policy, names));
-        Ok(HttpTransport { client, other_ports: other_ports.transpose()?, policy: self.policy })
+        let kept = self.kept_hosts_max.map(|max| Kept::new(max, self.idle_timeout));
+        Ok(HttpTransport {
+            client,
+            other_ports: other_ports.transpose()?,
+            policy: self.policy,
+            kept,
+        })
     }
 
     fn client(&self, policy: AddressPolicy, names: Names) -> Result<reqwest::Client, BuildError> {
@@ -663,6 +685,20 @@ mod tests {
         }
         assert!(ASKED.load(Ordering::Relaxed) >= 5, "each connection looks up anew");
         assert_eq!(seen.lock().unwrap().connections, 0);
+    }
+
+    #[tokio::test]
+    async fn connections_to_more_hosts_than_may_be_kept_end_with_their_answer() {
+        const ANSWER: Peer = Peer::Answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let builder = HttpTransport::builder(AddressPolicy::any()).kept_hosts_max(1);
+        let transport = builder.build().unwrap();
+        for connections in [1, 3] {
+            let (address, seen) = peer(ANSWER).await;
+            for _ in 0..3 {
+                transport.send(get(format!("http://{address}/"))).await.unwrap();
+            }
+            assert_eq!(seen.lock().unwrap().connections, connections);
+        }
     }
 
     #[tokio::test]

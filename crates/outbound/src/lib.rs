@@ -8,6 +8,7 @@
 
 mod address;
 mod http;
+mod kept;
 mod names;
 
 use std::error::Error;
