@@ -118,6 +118,10 @@ async fn play(served: &Served) -> Played {
     assert_eq!(open(served, &nonce).await, first, "repeated");
     let (status, deeplink, _) = served.browse(&first["REDIRECTURL"], PHONE).await;
     assert_eq!(status, 302, "{deeplink}");
+    // Whoever has the link sees what is paid, and not by whom.
+    let (status, _, page) = served.browse(&first["REDIRECTURL"], "Mozilla/5.0 (X11)").await;
+    assert_eq!(status, 200, "{page}");
+    assert_without("the shopper's page", page.as_bytes(), pieces());
     let txid = first["TXID"].clone();
     paid(served, &txid).await;
     let descriptor = ("specin.dynamicdescriptor", "Kartini maaf");
@@ -171,7 +175,22 @@ async fn resolved(served: &Served) -> String {
 /// What operators and Prometheus read.
 async fn shown(served: &Served, txids: &[String]) -> String {
     let mut shown = String::new();
-    for path in ["metrics", "health/ready", "admin/v1/totals", "admin/v1/attention"] {
+    const LISTS: [&str; 5] = ["transactions", "refunds", "deliveries", "attention", "audit"];
+    let mut paths: Vec<String> = ["metrics", "health/ready", "admin/v1/totals", "console"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(LISTS.iter().map(|list| format!("admin/v1/{list}")))
+        .chain(
+            LISTS
+                .iter()
+                .flat_map(|list| [format!("console/{list}"), format!("console/{list}.csv")]),
+        )
+        .collect();
+    for txid in txids {
+        paths.push(format!("admin/v1/transactions/{txid}"));
+        paths.push(format!("console/transactions/{txid}"));
+    }
+    for path in paths {
         let (status, page) = served.get(&format!("{}/{path}", served.admin)).await;
         assert_eq!(status, 200, "{path}: {page}");
         shown += &page;
