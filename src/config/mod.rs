@@ -15,6 +15,7 @@ mod report;
 mod section;
 mod settlement;
 mod store;
+mod telemetry;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -45,10 +46,12 @@ use self::parties::check_parties;
 use self::public::{check_reach, read_public};
 use self::report::Report;
 pub(crate) use self::report::{Problem, Warning};
-use self::section::{Outside, Section, open_to_all};
+pub(crate) use self::section::Outside;
+use self::section::{Section, open_to_all};
 pub(crate) use self::settlement::Settlement;
 use self::settlement::{ReadTerms, accounts, read_settlement};
 use self::store::{check_encryption, read_store};
+use self::telemetry::read_telemetry;
 use crate::store::StoreUrl;
 
 /// What the operator may set.
@@ -68,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) accounts: Vec<Account>,
     pub(crate) delivery: Delivery,
     pub(crate) instance: u16,
+    /// Where spans are sent; none: nowhere.
+    pub(crate) otlp: Option<String>,
     /// Not a key of the file: the demo's Midtrans is in the same process.
     pub(crate) under_way_max: Duration,
     pub(crate) clients: Vec<Psp>,
@@ -113,6 +118,7 @@ impl Default for Config {
                 allow_http: false,
             },
             instance: 0,
+            otlp: None,
             under_way_max: Settings::UNDER_WAY_MAX,
             clients: Vec::new(),
             contracts: Vec::new(),
@@ -148,7 +154,7 @@ pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
 ///
 /// # Errors
 /// Every problem, in the order of the sections.
-fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
+pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line =
             error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
@@ -189,6 +195,7 @@ fn read_config(root: &mut Section<'_>) -> Config {
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
     });
+    root.section("telemetry", |telemetry| read_telemetry(telemetry, &mut config.otlp));
     root.section("settlement", |section| read_settlement(section, &mut config.settlement));
     config.clients = root.list("client", "login", &mut known.logins, read_client);
     let terms = ReadTerms::default();

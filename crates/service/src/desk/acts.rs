@@ -21,7 +21,10 @@ use crate::unbroken::{Unbroken, unbroken};
 use crate::{Decision, Service, note};
 
 /// Who does something, and why.
+///
+/// Other members are refused: one of them could stand for who does it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deed {
     /// Who: printable, at most [`Decision::NAME_CHARS_MAX`] characters.
     pub by: String,
