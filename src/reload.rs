@@ -37,6 +37,7 @@ pub(crate) struct Running {
     limits: Limits,
     delivery: Delivery,
     instance: u16,
+    otlp: Option<String>,
 }
 
 impl Running {
@@ -49,6 +50,7 @@ impl Running {
             limits: config.limits.clone(),
             delivery: config.delivery.clone(),
             instance: config.instance,
+            otlp: config.otlp.clone(),
         }
     }
 
@@ -79,6 +81,7 @@ impl Running {
             ("limits", limits == other.limits),
             ("delivery", self.delivery == other.delivery),
             ("instance", self.instance == other.instance),
+            ("telemetry", self.otlp == other.otlp),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

@@ -173,6 +173,9 @@ pub(crate) struct Prepared {
     receivers: HttpTransport,
 }
 
+/// Hosts of receivers to which connections are kept: descriptors, which PSPs must not use up.
+const KEPT_RECEIVERS_MAX: usize = 64;
+
 /// Makes of a config all that `serve` needs and that can fail: `check-config` does no more and no
 /// less, so a config that it calls valid is one that `serve` starts with.
 ///
@@ -186,6 +189,7 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
         .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
         // There may be thousands of receivers, and few hear twice in a second.
         .idle_timeout(Duration::from_secs(3))
+        .kept_hosts_max(KEPT_RECEIVERS_MAX)
         .build()
         .map_err(|error| problems.push(no_transport("delivery", &error)));
     let admin = std::mem::take(&mut config.admin);

@@ -12,6 +12,8 @@ use crate::args::{ConfigArgs, Role};
 use crate::commands::prepared_with;
 use crate::config::Config;
 use crate::directory::{Book, Desk, Follower};
+#[cfg(feature = "otlp")]
+use crate::otlp::Export;
 use crate::reload::{Reloader, Running, on_hangup};
 use crate::start::{Face, Listeners, build, run_adapter, runtime};
 use crate::store::{Engine, Number};
@@ -45,6 +47,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let Ending { draining, stop, hangups } = gopay_inbound::on_signals(config.limits.drain)?;
         let listeners =
             Listeners::bind(&config.listen, tls, args.role, config.limits.connections).await?;
+        #[cfg(feature = "otlp")]
+        let export = config.otlp.as_deref().map(|url| Export::start(url, config.instance));
+        #[cfg(feature = "otlp")]
+        let export = export.transpose()?;
         let running = Running::of(config);
         let (place, number) = (config.store.clone(), config.instance);
         // Workers draw no ids and hold no number, so nobody can tell that they are dead.
@@ -87,10 +93,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             role = ?args.role,
             "ready"
         );
-        tokio::select! {
+        let ended = tokio::select! {
             ended = run_adapter(adapter, listeners, args.role, stop) => ended,
             lost = number_lost(lock.as_ref()) => Err(lost),
+        };
+        #[cfg(feature = "otlp")]
+        if let Some(export) = export {
+            export.end().await;
         }
+        ended
     })
 }
 

@@ -16,6 +16,7 @@ mod report;
 mod section;
 mod settlement;
 mod store;
+mod telemetry;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -47,10 +48,12 @@ use self::parties::check_parties;
 use self::public::{check_reach, read_public};
 use self::report::Report;
 pub(crate) use self::report::{Problem, Warning};
-use self::section::{Outside, Section, open_to_all};
+pub(crate) use self::section::Outside;
+use self::section::{Section, open_to_all};
 pub(crate) use self::settlement::Settlement;
 use self::settlement::{ReadTerms, accounts, read_settlement};
 use self::store::{check_encryption, read_store};
+use self::telemetry::read_telemetry;
 use crate::store::StoreUrl;
 
 /// What the operator may set.
@@ -72,6 +75,8 @@ pub(crate) struct Config {
     /// Where PSPs and contracts stand.
     pub(crate) directory: Source,
     pub(crate) instance: u16,
+    /// Where spans are sent; none: nowhere.
+    pub(crate) otlp: Option<String>,
     /// Not a key of the file: the demo's Midtrans is in the same process.
     pub(crate) under_way_max: Duration,
     pub(crate) clients: Vec<Psp>,
@@ -118,6 +123,7 @@ impl Default for Config {
             },
             directory: Source::File,
             instance: 0,
+            otlp: None,
             under_way_max: Settings::UNDER_WAY_MAX,
             clients: Vec::new(),
             contracts: Vec::new(),
@@ -186,7 +192,7 @@ impl ConfigText {
 ///
 /// # Errors
 /// Every problem, in the order of the sections.
-fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
+pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
     parse_with(text, outside, None)
 }
 
@@ -237,6 +243,7 @@ fn read_config(root: &mut Section<'_>, elsewhere: bool) -> Config {
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
     });
+    root.section("telemetry", |telemetry| read_telemetry(telemetry, &mut config.otlp));
     root.section("settlement", |section| read_settlement(section, &mut config.settlement));
     config.clients = root.list("client", "login", &mut known.logins, read_client);
     let terms = ReadTerms::default();

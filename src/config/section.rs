@@ -12,11 +12,11 @@ use toml::{Table, Value};
 use super::report::{Problem, Report, Warning};
 
 /// Where secrets come from; tests bring their own.
-pub(super) struct Outside {
-    pub(super) variable: Box<Variable>,
-    pub(super) file: Box<ReadFile>,
+pub(crate) struct Outside {
+    pub(crate) variable: Box<Variable>,
+    pub(crate) file: Box<ReadFile>,
     /// Whether every user of this machine may read a file.
-    pub(super) open_to_all: Box<OpenToAll>,
+    pub(crate) open_to_all: Box<OpenToAll>,
 }
 
 type Variable = dyn Fn(&str) -> Option<String>;

@@ -42,6 +42,7 @@ fn the_shown_config_is_the_default() {
     assert_eq!(shown.instance, default.instance);
     assert_eq!(shown.directory, default.directory);
     assert!(shown.clients.is_empty() && shown.contracts.is_empty() && shown.accounts.is_empty());
+    assert_eq!(shown.otlp, default.otlp);
 }
 
 #[test]
@@ -61,7 +62,30 @@ fn the_shown_examples_are_valid() {
     let sections: Vec<_> = config.accounts.iter().map(|account| account.section()).collect();
     assert_eq!(sections, ["midtrans.test", "midtrans.warung"]);
     assert_eq!(config.accounts[0].server_keys[0].expose_secret(), "key-from-env");
+    assert_eq!(config.otlp.as_deref(), Some("http://127.0.0.1:4318"));
     assert_eq!(config.clients[0].shared_secrets[0].expose_secret(), "secret-from-file");
+}
+
+#[test]
+fn a_collector_is_an_address_without_a_path_of_its_own() {
+    let warned = "telemetry.otlp: http on a public host";
+    for (url, said) in [
+        ("http://127.0.0.1:4318", None),
+        ("http://collector:4318/", None),
+        ("https://otlp.example/tenant", None),
+        ("http://otlp.example:4318", Some(warned)),
+        ("127.0.0.1:4318", Some("telemetry.otlp: not a URL")),
+        ("http://127.0.0.1:4318/v1/traces", Some("telemetry.otlp: ends with the path")),
+        ("http://127.0.0.1:4318/?key=1", Some("telemetry.otlp: has a query")),
+    ] {
+        let told = match parse(&format!("[telemetry]\notlp = \"{url}\""), &outside()) {
+            Ok((config, _)) => config.warnings.iter().map(ToString::to_string).collect(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        };
+        let about: Vec<&String> = told.iter().filter(|line| line.contains("otlp")).collect();
+        assert_eq!(about.len(), usize::from(said.is_some()), "{url}: {told:?}");
+        assert!(said.is_none_or(|said| about[0].contains(said)), "{url}: {told:?}");
+    }
 }
 
 #[test]

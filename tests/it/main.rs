@@ -35,4 +35,5 @@ mod sealed;
 mod simple_api;
 mod smoke;
 mod snippets;
+mod traces;
 mod two_clients;

@@ -201,7 +201,8 @@ pub(crate) async fn resolve(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let Ok(bytes) = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await else {
+    let Ok(bytes) = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await
+    else {
         return no(400, "the body cannot be read".to_owned());
     };
     let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
@@ -254,7 +255,7 @@ pub(crate) async fn acknowledge_lost(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let text = |key: &str| {
@@ -289,7 +290,10 @@ pub fn status_of_resolution(error: &ResolveError) -> u16 {
 }
 
 /// A decision is of whom the token says; whom the body names besides is kept with it.
-fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+///
+/// # Errors
+/// Not JSON, or not a decision.
+pub fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
     let mut body: Value = serde_json::from_slice(body)?;
     if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
         let by = match members.get("by").and_then(Value::as_str) {
@@ -317,7 +321,7 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
     let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut answer = match tokio::task::spawn_blocking(move || reload()).await {

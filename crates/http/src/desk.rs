@@ -10,8 +10,8 @@ use gopay_core::text::printable_json;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{ActError, BookError, BreakAct, Deed, RefundOrder, Which};
 use gopay_service::{EraseError, StoreError};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, AskedError};
@@ -70,24 +70,33 @@ pub(crate) fn wrong(AskedError(why): AskedError) -> Response {
     no(400, why)
 }
 
-/// What is in a body, with who shows a token in place of whom it names.
+/// What is in a body.
 pub(crate) async fn body<T: DeserializeOwned>(
     app: &App,
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Result<T, Response> {
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
-    let mut value: Value =
-        serde_json::from_slice(&bytes).map_err(|error| no(400, error.to_string()))?;
-    if let (Some(name), Some(members)) =
-        (who.and_then(|Extension(Who(name))| name), value.as_object_mut())
-    {
+    let operator = who.and_then(|Extension(Who(name))| name);
+    told(&bytes, operator.as_deref()).map_err(|error| no(400, error.to_string()))
+}
+
+/// What a body tells. An operator with a token acts in their own name, whomever the body names.
+///
+/// # Errors
+/// Not JSON, or not with these members.
+pub fn told<T: DeserializeOwned>(
+    body: &[u8],
+    operator: Option<&str>,
+) -> Result<T, serde_json::Error> {
+    let mut value: Value = serde_json::from_slice(body)?;
+    if let (Some(name), Some(members)) = (operator, value.as_object_mut()) {
         // An approval names who has decided.
         let own = if members.contains_key("approved_by") { "approved_by" } else { "by" };
-        members.insert(own.to_owned(), json!(&*name));
+        members.insert(own.to_owned(), json!(name));
     }
-    serde_json::from_value(value).map_err(|error| no(400, error.to_string()))
+    serde_json::from_value(value)
 }
 
 /// The answer where a path names no transaction.
@@ -350,6 +359,18 @@ pub(crate) async fn redeliver(
     }
 }
 
+/// Which notifications to send again, who asks for it, and why.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenUpSince {
+    /// Those given up since then, in the form of RFC 3339.
+    pub failed_since: String,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+}
+
 /// Sends all notifications again that were given up since a time. JSON with `failed_since`, `reason`
 /// and `by`.
 #[cfg_attr(test, utoipa::path(post, path = "/admin/v1/redeliver", tag = "admin",
@@ -366,20 +387,17 @@ pub(crate) async fn redeliver_since(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    #[derive(serde::Deserialize)]
-    struct Range {
-        failed_since: String,
-        #[serde(flatten)]
-        deed: Deed,
-    }
-    match body::<Range>(&app, who, request).await {
-        Ok(Range { failed_since, deed }) => match Timestamp::from_rfc3339(&failed_since) {
-            Ok(since) => {
-                let done = app.service.redeliver_since(since, &deed).await;
-                acted(done.map(|due| json!({"due": due})), deed.reason)
+    match body::<GivenUpSince>(&app, who, request).await {
+        Ok(GivenUpSince { failed_since, reason, by }) => {
+            match Timestamp::from_rfc3339(&failed_since) {
+                Ok(since) => {
+                    let deed = Deed { by, reason };
+                    let done = app.service.redeliver_since(since, &deed).await;
+                    acted(done.map(|due| json!({"due": due})), deed.reason)
+                }
+                Err(_) => no(400, "failed_since: must be a time such as 2026-01-31T08:00:00Z"),
             }
-            Err(_) => no(400, "failed_since: must be a time such as 2026-01-31T08:00:00Z"),
-        },
+        }
         Err(answer) => answer,
     }
 }
@@ -624,5 +642,29 @@ pub(crate) async fn audit(State(app): State<App>, RawQuery(query): RawQuery) -> 
             answered(app.service.audit(&day, before, limit).await)
         }
         Err(error) => wrong(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_does_not_name_another_than_who_shows_a_token() {
+        let deed = |body: &str, operator| told::<Deed>(body.as_bytes(), operator);
+        let named = r#"{"by":"Budi","reason":"a test"}"#;
+        assert_eq!(deed(named, None).unwrap().by, "Budi");
+        assert_eq!(deed(named, Some("sri")).unwrap().by, "sri");
+        assert_eq!(deed(r#"{"reason":"a test"}"#, Some("sri")).unwrap().by, "sri");
+        // As if the token were the approver's: there is nothing to approve.
+        let hidden = r#"{"by":"Budi","approved_by":"Budi","reason":"a test"}"#;
+        assert!(deed(hidden, Some("sri")).is_err());
+        let since =
+            r#"{"failed_since":"2026-01-31T08:00:00Z","by":"Budi","approved_by":"x","reason":"a"}"#;
+        assert!(told::<GivenUpSince>(since.as_bytes(), Some("sri")).is_err());
+        let act =
+            r#"{"decision":"accept","by":"Budi","approved_by":"x","reason":"a","version":"1"}"#;
+        let act = told::<BreakAct>(act.as_bytes(), Some("sri")).unwrap();
+        assert_eq!((act.by.as_str(), act.approved_by.as_deref()), ("Budi", Some("sri")));
     }
 }

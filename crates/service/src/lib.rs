@@ -32,8 +32,10 @@ mod psp;
 mod questions;
 mod read;
 mod shopper;
+mod spans;
 mod thin;
 mod trace;
+mod unbroken;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -61,12 +63,13 @@ pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_p
 pub use erase::{EraseError, Needed, erase};
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
-pub use operators::{NotLetIn, Operator, Operators, Role};
+pub use operators::{NotLetIn, Operator, Operators, Refused, Role, tell_refused_operator};
 pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
     Dated, Erased, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
+pub use spans::{Attribute, Collector, Request, Span, collect_spans};
 pub use trace::{TraceContext, Traced, within};
 
 use crate::desk::{Board, Happening, Recent};
