@@ -97,10 +97,11 @@ impl Reading {
             Some(_) => return self.problem("midtrans", "not a section", "a table"),
         };
         for (name, account) in accounts {
-            match account {
-                Value::Table(keys) => self.section(EntryKind::Account, name, keys),
-                _ => self.problem(&called(EntryKind::Account, &name), "not a section", "a table"),
-            }
+            let Value::Table(keys) = account else {
+                self.problem(&called(EntryKind::Account, &name), "not a section", "a table");
+                continue;
+            };
+            self.section(EntryKind::Account, name, keys);
         }
     }
 

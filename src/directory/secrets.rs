@@ -33,15 +33,19 @@ fn texts(value: &mut Value) -> Vec<&mut String> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(list) => list.iter_mut().flat_map(texts).collect(),
-        _ => Vec::new(),
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Table(_) => Vec::new(),
     }
 }
 
 fn text_at<'a>(section: &'a Table, key: &str, place: usize) -> Option<&'a str> {
-    match section.get(key)? {
-        Value::String(text) if place == 1 => Some(text),
-        Value::Array(list) => list.get(place.checked_sub(1)?)?.as_str(),
-        _ => None,
+    let value = section.get(key)?;
+    match value.as_array() {
+        Some(list) => list.get(place.checked_sub(1)?)?.as_str(),
+        None => value.as_str().filter(|_| place == 1),
     }
 }
 

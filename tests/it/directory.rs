@@ -186,9 +186,7 @@ async fn what_is_entered_is_used_within_seconds_without_a_reload_and_shows_no_se
         "SB-Mid-server-of-warung",
         "$argon2id$v=19$m=19456,t=2,p=1$",
     ] {
-        for (name, text) in
-            [("entries", &entries), ("clients", &clients), ("audit", &audit)]
-        {
+        for (name, text) in [("entries", &entries), ("clients", &clients), ("audit", &audit)] {
             assert!(!text.contains(secret), "{secret} in {name}");
         }
         let found = files.windows(secret.len()).any(|part| part == secret.as_bytes());
