@@ -68,6 +68,17 @@ impl Book {
         self.valid(at).into_values().map(section).collect()
     }
 
+    /// The same of a book that nobody needs any more: each entry is forgotten when it is read, so that a
+    /// hundred thousand are not held twice.
+    ///
+    /// # Errors
+    /// Which entry is none.
+    pub(crate) fn into_sections(self, at: Timestamp) -> Result<Vec<StoredSection>, Vec<Problem>> {
+        let valid: BTreeSet<i64> = self.valid(at).into_values().map(|entry| entry.entry).collect();
+        let valid = self.entries.into_iter().filter(|entry| valid.contains(&entry.entry));
+        valid.map(|entry| section(&entry)).collect()
+    }
+
     /// Of which subjects something becomes valid after one time, and until another.
     pub(super) fn planned(&self, after: Timestamp, until: Timestamp) -> BTreeSet<Subject> {
         let planned =
@@ -134,6 +145,9 @@ mod tests {
             let found: Vec<_> =
                 sections.iter().map(|one| (one.name.as_str(), number(one))).collect();
             assert_eq!(found, expected);
+            let again = Book { entries: book.entries.clone() }.into_sections(at).unwrap();
+            assert_eq!(again.len(), expected.len());
+            assert!(again.iter().all(|one| expected.contains(&(&one.name, number(one)))));
         }
         let moments: Vec<i64> =
             book.moments(Timestamp::from_micros(10)).iter().map(|at| at.as_micros()).collect();

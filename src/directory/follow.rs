@@ -111,7 +111,7 @@ impl Follower {
         let seen = Seen { last: book.last(), next: book.next(now) };
         let (config, _) = self.config();
         let parties = tokio::task::block_in_place(|| {
-            let mut config = config.with(book.at(now)?)?;
+            let mut config = config.with(book.into_sections(now)?)?;
             let parties = start::parties(&mut config)?;
             Ok::<_, Vec<Problem>>((config, parties))
         });
@@ -187,7 +187,7 @@ pub(crate) async fn read_whole(
     };
     let seen = Seen { last: book.last(), next: book.next(now) };
     let of_file = config.warnings.into_iter().filter(|warning| warning.key == "file");
-    let mut read = text.with(book.at(now)?)?;
+    let mut read = text.with(book.into_sections(now)?)?;
     read.warnings.extend(of_file);
     Ok((read, Whole { text, source, seen }))
 }
