@@ -153,7 +153,12 @@ impl Listeners {
                         .merge(gopay_console::router(app.clone(), tls.is_some())),
                 })
             });
-            let routes = gopay_http::listener(routes, app);
+            let serves = gopay_http::Serves {
+                calls: faces.contains(&Face::Psp),
+                shoppers: faces.contains(&Face::Public),
+                operators: faces.contains(&Face::Admin),
+            };
+            let routes = gopay_http::listener(routes, app, serves);
             gopay_inbound::serve(tasks, listener, routes, stop);
             if let Some(tls) = tls {
                 tasks.spawn(tls.watch_files(LOOK_AGAIN, stop.clone()));

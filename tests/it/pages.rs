@@ -566,9 +566,22 @@ async fn a_browser_that_goes_astray_gets_a_page_and_a_program_what_it_had() {
         assert_eq!(program.text().await.expect("text"), "", "{path}");
     }
     for (path, kind) in [("/ti/gopay.css", "text/css"), ("/ti/gopay.svg", "image/svg+xml")] {
-        let url = format!("{}{path}?v=1", demo.adapter);
-        let answer = demo.http.get(url).send().await.expect("a file");
-        assert!(answer.headers()["content-type"].to_str().expect("text").starts_with(kind));
-        assert!(answer.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+        for listener in [&demo.adapter, &demo.admin] {
+            let url = format!("{listener}{path}?v=1");
+            let answer = demo.http.get(url).send().await.expect("a file");
+            let header = |name| answer.headers()[name].to_str().expect("text");
+            assert!(header("content-type").starts_with(kind), "{listener}{path}");
+            assert!(header("cache-control").contains("immutable"));
+        }
+    }
+    // Operators are led to the console, and told of nothing that is elsewhere.
+    let asked = |path| demo.http.get(format!("{}{path}", demo.admin)).header("accept", "text/html");
+    let root = asked("/").send().await.expect("an answer");
+    assert_eq!((root.status().as_u16(), &root.headers()["location"]), (303, &"/console".parse().expect("a place")));
+    for path in ["/nothing", "/console/nothing"] {
+        let page = asked(path).send().await.expect("an answer");
+        assert_eq!(page.status(), 404, "{path}");
+        let text = page.text().await.expect("a page");
+        assert!(text.contains("href=\"/console\"") && !text.contains("the shop"), "{text}");
     }
 }
