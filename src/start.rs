@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use crate::Outcome;
 use crate::args::Role;
 use crate::config::{Account, Config, Listen, Problem};
+use crate::finance::desk::StoredAdjustments;
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
@@ -283,6 +284,11 @@ pub(crate) async fn build(
     };
     let Prepared { config, parties, rules, receivers, .. } = prepared;
     let breaks = review(store.handle(), Arc::clone(&clock));
+    let adjustments = Arc::new(StoredAdjustments {
+        store: store.handle(),
+        clock: Arc::clone(&clock),
+        accounts: config.settlement.accounts.clone(),
+    });
     let service = service(config, parties, receivers, store.handle(), clock);
     let app = App::from(AppParts {
         service: service.clone(),
@@ -291,6 +297,7 @@ pub(crate) async fn build(
         access: Access::new(rules),
         reload: OnceLock::new(),
         breaks,
+        adjustments: Some(adjustments),
         metrics,
         draining,
     });

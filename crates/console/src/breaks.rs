@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_http::asked::{Asked, AskedError};
-use gopay_http::desk::{SERIES, which};
+use gopay_http::books::{SERIES, which};
 use gopay_service::desk::{
     BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Newest, RunRow, Which,
 };
@@ -355,7 +355,7 @@ async fn rows(
     match review.breaks(&series, which, &after.unwrap_or_default(), PAGE).await {
         Ok(page) => Ok((page.rows.into_iter().map(cells).collect(), page.next)),
         Err(BookError::Store(error)) => Err(error),
-        Err(BookError::Unknown(why) | BookError::Refused(why)) => Err(StoreError::Down(why.into())),
+        Err(error) => Err(StoreError::Down(chain(&error).into())),
     }
 }
 

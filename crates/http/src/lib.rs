@@ -1,11 +1,13 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`],
-//! [`desk`] with [`asked`].
+//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`acts`],
+//! [`admin`], [`desk`] and [`books`] with [`asked`].
 
+pub mod acts;
 pub mod admin;
 pub mod asked;
+pub mod books;
 mod caller;
 #[cfg(test)]
 mod description;
@@ -36,7 +38,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use gopay_core::wipe::wipe;
 use gopay_service::Service;
-use gopay_service::desk::BreakReview;
+use gopay_service::desk::{Adjustments, BreakReview};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
@@ -63,6 +65,8 @@ pub struct AppParts {
     pub reload: OnceLock<Reload>,
     /// Breaks of reconciliation; none in a program that is built without it.
     pub breaks: Option<Arc<dyn BreakReview>>,
+    /// Corrections of settlements; none in a program that settles nothing.
+    pub adjustments: Option<Arc<dyn Adjustments>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
 }

@@ -354,12 +354,15 @@ pub struct BreakAct {
     pub version: String,
 }
 
-/// Why nothing was decided, or nothing can be shown.
+/// Why nothing was decided or corrected, or nothing can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
-    /// There is no such break, or none that could be decided about.
+    /// There is no such break or contract, or none that could be decided about.
     #[error("{0}")]
     Unknown(String),
+    /// A field is not what it must be; names it.
+    #[error("{0}")]
+    Field(String),
     /// It does not go by the rules; says which.
     #[error("{0}")]
     Refused(String),
