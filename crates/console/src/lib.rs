@@ -20,6 +20,7 @@ mod frame;
 mod login;
 mod parties;
 mod refunds;
+mod runs;
 mod show;
 mod start;
 mod story;

@@ -42,6 +42,10 @@ pub struct SettlementRow {
     pub closed_at: String,
     /// Who closed it.
     pub closed_by: String,
+    /// The rows of its aggregate, as its manifest has them.
+    pub rows: Value,
+    /// The exchange rate, as its manifest has it.
+    pub rate: Value,
     /// Its files, as its manifest has them.
     pub files: Value,
     /// Corrections that it holds.
@@ -93,6 +97,8 @@ impl From<ClosedSettlement> for SettlementRow {
             manifest_sha256: closed.manifest_sha256,
             closed_at: closed.closed_at.to_string(),
             closed_by: closed.closed_by,
+            rows: manifest.get("rows").cloned().unwrap_or_default(),
+            rate: manifest.pointer("/basis/rate").cloned().unwrap_or_default(),
             files: manifest.get("files").cloned().unwrap_or_default(),
             adjustments: adjustments.collect(),
         }
