@@ -47,9 +47,9 @@ fn refused(error: anyhow::Error) -> BookError {
 
 impl StoredAdjustments {
     fn account_of(&self, contract: &str) -> Option<&AccountTerms> {
-        self.accounts.iter().find(|account| {
-            account.contracts.iter().any(|settled| settled.contract == contract)
-        })
+        self.accounts
+            .iter()
+            .find(|account| account.contracts.iter().any(|settled| settled.contract == contract))
     }
 
     fn currency_of(&self, account: &AccountTerms) -> Option<String> {

@@ -577,7 +577,10 @@ async fn a_browser_that_goes_astray_gets_a_page_and_a_program_what_it_had() {
     // Operators are led to the console, and told of nothing that is elsewhere.
     let asked = |path| demo.http.get(format!("{}{path}", demo.admin)).header("accept", "text/html");
     let root = asked("/").send().await.expect("an answer");
-    assert_eq!((root.status().as_u16(), &root.headers()["location"]), (303, &"/console".parse().expect("a place")));
+    assert_eq!(
+        (root.status().as_u16(), &root.headers()["location"]),
+        (303, &"/console".parse().expect("a place"))
+    );
     for path in ["/nothing", "/console/nothing"] {
         let page = asked(path).send().await.expect("an answer");
         assert_eq!(page.status(), 404, "{path}");

@@ -172,9 +172,7 @@ fn statement(row: &SettlementRow) -> Markup {
 fn named(kind: &str) -> String {
     let words = kind.replace('_', " ").to_lowercase();
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn text(entry: &Value, name: &str) -> String {
@@ -241,7 +239,11 @@ mod tests {
     fn a_period_is_told_by_its_days() {
         for (from, until, told) in [
             ("2026-01-31T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z", "2026-01-31"),
-            ("2026-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z", "2026-01-01 to 2026-01-31"),
+            (
+                "2026-01-01T00:00:00.000000Z",
+                "2026-02-01T00:00:00.000000Z",
+                "2026-01-01 to 2026-01-31",
+            ),
         ] {
             assert_eq!(days(&closed(from, until)), told);
         }
@@ -251,7 +253,9 @@ mod tests {
     fn the_statement_leads_from_the_rows_to_the_transfer() {
         let row = closed("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z");
         let shown = statement(&row).into_string();
-        for part in ["Discount fee", "&lt;b&gt;SHOP", "USD\u{a0}-1.89", "USD\u{a0}-6.28", "USD\u{a0}88.64"] {
+        for part in
+            ["Discount fee", "&lt;b&gt;SHOP", "USD\u{a0}-1.89", "USD\u{a0}-6.28", "USD\u{a0}88.64"]
+        {
             assert!(shown.contains(part), "{part} in {shown}");
         }
         assert!(!shown.contains("Opening"), "nothing was carried: {shown}");

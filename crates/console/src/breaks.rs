@@ -7,9 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_http::asked::{Asked, AskedError};
 use gopay_http::books::{SERIES, which};
-use gopay_service::desk::{
-    BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Which,
-};
+use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Which};
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
 

@@ -48,7 +48,9 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 /// Whether nothing is left over in any of its tie-outs.
 fn ties(run: &RunRow) -> Markup {
     let tie_outs = entries(&run.summary, "/tie_outs");
-    let left = |tie_out: &&Value| text(tie_out, "residual").chars().any(|char| ('1'..='9').contains(&char));
+    let left = |tie_out: &&Value| {
+        text(tie_out, "residual").chars().any(|char| ('1'..='9').contains(&char))
+    };
     match tie_outs.iter().filter(left).count() {
         _ if tie_outs.is_empty() => html! {},
         0 => html! { span.pill.good { "ties" } },
@@ -143,9 +145,10 @@ mod tests {
 
     #[test]
     fn a_run_is_told_as_a_statement_and_says_whether_it_ties() {
-        for (residual, says, not) in
-            [("0.00", "ties", "does not tie"), ("-0.01", "does not tie", "span class=\"pill good\"")]
-        {
+        for (residual, says, not) in [
+            ("0.00", "ties", "does not tie"),
+            ("-0.01", "does not tie", "span class=\"pill good\""),
+        ] {
             let runs = Newest { rows: vec![run(residual)], next: None };
             let shown = history(&Asked::default(), "/console", &runs).into_string();
             for part in

@@ -255,7 +255,12 @@ pub(crate) async fn acknowledge_lost(
         match service.acknowledge_lost() {
             0 => Err(ActError::NothingLost),
             count => {
-                tracing::warn!(count, by, reason, "lost payments are acknowledged; calls are taken");
+                tracing::warn!(
+                    count,
+                    by,
+                    reason,
+                    "lost payments are acknowledged; calls are taken"
+                );
                 Ok(json!({"acknowledged": count}))
             }
         }

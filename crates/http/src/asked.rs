@@ -7,8 +7,8 @@ use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{
-    AdjustmentFilter, AdjustmentState, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
-    RefundStateWord, Times,
+    AdjustmentFilter, AdjustmentState, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter,
+    PaymentStateWord, RefundFilter, RefundStateWord, Times,
 };
 
 /// The parameters of a query; of one that is there twice, the last counts.

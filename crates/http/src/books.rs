@@ -108,9 +108,12 @@ pub(crate) async fn adjust(
     request: Request<Body>,
 ) -> Response {
     let Some(adjustments) = app.adjustments.clone() else { return no(404, UNSETTLED) };
-    act(&app, who, request, |_, wanted: AdjustmentAct| async move {
-        adjustments.act(&wanted).await
-    })
+    act(
+        &app,
+        who,
+        request,
+        |_, wanted: AdjustmentAct| async move { adjustments.act(&wanted).await },
+    )
     .await
 }
 
