@@ -1,6 +1,8 @@
 //! The shopper's way: to GoPay, through the wallet, and back to the merchant.
+use crate::support::served::{Served, with_operators};
 use crate::support::wire::{SHARED_SECRET, expect, nested};
 use crate::support::{Answer, Demo, encode};
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 const PHONE: &str =
@@ -574,17 +576,24 @@ async fn a_browser_that_goes_astray_gets_a_page_and_a_program_what_it_had() {
             assert!(header("cache-control").contains("immutable"));
         }
     }
-    // Operators are led to the console, and told of nothing that is elsewhere.
-    let asked = |path| demo.http.get(format!("{}{path}", demo.admin)).header("accept", "text/html");
-    let root = asked("/").send().await.expect("an answer");
-    assert_eq!(
-        (root.status().as_u16(), &root.headers()["location"]),
-        (303, &"/console".parse().expect("a place"))
-    );
+}
+
+#[tokio::test]
+async fn operators_are_led_to_the_console_and_told_of_nothing_that_is_elsewhere() {
+    let served = Served::start(&with_operators("http://127.0.0.1:1/notify", &[])).await;
+    let asked = async |path: &str| {
+        let request = served.http.get(format!("{}{path}", served.admin));
+        request.header("accept", "text/html").send().await.expect("an answer")
+    };
+    let root = asked("/").await;
+    assert_eq!((root.status().as_u16(), &root.headers()["location"]), (303, &HeaderValue::from_static("/console")));
     for path in ["/nothing", "/console/nothing"] {
-        let page = asked(path).send().await.expect("an answer");
+        let page = asked(path).await;
         assert_eq!(page.status(), 404, "{path}");
         let text = page.text().await.expect("a page");
         assert!(text.contains("href=\"/console\"") && !text.contains("the shop"), "{text}");
+        // What it names is there, on this listener too.
+        let sheet = text.split("stylesheet\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
+        assert_eq!(asked(sheet.expect("a sheet")).await.status(), 200);
     }
 }

@@ -159,7 +159,7 @@ fn acts(desk: &OnDesk, who: &Admitted) -> Markup {
                 @if !desk.story.deliveries.is_empty() {
                     (act_form(transaction, who, "redeliver", "Send the notification again", "The last one, whatever became of it."))
                 }
-                @if !pending && transaction.state != "initialized" {
+                @if !pending && transaction.state != "initialized" && desk.story.erased.is_none() {
                     (act_form(transaction, who, "erase", "Erase personal data", "Names, phones, mails and addresses are gone for good; ids, amounts, states and times stay. Not before the money can no longer move."))
                 }
             }
