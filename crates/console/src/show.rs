@@ -197,6 +197,11 @@ pub(crate) fn compact(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> 
     table_of("compact", caption, titles, rows)
 }
 
+/// A statement: like [`compact`], and no wider than the eye can follow from a name to its amount.
+pub(crate) fn statement(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    html! { div.sheet { (compact(caption, titles, rows)) } }
+}
+
 fn table_of(class: &str, caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
