@@ -5,7 +5,6 @@ use std::path::Path;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use gopay_core::payment::Channel;
 use gopay_service::{MidtransAccounts, Probe};
 use serde_json::{Value, json};
 
@@ -98,8 +97,10 @@ impl Checked {
 /// What does not let us make payments, a line an account.
 async fn refused_keys(accounts: &MidtransAccounts) -> Vec<String> {
     let mut refused = Vec::new();
-    for (channel, section) in [(Channel::Test, "test"), (Channel::Live, "live")] {
-        let Some(account) = accounts.of(Some(channel)) else { continue };
+    let mut all: Vec<_> = accounts.all().collect();
+    all.sort_by_key(|account| account.label());
+    for account in all {
+        let section = account.label();
         refused.extend(match gopay_service::probe(account).await {
             Probe::LetIn => None,
             Probe::Refused(why) => {

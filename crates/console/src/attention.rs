@@ -129,6 +129,9 @@ fn card(item: &Item, who: &Admitted) -> Markup {
                 div { dt { "For" } dd { (show::span(item.age_seconds)) ", since " (show::time(&item.since)) } }
                 div { dt { "State" } dd { (item.state.unwrap_or("not in this store")) } }
                 div { dt { "Channel" } dd { (item.channel.unwrap_or("none")) } }
+                @if let Some(account) = &item.midtrans_account {
+                    div { dt { "Midtrans account" } dd { code { (account) } } }
+                }
                 div { dt { "Contract" } dd { (item.contract.as_deref().unwrap_or("unknown")) } }
                 div { dt { "merchanttxid" } dd { (item.merchanttxid.as_deref().unwrap_or("none")) } }
                 div { dt { "Midtrans' id" } dd { code { (item.midtrans_transaction_id.as_deref().unwrap_or("unknown")) } } }

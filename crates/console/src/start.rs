@@ -32,7 +32,7 @@ fn shown(figures: &Figures) -> Markup {
         (queues(&figures.waiting))
         @for barred in &figures.midtrans_refuses {
             p.alert.fail {
-                "Midtrans refuses " code { (barred.call) } " on " code { (barred.channel) } " with " (barred.code)
+                "Midtrans refuses " code { (barred.call) } " in account " code { (barred.account) } " on " code { (barred.channel) } " with " (barred.code)
                 ": see OPERATIONS, MidtransRefusesUs."
             }
         }

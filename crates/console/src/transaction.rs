@@ -75,6 +75,9 @@ fn facts(transaction: &Transaction) -> Markup {
             div { dt { "PSP" } dd { (transaction.psp) } }
             div { dt { "Contract" } dd { (transaction.contract) } }
             div { dt { "Channel" } dd { (transaction.channel.unwrap_or("none")) } }
+            @if let Some(account) = &transaction.midtrans_account {
+                div { dt { "Midtrans account" } dd { code { (account) } } }
+            }
             div { dt { "At Midtrans" } dd { (transaction.charge_state) } }
             div { dt { "Midtrans' id" } dd { code { (transaction.midtrans_id.as_deref().unwrap_or("none")) } } }
             div { dt { "Called, UTC" } dd { (show::time(&transaction.created_at)) } }

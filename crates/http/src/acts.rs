@@ -123,7 +123,7 @@ pub(crate) fn answered<T: Serialize>(found: Result<T, impl NotDone>) -> Response
 
 /// The JSON of a body.
 pub(crate) async fn sent(app: &App, request: Request<Body>) -> Result<Value, Response> {
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
     serde_json::from_slice(&bytes).map_err(|error| no(400, error.to_string()))
 }

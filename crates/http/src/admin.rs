@@ -81,7 +81,10 @@ async fn ready_and(app: &App) -> Value {
         .service
         .barred()
         .into_iter()
-        .map(|(channel, call, code)| json!({"channel": channel, "call": call, "code": code}))
+        .map(|barred| {
+            let (channel, account) = (barred.channel.as_str(), barred.account);
+            json!({"channel": channel, "account": account, "call": barred.call, "code": barred.code})
+        })
         .collect();
     if !barred.is_empty()
         && let Some(members) = body.as_object_mut()
@@ -296,7 +299,7 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
     let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut answer = match tokio::task::spawn_blocking(move || reload()).await {

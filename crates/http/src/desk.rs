@@ -373,3 +373,27 @@ pub(crate) async fn audit(State(app): State<App>, RawQuery(query): RawQuery) -> 
         Err(error) => wrong(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_does_not_name_another_than_who_shows_a_token() {
+        let deed = |body: &str, operator| told::<Deed>(body.as_bytes(), operator);
+        let named = r#"{"by":"Budi","reason":"a test"}"#;
+        assert_eq!(deed(named, None).unwrap().by, "Budi");
+        assert_eq!(deed(named, Some("sri")).unwrap().by, "sri");
+        assert_eq!(deed(r#"{"reason":"a test"}"#, Some("sri")).unwrap().by, "sri");
+        // As if the token were the approver's: there is nothing to approve.
+        let hidden = r#"{"by":"Budi","approved_by":"Budi","reason":"a test"}"#;
+        assert!(deed(hidden, Some("sri")).is_err());
+        let since =
+            r#"{"failed_since":"2026-01-31T08:00:00Z","by":"Budi","approved_by":"x","reason":"a"}"#;
+        assert!(told::<GivenUpSince>(since.as_bytes(), Some("sri")).is_err());
+        let act =
+            r#"{"decision":"accept","by":"Budi","approved_by":"x","reason":"a","version":"1"}"#;
+        let act = told::<BreakAct>(act.as_bytes(), Some("sri")).unwrap();
+        assert_eq!((act.by.as_str(), act.approved_by.as_deref()), ("Budi", Some("sri")));
+    }
+}

@@ -74,6 +74,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         psp: "testclient".to_owned(),
         enabled: true,
         channels: vec![Channel::Test],
+        midtrans: Vec::new(),
         kyc: Kyc::Unverified,
         notification_url: None,
         redirect_url: None,
@@ -103,10 +104,11 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         },
         parties: Parties {
             directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
-            midtrans: MidtransAccounts {
-                test: Some(MidtransAccount::new(client, vec![SERVER_KEY.into()])),
-                live: None,
-            },
+            midtrans: MidtransAccounts::new([MidtransAccount::new(
+                Channel::Test,
+                client,
+                vec![SERVER_KEY.into()],
+            )]),
             page_keys: Vec::new(),
         },
         store: Arc::new(NullStore::default()),

@@ -134,12 +134,15 @@ impl Service {
         let good = |field: Field, check: fn(&str) -> Result<(), Rule>| {
             form.get(field).filter(|value| check(value).is_ok()).map(str::to_owned)
         };
+        let channel = form.get(Field::Channel).and_then(Channel::from_word);
+        let account = channel.and_then(|channel| contract.account(channel));
         let nonce = good(Field::Nonce, |value| check::ascii(value, 255));
         NewPayment {
             tx_id: self.0.ids.tx_id(now),
             psp: login.to_owned(),
             contract: contract.id.clone(),
-            channel: form.get(Field::Channel).and_then(Channel::from_word),
+            channel,
+            account: account.cloned(),
             merchant_tx_id: good(Field::Merchanttxid, check::reference),
             redirect_secret: self.0.ids.redirect_secret(),
             merchant_redirect_url: contract.redirect_url.clone(),
