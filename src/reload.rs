@@ -153,7 +153,9 @@ impl Reloader {
             Ok(directory) => Arc::new(directory.following(&before.directory)),
             Err(shared) => shared,
         };
-        self.service.replace_parties(Parties { directory, ..parties }, &config.limits.of_calls());
+        let midtrans = parties.midtrans.following(&before.midtrans);
+        let parties = Parties { directory, midtrans, ..parties };
+        self.service.replace_parties(parties, &config.limits.of_calls());
         self.access.replace(rules);
         let warnings = config.warnings.iter().map(ToString::to_string).collect();
         Reloaded { waiting, warnings }

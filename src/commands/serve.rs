@@ -71,6 +71,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let _ = adapter.app.reload.set(reloader.hook());
         tokio::spawn(on_hangup(reloader.hook(), hangups));
         look_around(&adapter.service).await;
+        let service = adapter.service.clone();
+        tokio::spawn(async move { service.probe_named().await });
         tracing::info!(
             psp = listeners.address(Face::Psp).map(display),
             public = listeners.address(Face::Public).map(display),

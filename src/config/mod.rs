@@ -41,7 +41,7 @@ use self::limits::read_limits;
 pub(crate) use self::listen::Listen;
 use self::listen::read_listen;
 pub(crate) use self::midtrans::Account;
-use self::midtrans::read_account;
+use self::midtrans::{KnownAccounts, read_accounts};
 use self::parties::check_parties;
 use self::public::{check_reach, read_public};
 use self::report::Report;
@@ -68,8 +68,7 @@ pub(crate) struct Config {
     /// Connections to a shared database at most.
     pub(crate) connections: usize,
     pub(crate) limits: Limits,
-    pub(crate) test: Option<Account>,
-    pub(crate) live: Option<Account>,
+    pub(crate) accounts: Vec<Account>,
     pub(crate) delivery: Delivery,
     pub(crate) instance: u16,
     /// Where spans are sent; none: nowhere.
@@ -108,8 +107,7 @@ impl Default for Config {
                 connections: 4_096,
                 checks_per_second: 200,
             },
-            test: None,
-            live: None,
+            accounts: Vec::new(),
             delivery: Delivery {
                 schedule: Settings::default_schedule(),
                 timeout: Duration::from_secs(30),
@@ -177,11 +175,9 @@ pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec
 fn read_config(root: &mut Section<'_>) -> Config {
     let mut config = Config::default();
     let delivery = config.delivery.clone();
-    let mut known = Known { logins: BTreeSet::new(), test: false, live: false, delivery };
-    if let Some(midtrans) = root.table.get("midtrans") {
-        known.test = midtrans.get("test").is_some();
-        known.live = midtrans.get("live").is_some();
-    }
+    let midtrans = KnownAccounts::of(root.table.get("midtrans"));
+    let live = midtrans.any_of(Channel::Live);
+    let mut known = Known { logins: BTreeSet::new(), accounts: midtrans, delivery };
     root.section("listen", |listen| read_listen(listen, &mut config.listen));
     root.section("admin", |admin| read_admin(admin, &mut config.admin));
     check_admin(root, &config.listen, &config.admin);
@@ -189,14 +185,11 @@ fn read_config(root: &mut Section<'_>) -> Config {
         read_public(public, &mut config.base_url, &mut config.page_keys);
     });
     if !root.reported("public.base_url") {
-        check_reach(root, &config.base_url, known.live);
+        check_reach(root, &config.base_url, live);
     }
     root.section("store", |store| read_store(store, &mut config));
     root.section("limits", |limits| read_limits(limits, &mut config.limits));
-    root.section("midtrans", |midtrans| {
-        config.test = midtrans.present("test", |test| read_account(test, Channel::Test));
-        config.live = midtrans.present("live", |live| read_account(live, Channel::Live));
-    });
+    root.section("midtrans", |midtrans| config.accounts = read_accounts(midtrans));
     root.section("delivery", |delivery| read_delivery(delivery, &mut config.delivery));
     known.delivery.clone_from(&config.delivery);
     root.section("instance", |instance| {
@@ -210,7 +203,7 @@ fn read_config(root: &mut Section<'_>) -> Config {
     config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
     config.settlement.accounts = accounts(root, terms);
     check_parties(root, &config);
-    check_encryption(root, config.keys.is_empty() && known.live);
+    check_encryption(root, config.keys.is_empty() && live);
     config
 }
 

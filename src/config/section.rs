@@ -187,6 +187,14 @@ impl Section<'_> {
         texts
     }
 
+    /// A text, or a list of them.
+    pub(super) fn text_or_list(&mut self, key: &str) -> Option<Vec<String>> {
+        if self.table.get(key)?.is_array() {
+            return self.texts(key);
+        }
+        self.text(key).map(|text| vec![text])
+    }
+
     pub(super) fn flag(&mut self, key: &str, to: &mut bool) {
         match self.table.remove(key) {
             None => {}

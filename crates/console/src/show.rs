@@ -27,6 +27,23 @@ pub(crate) fn hundredths(currency: &str, amount: i64) -> String {
     format!("{currency}\u{a0}{sign}{grouped}.{:02}", amount % 100)
 }
 
+/// An amount as files have it, `-1250.00`, as [`rupiah`] and [`hundredths`] show it. What is no amount,
+/// such as a state, stays.
+pub(crate) fn money(currency: &str, text: &str) -> String {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (sign, amount) = text.strip_prefix('-').map_or(("", text), |amount| ("-", amount));
+    let parts = amount.split_once('.').filter(|(whole, part)| digits(whole) && part.len() == 2);
+    let read = parts.and_then(|(whole, part)| format!("{sign}{whole}{part}").parse::<i64>().ok());
+    match read {
+        None => text.to_owned(),
+        Some(amount) if currency == "IDR" => {
+            let shown = rupiah(amount.unsigned_abs());
+            if amount < 0 { shown.replace('\u{a0}', "\u{a0}-") } else { shown }
+        }
+        Some(amount) => hundredths(currency, amount),
+    }
+}
+
 /// A time in RFC 3339, UTC, to the second.
 pub(crate) fn time(text: &str) -> Markup {
     let shown = text.get(..19).map_or_else(|| text.to_owned(), |text| text.replace('T', " "));
@@ -170,11 +187,20 @@ pub(crate) fn listing<T>(
     }
 }
 
-/// A table that scrolls within itself on a narrow screen.
+/// A table that becomes a list of cards on a narrow screen.
 pub(crate) fn table(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    table_of("cards", caption, titles, rows)
+}
+
+/// A table of few and short columns, which stays one on a narrow screen and scrolls within itself.
+pub(crate) fn compact(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    table_of("compact", caption, titles, rows)
+}
+
+fn table_of(class: &str, caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
-            table.cards {
+            table.(class) {
                 caption.away { (caption) }
                 thead { tr { @for (title, number) in titles { th.num[*number] scope="col" { (title) } } } }
                 tbody { (rows) }
@@ -200,6 +226,22 @@ mod tests {
             (i64::MIN, "EUR\u{a0}-92,233,720,368,547,758.08"),
         ] {
             assert_eq!(hundredths("EUR", amount), text);
+        }
+    }
+
+    #[test]
+    fn amounts_of_files_are_shown_like_all_others_and_words_stay() {
+        for (currency, text, shown) in [
+            ("IDR", "1564500.00", "Rp\u{a0}1.564.500"),
+            ("IDR", "-75000.50", "Rp\u{a0}-75.000,50"),
+            ("USD", "-0.05", "USD\u{a0}-0.05"),
+            ("USD", "12345.00", "USD\u{a0}12,345.00"),
+            ("IDR", "settlement", "settlement"),
+            ("IDR", "1.5", "1.5"),
+            ("IDR", "", ""),
+            ("IDR", "-", "-"),
+        ] {
+            assert_eq!(money(currency, text), shown);
         }
     }
 

@@ -124,6 +124,7 @@ fn payment(number: u64) -> anyhow::Result<Payment> {
         psp: "testclient".to_owned(),
         contract: "TESTCONTRACT".to_owned(),
         channel: Some(Channel::Test),
+        account: None,
         merchant_tx_id: Some(format!("ORDER-{number:013}")),
         redirect_secret: format!("{number:032}"),
         merchant_redirect_url: Some("https://shop.example/checkout/return".to_owned()),

@@ -118,6 +118,18 @@ pub struct Cursor {
     breaks: bool,
     /// Whether the text holds a byte that is not ASCII.
     high: bool,
+    /// The worst fault since the last separator.
+    worst: Fault,
+}
+
+/// A fault that is marked, the worst one last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    #[default]
+    None,
+    Nul,
+    /// A `%` that begins no escape.
+    Broken,
 }
 
 /// Marks a byte that is not a hex digit.
@@ -176,7 +188,8 @@ impl Cursor {
 
     /// Decodes the next 1,024 bytes of the body, or what is left, and returns how many marks it
     /// wrote. A mark is a position in the text, in ascending order: of each `&` and `=` that was
-    /// sent unescaped, of each `%` that begins no escape, and of each U+0000.
+    /// sent unescaped, and between two of these of the first `%` that begins no escape, and of the
+    /// first U+0000 if it stands before that.
     ///
     /// # Panics
     /// If `text` is not at least [`SLACK`] bytes longer than the body.
@@ -211,6 +224,38 @@ impl Cursor {
             Backend::Scalar => scalar::turn(self, body, text, marks),
         }
     }
+}
+
+/// Of the separators and faults of a block, a bit for each byte, those that are marked. A block of
+/// faults takes one turn of the loop for each separator.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+fn marked(separators: u64, nuls: u64, broken: u64, worst: &mut Fault) -> u64 {
+    let lowest = |bits: u64| bits & bits.wrapping_neg();
+    let mut marked = separators;
+    let mut rest = separators | nuls | broken;
+    while rest != 0 {
+        let next = lowest(separators & rest);
+        // All bits if there is no separator any more.
+        let before = next.wrapping_sub(1);
+        let (first_broken, first_nul) =
+            (lowest(broken & rest & before), lowest(nuls & rest & before));
+        if *worst < Fault::Broken && first_broken != 0 {
+            marked |= first_broken;
+        }
+        if *worst < Fault::Nul && first_nul != 0 && (first_nul - 1) & first_broken == 0 {
+            marked |= first_nul;
+        }
+        if next != 0 {
+            *worst = Fault::None;
+        } else if first_broken != 0 {
+            *worst = Fault::Broken;
+        } else if first_nul != 0 {
+            *worst = (*worst).max(Fault::Nul);
+        }
+        rest &= !(before | next);
+    }
+    marked
 }
 
 /// The decoded text, and the whole buffer, of which the text is the beginning.
@@ -346,6 +391,37 @@ pub fn kinds(window: &[u8; STOPS]) -> Kinds {
     scalar::kinds(window)
 }
 
+/// Which bytes of two windows are equal: a bit for each place, the first one lowest.
+#[must_use]
+#[inline]
+pub fn equal(one: &[u8; STOPS], other: &[u8; STOPS]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has SSE2.
+    return unsafe { sse2::equal(one, other) };
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::equal(one, other)
+}
+
+/// Bytes of a window that matter to who reads a URL: a bit for each byte, the first one lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlMarks {
+    /// Spaces, control characters and `\`.
+    pub unclean: u32,
+    /// `?` and `#`.
+    pub parts: u32,
+}
+
+/// Bytes of a window that matter to who reads a URL.
+#[must_use]
+#[inline]
+pub fn url_marks(window: &[u8; STOPS]) -> UrlMarks {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has SSE2.
+    return unsafe { sse2::url_marks(window) };
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::url_marks(window)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -465,6 +541,9 @@ mod tests {
                 window[at] = byte;
                 assert_eq!(stops(&window), scalar::stops(&window));
                 assert_eq!(kinds(&window), scalar::kinds(&window));
+                assert_eq!(url_marks(&window), scalar::url_marks(&window));
+                let x = [b'x'; STOPS];
+                assert_eq!(equal(&window, &x), scalar::equal(&window, &x));
                 window[STOPS - 1] = b'"';
                 assert_eq!(stops(&window), scalar::stops(&window));
                 let mut block = [b'x'; 64];

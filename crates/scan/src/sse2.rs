@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128, _mm_storeu_si128, _mm_sub_epi8,
 };
 
-use super::{Cursor, DIGITS, MARKS, TURN, may_break, zeros};
+use super::{Cursor, DIGITS, Fault, MARKS, TURN, may_break, zeros};
 
 const BLOCK: usize = 64;
 const COPY: usize = 16;
@@ -51,6 +51,7 @@ pub(super) unsafe fn turn(
         count: 0,
         breaks: cursor.breaks,
         high: 0,
+        worst: cursor.worst,
     };
     let mut at = cursor.at;
     while at < end && body.len() - at >= REACH {
@@ -75,6 +76,7 @@ pub(super) unsafe fn turn(
     cursor.len = out.to.addr() - out.text.addr();
     cursor.breaks = out.breaks;
     cursor.high |= out.high >= 0x80;
+    cursor.worst = out.worst;
     out.count
 }
 
@@ -87,6 +89,8 @@ struct Out {
     breaks: bool,
     /// All bytes written, or-ed together: the high bit says whether one is not ASCII.
     high: u8,
+    /// The worst fault since the last separator.
+    worst: Fault,
 }
 
 impl Out {
@@ -100,7 +104,7 @@ impl Out {
     #[inline]
     unsafe fn block(self, from: *const u8, length: usize) -> (Self, usize) {
         // By value: behind a reference, the compiler reloads every field after each byte written.
-        let Self { text, mut to, marks, mut count, mut breaks, mut high } = self;
+        let Self { text, mut to, marks, mut count, mut breaks, mut high, mut worst } = self;
         let mut begin = 0;
         // SAFETY: `at` and `begin` stay within the block, but for an escape, which is within
         // reach; at most as much is written as read, rounded up to 16. A mark is overwritten
@@ -126,15 +130,24 @@ impl Out {
                     high |= byte;
                     *to = byte;
                     breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
-                    if byte == 0 {
+                    if byte == 0 && worst < Fault::Nul {
                         *marks.add(count) = place(text, to);
                         count += 1;
+                        worst = Fault::Nul;
                     }
                     begin = at + 3;
                 } else {
                     *to = if byte == b'+' { b' ' } else { byte };
                     *marks.add(count) = place(text, to);
-                    count += usize::from(matches!(byte, b'%' | b'&' | b'=' | 0));
+                    let separates = matches!(byte, b'&' | b'=');
+                    count += usize::from(separates);
+                    let fault = if byte == 0 { Fault::Nul } else { Fault::Broken };
+                    if matches!(byte, b'%' | 0) {
+                        count += usize::from(fault > worst);
+                        worst = worst.max(fault);
+                    } else if separates {
+                        worst = Fault::None;
+                    }
                     begin = at + 1;
                 }
                 to = to.add(1);
@@ -145,7 +158,7 @@ impl Out {
                 begin = length;
             }
         }
-        (Self { text, to, marks, count, breaks, high }, begin)
+        (Self { text, to, marks, count, breaks, high, worst }, begin)
     }
 }
 
@@ -270,6 +283,46 @@ pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
         dots: both(|bytes| within(bytes, b'.', b'.')),
         marks: both(|bytes| _mm_or_si128(within(bytes, b'_', b'_'), within(bytes, b'+', b'+'))),
     }
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn equal(one: &[u8; super::STOPS], other: &[u8; super::STOPS]) -> u32 {
+    let half = |at: usize| {
+        // SAFETY: two times 16 bytes are in each window.
+        let (one, other) = unsafe {
+            let (one, other) = (one.as_ptr().add(at), other.as_ptr().add(at));
+            (_mm_loadu_si128(one.cast()), _mm_loadu_si128(other.cast()))
+        };
+        _mm_movemask_epi8(_mm_cmpeq_epi8(one, other)).cast_unsigned()
+    };
+    half(0) | (half(16) << 16)
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+pub(super) fn url_marks(window: &[u8; super::STOPS]) -> super::UrlMarks {
+    let half = |at: usize| {
+        // SAFETY: two times 16 bytes are in the window.
+        unsafe { _mm_loadu_si128(window.as_ptr().add(at).cast()) }
+    };
+    let (first, second) = (half(0), half(16));
+    let both = |kind: fn(__m128i) -> __m128i| {
+        let mask = |bytes| _mm_movemask_epi8(kind(bytes)).cast_unsigned();
+        mask(first) | (mask(second) << 16)
+    };
+    super::UrlMarks {
+        unclean: both(|bytes| _mm_or_si128(within(bytes, 0, b' '), are(bytes, 0x7f, b'\\'))),
+        parts: both(|bytes| are(bytes, b'?', b'#')),
+    }
+}
+
+/// Which bytes are one of the two.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn are(bytes: __m128i, one: u8, other: u8) -> __m128i {
+    let is = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()));
+    _mm_or_si128(is(one), is(other))
 }
 
 /// Which bytes are between two, both included.

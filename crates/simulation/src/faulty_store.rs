@@ -13,10 +13,11 @@ use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
-    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Journal, JournalPage,
+    KeyChange, KeyOf, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, Personal,
+    PersonalData, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
+    Rewrapping, Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals,
+    UnknownOrder,
 };
 
 use crate::process::Life;
@@ -187,4 +188,12 @@ forward! { Reconciliations {
     reconciliation_runs(series: &str, run: i64, limit: usize) -> Vec<ReconciliationRun>;
     reconciliation_breaks(series: &str, after: &str, limit: usize) -> Vec<StoredBreak>;
     reconciliation_record(run: &ReconciliationRun, changes: &[StoredBreak], acts: &[ReviewAct]) -> ();
+} }
+
+forward! { Directories {
+    directory_last() -> i64;
+    directory_stored(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_after(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_add(change: &[DirectoryEntry]) -> ();
+    directory_seal(change: i64, from: Option<&WrappedKey>, to: &WrappedKey, contents: &[(i64, String)]) -> bool;
 } }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attention::{AttentionSums, OrderResolution, UnknownOrder};
 pub use backlog::{AGES, Backlog, Waiting};
+pub use directory::{Directories, DirectoryEntry, EntryKind};
 pub use journal::{
     Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject,
@@ -33,6 +34,7 @@ pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAd
 mod attention;
 mod backlog;
 pub mod copy;
+mod directory;
 pub mod engine;
 mod journal;
 mod personal;
@@ -256,12 +258,19 @@ pub struct Totals {
 
 /// All that an engine does.
 pub trait Database:
-    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData + Directories
 {
 }
 
 impl<T> Database for T where
-    T: Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+    T: Store
+        + Search
+        + Journal
+        + Settlements
+        + Reviews
+        + Reconciliations
+        + PersonalData
+        + Directories
 {
 }
 

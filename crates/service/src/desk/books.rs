@@ -42,6 +42,10 @@ pub struct SettlementRow {
     pub closed_at: String,
     /// Who closed it.
     pub closed_by: String,
+    /// The rows of its aggregate, as its manifest has them.
+    pub rows: Value,
+    /// The exchange rate, as its manifest has it.
+    pub rate: Value,
     /// Its files, as its manifest has them.
     pub files: Value,
     /// Corrections that it holds.
@@ -93,6 +97,8 @@ impl From<ClosedSettlement> for SettlementRow {
             manifest_sha256: closed.manifest_sha256,
             closed_at: closed.closed_at.to_string(),
             closed_by: closed.closed_by,
+            rows: manifest.get("rows").cloned().unwrap_or_default(),
+            rate: manifest.pointer("/basis/rate").cloned().unwrap_or_default(),
             files: manifest.get("files").cloned().unwrap_or_default(),
             adjustments: adjustments.collect(),
         }
@@ -354,12 +360,15 @@ pub struct BreakAct {
     pub version: String,
 }
 
-/// Why nothing was decided, or nothing can be shown.
+/// Why nothing was decided or corrected, or nothing can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
-    /// There is no such break, or none that could be decided about.
+    /// There is no such break or contract, or none that could be decided about.
     #[error("{0}")]
     Unknown(String),
+    /// A field is not what it must be; names it.
+    #[error("{0}")]
+    Field(String),
     /// It does not go by the rules; says which.
     #[error("{0}")]
     Refused(String),

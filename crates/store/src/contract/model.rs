@@ -15,10 +15,10 @@ use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refun
 use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
     Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, DeliveryState, Erasure, EventRecord, Journal, JournalPage, JournalQuery,
-    JournalRecord, JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page,
-    PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Times, Totals,
+    DeliveryFilter, DeliveryState, DirectoryEntry, Erasure, EventRecord, Journal, JournalPage,
+    JournalQuery, JournalRecord, JournalSubject, Listed, Lookup, Note, Order, OrderResolution,
+    Page, PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct,
+    Reviews, Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Times, Totals,
     UnknownOrder,
 };
 
@@ -37,6 +37,7 @@ pub(super) struct Rows {
     pub(super) keys: BTreeMap<TxId, WrappedKey>,
     pub(super) proofs: Vec<KeyProof>,
     pub(super) erasures: BTreeMap<TxId, Erasure>,
+    pub(super) directory: Vec<DirectoryEntry>,
     deliveries: Vec<Delivery>,
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,

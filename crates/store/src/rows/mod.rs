@@ -9,6 +9,7 @@
 //! a file for each table.
 
 mod deliveries;
+mod directory;
 mod events;
 mod journal;
 mod orders;
@@ -28,6 +29,9 @@ use gopay_core::time::Timestamp;
 use crate::StoreError;
 
 pub use deliveries::{DELIVERIES, delivery, delivery_changes, owed_cells};
+pub use directory::{
+    DIRECTORY_ENTRIES, DIRECTORY_KEYS, directory_entry, directory_entry_cells, directory_key_cells,
+};
 pub use events::{EVENTS, event};
 pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, journal_select};
 pub use orders::{UNKNOWN_ORDERS, unknown_order, unknown_order_cells, unknown_order_changes};

@@ -1,0 +1,188 @@
+//! What operators do over JSON: one way for all acts to read who does what and why, to do it, and to
+//! answer.
+
+use std::error::Error;
+
+use axum::body::Body;
+use axum::extract::Extension;
+use axum::http::Request;
+use axum::response::Response;
+use gopay_core::ids::TxId;
+use gopay_core::text::printable_json;
+use gopay_service::desk::{ActError, AdjustmentAct, BookError, BreakAct, Deed, RefundOrder};
+use gopay_service::{EraseError, ResolveError, Service, StoreError, chain};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::guard::{Who, Why};
+use crate::json::{BODY_BYTES_MAX, JSON, no};
+use crate::{App, respond};
+
+/// Why an act was not done.
+pub trait NotDone: Error {
+    /// The status of the answer.
+    fn status(&self) -> u16;
+}
+
+impl NotDone for ActError {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Text { .. } | Self::Field(_) => 400,
+            Self::NoPayment(_) | Self::NothingLost => 404,
+            Self::NotNow(_) => 409,
+            Self::Store(_) => 503,
+        }
+    }
+}
+
+impl NotDone for EraseError {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Text { .. } => 400,
+            Self::Unknown(_) => 404,
+            Self::Already(_) | Self::Needed { .. } => 409,
+            Self::Store(_) => 503,
+        }
+    }
+}
+
+impl NotDone for ResolveError {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Text { .. } => 400,
+            Self::NotListed(_) => 404,
+            Self::Returning(_) | Self::NotReturnable(_) => 409,
+            Self::Store(_) => 503,
+        }
+    }
+}
+
+impl NotDone for BookError {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Field(_) => 400,
+            Self::Unknown(_) => 404,
+            Self::Refused(_) => 409,
+            Self::Store(_) => 503,
+        }
+    }
+}
+
+impl NotDone for StoreError {
+    fn status(&self) -> u16 {
+        503
+    }
+}
+
+/// What a body asks for, and why.
+pub(crate) trait Act: DeserializeOwned {
+    fn why(&self) -> &str;
+}
+
+impl Act for Deed {
+    fn why(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl Act for RefundOrder {
+    fn why(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl Act for BreakAct {
+    fn why(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl Act for AdjustmentAct {
+    fn why(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// An answer of what there is. What comes from outside may hold characters that a terminal acts on.
+pub(crate) fn answer(value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => respond(200, JSON, printable_json(&text)),
+        Err(error) => no(500, error.to_string()),
+    }
+}
+
+/// An answer that says why something was not done, or cannot be told.
+pub(crate) fn not_done(error: &impl NotDone) -> Response {
+    no(error.status(), chain(error))
+}
+
+pub(crate) fn answered<T: Serialize>(found: Result<T, impl NotDone>) -> Response {
+    found.map_or_else(|error| not_done(&error), |value| answer(&value))
+}
+
+/// The JSON of a body.
+pub(crate) async fn sent(app: &App, request: Request<Body>) -> Result<Value, Response> {
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
+    serde_json::from_slice(&bytes).map_err(|error| no(400, error.to_string()))
+}
+
+/// What a body asks for, with who shows a token in place of whom it names.
+async fn asked<B: Act>(
+    app: &App,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+) -> Result<B, Response> {
+    let mut value = sent(app, request).await?;
+    if let (Some(name), Some(members)) =
+        (who.and_then(|Extension(Who(name))| name), value.as_object_mut())
+    {
+        // An approval names who has decided.
+        let own = if members.contains_key("approved_by") { "approved_by" } else { "by" };
+        members.insert(own.to_owned(), json!(&*name));
+    }
+    serde_json::from_value(value).map_err(|error| no(400, error.to_string()))
+}
+
+/// Does what a body asks for, and answers what came of it.
+pub(crate) async fn act<B, T, E, Done>(
+    app: &App,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+    work: impl FnOnce(Service, B) -> Done,
+) -> Response
+where
+    B: Act,
+    T: Serialize,
+    E: NotDone,
+    Done: Future<Output = Result<T, E>>,
+{
+    match asked::<B>(app, who, request).await {
+        Ok(wanted) => {
+            let why = Why(wanted.why().to_owned());
+            let mut response = answered(work(app.service.clone(), wanted).await);
+            response.extensions_mut().insert(why);
+            response
+        }
+        Err(answer) => answer,
+    }
+}
+
+/// The same about the transaction that a path names.
+pub(crate) async fn act_about<B, T, E, Done>(
+    app: &App,
+    id: &str,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+    work: impl FnOnce(Service, TxId, B) -> Done,
+) -> Response
+where
+    B: Act,
+    T: Serialize,
+    E: NotDone,
+    Done: Future<Output = Result<T, E>>,
+{
+    let Ok(tx_id) = id.parse::<TxId>() else { return no(404, "no TXID") };
+    act(app, who, request, |service, wanted| work(service, tx_id, wanted)).await
+}
