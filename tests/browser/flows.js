@@ -653,7 +653,7 @@ const consoles = {
     assert.match(await card(budi.page).innerText(), /waits for approval[^]*USD.-3\.25[^]*A fee too little/)
     await card(budi.page).getByRole('button', { name: 'Approve USD' }).click()
     await budi.page.getByRole('status').waitFor()
-    assert.match(await card(budi.page).innerText(), /approved; the next settlement takes it/)
+    assert.match(await card(budi.page).innerText(), /approved[^]*the next settlement/)
     await ana.done()
     await budi.done()
   },
@@ -661,10 +661,10 @@ const consoles = {
     const { page, done } = await operator(browser, 'ana')
     await page.goto(`${ADMIN}/console/settlements`)
     await page.getByRole('link', { name: '1-999' }).click()
-    assert.match(await content(page), /USD.12\.50 on 20[^]*Adjustment\s+TESTCONTRACT\s+1\s+USD.12\.50[^]*Transfer/)
+    assert.match(await content(page), /USD.12\.50 on 20[^]*Adjustment TESTCONTRACT\s+1\s+USD.12\.50[^]*Transfer/)
     assert.match(await content(page), /Correction C-1[^]*asked for by ana, approved by budi/)
     for (const [place, says] of [
-      ['settlements', /Last period/], ['settlements/1-999', /Statement of|Events/], ['adjustments', /in D 20/],
+      ['settlements', /Last period/], ['settlements/1-999', /Statement of|Events/], ['adjustments', /settled[^]*D 20/],
       ['reconciliation', /Run 1[^]*ties[^]*Opening[^]*Closing/]
     ]) {
       await page.goto(`${ADMIN}/console/${place}`)

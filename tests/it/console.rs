@@ -408,6 +408,41 @@ async fn a_break_is_decided_by_two_people_in_two_acts() {
     assert!(runs["rows"].as_array().unwrap().len() >= 2);
 }
 
+#[tokio::test]
+async fn personal_data_is_erased_in_the_console_once_nothing_needs_it() {
+    let operators = [("ops", "operate"), ("sri", "finance")];
+    let served = Served::start(&with_operators(NOBODY, &operators)).await;
+    let (paid, refused) = (served.paid().await, served.transaction(&[("amount", "150")]).await);
+    assert_eq!(refused["STATUS"], "FAILED");
+    let mut ops = Browser::of(&served, "ops").await;
+    let mut sri = Browser::of(&served, "sri").await;
+    let reason = [("reason", "the shopper asks for it")];
+    let page = format!("/console/transactions/{paid}");
+    let shown = ops.send(&page, &format!("{page}/erase"), &reason).await;
+    assert_eq!(shown.status, 409);
+    assert!(shown.text.contains("it can be refunded until"), "{}", shown.text);
+    let page = format!("/console/transactions/{}", refused["TXID"]);
+    assert_eq!(sri.send(&page, &format!("{page}/erase"), &reason).await.status, 403);
+    assert!(ops.get(&page).await.text.contains("Erase personal data"));
+    let shown = ops.send(&page, &format!("{page}/erase"), &reason).await;
+    assert_eq!((shown.status, shown.to), (303, format!("{page}?done=erase")));
+    let after = ops.get(&page).await.text;
+    assert!(after.contains("Personal data was erased on"), "{after}");
+    assert!(!after.contains("Erase personal data"), "once is enough: {after}");
+}
+
+#[tokio::test]
+async fn a_refused_call_names_every_fault_to_operators() {
+    let demo = Demo::start().await;
+    let answer = demo.transaction(&[("countrycode", "SG"), ("amount", "1.5")]).await;
+    assert_eq!(answer["ERRMSG"], "countrycode: must be ID", "the PSP is told the first");
+    let browser = Browser::new(&demo);
+    let page = browser.get(&format!("/console/transactions/{}", answer["TXID"])).await.text;
+    for fault in ["<code>countrycode</code>: ID", "<code>amount</code>: digits only"] {
+        assert!(page.contains(fault), "{fault} in {page}");
+    }
+}
+
 /// Runs the program in the folder of a config; what it prints.
 fn run(served: &Served, args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))

@@ -95,6 +95,7 @@ fn card(row: &AdjustmentView, who: &Admitted) -> Markup {
                 div { dt { "Reason" } dd { (row.reason) } }
                 div { dt { "Asked for by" } dd { (row.by) } }
                 div { dt { "Approved by" } dd { (row.approved_by.as_deref().unwrap_or("nobody yet")) } }
+                div { dt { "Settled in" } dd { (settled_in(row)) } }
                 div { dt { "Last act, UTC" } dd { (show::time(&row.at)) } }
                 div { dt { "Settlements of" } dd { a href={ "/console/settlements/" (row.account) } { (row.account) } } }
             }
@@ -106,11 +107,16 @@ fn card(row: &AdjustmentView, who: &Admitted) -> Markup {
 fn standing(row: &AdjustmentView) -> Markup {
     html! {
         @match (&row.approved_by, &row.settled_in) {
-            (_, Some(period)) => span.pill.good { "in " (period) },
-            (Some(_), None) => span.pill.good { "approved; the next settlement takes it" },
+            (_, Some(_)) => span.pill.off { "settled" },
+            (Some(_), None) => span.pill.good { "approved" },
             (None, None) => span.pill.wait { "waits for approval" },
         }
     }
+}
+
+fn settled_in(row: &AdjustmentView) -> &str {
+    let next = if row.approved_by.is_some() { "the next settlement" } else { "none yet" };
+    row.settled_in.as_deref().unwrap_or(next)
 }
 
 /// What an act repeats of the correction that somebody has seen.

@@ -122,17 +122,17 @@ fn card(row: &SettlementRow) -> Markup {
     }
 }
 
-/// `1 USD is 16190 IDR (ECB, 2026-11-27)`.
+/// `1 USD is 16190 IDR, ECB of 2026-11-27`.
 fn rate(row: &SettlementRow) -> Option<String> {
     let of = |name| row.rate.get(name).and_then(Value::as_str);
     let (base, rate, quote) = (of("base")?, of("rate")?, of("quote")?);
-    Some(format!("1 {base} is {rate} {quote} ({}, {})", of("source")?, of("date")?))
+    Some(format!("1 {base} is {rate} {quote}, {} of {}", of("source")?, of("date")?))
 }
 
 /// How the transfer comes about: the rows of the aggregate, and what is carried.
 fn statement(row: &SettlementRow) -> Markup {
     let rows = row.rows.as_array().map(Vec::as_slice).unwrap_or_default();
-    let titles = [("Row", false), ("Contract", false), ("Events", true), ("Amount", true)];
+    let titles = [("Row", false), ("Events", true), ("Amount", true)];
     let carried = [
         ("Opening", row.opening),
         ("Reserve", row.reserve),
@@ -142,8 +142,7 @@ fn statement(row: &SettlementRow) -> Markup {
     let lines = html! {
         @for one in rows {
             tr {
-                td { (named(&text(one, "kind"))) }
-                td { (text(one, "contract")) }
+                td { (named(&text(one, "kind"))) " " span.note { (text(one, "contract")) } }
                 td.num { (text(one, "count")) }
                 td.num { (show::money(&text(one, "currency"), &text(one, "amount"))) }
             }
@@ -152,7 +151,6 @@ fn statement(row: &SettlementRow) -> Markup {
             @if amount != 0 || name == "Transfer" {
                 tr.total[name == "Transfer"] {
                     td { (name) }
-                    td {}
                     td {}
                     td.num { (show::hundredths(&row.currency, amount)) }
                 }
@@ -163,7 +161,7 @@ fn statement(row: &SettlementRow) -> Markup {
         @if rows.is_empty() && row.opening == 0 && row.reserve == 0 {
             p.note { "No money moved." }
         } @else {
-            (show::compact(&format!("Statement of {}", period(row)), &titles, &lines))
+            (show::statement(&format!("Statement of {}", period(row)), &titles, &lines))
         }
     }
 }
@@ -259,6 +257,6 @@ mod tests {
             assert!(shown.contains(part), "{part} in {shown}");
         }
         assert!(!shown.contains("Opening"), "nothing was carried: {shown}");
-        assert_eq!(rate(&row).as_deref(), Some("1 USD is 16190 IDR (ECB, 2026-01-30)"));
+        assert_eq!(rate(&row).as_deref(), Some("1 USD is 16190 IDR, ECB of 2026-01-30"));
     }
 }

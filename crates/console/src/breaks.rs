@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_http::asked::{Asked, AskedError};
 use gopay_http::books::{SERIES, which};
-use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Which};
+use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, DecidedRow, Listing, Which};
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
 
@@ -17,6 +17,7 @@ use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, runs, show};
 
 const PATH: &str = "/console/reconciliation";
+const FILE: &str = "/console/breaks.csv";
 
 /// Breaks of a page.
 const ROWS: usize = 50;
@@ -73,7 +74,7 @@ fn filters(asked: &Asked) -> Markup {
     show::filters(asked, PATH, &["series", "which"], &fields)
 }
 
-fn list(asked: &Asked, breaks: &Breaks) -> Markup {
+fn list(asked: &Asked, breaks: &Listing<BreakRow>) -> Markup {
     let titles = [
         ("Break", false),
         ("Kind", false),
@@ -84,18 +85,8 @@ fn list(asked: &Asked, breaks: &Breaks) -> Markup {
         ("First seen", false),
         ("Decision", false),
     ];
-    let rows = html! { @for row in &breaks.rows { (line(asked, row)) } };
-    html! {
-        @if breaks.rows.is_empty() {
-            @match &breaks.next {
-                Some(_) => p { "Nothing so far; there is more to look through." },
-                None => p { "There is none." },
-            }
-        } @else {
-            (show::table("Breaks", &titles, &rows))
-        }
-        (show::paging(asked, PATH, "after", breaks.next.as_deref(), Some("/console/breaks.csv")))
-    }
+    let line = |row: &BreakRow| line(asked, row);
+    show::listing(asked, PATH, "Breaks", &titles, breaks, FILE, line)
 }
 
 fn address(asked: &Asked, id: &str) -> String {

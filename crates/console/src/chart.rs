@@ -6,7 +6,7 @@ use maud::{Markup, html};
 const WIDTH: u64 = 600;
 const HEIGHT: u64 = 180;
 /// Left of the plot, for the scale.
-const LEFT: u64 = 80;
+const LEFT: u64 = 96;
 /// Below it, for the times.
 const BELOW: u64 = 28;
 const TOP: u64 = 12;

@@ -102,7 +102,7 @@ fn statement(tie_out: &Value) -> Markup {
             (line("Left over: it does not tie", residual, "total"))
         }
     };
-    show::compact(name, &titles, &rows)
+    show::statement(name, &titles, &rows)
 }
 
 fn inputs(run: &RunRow) -> Markup {

@@ -164,13 +164,14 @@ pub(crate) fn paging(
     }
 }
 
-/// One page of a list, and where it goes on; the whole of it is a file beside `path`.
+/// One page of a list, and where it goes on; the whole of it is in a file.
 pub(crate) fn listing<T>(
     asked: &Asked,
     path: &str,
     caption: &str,
     titles: &[(&str, bool)],
     listing: &Listing<T>,
+    file: &str,
     line: impl Fn(&T) -> Markup,
 ) -> Markup {
     let rows = html! { @for row in &listing.rows { (line(row)) } };
@@ -183,7 +184,7 @@ pub(crate) fn listing<T>(
         } @else {
             (table(caption, titles, &rows))
         }
-        (paging(asked, path, "after", listing.next.as_deref(), Some(&format!("{path}.csv"))))
+        (paging(asked, path, "after", listing.next.as_deref(), Some(file)))
     }
 }
 
@@ -195,6 +196,11 @@ pub(crate) fn table(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Ma
 /// A table of few and short columns, which stays one on a narrow screen and scrolls within itself.
 pub(crate) fn compact(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
     table_of("compact", caption, titles, rows)
+}
+
+/// A statement: like [`compact`], and no wider than the eye can follow from a name to its amount.
+pub(crate) fn statement(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    html! { div.sheet { (compact(caption, titles, rows)) } }
 }
 
 fn table_of(class: &str, caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {

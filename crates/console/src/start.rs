@@ -78,9 +78,9 @@ fn tiles(figures: &Figures) -> Markup {
 fn queues(queues: &[Queue]) -> Markup {
     let titles = [
         ("What", false),
-        ("< 1 min", true),
-        ("< 5 min", true),
-        ("< 1 h", true),
+        ("<\u{a0}1\u{a0}min", true),
+        ("<\u{a0}5\u{a0}min", true),
+        ("<\u{a0}1\u{a0}h", true),
         ("more", true),
         ("oldest", true),
     ];

@@ -317,18 +317,27 @@ pub(crate) fn astray(status: StatusCode, language: Language, serves: Serves) -> 
             }
         }
     };
-    page(status, title, language, &content)
+    let name = if serves.shoppers { shoppers_name(language) } else { "gopay-adapter" };
+    page_of(name, status, title, language, &content)
+}
+
+/// Whose pages shoppers see.
+const fn shoppers_name(language: Language) -> &'static str {
+    language.pick("GoPay payment", "Pembayaran GoPay")
 }
 
 fn page(status: StatusCode, title: &str, language: Language, content: &Markup) -> Response {
-    let frame = Frame {
-        language,
-        title,
-        name: language.pick("GoPay payment", "Pembayaran GoPay"),
-        assets: ASSETS,
-        links: &[],
-        width: Width::Phone,
-    };
+    page_of(shoppers_name(language), status, title, language, content)
+}
+
+fn page_of(
+    name: &str,
+    status: StatusCode,
+    title: &str,
+    language: Language,
+    content: &Markup,
+) -> Response {
+    let frame = Frame { language, title, name, assets: ASSETS, links: &[], width: Width::Phone };
     harden(respond(status.as_u16(), "text/html; charset=utf-8", frame.page(content)))
 }
 

@@ -5,6 +5,7 @@ use gopay_store::{ClosedSettlement, ReconciliationRun, SettlementAccount, StoreE
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Listing;
 use crate::Service;
 
 /// A closed settlement. Amounts are in hundredths of its currency.
@@ -290,15 +291,6 @@ pub struct DecidedRow {
     pub holds: bool,
 }
 
-/// A page of breaks.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Breaks {
-    /// Those that fit, in the order of their ids.
-    pub rows: Vec<BreakRow>,
-    /// `after` of the next page; none at the end.
-    pub next: Option<String>,
-}
-
 /// Which breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -387,7 +379,7 @@ pub trait BreakReview: Send + Sync {
         which: Which,
         after: &str,
         limit: usize,
-    ) -> Result<Breaks, BookError>;
+    ) -> Result<Listing<BreakRow>, BookError>;
 
     /// One break; none if there is none of this id.
     async fn one(&self, series: &str, break_id: &str) -> Result<Option<BreakRow>, BookError>;

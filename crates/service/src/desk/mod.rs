@@ -25,7 +25,7 @@ pub use adjustments::{
 };
 pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
 pub use books::{
-    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, InputRow,
+    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow,
     Newest, RunRow, SettlementRow, Which,
 };
 pub use figures::{Barred, Figures, Queue};
