@@ -1,9 +1,10 @@
 //! Bodies and queries of operators: whoever has a token acts in their own name alone.
 #![no_main]
 
+use gopay_http::acts::told;
 use gopay_http::admin::decision;
 use gopay_http::asked::Asked;
-use gopay_http::desk::{GivenUpSince, told};
+use gopay_http::desk::GivenUpSince;
 use gopay_service::desk::{BreakAct, Deed, RefundOrder};
 use libfuzzer_sys::fuzz_target;
 

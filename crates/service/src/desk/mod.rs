@@ -25,8 +25,8 @@ pub use adjustments::{
 };
 pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
 pub use books::{
-    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow,
-    Newest, RunRow, SettlementRow, Which,
+    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow, Newest,
+    RunRow, SettlementRow, Which,
 };
 pub use figures::{Barred, Figures, Queue};
 pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};
