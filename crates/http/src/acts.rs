@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::Extension;
 use axum::http::Request;
 use axum::response::Response;
+use bytes::Bytes;
 use gopay_core::ids::TxId;
 use gopay_core::text::printable_json;
 use gopay_service::desk::{ActError, AdjustmentAct, BookError, BreakAct, Deed, RefundOrder};
@@ -121,28 +122,27 @@ pub(crate) fn answered<T: Serialize>(found: Result<T, impl NotDone>) -> Response
     found.map_or_else(|error| not_done(&error), |value| answer(&value))
 }
 
-/// The JSON of a body.
-pub(crate) async fn sent(app: &App, request: Request<Body>) -> Result<Value, Response> {
+/// The bytes of a body.
+pub(crate) async fn sent(app: &App, request: Request<Body>) -> Result<Bytes, Response> {
     let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
-    let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
-    serde_json::from_slice(&bytes).map_err(|error| no(400, error.to_string()))
+    bytes.map_err(|_| no(400, "the body cannot be read"))
 }
 
-/// What a body asks for, with who shows a token in place of whom it names.
-async fn asked<B: Act>(
-    app: &App,
-    who: Option<Extension<Who>>,
-    request: Request<Body>,
-) -> Result<B, Response> {
-    let mut value = sent(app, request).await?;
-    if let (Some(name), Some(members)) =
-        (who.and_then(|Extension(Who(name))| name), value.as_object_mut())
-    {
+/// What a body tells. An operator with a token acts in their own name, whomever the body names.
+///
+/// # Errors
+/// Not JSON, or not with these members.
+pub fn told<T: DeserializeOwned>(
+    body: &[u8],
+    operator: Option<&str>,
+) -> Result<T, serde_json::Error> {
+    let mut value: Value = serde_json::from_slice(body)?;
+    if let (Some(name), Some(members)) = (operator, value.as_object_mut()) {
         // An approval names who has decided.
         let own = if members.contains_key("approved_by") { "approved_by" } else { "by" };
-        members.insert(own.to_owned(), json!(&*name));
+        members.insert(own.to_owned(), json!(name));
     }
-    serde_json::from_value(value).map_err(|error| no(400, error.to_string()))
+    serde_json::from_value(value)
 }
 
 /// Does what a body asks for, and answers what came of it.
@@ -158,14 +158,19 @@ where
     E: NotDone,
     Done: Future<Output = Result<T, E>>,
 {
-    match asked::<B>(app, who, request).await {
+    let body = match sent(app, request).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let operator = who.and_then(|Extension(Who(name))| name);
+    match told::<B>(&body, operator.as_deref()) {
         Ok(wanted) => {
             let why = Why(wanted.why().to_owned());
             let mut response = answered(work(app.service.clone(), wanted).await);
             response.extensions_mut().insert(why);
             response
         }
-        Err(answer) => answer,
+        Err(error) => no(400, error.to_string()),
     }
 }
 
@@ -185,4 +190,29 @@ where
 {
     let Ok(tx_id) = id.parse::<TxId>() else { return no(404, "no TXID") };
     act(app, who, request, |service, wanted| work(service, tx_id, wanted)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::GivenUpSince;
+
+    #[test]
+    fn a_body_does_not_name_another_than_who_shows_a_token() {
+        let deed = |body: &str, operator| told::<Deed>(body.as_bytes(), operator);
+        let named = r#"{"by":"Budi","reason":"a test"}"#;
+        assert_eq!(deed(named, None).unwrap().by, "Budi");
+        assert_eq!(deed(named, Some("sri")).unwrap().by, "sri");
+        assert_eq!(deed(r#"{"reason":"a test"}"#, Some("sri")).unwrap().by, "sri");
+        // As if the token were the approver's: there is nothing to approve.
+        let hidden = r#"{"by":"Budi","approved_by":"Budi","reason":"a test"}"#;
+        assert!(deed(hidden, Some("sri")).is_err());
+        let since =
+            r#"{"failed_since":"2026-01-31T08:00:00Z","by":"Budi","approved_by":"x","reason":"a"}"#;
+        assert!(told::<GivenUpSince>(since.as_bytes(), Some("sri")).is_err());
+        let act =
+            r#"{"decision":"accept","by":"Budi","approved_by":"x","reason":"a","version":"1"}"#;
+        let act = told::<BreakAct>(act.as_bytes(), Some("sri")).unwrap();
+        assert_eq!((act.by.as_str(), act.approved_by.as_deref()), ("Budi", Some("sri")));
+    }
 }

@@ -207,7 +207,7 @@ pub(crate) async fn resolve(
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let decision = match decision(body, who.and_then(|Extension(Who(name))| name).as_deref()) {
+    let decision = match decision(&body, who.and_then(|Extension(Who(name))| name).as_deref()) {
         Ok(decision) => decision,
         Err(error) => return no(400, error.to_string()),
     };
@@ -272,7 +272,11 @@ pub(crate) async fn acknowledge_lost(
 }
 
 /// A decision is of whom the token says; whom the body names besides is kept with it.
-fn decision(mut body: Value, operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+///
+/// # Errors
+/// Not JSON, or not a decision.
+pub fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+    let mut body: Value = serde_json::from_slice(body)?;
     if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
         let by = match members.get("by").and_then(Value::as_str) {
             Some(by) if by != operator => format!("{by} ({operator})"),

@@ -289,11 +289,14 @@ impl Out {
             nuls = Block(decoded.0.map(|half| _mm256_cmpeq_epi8(half, _mm256_setzero_si256())))
                 .bits()
                 & keep;
-            let may_break = decoded.are(b'\n').bits()
-                | decoded.are(b'\r').bits()
-                | decoded.are(0xc2).bits()
-                | decoded.are(0xe2).bits();
-            breaks |= may_break & keep != 0;
+            // Known after the first one.
+            if !breaks {
+                let may_break = decoded.are(b'\n').bits()
+                    | decoded.are(b'\r').bits()
+                    | decoded.are(0xc2).bits()
+                    | decoded.are(0xe2).bits();
+                breaks = may_break & keep != 0;
+            }
             high |= decoded.bits() & keep;
         }
         let mut marked = separators;

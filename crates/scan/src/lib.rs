@@ -1,11 +1,12 @@
 //! Blocks of bytes by vector instructions: percent-escapes, `+` and separators of form bodies,
 //! where a plain run of a JSON string ends, and which bytes of a window are of which kind.
 //!
-//! The only crate with `unsafe`, a leaf, and nothing else is here. Four backends decode a body;
+//! The only crate with `unsafe`, a leaf, and nothing else is here. Five backends decode a body;
 //! [`Backend::best`] chooses one at run time by what the processor has: [`Backend::Avx512`]
 //! (64 bytes at a time, VBMI2), [`Backend::Avx2`] (32 at a time, on nearly every x86-64 since 2015),
-//! [`Backend::Sse2`] (16 at a time, on every x86-64) and [`Backend::Scalar`] (byte by byte, without
-//! `unsafe`, on every machine). The scalar one is the reference that a property test here and the fuzz
+//! [`Backend::Sse2`] (16 at a time, on every x86-64), [`Backend::Neon`] (16 at a time, on every
+//! 64-bit ARM) and [`Backend::Scalar`] (byte by byte, without `unsafe`, on every machine). The
+//! scalar one is the reference that a property test here and the fuzz
 //! target `backends` hold the others against.
 #![warn(missing_docs)]
 #![expect(unsafe_code, reason = "vector loads and stores, each within bounds checked before")]
@@ -14,9 +15,19 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod runs;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
+
+/// What every processor of the architecture has.
+#[cfg(target_arch = "aarch64")]
+use neon as lanes;
+#[cfg(target_arch = "x86_64")]
+use sse2 as lanes;
 
 /// How a body is decoded. Every backend gives the same result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +36,8 @@ pub enum Backend {
     Scalar,
     /// 16 bytes at a time, on every x86-64.
     Sse2,
+    /// 16 bytes at a time, on every 64-bit ARM.
+    Neon,
     /// 32 bytes at a time: AVX2.
     Avx2,
     /// 64 bytes at a time: AVX-512 with VBMI2.
@@ -41,6 +54,8 @@ impl Backend {
             Self::Avx2
         } else if Self::Sse2.is_available() {
             Self::Sse2
+        } else if Self::Neon.is_available() {
+            Self::Neon
         } else {
             Self::Scalar
         }
@@ -52,6 +67,7 @@ impl Backend {
         match self {
             Self::Scalar => true,
             Self::Sse2 => cfg!(target_arch = "x86_64"),
+            Self::Neon => cfg!(target_arch = "aarch64"),
             Self::Avx2 => avx2_is_available(),
             Self::Avx512 => avx512_is_available(),
         }
@@ -59,7 +75,7 @@ impl Backend {
 
     /// Every backend that this processor has, the slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Scalar, Self::Sse2, Self::Avx2, Self::Avx512]
+        [Self::Scalar, Self::Sse2, Self::Neon, Self::Avx2, Self::Avx512]
             .into_iter()
             .filter(|backend| backend.is_available())
     }
@@ -113,6 +129,7 @@ pub struct Cursor {
     /// Bytes of text written so far.
     len: usize,
     /// A bit for each byte after `at` that belongs to an escape before it, the first one lowest.
+    #[cfg(target_arch = "x86_64")]
     carry: u64,
     /// Whether the text may hold a line break.
     breaks: bool,
@@ -212,13 +229,13 @@ impl Cursor {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features are there; the space was checked above.
             Backend::Avx2 if avx2_is_available() => unsafe { avx2::turn(self, body, text, marks) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: every x86-64 has SSE2; the space was checked above.
-            Backend::Sse2 | Backend::Avx2 | Backend::Avx512 => unsafe {
-                sse2::turn(self, body, text, marks)
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            // SAFETY: every such processor has SSE2 or NEON; the space was checked above.
+            Backend::Sse2 | Backend::Neon | Backend::Avx2 | Backend::Avx512 => unsafe {
+                runs::turn(self, body, text, marks)
             },
-            #[cfg(not(target_arch = "x86_64"))]
-            Backend::Sse2 | Backend::Avx2 | Backend::Avx512 => {
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Backend::Sse2 | Backend::Neon | Backend::Avx2 | Backend::Avx512 => {
                 scalar::turn(self, body, text, marks)
             }
             Backend::Scalar => scalar::turn(self, body, text, marks),
@@ -330,13 +347,14 @@ fn check_run(text: &[u8], at: usize) -> Option<usize> {
 
 #[inline]
 fn high_bits(block: &[u8; 64]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::high_bits(block) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::high_bits(block) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::high_bits(block)
 }
 
+#[cfg(target_arch = "x86_64")]
 #[expect(clippy::as_conversions, reason = "at most 64")]
 #[inline(always)]
 const fn ones(mask: u64) -> usize {
@@ -358,10 +376,10 @@ pub const STOPS: usize = 32;
 #[must_use]
 #[inline]
 pub fn stops(window: &[u8; STOPS]) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::stops(window) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::stops(window) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::stops(window)
 }
 
@@ -384,10 +402,10 @@ pub struct Kinds {
 #[must_use]
 #[inline]
 pub fn kinds(window: &[u8; STOPS]) -> Kinds {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::kinds(window) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::kinds(window) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::kinds(window)
 }
 
@@ -395,10 +413,10 @@ pub fn kinds(window: &[u8; STOPS]) -> Kinds {
 #[must_use]
 #[inline]
 pub fn equal(one: &[u8; STOPS], other: &[u8; STOPS]) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::equal(one, other) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::equal(one, other) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::equal(one, other)
 }
 
@@ -415,10 +433,10 @@ pub struct UrlMarks {
 #[must_use]
 #[inline]
 pub fn url_marks(window: &[u8; STOPS]) -> UrlMarks {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::url_marks(window) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::url_marks(window) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::url_marks(window)
 }
 

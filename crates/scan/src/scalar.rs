@@ -12,8 +12,9 @@ pub(super) fn turn(
     let mut count = 0;
     while let Some(rest) = body.get(cursor.at..end).filter(|rest| !rest.is_empty()) {
         let run = rest.iter().take_while(|byte| is_plain(**byte)).count();
-        if let (Some(to), Some(from)) =
-            (text.get_mut(cursor.len..cursor.len + run), rest.get(..run))
+        if run > 0
+            && let (Some(to), Some(from)) =
+                (text.get_mut(cursor.len..cursor.len + run), rest.get(..run))
         {
             to.copy_from_slice(from);
         }
@@ -90,23 +91,23 @@ fn digit(char: u8) -> u8 {
     DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
     let stop = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
     window.iter().position(stop).unwrap_or(super::STOPS)
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn high_bits(block: &[u8; 64]) -> u64 {
     block.iter().rev().fold(0, |bits, byte| (bits << 1) | u64::from(byte >> 7))
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn bits(window: &[u8; super::STOPS], kind: fn(&u8) -> bool) -> u32 {
     window.iter().rev().fold(0, |bits, byte| (bits << 1) | u32::from(kind(byte)))
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
     super::Kinds {
         letters: bits(window, u8::is_ascii_alphabetic),
@@ -117,7 +118,7 @@ pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
     }
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn url_marks(window: &[u8; super::STOPS]) -> super::UrlMarks {
     super::UrlMarks {
         unclean: bits(window, |byte| matches!(byte, 0..=b' ' | 0x7f | b'\\')),
@@ -125,7 +126,7 @@ pub(super) fn url_marks(window: &[u8; super::STOPS]) -> super::UrlMarks {
     }
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn equal(one: &[u8; super::STOPS], other: &[u8; super::STOPS]) -> u32 {
     one.iter().zip(other).rev().fold(0, |bits, (one, other)| (bits << 1) | u32::from(one == other))
 }

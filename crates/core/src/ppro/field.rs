@@ -22,6 +22,12 @@ macro_rules! fields {
                 match self { $(Self::$variant => $name,)+ }
             }
 
+            /// What stands before its value in a JSON object, behind another member.
+            #[must_use]
+            pub(crate) const fn member(self) -> &'static str {
+                match self { $(Self::$variant => concat!(",\"", $name, "\":\""),)+ }
+            }
+
             /// The parameter of a decoded name; names are case-sensitive.
             #[must_use]
             pub fn from_name(name: &[u8]) -> Option<Self> {

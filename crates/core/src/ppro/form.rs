@@ -264,6 +264,23 @@ impl<'s> Form<'s> {
         self.text.get(self.slots.get(field.index())?.value.range())
     }
 
+    /// The parameters that we know and that were sent without fault, in order of [`Field`].
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (Field, &'s str)> {
+        let mut left = self.sent & !self.faulty;
+        let fields = std::iter::from_fn(move || {
+            let place = usize::try_from(left.trailing_zeros()).ok()?;
+            let field = *Field::ALL.get(place)?;
+            left &= left - 1;
+            Some(field)
+        });
+        fields.filter_map(|field| Some((field, self.get(field)?)))
+    }
+
+    /// The length of the decoded body.
+    pub(crate) const fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The value of a parameter if it is not empty.
     #[must_use]
     #[inline]
