@@ -33,6 +33,7 @@ use crate::commands::resolve::ResolveArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
+use crate::commands::totals::TotalsArgs;
 use crate::commands::translate::TranslateArgs;
 use crate::commands::trigger::TriggerArgs;
 use crate::commands::verify_files::VerifyArgs;
@@ -139,6 +140,9 @@ pub(crate) enum Command {
     ProcessFiles(ProcessArgs),
     /// Writes the money events of a range of days, or their double entry.
     Journal(JournalArgs),
+    /// Prints the sums over the whole store, as `GET /admin/v1/totals`, also while `serve` runs. With
+    /// --recount answers "no" if the rows say something else.
+    Totals(TotalsArgs),
     /// Prints what a shell needs to complete this command line. The Debian package has it installed.
     #[cfg(feature = "manual")]
     Completions(CompletionsArgs),

@@ -34,6 +34,7 @@ mod running;
 pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
+pub(crate) mod totals;
 pub(crate) mod translate;
 pub(crate) mod trigger;
 pub(crate) mod verify_files;
@@ -85,6 +86,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::VerifyFiles(args) => verify_files::run(args),
         Command::ProcessFiles(args) => process_files::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Totals(args) => totals::run(&args),
         #[cfg(feature = "manual")]
         Command::Completions(args) => completions::run(&args, Cli::command()),
         #[cfg(feature = "manual")]

@@ -15,7 +15,8 @@ use gopay_store::{
     DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
     Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
     Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, engine,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
+    engine,
 };
 
 /// See the module.
@@ -266,6 +267,17 @@ impl Search for NullStore {
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         Ok(Totals::default())
+    }
+}
+
+#[async_trait]
+impl Upkeep for NullStore {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
+        Ok(Totals::default())
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -123,7 +123,7 @@ impl<'a> Columns<'a> {
 }
 
 /// The lists of columns as a statement takes them: `unnest($1::bigint[], ...)`.
-fn unnest(columns: &[(&str, Kind)]) -> String {
+pub(crate) fn unnest(columns: &[(&str, Kind)]) -> String {
     unnest_from(0, columns)
 }
 

@@ -15,7 +15,8 @@ use gopay_store::{
     DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
     Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
     Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, rows,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
+    rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -428,9 +429,25 @@ impl Search for PgStore {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        /// It reads every row.
-        const LIMIT: Duration = Duration::from_secs(600);
-        self.connections.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
+        self.connections.alone(|db| async move { sums::totals(&db).await }).await
+    }
+}
+
+/// For what reads every row.
+const WHOLE: Duration = Duration::from_secs(600);
+
+#[async_trait]
+impl Upkeep for PgStore {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
+        self.connections
+            .alone_within(WHOLE, |db| async move { sums::totals_counted(&db).await })
+            .await
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        self.connections
+            .alone_within(WHOLE, |db| async move { sums::totals_refill(&db).await })
+            .await
     }
 }
 

@@ -40,6 +40,7 @@ mod reclaim;
 mod reconciliations;
 mod refunds;
 mod schema;
+mod session;
 mod settlements;
 mod store;
 mod sums;

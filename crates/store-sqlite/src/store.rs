@@ -18,7 +18,8 @@ use gopay_store::{
     DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
     Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
     Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, rows,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
+    rows,
 };
 use rusqlite::Connection;
 
@@ -28,6 +29,7 @@ use crate::file::{self, DbFile};
 use crate::held::Held;
 use crate::job::{Queue, Shared};
 use crate::options::Options;
+use crate::session::Session;
 use crate::{
     backup, beside, deliveries, events, journal, lists, orders, payments, personal, readers,
     reclaim, reconciliations, refunds, schema, settlements, sums, writer,
@@ -210,7 +212,7 @@ impl SqliteStore {
     /// One step, in the writer. If the caller goes away, it is done whole or never begun.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
         self.inner.writes.ask(work).await
@@ -219,7 +221,7 @@ impl SqliteStore {
     /// The same; afterwards the log is emptied, so that nothing stays in it of what was overwritten.
     async fn write_and_empty_log<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
         self.write(move |db| {
@@ -235,7 +237,7 @@ impl SqliteStore {
         work: impl Fn(&Connection) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
         if !self.inner.beside {
-            return self.write(work).await;
+            return self.write(move |db| work(db)).await;
         }
         let shared = Arc::clone(&self.inner.shared);
         let done = tokio::task::spawn_blocking(move || beside::beside(&shared.file, work)).await;
@@ -247,7 +249,7 @@ impl SqliteStore {
         work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
-        self.inner.reads.ask(work).await
+        self.inner.reads.ask(move |db| work(db)).await
     }
 
     /// A long read, on a connection of its own, so that the short ones need not wait for it.
@@ -555,6 +557,17 @@ impl Search for SqliteStore {
 }
 
 #[async_trait]
+impl Upkeep for SqliteStore {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
+        self.apart(sums::totals_counted).await
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        self.write_beside(sums::totals_refill).await
+    }
+}
+
+#[async_trait]
 impl PersonalData for SqliteStore {
     async fn payment_create_sealed(
         &self,
@@ -595,7 +608,8 @@ impl PersonalData for SqliteStore {
     ) -> Result<bool, StoreError> {
         let (from, to, key) = (from.clone(), to.clone(), key.clone());
         let erases = matches!(key, KeyChange::Erase(_));
-        let work = move |db: &Connection| personal::personal_replace(db, tx_id, (&from, &to), &key);
+        let work =
+            move |db: &Session<'_>| personal::personal_replace(db, tx_id, (&from, &to), &key);
         if erases { self.write_and_empty_log(work).await } else { self.write(work).await }
     }
 

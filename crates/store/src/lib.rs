@@ -29,6 +29,7 @@ pub use personal::{Erasure, KeyChange, KeyOf, Personal, PersonalData, PersonalRe
 pub use reconciliations::{ReconciliationInput, ReconciliationRun, Reconciliations, StoredBreak};
 pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
+pub use upkeep::Upkeep;
 
 mod attention;
 mod backlog;
@@ -42,6 +43,8 @@ pub mod rows;
 pub mod sealing;
 mod search;
 mod settlements;
+pub mod sums;
+mod upkeep;
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -256,12 +259,12 @@ pub struct Totals {
 
 /// All that an engine does.
 pub trait Database:
-    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData + Upkeep
 {
 }
 
 impl<T> Database for T where
-    T: Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+    T: Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData + Upkeep
 {
 }
 

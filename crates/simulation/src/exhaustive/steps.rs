@@ -17,7 +17,7 @@ use gopay_store::{
     DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
     Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
     Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
 };
 
 use super::action::Fate;
@@ -190,4 +190,11 @@ at_once {
     reconciliation_runs(series: &str, run: i64, limit: usize) -> Vec<ReconciliationRun>;
     reconciliation_breaks(series: &str, after: &str, limit: usize) -> Vec<StoredBreak>;
     reconciliation_record(run: &ReconciliationRun, changes: &[StoredBreak], acts: &[ReviewAct]) -> ();
+} }
+
+forward! { Upkeep
+step {}
+at_once {
+    totals_counted() -> Totals;
+    totals_refill() -> ();
 } }

@@ -19,7 +19,7 @@ use crate::{
     JournalRecord, JournalSubject, Listed, Lookup, Note, Order, OrderResolution, Page,
     PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews,
     Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Times, Totals,
-    UnknownOrder,
+    UnknownOrder, Upkeep,
 };
 
 /// A store in memory.
@@ -665,6 +665,13 @@ impl Search for Model {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
+        self.totals_counted().await
+    }
+}
+
+#[async_trait]
+impl Upkeep for Model {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
         let rows = self.rows();
         let paid = rows.payments.values().filter(|row| row.state == PaymentState::Succeeded);
         let back = rows.refunds.values().filter(|row| row.state == RefundState::Succeeded);
@@ -676,6 +683,10 @@ impl Search for Model {
             deliveries: count(rows.deliveries.iter().map(|row| row.state.as_str())),
             attention: rows.attention(),
         })
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

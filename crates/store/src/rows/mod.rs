@@ -18,6 +18,7 @@ mod reader;
 mod reconciliations;
 mod refunds;
 mod settlements;
+mod sums;
 
 use std::borrow::Cow;
 
@@ -50,6 +51,7 @@ pub use settlements::{
     SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, settlement, settlement_adjustment,
     settlement_adjustment_cells, settlement_cells, with_adjustments,
 };
+pub use sums::{DAY_SUMS, day_sums};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

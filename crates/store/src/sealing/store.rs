@@ -16,7 +16,7 @@ use crate::{
     Delivery, DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed,
     Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
     Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
 };
 
 pub(super) const REDIRECT_SECRET: &str = "payments.redirect_secret";
@@ -693,4 +693,9 @@ forward! { Reconciliations {
     reconciliation_runs(series: &str, run: i64, limit: usize) -> Vec<ReconciliationRun>;
     reconciliation_breaks(series: &str, after: &str, limit: usize) -> Vec<StoredBreak>;
     reconciliation_record(run: &ReconciliationRun, changes: &[StoredBreak], acts: &[ReviewAct]) -> ();
+} }
+
+forward! { Upkeep {
+    totals_counted() -> Totals;
+    totals_refill() -> ();
 } }
