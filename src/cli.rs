@@ -30,6 +30,7 @@ use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::resolve::ResolveArgs;
+use crate::commands::retain::RetainArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
@@ -143,6 +144,9 @@ pub(crate) enum Command {
     /// Prints the sums over the whole store, as `GET /admin/v1/totals`, also while `serve` runs. With
     /// --recount answers "no" if the rows say something else.
     Totals(TotalsArgs),
+    /// Moves the calls and the trails of months that are long over into archives, also while `serve`
+    /// runs; books stay. With --verify answers "no" if an archive is not as it was made.
+    Retain(RetainArgs),
     /// Prints what a shell needs to complete this command line. The Debian package has it installed.
     #[cfg(feature = "manual")]
     Completions(CompletionsArgs),

@@ -9,6 +9,7 @@ mod finance;
 #[cfg(feature = "reconcile")]
 mod reconciliation;
 mod reload;
+mod retention;
 mod silence;
 mod start;
 mod store;

@@ -30,6 +30,7 @@ pub(crate) mod redeliver;
 pub(crate) mod rekey;
 pub(crate) mod reload;
 pub(crate) mod resolve;
+pub(crate) mod retain;
 mod running;
 pub(crate) mod serve;
 pub(crate) mod settle;
@@ -87,6 +88,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::ProcessFiles(args) => process_files::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Totals(args) => totals::run(&args),
+        Command::Retain(args) => retain::run(&args),
         #[cfg(feature = "manual")]
         Command::Completions(args) => completions::run(&args, Cli::command()),
         #[cfg(feature = "manual")]

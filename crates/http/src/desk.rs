@@ -287,7 +287,7 @@ const fn status_of_erasure(error: &EraseError) -> u16 {
     match error {
         EraseError::Text { .. } => 400,
         EraseError::Unknown(_) => 404,
-        EraseError::Already(_) | EraseError::Needed { .. } => 409,
+        EraseError::Already(_) | EraseError::Needed { .. } | EraseError::Archived { .. } => 409,
         EraseError::Store(_) => 503,
     }
 }

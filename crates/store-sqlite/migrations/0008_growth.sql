@@ -1,4 +1,4 @@
--- Sums by day, kept in the same commits as what they sum.
+-- Sums by day, kept in the same commits as what they sum; archives of what was over long ago.
 --
 -- A payment and its deliveries count for the day of its id, a refund for the day of its own, in UTC:
 -- 19723 is 2024-01-01, on which ids begin, in days since 1970.
@@ -64,3 +64,22 @@ FROM (
         count(*) FILTER (WHERE state = 'given_up')
     FROM deliveries GROUP BY 1, 2) counted
 GROUP BY shard, day;
+
+-- Files into which calls and trails of payments went that were over long ago. Rows are only added, and
+-- their last two columns written.
+CREATE TABLE archives (
+    archive       INTEGER NOT NULL PRIMARY KEY, -- 1, 2, 3 ...
+    month         TEXT    NOT NULL, -- of which the payments are, YYYY-MM
+    name          TEXT    NOT NULL, -- of its folder
+    sha256        TEXT    NOT NULL, -- of the file of payments, in hexadecimal digits
+    payments      INTEGER NOT NULL, -- in it
+    events        INTEGER NOT NULL, -- records of trails in it
+    succeeded_sen INTEGER NOT NULL, -- of succeeded payments in it together
+    before_at     INTEGER NOT NULL, -- nothing in it is younger
+    written_at    INTEGER NOT NULL, -- when it was written and read back
+    taken         INTEGER NOT NULL, -- payments whose call and trail have left the store for it
+    ended_at      INTEGER           -- when all had that were still as they are in it
+) STRICT;
+
+-- Of what stays of a call whose payment's trail is in an archive.
+ALTER TABLE payment_requests ADD COLUMN archive INTEGER; -- as in archives

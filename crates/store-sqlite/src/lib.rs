@@ -18,6 +18,7 @@
 //! `file` (lock, pragmas, recovery), `held` and `wal` (which files they are, and that nobody else wrote to them),
 //! `beside`, `schema`, `backup`, `copy`.
 
+mod archives;
 mod backup;
 mod beside;
 mod copier;

@@ -1,6 +1,7 @@
 //! The store's methods: which step goes to the writer, which to a reader.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +15,12 @@ use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
-    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
-    rows,
+    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
+    Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage, KeyChange, KeyOf,
+    Leaving, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData,
+    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    Upkeep, rows,
 };
 use rusqlite::Connection;
 
@@ -31,8 +32,8 @@ use crate::job::{Queue, Shared};
 use crate::options::Options;
 use crate::session::Session;
 use crate::{
-    backup, beside, deliveries, events, journal, lists, orders, payments, personal, readers,
-    reclaim, reconciliations, refunds, schema, settlements, sums, writer,
+    archives, backup, beside, deliveries, events, journal, lists, orders, payments, personal,
+    readers, reclaim, reconciliations, refunds, schema, settlements, sums, writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -232,10 +233,10 @@ impl SqliteStore {
     }
 
     /// A step of finance, which may be taken beside the writer of another process.
-    async fn write_beside(
+    async fn write_beside<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         if !self.inner.beside {
             return self.write(move |db| work(db)).await;
         }
@@ -564,6 +565,47 @@ impl Upkeep for SqliteStore {
 
     async fn totals_refill(&self) -> Result<(), StoreError> {
         self.write_beside(sums::totals_refill).await
+    }
+
+    async fn archivable(
+        &self,
+        ids: Range<i64>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<TxId>, StoreError> {
+        self.read(move |db| archives::archivable(db, &ids, before, limit)).await
+    }
+
+    async fn archive_read(&self, tx_ids: &[TxId]) -> Result<Vec<Filed>, StoreError> {
+        let tx_ids = tx_ids.to_vec();
+        self.read(move |db| archives::archive_read(db, &tx_ids)).await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>, StoreError> {
+        self.read(archives::archives).await
+    }
+
+    async fn archive_begin(&self, archive: &Archive) -> Result<(), StoreError> {
+        let archive = archive.clone();
+        self.write_beside(move |db| archives::archive_begin(db, &archive)).await
+    }
+
+    async fn archive_take(&self, number: i64, leaving: &[Leaving]) -> Result<u64, StoreError> {
+        let leaving = leaving.to_vec();
+        self.write_beside(move |db| archives::archive_take(db, number, &leaving)).await
+    }
+
+    async fn archive_end(&self, number: i64, at: Timestamp) -> Result<(), StoreError> {
+        self.write_beside(move |db| archives::archive_end(db, number, at)).await
+    }
+
+    async fn archive_of(&self, tx_id: TxId) -> Result<Option<i64>, StoreError> {
+        self.read(move |db| archives::archive_of(db, tx_id)).await
+    }
+
+    async fn archive_give_back(&self, number: i64, filed: &[Filed]) -> Result<u64, StoreError> {
+        let filed = filed.to_vec();
+        self.write_beside(move |db| archives::archive_give_back(db, number, &filed)).await
     }
 }
 

@@ -29,7 +29,7 @@ pub use personal::{Erasure, KeyChange, KeyOf, Personal, PersonalData, PersonalRe
 pub use reconciliations::{ReconciliationInput, ReconciliationRun, Reconciliations, StoredBreak};
 pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
-pub use upkeep::Upkeep;
+pub use upkeep::{Archive, Filed, FiledEvent, Leaving, Upkeep};
 
 mod attention;
 mod backlog;
@@ -43,6 +43,7 @@ pub mod rows;
 pub mod sealing;
 mod search;
 mod settlements;
+pub mod spelling;
 pub mod sums;
 mod upkeep;
 

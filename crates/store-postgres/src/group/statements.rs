@@ -120,7 +120,7 @@ impl<'a> Writes<'a> {
         let decided = &found.writes;
         let mut requests = Columns::new(PAYMENT_REQUESTS.columns.len());
         for (tx_id, request) in &decided.requests {
-            requests.push([(*tx_id).into(), request.as_str().into()]);
+            requests.push([(*tx_id).into(), request.as_str().into(), Cell::Null]);
         }
         let mut keys = Columns::new(PAYMENT_KEYS.columns.len());
         for (tx_id, key) in &decided.keys {

@@ -8,6 +8,7 @@
 //! Reading order: [`Table`] (lists), [`Cell`] (values to write), [`RowReader`] (values read), then
 //! a file for each table.
 
+mod archives;
 mod deliveries;
 mod events;
 mod journal;
@@ -28,6 +29,7 @@ use gopay_core::time::Timestamp;
 
 use crate::StoreError;
 
+pub use archives::{ARCHIVES, archive, archive_cells, filed_event, payment_as_it_is};
 pub use deliveries::{DELIVERIES, delivery, delivery_changes, owed_cells};
 pub use events::{EVENTS, event};
 pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, journal_select};
