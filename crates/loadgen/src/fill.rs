@@ -185,16 +185,21 @@ fn uuid(number: u64) -> String {
     parts.join("-")
 }
 
-/// One a millisecond since this moment, as ids that grow with time would have it.
+/// One a millisecond since this moment.
 const FIRST_MS: u64 = 1_740_000_000_000;
 
+fn created(number: u64) -> anyhow::Result<Timestamp> {
+    Ok(Timestamp::from_micros(i64::try_from((FIRST_MS + number) * 1_000)?))
+}
+
+/// As the one instance of a service issues them.
 fn tx_id(number: u64) -> anyhow::Result<TxId> {
-    Ok(TxId::new(i64::try_from((FIRST_MS + number) << 20)?)?)
+    Ok(TxId::new(TxId::floor_of(created(number)?))?)
 }
 
 /// Before it was charged. One in four has a nonce.
 fn payment(number: u64) -> anyhow::Result<Payment> {
-    let created = Timestamp::from_micros(i64::try_from((FIRST_MS + number) * 1_000)?);
+    let created = created(number)?;
     let nonce = number.is_multiple_of(4);
     let new = NewPayment {
         tx_id: tx_id(number)?,
