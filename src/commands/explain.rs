@@ -1,6 +1,6 @@
 //! `explain`: the whole story of a transaction.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +10,7 @@ use gopay_core::text::{Escaped, printable_json};
 use gopay_service::{FOUND_MAX, FromArchive, Story};
 use gopay_store::sealing::KeyRing;
 use gopay_store::{Database, EventRecord, FiledEvent, UnknownOrder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
@@ -44,18 +44,14 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
         let store = Engine::open_read_only(&place, &keys).await?;
         let stories = stories(&store, &args.id, &contracts, archives.as_deref()).await?;
         let order = match args.id.parse() {
-            Ok(tx_id) if stories.is_empty() => store.handle().order_get(tx_id).await?,
-            Ok(_) | Err(_) => None,
+            Ok(tx_id) => store.handle().order_get(tx_id).await?,
+            Err(_) => None,
         };
         store.close().await?;
         anyhow::Ok((stories, order))
     })?;
-    if let Some(order) = order {
-        print_order(args, &order)?;
-        return Ok(Outcome::Done);
-    }
-    print(args, &stories)?;
-    if stories.is_empty() {
+    print(args, &stories, order.as_ref())?;
+    if stories.is_empty() && order.is_none() {
         let id = Escaped(&args.id);
         writeln!(
             std::io::stderr(),
@@ -148,10 +144,17 @@ fn record(event: FiledEvent) -> EventRecord {
     EventRecord { at: event.at, kind: event.kind, detail }
 }
 
-fn print(args: &ExplainArgs, stories: &[Story]) -> anyhow::Result<()> {
+/// `order` has money at Midtrans that the store does not know, or beside that of its payment.
+fn print(
+    args: &ExplainArgs,
+    stories: &[Story],
+    order: Option<&UnknownOrder>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(stories)?))?;
+        let mut all = stories.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        all.extend(order.map(order_json));
+        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&all)?))?;
         return Ok(());
     }
     for (place, story) in stories.iter().enumerate() {
@@ -160,32 +163,36 @@ fn print(args: &ExplainArgs, stories: &[Story]) -> anyhow::Result<()> {
         }
         write!(out, "{story}")?;
     }
-    Ok(())
+    let Some(order) = order else { return Ok(()) };
+    if !stories.is_empty() {
+        writeln!(out)?;
+    }
+    print_order(&mut out, order, !stories.is_empty())
 }
 
-/// An order with money at Midtrans that the store does not know, and what a person decided about it.
-fn print_order(args: &ExplainArgs, order: &UnknownOrder) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn order_json(order: &UnknownOrder) -> Value {
+    let decision = order.resolution.as_ref().map(|decided| {
+        json!({
+            "verdict": decided.verdict, "reason": decided.reason, "by": decided.by,
+            "at": decided.at.to_string(),
+        })
+    });
+    json!({
+        "unknown_order": order.tx_id, "channel": order.channel.as_str(),
+        "midtrans_status": order.status, "midtrans_transaction_id": order.midtrans_tx_id,
+        "amount_sen": order.amount, "first_seen_at": order.first_seen_at.to_string(),
+        "last_seen_at": order.last_seen_at.to_string(), "seen": order.seen,
+        "decision": decision,
+    })
+}
+
+/// An order with money at Midtrans that the store does not know, or `beside` that of its payment, and
+/// what a person decided about it.
+fn print_order(out: &mut impl Write, order: &UnknownOrder, beside: bool) -> anyhow::Result<()> {
     let decided = order.resolution.as_ref();
-    if args.json {
-        let decision = decided.map(|decided| {
-            json!({
-                "verdict": decided.verdict, "reason": decided.reason, "by": decided.by,
-                "at": decided.at.to_string(),
-            })
-        });
-        let story = json!([{
-            "unknown_order": order.tx_id, "channel": order.channel.as_str(),
-            "midtrans_status": order.status, "midtrans_transaction_id": order.midtrans_tx_id,
-            "amount_sen": order.amount, "first_seen_at": order.first_seen_at.to_string(),
-            "last_seen_at": order.last_seen_at.to_string(), "seen": order.seen,
-            "decision": decision,
-        }]);
-        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&story)?))?;
-        return Ok(());
-    }
     let amount = order.amount.map_or_else(|| "unknown".to_owned(), |sen| sen.decimal_text());
-    writeln!(out, "order {} on {}: not in this store", order.tx_id, order.channel.as_str())?;
+    let what = if beside { "money of another transaction" } else { "not in this store" };
+    writeln!(out, "order {} on {}: {what}", order.tx_id, order.channel.as_str())?;
     writeln!(
         out,
         "  at Midtrans: status {}, amount {amount}, transaction {}",

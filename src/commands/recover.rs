@@ -38,10 +38,10 @@ pub(crate) struct RecoverArgs {
     pub(crate) orders: Option<PathBuf>,
     /// The beginning of the lost stretch, RFC 3339: every TXID that can have been issued is asked for,
     /// a thousand for each second and instance.
-    #[arg(long, env = "GOPAY_ADAPTER_FROM", value_parser = Timestamp::from_rfc3339, requires = "to")]
+    #[arg(long, env = "GOPAY_ADAPTER_RECOVER_FROM", value_parser = Timestamp::from_rfc3339, requires = "to")]
     pub(crate) from: Option<Timestamp>,
     /// Its end, RFC 3339.
-    #[arg(long, env = "GOPAY_ADAPTER_TO", value_parser = Timestamp::from_rfc3339, requires = "from")]
+    #[arg(long, env = "GOPAY_ADAPTER_RECOVER_TO", value_parser = Timestamp::from_rfc3339, requires = "from")]
     pub(crate) to: Option<Timestamp>,
     /// Number of the instance that issued them; the config's if not said.
     #[arg(long, env = "GOPAY_ADAPTER_INSTANCE")]

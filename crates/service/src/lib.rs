@@ -33,6 +33,7 @@ mod read;
 mod shopper;
 mod thin;
 mod trace;
+mod unbroken;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -31,6 +31,8 @@ macro_rules! archivable {
                         OR r.resolved_at >= $1))
                 AND NOT EXISTS (SELECT FROM deliveries d WHERE d.tx_id = p.tx_id
                     AND d.state <> 'delivered')
+                AND NOT EXISTS (SELECT FROM unknown_orders o WHERE o.tx_id = p.tx_id
+                    AND o.resolved_at IS NULL)
             ",
             $rest
         )

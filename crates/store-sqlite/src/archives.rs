@@ -30,7 +30,9 @@ macro_rules! archivable {
                     AND (r.state = 'unresolved' OR r.next_check_at IS NOT NULL
                         OR r.resolved_at >= ?1))
                 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.tx_id = p.tx_id
-                    AND d.state <> 'delivered')"
+                    AND d.state <> 'delivered')
+                AND NOT EXISTS (SELECT 1 FROM unknown_orders o WHERE o.tx_id = p.tx_id
+                    AND o.resolved_at IS NULL)"
         )
     };
 }

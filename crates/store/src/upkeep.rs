@@ -86,7 +86,7 @@ pub trait Upkeep: Send + Sync {
 
     /// Payments with ids in this range whose call and trail nobody needs any more, in the order of
     /// their ids, at most `limit`: final since before then, and not checked any more; with no money in
-    /// doubt; all refunds resolved before then, all deliveries confirmed; in no archive.
+    /// doubt, nor of another transaction; all refunds resolved before then, all deliveries confirmed; in no archive.
     async fn archivable(
         &self,
         ids: Range<i64>,

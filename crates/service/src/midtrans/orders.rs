@@ -3,10 +3,10 @@
 
 use gopay_core::ids::TxId;
 use gopay_core::midtrans::{
-    Notification, OrderId, StatusReply, StatusView, UnverifiedNotification,
+    MidtransTxId, Notification, OrderId, StatusReply, StatusView, UnverifiedNotification,
 };
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::Channel;
+use gopay_core::payment::{Channel, Payment};
 use gopay_store::{StoreError, UnknownOrder};
 use metrics::counter;
 
@@ -17,6 +17,9 @@ use crate::{MidtransAccount, Service, meters, observe};
 
 /// Of an order id of another form, in the log.
 const ORDER_CHARS_MAX: usize = 64;
+
+const UNKNOWN: &str = "money of an order that the store does not know";
+const BESIDE: &str = "money of another transaction of an order that is paid";
 
 /// What Midtrans says of an order that the store does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,16 @@ pub enum Recovered {
     NotFound,
     /// Midtrans could not be asked, or its answer tells nothing: ask again.
     NoAnswer,
+}
+
+/// What GET status says of an order.
+enum Said {
+    Found(Box<StatusView>),
+    /// It answers, and not about this order in a way that can be read.
+    Unreadable,
+    NotFound,
+    /// No answer that tells anything.
+    Nothing,
 }
 
 impl Service {
@@ -79,6 +92,50 @@ impl Service {
         })
     }
 
+    /// Money of another transaction of an order that is paid: it came twice, or the first is none.
+    /// It is asked for by its own number and by the order, since nothing signs that number.
+    pub(super) async fn money_beside(
+        &self,
+        payment: &Payment,
+        other: &MidtransTxId,
+        notification: &Notification,
+    ) -> Result<NotificationAnswer, StoreError> {
+        let parties = self.parties();
+        let (Some(channel), Some(account)) =
+            (payment.channel, parties.midtrans.of(payment.channel))
+        else {
+            return Ok(NotificationAnswer::Unavailable);
+        };
+        let tx_id = payment.tx_id;
+        let mut found = Recovered::NotFound;
+        for id in [other.as_str().to_owned(), tx_id.to_string()] {
+            let view = self.status_of_order(&id, tx_id, account).await;
+            let is_paid_one = |view: &StatusView| {
+                view.midtrans_tx_id.as_ref().map(MidtransTxId::as_str)
+                    == payment.midtrans_tx_id.as_deref()
+            };
+            found = match view {
+                Said::Found(view) if is_paid_one(&view) => Recovered::Known,
+                Said::Found(view) if view.status.may_be_money() => {
+                    self.list(BESIDE, self.seen(tx_id, channel, &view, Some(notification))).await?
+                }
+                Said::Found(_) => Recovered::NoMoney,
+                Said::NotFound => Recovered::NotFound,
+                Said::Unreadable | Said::Nothing => Recovered::NoAnswer,
+            };
+            if !matches!(found, Recovered::NotFound | Recovered::NoAnswer) {
+                break;
+            }
+        }
+        observe::learn(|seen| seen.outcome = "another_transaction");
+        Ok(match found {
+            Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
+            Recovered::Known | Recovered::NotFound | Recovered::Listed(_) => {
+                NotificationAnswer::Done
+            }
+        })
+    }
+
     /// Asks Midtrans for an order that the store may have lost, in every account, and lists it if
     /// it has money.
     ///
@@ -110,31 +167,40 @@ impl Service {
         account: &MidtransAccount,
         claim: Option<&Notification>,
     ) -> Result<Recovered, StoreError> {
-        let id = tx_id.to_string();
-        let asked = observe::upstream("status", account.client.status(&id)).await;
-        let seen = match (asked, claim) {
+        let seen = match (self.status_of_order(&tx_id.to_string(), tx_id, account).await, claim) {
+            (Said::Found(view), _) if !view.status.may_be_money() => return Ok(Recovered::NoMoney),
+            (Said::Found(view), _) => self.seen(tx_id, channel, &view, claim),
+            (Said::Unreadable, Some(claim)) => self.claimed(tx_id, channel, claim),
+            (Said::NotFound, _) => return Ok(Recovered::NotFound),
+            (Said::Unreadable | Said::Nothing, _) => return Ok(Recovered::NoAnswer),
+        };
+        self.list(UNKNOWN, seen).await
+    }
+
+    /// What GET status says of an order, asked for by the order or by a number of Midtrans.
+    async fn status_of_order(&self, id: &str, tx_id: TxId, account: &MidtransAccount) -> Said {
+        match observe::upstream("status", account.client.status(id)).await {
             // It was asked for by this order: one without a name is it.
-            (Ok(StatusReply::Found(view)), _)
+            Ok(StatusReply::Found(view))
                 if view.order_id.is_none_or(|named| named == OrderId::Ours(tx_id)) =>
             {
-                if !view.status.may_be_money() {
-                    return Ok(Recovered::NoMoney);
-                }
-                self.seen(tx_id, channel, &view, claim)
+                Said::Found(view)
             }
-            (Ok(StatusReply::Found(_) | StatusReply::Unreadable(_)), Some(claim)) => {
-                self.claimed(tx_id, channel, claim)
-            }
-            (Ok(StatusReply::NotFound), _) => return Ok(Recovered::NotFound),
-            (Ok(_) | Err(_), _) => return Ok(Recovered::NoAnswer),
-        };
+            Ok(StatusReply::Found(_) | StatusReply::Unreadable(_)) => Said::Unreadable,
+            Ok(StatusReply::NotFound) => Said::NotFound,
+            Ok(_) | Err(_) => Said::Nothing,
+        }
+    }
+
+    async fn list(&self, what: &str, seen: UnknownOrder) -> Result<Recovered, StoreError> {
         let order = self.retry_while_busy(|| self.0.store.order_record(&seen)).await?;
         counter!(meters::UNKNOWN_ORDERS, "form" => "ours").increment(1);
+        let tx_id = order.tx_id;
         if order.resolution.is_none()
             && let Some(repeats) = thin::due(&format!("unknown order {tx_id}"), FAULT_PAUSE)
         {
             let (status, amount_sen) = (order.status.as_str(), order.amount.map(Sen::get));
-            tracing::error!(payment.tx_id = %tx_id, status, amount_sen, repeats, "money of an order that the store does not know; a person must decide");
+            tracing::error!(payment.tx_id = %tx_id, status, amount_sen, repeats, "{what}; a person must decide");
         }
         Ok(Recovered::Listed(order))
     }

@@ -149,7 +149,9 @@ impl Rows {
         };
         let mut refunds = self.refunds.values().filter(|refund| refund.tx_id == tx_id);
         let mut deliveries = self.deliveries.iter().filter(|delivery| delivery.tx_id == tx_id);
-        over && !self.archived.contains_key(&tx_id)
+        let orders = self.orders.get(&tx_id);
+        over && orders.is_none_or(|order| order.resolution.is_some())
+            && !self.archived.contains_key(&tx_id)
             && refunds.all(resolved)
             && deliveries.all(|delivery| delivery.state == DeliveryState::Delivered)
     }

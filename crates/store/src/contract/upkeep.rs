@@ -1,14 +1,16 @@
 //! Archives: what leaves the store for files, what stays, and how it comes back.
 
+use gopay_core::doubt::Verdict;
 use gopay_core::time::Timestamp;
 use serde_json::json;
 
 use super::UnderTest;
+use super::attention::order;
 use super::samples::{
     MINUTE, REQUEST, admitted, claim_deliveries, create, create_paid, made, note, payment,
     refund_request, rf, start, trail, tx,
 };
-use crate::{Archive, AttemptOutcome, Cursor, Filed, Leaving, StoreError};
+use crate::{Archive, AttemptOutcome, Cursor, Filed, Leaving, OrderResolution, StoreError};
 
 /// Payments of the ids that the suite uses.
 const ALL: std::ops::Range<i64> = 0..1_000;
@@ -56,10 +58,16 @@ async fn over(store: &UnderTest, count: i64) {
 
 /// Only what is over and owes nothing may go.
 pub async fn what_still_owes_something_is_not_archivable(store: UnderTest) {
-    over(&store, 4).await;
+    over(&store, 8).await;
+    // Money of another transaction, which a person decides about only later.
+    store.order_record(&order(7, Some(500))).await.unwrap();
+    store.order_record(&order(8, Some(500))).await.unwrap();
+    let (verdict, reason, by) = (Verdict::Failed, "known".to_owned(), "Ana".to_owned());
+    let decided = OrderResolution { verdict, reason, by, at: start() };
+    store.order_resolve(tx(8), &decided).await.unwrap();
     // One that is open, one whose PSP was not told yet.
-    create(&store, &payment(5)).await;
-    create_paid(&store, &payment(6)).await;
+    create(&store, &payment(15)).await;
+    create_paid(&store, &payment(16)).await;
     // An open refund; one that was resolved late; one that was resolved.
     let now = start().after(MINUTE);
     for number in 2..=4 {
@@ -68,9 +76,9 @@ pub async fn what_still_owes_something_is_not_archivable(store: UnderTest) {
     store.refund_resolve(rf(3), made(), &[], later()).await.unwrap();
     store.refund_resolve(rf(4), made(), &[], now).await.unwrap();
     let found = store.archivable(ALL, later(), 100).await.unwrap();
-    assert_eq!(found, [tx(1), tx(4)]);
+    assert_eq!(found, [tx(1), tx(4), tx(5), tx(6), tx(8)]);
     assert_eq!(store.archivable(ALL, later(), 1).await.unwrap(), [tx(1)]);
-    assert_eq!(store.archivable(2..1_000, later(), 9).await.unwrap(), [tx(4)]);
+    assert_eq!(store.archivable(2..5, later(), 9).await.unwrap(), [tx(4)]);
     assert_eq!(store.archivable(ALL, start(), 9).await.unwrap(), []);
 }
 
