@@ -64,7 +64,8 @@ async fn open(args: &Args) -> anyhow::Result<(Arc<dyn Database>, Option<SqliteSt
     if url.starts_with("postgres") {
         let place = DatabaseUrl::parse(&url)?;
         PgStore::migrate(&place).await?;
-        let options = gopay_store_postgres::Options { queue: 1 << 16, ..Default::default() };
+        let wait = Duration::from_secs(60);
+        let options = gopay_store_postgres::Options { queue: 1 << 16, wait, ..Default::default() };
         return Ok((Arc::new(PgStore::open(&place, options).await?), None));
     }
     anyhow::ensure!(!args.store.exists(), "{}: exists already", args.store.display());

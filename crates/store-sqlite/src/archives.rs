@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::rows::{self, ARCHIVES, PAYMENTS, RowReader};
-use gopay_store::spelling::{CALL, DETAIL};
+use gopay_store::spelling::{DETAIL, unshortened};
 use gopay_store::{Archive, Filed, Leaving, StoreError, archive_columns};
 use rusqlite::{Connection, params};
 
@@ -120,7 +120,7 @@ pub(crate) fn archive_take(
         }
         let sql = "-- archive_take: call
             UPDATE payment_requests SET request = ?2, archive = ?3 WHERE tx_id = ?1";
-        write(db, sql, params![tx_id.get(), CALL.shorten(call), number])?;
+        write(db, sql, params![tx_id.get(), unshortened(call), number])?;
         taken = taken.saturating_add(1);
     }
     let sql = "-- archive_take: count
@@ -184,7 +184,7 @@ pub(crate) fn archive_give_back(
         }
         let sql = "-- archive_give_back: call
             UPDATE payment_requests SET request = ?2, archive = NULL WHERE tx_id = ?1";
-        write(db, sql, params![tx_id, CALL.shorten(&one.call)])?;
+        write(db, sql, params![tx_id, unshortened(&one.call)])?;
         given = given.saturating_add(1);
     }
     Ok(given)

@@ -14,6 +14,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::sealing::{KeyProof, WrappedKey};
+use gopay_store::spelling::unshortened;
 use gopay_store::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
     Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage, KeyChange, KeyOf,
@@ -303,7 +304,7 @@ impl Store for SqliteStore {
         notes: &[Note],
     ) -> Result<Created, StoreError> {
         let (payment, request, records) =
-            (payment.clone(), request.to_owned(), NewRecord::of(notes));
+            (payment.clone(), unshortened(request).into_owned(), NewRecord::of(notes));
         self.write(move |db| payments::payment_create(db, &payment, &request, &records, None)).await
     }
 
@@ -619,7 +620,7 @@ impl PersonalData for SqliteStore {
         key: &WrappedKey,
     ) -> Result<Created, StoreError> {
         let (payment, request, records) =
-            (payment.clone(), request.to_owned(), NewRecord::of(notes));
+            (payment.clone(), unshortened(request).into_owned(), NewRecord::of(notes));
         let key = key.clone();
         self.write(move |db| payments::payment_create(db, &payment, &request, &records, Some(&key)))
             .await
