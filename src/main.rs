@@ -6,6 +6,8 @@ mod cli;
 mod commands;
 mod config;
 mod finance;
+#[cfg(feature = "otlp")]
+mod otlp;
 #[cfg(feature = "reconcile")]
 mod reconciliation;
 mod reload;

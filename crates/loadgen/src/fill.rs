@@ -207,6 +207,7 @@ fn payment(number: u64) -> anyhow::Result<Payment> {
         psp: "testclient".to_owned(),
         contract: "TESTCONTRACT".to_owned(),
         channel: Some(Channel::Test),
+        account: None,
         merchant_tx_id: Some(format!("ORDER-{}", scattered(number, 13))),
         redirect_secret: format!("{}{}", scattered(number, 16), scattered(!number, 16)),
         merchant_redirect_url: Some("https://shop.example/checkout/return".to_owned()),

@@ -13,11 +13,11 @@ use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
-    Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage, KeyChange, KeyOf,
-    Leaving, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData,
-    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
-    Upkeep, engine,
+    Delivery, DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Filed, Journal,
+    JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter,
+    Reserved, ReviewAct, Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store,
+    StoreError, StoredBreak, Totals, UnknownOrder, Upkeep, engine,
 };
 
 /// See the module.
@@ -458,5 +458,34 @@ impl Reconciliations for NullStore {
         _acts: &[ReviewAct],
     ) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Directories for NullStore {
+    async fn directory_last(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    async fn directory_stored(
+        &self,
+        _entry: i64,
+        _limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn directory_add(&self, _change: &[DirectoryEntry]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn directory_seal(
+        &self,
+        _change: i64,
+        _from: Option<&WrappedKey>,
+        _to: &WrappedKey,
+        _contents: &[(i64, String)],
+    ) -> Result<bool, StoreError> {
+        Ok(false)
     }
 }

@@ -35,6 +35,8 @@ pub struct Item {
     pub txid: TxId,
     /// Test or live.
     pub channel: Option<&'static str>,
+    /// The account at Midtrans, if it is not that of the channel.
+    pub midtrans_account: Option<String>,
     /// The contract of a payment.
     pub contract: Option<String>,
     /// The PSP's reference of a payment.
@@ -90,6 +92,7 @@ fn of_payment(payment: &Payment, doubt: &Doubt, now: Timestamp) -> Item {
         kind: "payment",
         txid: payment.tx_id,
         channel: payment.channel.map(Channel::as_str),
+        midtrans_account: payment.account.as_ref().map(ToString::to_string),
         contract: Some(payment.contract.clone()),
         merchanttxid: payment.merchant_tx_id.clone(),
         state: Some(payment.state.as_str()),
@@ -111,6 +114,7 @@ fn of_order(order: &UnknownOrder, now: Timestamp) -> Item {
         kind: "order",
         txid: order.tx_id,
         channel: Some(order.channel.as_str()),
+        midtrans_account: order.account.as_ref().map(ToString::to_string),
         contract: None,
         merchanttxid: None,
         state: None,

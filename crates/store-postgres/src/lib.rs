@@ -28,6 +28,7 @@ pub mod cluster;
 mod connect;
 mod copy;
 mod deliveries;
+mod directory;
 mod error;
 mod events;
 mod group;

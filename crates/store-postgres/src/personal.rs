@@ -216,6 +216,7 @@ pub(crate) async fn key_proof_remove(session: &Session, key_id: &str) -> Result<
     let sql = "-- key_proof_remove
         DELETE FROM encryption_keys WHERE key_id = $1
             AND NOT EXISTS (SELECT FROM payment_keys WHERE key_id = $1)
+            AND NOT EXISTS (SELECT FROM directory_keys WHERE key_id = $1)
         RETURNING number";
     let gone = session.row(sql, &[&key_id]).await?.is_some();
     if gone {

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_settlements.sql"),
     include_str!("../migrations/0005_reconciliation.sql"),
     include_str!("../migrations/0006_personal_data.sql"),
+    include_str!("../migrations/0007_directory.sql"),
     GROWTH,
 ];
 

@@ -35,7 +35,7 @@ use crate::{
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
 pub struct PgStore {
-    connections: Arc<Connections>,
+    pub(crate) connections: Arc<Connections>,
     groups: Arc<Groups>,
     holder: Holder,
 }

@@ -24,6 +24,7 @@ mod beside;
 mod copier;
 mod copy;
 mod deliveries;
+mod directory;
 mod error;
 mod events;
 mod file;

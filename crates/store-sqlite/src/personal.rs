@@ -193,7 +193,8 @@ pub(crate) fn key_proof_add(
 
 pub(crate) fn key_proof_remove(db: &Connection, key_id: &str) -> Result<bool, StoreError> {
     let sql = "-- key_proof_remove: whether it is used
-        SELECT count(*) FROM payment_keys WHERE tx_id > 0 AND key_id = ?1";
+        SELECT (SELECT count(*) FROM payment_keys WHERE tx_id > 0 AND key_id = ?1)
+            + (SELECT count(*) FROM directory_keys WHERE change > 0 AND key_id = ?1)";
     let read = |row: &dyn SqlRow| RowReader::new(row, PAYMENT_KEYS.name).int("count");
     if first(db, sql, params![key_id], read)?.unwrap_or(0) > 0 {
         return Ok(false);

@@ -234,7 +234,7 @@ impl SqliteStore {
     }
 
     /// A step of finance, which may be taken beside the writer of another process.
-    async fn write_beside<T: Send + 'static>(
+    pub(crate) async fn write_beside<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -246,7 +246,7 @@ impl SqliteStore {
         done.map_err(|error| StoreError::Down(Box::new(error)))?
     }
 
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attention::{AttentionSums, OrderResolution, UnknownOrder};
 pub use backlog::{AGES, Backlog, Waiting};
+pub use directory::{Directories, DirectoryEntry, EntryKind};
 pub use journal::{
     Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject,
@@ -34,6 +35,7 @@ pub use upkeep::{Archive, Filed, FiledEvent, Leaving, Upkeep};
 mod attention;
 mod backlog;
 pub mod copy;
+mod directory;
 pub mod engine;
 mod journal;
 mod personal;
@@ -260,12 +262,28 @@ pub struct Totals {
 
 /// All that an engine does.
 pub trait Database:
-    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData + Upkeep
+    Store
+    + Search
+    + Journal
+    + Settlements
+    + Reviews
+    + Reconciliations
+    + PersonalData
+    + Directories
+    + Upkeep
 {
 }
 
 impl<T> Database for T where
-    T: Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData + Upkeep
+    T: Store
+        + Search
+        + Journal
+        + Settlements
+        + Reviews
+        + Reconciliations
+        + PersonalData
+        + Directories
+        + Upkeep
 {
 }
 

@@ -21,7 +21,10 @@ use crate::unbroken::{Unbroken, unbroken};
 use crate::{Decision, Service, note};
 
 /// Who does something, and why.
+///
+/// Other members are refused: one of them could stand for who does it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deed {
     /// Who: printable, at most [`Decision::NAME_CHARS_MAX`] characters.
     pub by: String,
@@ -71,6 +74,9 @@ pub enum ActError {
     /// There is no such transaction.
     #[error("the store has no transaction {0}")]
     NoPayment(TxId),
+    /// Nothing that was answered is missing from the store.
+    #[error("nothing is lost")]
+    NothingLost,
     /// It cannot be done, or not now; says why.
     #[error("{0}")]
     NotNow(String),

@@ -92,7 +92,7 @@ impl Service {
             return self.unknown_order(unverified).await;
         };
         let parties = self.parties();
-        let account = parties.midtrans.of(payment.channel);
+        let account = parties.midtrans.of_payment(&payment);
         let verified = account.and_then(|account| account.verify(&unverified));
         let Some(notification) = verified else {
             if let Some(repeats) =

@@ -6,12 +6,13 @@ use gopay_core::midtrans::{
     MidtransTxId, Notification, OrderId, StatusReply, StatusView, UnverifiedNotification,
 };
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Payment};
+use gopay_core::payment::Payment;
 use gopay_store::{StoreError, UnknownOrder};
 use metrics::counter;
 
 use super::NotificationAnswer;
 use super::notification::{said, turned_away};
+use crate::accounts::TooOften;
 use crate::thin::{self, FAULT_PAUSE};
 use crate::{MidtransAccount, Service, meters, observe};
 
@@ -55,11 +56,10 @@ impl Service {
     ) -> Result<NotificationAnswer, StoreError> {
         let order_text = unverified.order_text().to_owned();
         let parties = self.parties();
-        let signed = parties.midtrans.all().find_map(|(channel, account)| {
-            account.verify(&unverified).map(|notification| (channel, account, notification))
-        });
-        let Some((channel, account, notification)) = signed else {
-            return Ok(NotificationAnswer::Forged);
+        let (account, notification) = match parties.midtrans.signed(&unverified) {
+            Ok(Some(signed)) => signed,
+            Ok(None) => return Ok(NotificationAnswer::Forged),
+            Err(TooOften) => return Ok(turned_away()),
         };
         if !notification.claimed_status().may_be_money() {
             return Ok(NotificationAnswer::Done);
@@ -78,7 +78,7 @@ impl Service {
             return Ok(turned_away());
         }
         let claim = Some(&notification);
-        Ok(match self.ask_for_order(tx_id, channel, account, claim).await? {
+        Ok(match self.ask_for_order(tx_id, account, claim).await? {
             // GET status may lag behind: then the notification must come again.
             Recovered::NoAnswer | Recovered::NoMoney => NotificationAnswer::Unavailable,
             Recovered::NotFound if tx_id.is_of_our_time(self.now()) => {
@@ -101,9 +101,7 @@ impl Service {
         notification: &Notification,
     ) -> Result<NotificationAnswer, StoreError> {
         let parties = self.parties();
-        let (Some(channel), Some(account)) =
-            (payment.channel, parties.midtrans.of(payment.channel))
-        else {
+        let Some(account) = parties.midtrans.of_payment(payment) else {
             return Ok(NotificationAnswer::Unavailable);
         };
         let tx_id = payment.tx_id;
@@ -117,7 +115,7 @@ impl Service {
             found = match view {
                 Said::Found(view) if is_paid_one(&view) => Recovered::Known,
                 Said::Found(view) if view.status.may_be_money() => {
-                    self.list(BESIDE, self.seen(tx_id, channel, &view, Some(notification))).await?
+                    self.list(BESIDE, self.seen(tx_id, account, &view, Some(notification))).await?
                 }
                 Said::Found(_) => Recovered::NoMoney,
                 Said::NotFound => Recovered::NotFound,
@@ -146,8 +144,8 @@ impl Service {
             return Ok(Recovered::Known);
         }
         let mut found = Recovered::NotFound;
-        for (channel, account) in self.parties().midtrans.all() {
-            match self.ask_for_order(tx_id, channel, account, None).await? {
+        for account in self.parties().midtrans.all() {
+            match self.ask_for_order(tx_id, account, None).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),
                 Recovered::NoMoney if found == Recovered::NotFound => found = Recovered::NoMoney,
@@ -163,14 +161,13 @@ impl Service {
     async fn ask_for_order(
         &self,
         tx_id: TxId,
-        channel: Channel,
         account: &MidtransAccount,
         claim: Option<&Notification>,
     ) -> Result<Recovered, StoreError> {
         let seen = match (self.status_of_order(&tx_id.to_string(), tx_id, account).await, claim) {
             (Said::Found(view), _) if !view.status.may_be_money() => return Ok(Recovered::NoMoney),
-            (Said::Found(view), _) => self.seen(tx_id, channel, &view, claim),
-            (Said::Unreadable, Some(claim)) => self.claimed(tx_id, channel, claim),
+            (Said::Found(view), _) => self.seen(tx_id, account, &view, claim),
+            (Said::Unreadable, Some(claim)) => self.claimed(tx_id, account, claim),
             (Said::NotFound, _) => return Ok(Recovered::NotFound),
             (Said::Unreadable | Said::Nothing, _) => return Ok(Recovered::NoAnswer),
         };
@@ -209,7 +206,7 @@ impl Service {
     fn seen(
         &self,
         tx_id: TxId,
-        channel: Channel,
+        account: &MidtransAccount,
         view: &StatusView,
         claim: Option<&Notification>,
     ) -> UnknownOrder {
@@ -217,25 +214,31 @@ impl Service {
             status: view.status.as_str().to_owned(),
             midtrans_tx_id: view.midtrans_tx_id.as_ref().map(|id| id.as_str().to_owned()),
             amount: view.gross.sen.or_else(|| claim.and_then(signed_amount)),
-            ..self.order(tx_id, channel)
+            ..self.order(tx_id, account)
         }
     }
 
     /// What a rightly signed notification says, where GET status says nothing that can be read.
-    fn claimed(&self, tx_id: TxId, channel: Channel, claim: &Notification) -> UnknownOrder {
+    fn claimed(
+        &self,
+        tx_id: TxId,
+        account: &MidtransAccount,
+        claim: &Notification,
+    ) -> UnknownOrder {
         UnknownOrder {
             status: claim.claimed_status().as_str().to_owned(),
             midtrans_tx_id: claim.claimed_tx_id().map(|id| id.as_str().to_owned()),
             amount: signed_amount(claim),
-            ..self.order(tx_id, channel)
+            ..self.order(tx_id, account)
         }
     }
 
-    fn order(&self, tx_id: TxId, channel: Channel) -> UnknownOrder {
+    fn order(&self, tx_id: TxId, account: &MidtransAccount) -> UnknownOrder {
         let now = self.now();
         UnknownOrder {
             tx_id,
-            channel,
+            channel: account.channel,
+            account: account.name.clone(),
             status: String::new(),
             midtrans_tx_id: None,
             amount: None,

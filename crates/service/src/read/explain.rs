@@ -52,6 +52,9 @@ impl Transaction {
         writeln!(out, "Transaction {}", self.txid)?;
         writeln!(out, "  client {}, contract {}", Escaped(&self.psp), Escaped(&self.contract))?;
         writeln!(out, "  channel {}", self.channel.unwrap_or("none"))?;
+        if let Some(account) = &self.midtrans_account {
+            writeln!(out, "  Midtrans account {account}")?;
+        }
         match (self.amount_sen, asked) {
             (Some(sen), _) => writeln!(out, "  amount {} (amount={sen})", rupiah(sen))?,
             (None, Some(asked)) => {

@@ -84,6 +84,8 @@ pub struct Transaction {
     pub contract: String,
     /// `channel` of the call, if it was one.
     pub channel: Option<&'static str>,
+    /// The account at Midtrans, if it is not that of the channel.
+    pub midtrans_account: Option<String>,
     /// The PSP's reference.
     pub merchanttxid: Option<String>,
     /// The amount, once the call was accepted.
@@ -234,6 +236,7 @@ impl From<&Payment> for Transaction {
             psp: payment.psp.clone(),
             contract: payment.contract.clone(),
             channel: payment.channel.map(Channel::as_str),
+            midtrans_account: payment.account.as_ref().map(ToString::to_string),
             merchanttxid: payment.merchant_tx_id.clone(),
             amount_sen: payment.amount.map(|amount| amount.sen().get()),
             state: payment.state.as_str(),

@@ -15,11 +15,11 @@ use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
-    Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage, KeyChange, KeyOf,
-    Leaving, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData,
-    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping,
-    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
-    Upkeep,
+    Delivery, DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Filed, Journal,
+    JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter,
+    Reserved, ReviewAct, Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store,
+    StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
 };
 
 use super::action::Fate;
@@ -207,4 +207,14 @@ at_once {
     archive_end(number: i64, at: Timestamp) -> ();
     archive_of(tx_id: TxId) -> Option<i64>;
     archive_give_back(number: i64, filed: &[Filed]) -> u64;
+} }
+
+forward! { Directories
+step {}
+at_once {
+    directory_last() -> i64;
+    directory_stored(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_after(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_add(change: &[DirectoryEntry]) -> ();
+    directory_seal(change: i64, from: Option<&WrappedKey>, to: &WrappedKey, contents: &[(i64, String)]) -> bool;
 } }

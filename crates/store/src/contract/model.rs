@@ -16,11 +16,11 @@ use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refun
 use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
-    Delivery, DeliveryFilter, DeliveryState, Erasure, EventRecord, Filed, FiledEvent, Journal,
-    JournalPage, JournalQuery, JournalRecord, JournalSubject, Leaving, Listed, Lookup, Note, Order,
-    OrderResolution, Page, PaymentFilter, ReconciliationRun, Reconciliations, RefundFilter,
-    Reserved, ReviewAct, Reviews, Search, SettlementAccount, Settlements, Store, StoreError,
-    StoredBreak, Times, Totals, UnknownOrder, Upkeep,
+    Delivery, DeliveryFilter, DeliveryState, DirectoryEntry, Erasure, EventRecord, Filed,
+    FiledEvent, Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject, Leaving, Listed,
+    Lookup, Note, Order, OrderResolution, Page, PaymentFilter, ReconciliationRun, Reconciliations,
+    RefundFilter, Reserved, ReviewAct, Reviews, Search, SettlementAccount, Settlements, Store,
+    StoreError, StoredBreak, Times, Totals, UnknownOrder, Upkeep,
 };
 
 /// A store in memory.
@@ -41,6 +41,7 @@ pub(super) struct Rows {
     archives: Vec<Archive>,
     /// Whose call and trail are in which.
     archived: BTreeMap<TxId, i64>,
+    pub(super) directory: Vec<DirectoryEntry>,
     deliveries: Vec<Delivery>,
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,

@@ -10,6 +10,7 @@
 
 mod archives;
 mod deliveries;
+mod directory;
 mod events;
 mod journal;
 mod orders;
@@ -31,6 +32,9 @@ use crate::StoreError;
 
 pub use archives::{ARCHIVES, archive, archive_cells, filed_event, payment_as_it_is};
 pub use deliveries::{DELIVERIES, delivery, delivery_changes, owed_cells};
+pub use directory::{
+    DIRECTORY_ENTRIES, DIRECTORY_KEYS, directory_entry, directory_entry_cells, directory_key_cells,
+};
 pub use events::{EVENTS, event};
 pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, journal_select};
 pub use orders::{UNKNOWN_ORDERS, unknown_order, unknown_order_cells, unknown_order_changes};

@@ -1,5 +1,6 @@
 //! The rows of payments and of the calls that made them.
 
+use gopay_core::account::AccountName;
 use gopay_core::doubt::Doubt;
 use gopay_core::payment::{
     Channel, ChargeState, FailReason, FirstFailure, Nonce, PaidAtSource, Payment, PaymentRecord,
@@ -51,6 +52,7 @@ table! {
         fingerprint: Bytes,
         created_at: Int,
         deadline_at: Int,
+        midtrans_account: Text,
     }
     written { merchant_tx_key: Text, }
 }
@@ -102,6 +104,7 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
         nonce: nonce(&mut row)?,
         created_at: row.time("created_at")?,
         deadline_at: row.time("deadline_at")?,
+        account: row.parse_opt("midtrans_account", |name| name.parse().ok())?,
     };
     Payment::restore(record).map_err(|broken| row.corrupt(broken.0))
 }
@@ -190,6 +193,7 @@ pub fn payment_cells(payment: &Payment) -> Result<Vec<Cell<'_>>, StoreError> {
         payment.nonce.as_ref().map_or(NO_FINGERPRINT, |nonce| &nonce.fingerprint).as_slice().into(),
         payment.created_at.into(),
         payment.deadline_at.into(),
+        payment.account.as_ref().map(AccountName::as_str).into(),
         payment.merchant_tx_id.as_deref().map(case_key).into(),
     ]);
     Ok(cells)

@@ -48,7 +48,11 @@ impl SealedStore {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
 
-    fn ring(&self) -> Arc<KeyRing> {
+    pub(super) fn engine(&self) -> &dyn Database {
+        self.engine.as_ref()
+    }
+
+    pub(super) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
