@@ -1,37 +1,48 @@
 //! Bodies and queries of operators: whoever has a token acts in their own name alone.
 #![no_main]
 
+use gopay_http::acts::told;
 use gopay_http::admin::decision;
 use gopay_http::asked::Asked;
-use gopay_http::desk::{GivenUpSince, told};
-use gopay_service::desk::{BreakAct, Deed, RefundOrder};
+use gopay_http::desk::GivenUpSince;
+use gopay_service::desk::{AdjustmentAct, BreakAct, Deed, RefundOrder};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 
 const OWN: &str = "sri";
 
 fuzz_target!(|body: &[u8]| {
-    if let Ok(deed) = told::<Deed>(body, Some(OWN)) {
-        assert_eq!(deed.by, OWN);
-    }
-    if let Ok(order) = told::<RefundOrder>(body, Some(OWN)) {
-        assert_eq!(order.by, OWN);
-    }
-    if let Ok(range) = told::<GivenUpSince>(body, Some(OWN)) {
-        assert_eq!(range.by, OWN);
-    }
-    if let Ok(act) = told::<BreakAct>(body, Some(OWN)) {
-        assert_eq!(act.approved_by.as_deref().unwrap_or(&act.by), OWN);
-    }
-    if let Ok(decided) = decision(body, Some(OWN)) {
-        assert!(decided.by == OWN || decided.by.ends_with(&format!(" ({OWN})")), "{}", decided.by);
-    }
-    // Where nobody is asked for a token, what is good is good as it stands.
-    if let Ok(deed) = told::<Deed>(body, None) {
-        let named = told::<Deed>(body, Some(OWN)).expect("the same with another name");
-        assert_eq!(named.reason, deed.reason);
+    if let Ok(value) = serde_json::from_slice(body) {
+        json(&value);
     }
     query(body);
 });
+
+fn json(body: &Value) {
+    if let Ok(deed) = told::<Deed>(body.clone(), Some(OWN)) {
+        assert_eq!(deed.by, OWN);
+    }
+    if let Ok(order) = told::<RefundOrder>(body.clone(), Some(OWN)) {
+        assert_eq!(order.by, OWN);
+    }
+    if let Ok(range) = told::<GivenUpSince>(body.clone(), Some(OWN)) {
+        assert_eq!(range.by, OWN);
+    }
+    if let Ok(act) = told::<BreakAct>(body.clone(), Some(OWN)) {
+        assert_eq!(act.approved_by.as_deref().unwrap_or(&act.by), OWN);
+    }
+    if let Ok(act) = told::<AdjustmentAct>(body.clone(), Some(OWN)) {
+        assert_eq!(act.approved_by.as_deref().unwrap_or(&act.by), OWN);
+    }
+    if let Ok(decided) = decision(body.clone(), Some(OWN)) {
+        assert!(decided.by == OWN || decided.by.ends_with(&format!(" ({OWN})")), "{}", decided.by);
+    }
+    // Where nobody is asked for a token, what is good is good as it stands.
+    if let Ok(deed) = told::<Deed>(body.clone(), None) {
+        let named = told::<Deed>(body.clone(), Some(OWN)).expect("the same with another name");
+        assert_eq!(named.reason, deed.reason);
+    }
+}
 
 /// A query that was read and written is the same query.
 fn query(text: &[u8]) {

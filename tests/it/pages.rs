@@ -586,14 +586,18 @@ async fn operators_are_led_to_the_console_and_told_of_nothing_that_is_elsewhere(
         request.header("accept", "text/html").send().await.expect("an answer")
     };
     let root = asked("/").await;
-    assert_eq!((root.status().as_u16(), &root.headers()["location"]), (303, &HeaderValue::from_static("/console")));
+    assert_eq!(
+        (root.status().as_u16(), &root.headers()["location"]),
+        (303, &HeaderValue::from_static("/console"))
+    );
     for path in ["/nothing", "/console/nothing"] {
         let page = asked(path).await;
         assert_eq!(page.status(), 404, "{path}");
         let text = page.text().await.expect("a page");
         assert!(text.contains("href=\"/console\"") && !text.contains("the shop"), "{text}");
         // What it names is there, on this listener too.
-        let sheet = text.split("stylesheet\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let sheet =
+            text.split("stylesheet\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
         assert_eq!(asked(sheet.expect("a sheet")).await.status(), 200);
     }
 }

@@ -164,7 +164,11 @@ mod tests {
             "more": [{"code": "amount_form", "field": "amount", "wanted": "digits only", "source": "psp-guide: Amounts"}]});
         let happened = Happened { at: String::new(), kind: "refused".to_owned(), detail };
         let shown = line(&happened).into_string();
-        for part in ["<code>countrycode</code>: ID", "<code>amount</code>: digits only", "psp-guide: Amounts"] {
+        for part in [
+            "<code>countrycode</code>: ID",
+            "<code>amount</code>: digits only",
+            "psp-guide: Amounts",
+        ] {
             assert!(shown.contains(part), "{part} in {shown}");
         }
         assert_eq!(shown.matches("must_be").count(), 1, "{shown}");

@@ -128,21 +128,32 @@ pub(crate) async fn sent(app: &App, request: Request<Body>) -> Result<Value, Res
     serde_json::from_slice(&bytes).map_err(|error| no(400, error.to_string()))
 }
 
-/// What a body asks for, with who shows a token in place of whom it names.
+/// What a body asks for.
 async fn asked<B: Act>(
     app: &App,
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Result<B, Response> {
-    let mut value = sent(app, request).await?;
-    if let (Some(name), Some(members)) =
-        (who.and_then(|Extension(Who(name))| name), value.as_object_mut())
-    {
+    let body = sent(app, request).await?;
+    let operator = who.and_then(|Extension(Who(name))| name);
+    told(body, operator.as_deref()).map_err(|error| no(400, error.to_string()))
+}
+
+/// What a body tells. An operator with a token acts in their own name, whomever the body names. `B` must
+/// refuse members that it does not know: an `approved_by` without a meaning would be one.
+///
+/// # Errors
+/// Other members than these.
+pub fn told<B: DeserializeOwned>(
+    mut body: Value,
+    operator: Option<&str>,
+) -> Result<B, serde_json::Error> {
+    if let (Some(name), Some(members)) = (operator, body.as_object_mut()) {
         // An approval names who has decided.
         let own = if members.contains_key("approved_by") { "approved_by" } else { "by" };
-        members.insert(own.to_owned(), json!(&*name));
+        members.insert(own.to_owned(), json!(name));
     }
-    serde_json::from_value(value).map_err(|error| no(400, error.to_string()))
+    serde_json::from_value(body)
 }
 
 /// Does what a body asks for, and answers what came of it.

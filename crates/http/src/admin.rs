@@ -272,7 +272,10 @@ pub(crate) async fn acknowledge_lost(
 }
 
 /// A decision is of whom the token says; whom the body names besides is kept with it.
-fn decision(mut body: Value, operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+///
+/// # Errors
+/// Other members than those of a decision.
+pub fn decision(mut body: Value, operator: Option<&str>) -> Result<Decision, serde_json::Error> {
     if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
         let by = match members.get("by").and_then(Value::as_str) {
             Some(by) if by != operator => format!("{by} ({operator})"),
