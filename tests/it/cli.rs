@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 31] = [
     "demo",
     "serve",
     "simulate",
@@ -38,6 +38,8 @@ const COMMANDS: [&str; 29] = [
     "verify-files",
     "process-files",
     "journal",
+    "totals",
+    "retain",
     "completions",
     "man",
 ];

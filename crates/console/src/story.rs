@@ -126,6 +126,12 @@ pub(crate) fn messages(story: &Story) -> Markup {
             @if let Some(erased) = &story.erased {
                 p.note { "Personal data was erased on " (erased.at) " by " (erased.by) ": " (erased.reason) }
             }
+            @if let Some(archived) = &story.archived {
+                p.note {
+                    "What is not here of the call and the trail is in archive " (archived.name)
+                    "; the command explain reads it."
+                }
+            }
             p.note { "Personal values are shown by their length; transient input and password are not kept." }
             @for (name, value) in &story.request { div.pair { b { (name) } " " code { (value) } } }
         }

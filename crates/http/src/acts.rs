@@ -42,7 +42,7 @@ impl NotDone for EraseError {
         match self {
             Self::Text { .. } => 400,
             Self::Unknown(_) => 404,
-            Self::Already(_) | Self::Needed { .. } => 409,
+            Self::Already(_) | Self::Needed { .. } | Self::Archived { .. } => 409,
             Self::Store(_) => 503,
         }
     }
