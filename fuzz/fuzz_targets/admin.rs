@@ -5,7 +5,7 @@ use gopay_http::acts::told;
 use gopay_http::admin::decision;
 use gopay_http::asked::Asked;
 use gopay_http::desk::GivenUpSince;
-use gopay_service::desk::{BreakAct, Deed, RefundOrder};
+use gopay_service::desk::{AdjustmentAct, BreakAct, Deed, RefundOrder};
 use libfuzzer_sys::fuzz_target;
 
 const OWN: &str = "sri";
@@ -21,6 +21,9 @@ fuzz_target!(|body: &[u8]| {
         assert_eq!(range.by, OWN);
     }
     if let Ok(act) = told::<BreakAct>(body, Some(OWN)) {
+        assert_eq!(act.approved_by.as_deref().unwrap_or(&act.by), OWN);
+    }
+    if let Ok(act) = told::<AdjustmentAct>(body, Some(OWN)) {
         assert_eq!(act.approved_by.as_deref().unwrap_or(&act.by), OWN);
     }
     if let Ok(decided) = decision(body, Some(OWN)) {

@@ -43,10 +43,8 @@ fn protocol(bytes: &[u8]) -> Option<(Option<IpAddr>, usize)> {
 /// What the last proxy added counts, whatever stands before it.
 fn header(bytes: &[u8]) {
     const NAME: HeaderName = HeaderName::from_static("x-forwarded-for");
-    let proxies = Proxies {
-        from: vec!["10.0.0.0/8".parse().expect("a network")],
-        says: Says::Header(NAME),
-    };
+    let proxies =
+        Proxies { from: vec!["10.0.0.0/8".parse().expect("a network")], says: Says::Header(NAME) };
     let source = |text: &[u8]| {
         let mut headers = HeaderMap::new();
         headers.append(NAME, HeaderValue::from_bytes(text).ok()?);

@@ -533,6 +533,8 @@ async fn one_asks_for_a_correction_another_approves_it_and_the_next_settlement_t
     {
         assert!(page.contains(part), "{part} in {page}");
     }
+    let file = reader.get("/console/settlements/1-999/settlements.csv").await.text;
+    assert!(file.lines().count() == 2 && file.contains(",USD,0,0,1250,0,16190,"), "{file}");
     // Taken once: the same command makes the same set again.
     let again = run(
         &served,

@@ -134,7 +134,7 @@ fn repeated(row: &AdjustmentView) -> Markup {
 }
 
 fn approval(row: &AdjustmentView, who: &Admitted) -> Markup {
-    let by = format!("{}-by", row.id);
+    let by = format!("by-{}", row.act);
     html! {
         form method="post" action=(PATH) {
             (frame::key(who))

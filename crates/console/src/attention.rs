@@ -67,7 +67,8 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
             "Worth a look too: "
             a href="/console/refunds?state=unresolved" { "refunds whose outcome is open" } ", "
             a href="/console/deliveries?state=given_up" { "notifications that were given up" } ", "
-            a href="/console/reconciliation?which=undecided" { "breaks that nobody has decided about" } "."
+            a href="/console/reconciliation?which=undecided" { "breaks that nobody has decided about" } ", "
+            a href="/console/adjustments?state=asked" { "corrections that wait for approval" } "."
         }
     };
     frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await

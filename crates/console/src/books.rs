@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_core::time::Timestamp;
 use gopay_http::asked::AskedError;
+use gopay_service::StoreError;
 use gopay_service::desk::SettlementRow;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, answer, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 /// Settlements of a page.
 const ROWS: usize = 12;
@@ -85,15 +86,75 @@ pub(crate) async fn account(
     };
     let next = page.next.map(|next| next.to_string());
     let path = format!("/console/settlements/{account}");
+    let file = format!("{path}/settlements.csv");
     let content = html! {
         p {
             a href="/console/settlements" { "All accounts" } ", " a href="/console/adjustments" { "corrections" } "."
         }
         @for row in &page.rows { (card(row)) }
-        (show::paging(&visit.asked, &path, "before", next.as_deref(), None))
+        (show::paging(&visit.asked, &path, "before", next.as_deref(), Some(&file)))
     };
     let title = html! { "Settlements of " (account) };
     frame::page(&console, &visit, Part::Settlements, &title, &content).await
+}
+
+const TITLES: [&str; 15] = [
+    "account",
+    "period",
+    "from",
+    "until",
+    "settlement_date",
+    "currency",
+    "opening_hundredths",
+    "reserve_hundredths",
+    "transfer_hundredths",
+    "carry_forward_hundredths",
+    "rate",
+    "closed_at",
+    "closed_by",
+    "adjustments",
+    "manifest_sha256",
+];
+
+fn cells(row: SettlementRow) -> Vec<String> {
+    let (period, rate) = (period(&row), text(&row.rate, "rate"));
+    let adjustments: Vec<String> = row.adjustments.into_iter().map(|one| one.id).collect();
+    vec![
+        row.account,
+        period,
+        row.from,
+        row.until,
+        row.settlement_date,
+        row.currency,
+        row.opening.to_string(),
+        row.reserve.to_string(),
+        row.transfer.to_string(),
+        row.carry_forward.to_string(),
+        rate,
+        row.closed_at,
+        row.closed_by,
+        adjustments.join(" "),
+        row.manifest_sha256,
+    ]
+}
+
+pub(crate) async fn export(
+    State(console): State<Console>,
+    Path(account): Path<String>,
+    _visit: Visit,
+) -> Response {
+    /// Settlements read at once: each has its manifest with it.
+    const PAGE: usize = 32;
+    let name =
+        format!("settlements-{}.csv", account.replace(|char: char| !char.is_ascii_digit(), "-"));
+    csv::file(&name, &TITLES, move |before: Option<i64>| {
+        let (console, account) = (console.clone(), account.clone());
+        async move {
+            let page = console.app.service.settlements(&account, before, PAGE).await?;
+            let (rows, next) = page.map_or_else(Default::default, |page| (page.rows, page.next));
+            Ok::<_, StoreError>((rows.into_iter().map(cells).collect(), next))
+        }
+    })
 }
 
 fn card(row: &SettlementRow) -> Markup {
@@ -108,7 +169,7 @@ fn card(row: &SettlementRow) -> Markup {
             dl.facts {
                 div { dt { "Days, UTC" } dd { (days(row)) } }
                 div { dt { "Closed, UTC" } dd { (show::time(&row.closed_at)) " by " (row.closed_by) } }
-                @if let Some(rate) = rate(row) { div { dt { "Rate" } dd { (rate) } } }
+                @if let Some((rate, source)) = rate(row) { div { dt { "Rate" } dd { (rate) " " span.note.nowrap { (source) } } } }
             }
             (statement(row))
             @for one in &row.adjustments {
@@ -122,11 +183,12 @@ fn card(row: &SettlementRow) -> Markup {
     }
 }
 
-/// `1 USD is 16190 IDR, ECB of 2026-11-27`.
-fn rate(row: &SettlementRow) -> Option<String> {
+/// `1 USD is 16190 IDR`, and `ECB, 2026-11-27`.
+fn rate(row: &SettlementRow) -> Option<(String, String)> {
     let of = |name| row.rate.get(name).and_then(Value::as_str);
     let (base, rate, quote) = (of("base")?, of("rate")?, of("quote")?);
-    Some(format!("1 {base} is {rate} {quote}, {} of {}", of("source")?, of("date")?))
+    let source = format!("{}, {}", of("source")?, of("date")?);
+    Some((format!("1 {base} is {rate} {quote}"), source))
 }
 
 /// How the transfer comes about: the rows of the aggregate, and what is carried.
@@ -257,6 +319,7 @@ mod tests {
             assert!(shown.contains(part), "{part} in {shown}");
         }
         assert!(!shown.contains("Opening"), "nothing was carried: {shown}");
-        assert_eq!(rate(&row).as_deref(), Some("1 USD is 16190 IDR, ECB of 2026-01-30"));
+        let (told, source) = rate(&row).unwrap();
+        assert_eq!((told.as_str(), source.as_str()), ("1 USD is 16190 IDR", "ECB, 2026-01-30"));
     }
 }

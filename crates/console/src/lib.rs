@@ -84,6 +84,7 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/parties", get(parties::page))
         .route("/console/settlements", get(books::settlements))
         .route("/console/settlements/{account}", get(books::account))
+        .route("/console/settlements/{account}/settlements.csv", get(books::export))
         .route("/console/adjustments", get(adjustments::page).post(adjustments::act))
         .route("/console/adjustments.csv", get(adjustments::export))
         .route("/console/reconciliation", get(breaks::page))
