@@ -94,6 +94,12 @@ pub async fn what_is_over_leaves_its_call_and_trail_to_an_archive(store: UnderTe
     let filed = store.archive_read(&[tx(1), tx(2), tx(999)]).await.unwrap();
     assert_eq!(filed.iter().map(|one| one.tx_id).collect::<Vec<_>>(), [tx(1), tx(2)]);
     assert_eq!(filed[0].events.len(), before.0.len());
+    // What is sealed in it can be read.
+    let opened = store.archive_open(filed[0].clone()).await.unwrap();
+    assert_eq!(opened.call, REQUEST);
+    let details = opened.events.iter().map(|event| serde_json::from_str(&event.detail).unwrap());
+    let told = before.0.iter().map(|record| record.detail.clone());
+    assert_eq!(details.collect::<Vec<serde_json::Value>>(), told.collect::<Vec<_>>());
     store.archive_begin(&archive(1)).await.unwrap();
     // What comes after the archive was written is not in it, and stays.
     store.payment_note(tx(2), &[note("late")], later()).await.unwrap();
