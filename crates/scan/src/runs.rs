@@ -120,11 +120,11 @@ impl Out {
                 let here = from.add(at);
                 let byte = *here;
                 let (first, last) = (digit(*here.add(1)), digit(*here.add(2)));
-                let escaped = byte == b'%' && (first | last) < 16;
-                if escaped || byte == b'+' {
+                // By branches, which are guessed: what is copied next need not wait for the digits.
+                if byte == b'%' && (first | last) < 16 {
                     copy(from.add(begin), to, at - begin);
                     to = to.add(at - begin);
-                    let byte = if escaped { (first << 4) | last } else { b' ' };
+                    let byte = (first << 4) | last;
                     high |= byte;
                     *to = byte;
                     breaks |= BREAKS.get(usize::from(byte)).is_some_and(|breaks| *breaks);
@@ -133,7 +133,13 @@ impl Out {
                         count += 1;
                         worst = Fault::Nul;
                     }
-                    begin = at + if escaped { 3 } else { 1 };
+                    begin = at + 3;
+                    to = to.add(1);
+                } else if byte == b'+' {
+                    copy(from.add(begin), to, at - begin);
+                    to = to.add(at - begin);
+                    *to = b' ';
+                    begin = at + 1;
                     to = to.add(1);
                 } else {
                     // Stands for itself, and is copied with what is around it.
