@@ -2,24 +2,34 @@
 //! body, by kind of hostile body, with cold caches, and in a fresh process.
 //!
 //! `cargo bench --bench core [-- SECTION...]`. Every ratio is of medians of rounds that take turns
-//! in one run, so that a busy neighbour slows both.
+//! in one run, in CPU time, so that a busy neighbour slows both.
 #![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a table of figures")]
 
+mod hostile;
+mod ready_made;
+mod respelled;
+mod rounds;
 mod wired;
 
 use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use gopay_core::ppro::form::{Backend, Scratch};
+use gopay_core::ppro::call;
+use gopay_core::ppro::form::{Backend, Form, Scratch};
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
 use gopay_testkit::{baseline, payloads, product};
 
+use ready_made::Buffers;
+use rounds::{median, medians};
+
 type Section = fn();
 
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 8] = [
     ("ratios", ratios),
+    ("respelled", respelled),
+    ("beside", beside),
     ("wire", wire),
     ("rejections", rejections),
     ("scaling", scaling),
@@ -70,79 +80,78 @@ fn obvious(body: &[u8]) -> bool {
     black_box(baseline::translate(black_box(body), Terms::OPEN, &terms)).is_ok()
 }
 
-/// Nanoseconds of one call of each, medians of rounds that take turns.
-fn medians<const N: usize>(calls: [&mut dyn FnMut(); N]) -> [f64; N] {
-    const ROUNDS: usize = 301;
-    const ROUND_NS: f64 = 40_000.0;
-    let mut timed = calls.map(|call| {
-        call();
-        let start = Instant::now();
-        for _ in 0..20 {
-            call();
-        }
-        let once = nanoseconds(start) / 20.0;
-        (call, count((ROUND_NS / once).max(1.0)), Vec::with_capacity(ROUNDS))
-    });
-    for _ in 0..ROUNDS {
-        for (call, times, taken) in &mut timed {
-            let start = Instant::now();
-            for _ in 0..*times {
-                call();
-            }
-            taken.push(nanoseconds(start) / f64::from(*times));
-        }
-    }
-    timed.map(|(_, _, mut taken)| median(&mut taken))
-}
-
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a short time")]
 fn nanoseconds(since: Instant) -> f64 {
     since.elapsed().as_nanos() as f64
-}
-
-#[expect(clippy::as_conversions, reason = "a small positive number")]
-const fn count(number: f64) -> u32 {
-    number as u32
 }
 
 fn length(body: &[u8]) -> f64 {
     u32::try_from(body.len()).map_or(f64::MAX, f64::from)
 }
 
-fn median(taken: &mut [f64]) -> f64 {
-    taken.sort_by(f64::total_cmp);
-    taken.get(taken.len() / 2).copied().unwrap_or_default()
+/// The ways of the processor that are compared; one that it lacks is taken by the next slower one.
+const PATHS: [Backend; 4] = [Backend::Scalar, Backend::Sse2, Backend::Avx2, Backend::Avx512];
+
+fn head(first: &str) {
+    print!("{first:12} {:>6} {:>9} {:>9}", "bytes", "baseline", "crates");
+    for path in PATHS {
+        let here = if path.is_available() { "" } else { " (not here)" };
+        print!(" {:>22}", format!("{path:?}{here}"));
+    }
+    println!();
+}
+
+fn row(name: &str, bytes: usize, [obvious, crates, own @ ..]: [f64; 6]) {
+    print!("{name:12} {bytes:6} {obvious:9.0} {crates:9.0}");
+    for own in own {
+        let shown = format!("{own:.0} ({:.1}x, {:.1}x)", obvious / own, crates / own);
+        print!(" {shown:>22}");
+    }
+    println!();
 }
 
 fn ratios() {
-    println!("translation, ns a call (ratio of the baseline to it)");
-    print!("{:12} {:>6} {:>9}", "", "bytes", "baseline");
-    for backend in PATHS {
-        let here = if backend.is_available() { "" } else { " (not here)" };
-        print!(" {:>16}", format!("{backend:?}{here}"));
-    }
-    println!();
+    println!("translation, ns a call (how many times the baseline, the best ready-made crates)");
+    head("");
     for (name, body) in payloads::all() {
-        // A path that this processor lacks is taken by the next slower one.
-        let mut products = PATHS.map(Product::new);
-        let [scalar, sse2, avx2, avx512] = &mut products;
-        let [obvious, own @ ..] = medians([
-            &mut || assert!(obvious(&body)),
-            &mut || assert!(scalar.call(&body)),
-            &mut || assert!(sse2.call(&body)),
-            &mut || assert!(avx2.call(&body)),
-            &mut || assert!(avx512.call(&body)),
-        ]);
-        print!("{name:12} {:6} {obvious:9.0}", body.len());
-        for own in own {
-            print!(" {:>16}", format!("{own:.0} ({:.1}x)", obvious / own));
-        }
-        println!();
+        row(name, body.len(), each_way(&[body]));
     }
     println!("best is {:?}", Backend::best());
 }
 
-const PATHS: [Backend; 4] = [Backend::Scalar, Backend::Sse2, Backend::Avx2, Backend::Avx512];
+fn respelled() {
+    println!("400 spellings of each body in turn, ns a call, as above");
+    head("");
+    for (name, body) in payloads::all() {
+        let spellings = respelled::spellings(&body, 400);
+        let bytes: usize = spellings.iter().map(Vec::len).sum();
+        row(name, bytes / spellings.len(), each_way(&spellings));
+    }
+}
+
+/// Nanoseconds a call of the baseline, of the ready-made crates, and of each path, over all bodies in
+/// turn.
+fn each_way(bodies: &[Vec<u8>]) -> [f64; 6] {
+    let [scalar, sse2, avx2, avx512] = &mut PATHS.map(Product::new);
+    let mut buffers = Buffers::default();
+    medians([
+        &mut in_turn(bodies, obvious),
+        &mut in_turn(bodies, |body| {
+            let terms = product::charge_terms();
+            black_box(buffers.translate(black_box(body), Terms::OPEN, &terms)).is_ok()
+        }),
+        &mut in_turn(bodies, |body| scalar.call(body)),
+        &mut in_turn(bodies, |body| sse2.call(body)),
+        &mut in_turn(bodies, |body| avx2.call(body)),
+        &mut in_turn(bodies, |body| avx512.call(body)),
+    ])
+}
+
+/// One call, each time with the next body.
+fn in_turn(bodies: &[Vec<u8>], mut call: impl FnMut(&[u8]) -> bool) -> impl FnMut() {
+    let mut next = bodies.iter().cycle();
+    move || assert!(call(next.next().expect("a body")))
+}
 
 fn wire() {
     println!("beside the translation, ns a call (ratio of the obvious way to it)");
@@ -230,41 +239,49 @@ fn scaling() {
     }
 }
 
-type Maker = fn(usize) -> String;
-
 fn hostile() {
-    let kinds: [(&str, Maker); 10] = [
-        ("all escapes", |size| "%41".repeat(size / 3)),
-        ("all broken escapes", |size| "%".repeat(size)),
-        ("all U+0000", |size| "%00".repeat(size / 3)),
-        ("not UTF-8, twice", |size| format!("tag=a&tag={}", "%ff".repeat(size / 3))),
-        ("separators", |size| "&=".repeat(size / 2)),
-        ("a thousand fields", |size| (0..size / 8).map(|at| format!("a{at}=b&")).collect()),
-        ("unknown fields", |size| {
-            let long = "x".repeat(size / 200);
-            (0..190).map(|at| format!("{at}={long}&")).collect()
-        }),
-        ("deep JSON", |size| cart(&"[".repeat(size))),
-        ("one long string", |size| cart(&format!("[{{\"name\":\"{}", "x".repeat(size)))),
-        ("unknown members", |size| cart(&format!("[{{{}", "\"a\":[{}],".repeat(size / 9)))),
-    ];
-    println!("hostile bodies of 16 and 256 KB, ns a byte (best path); linear if the two are alike");
-    for (name, make) in kinds {
+    println!("hostile bodies of 16 and 256 KB, ns a byte; linear if the two are alike");
+    print!("{:28}", "");
+    PATHS.iter().for_each(|path| print!(" {:>13}", format!("{path:?}")));
+    println!();
+    let mut worst = [0.0_f64; PATHS.len()];
+    for (name, make) in hostile::KINDS {
         let [small, large] = [16_000, 256_000].map(|size| make(size).into_bytes());
-        let mut product = Product::new(Backend::best());
-        let mut other = Product::new(Backend::best());
-        let [at_small, at_large] =
-            medians([&mut || assert!(!product.call(&small)), &mut || assert!(!other.call(&large))]);
-        println!("{name:20} {:6.3} {:6.3}", at_small / length(&small), at_large / length(&large));
+        print!("{name:28}");
+        for (path, worst) in PATHS.into_iter().zip(&mut worst) {
+            let (mut product, mut other) = (Product::new(path), Product::new(path));
+            let [at_small, at_large] =
+                medians([&mut || assert!(!product.call(&small)), &mut || {
+                    assert!(!other.call(&large))
+                }]);
+            let (at_small, at_large) = (at_small / length(&small), at_large / length(&large));
+            *worst = worst.max(at_small).max(at_large);
+            print!(" {:>13}", format!("{at_small:.2} {at_large:.2}"));
+        }
+        println!();
     }
+    print!("{:28}", "worst");
+    worst.iter().for_each(|worst| print!(" {worst:>13.2}"));
+    println!();
 }
 
-/// A call whose cart is this text, as it is.
-fn cart(text: &str) -> String {
-    let mut pairs = payloads::common().to_vec();
-    pairs.extend([("amount", "100"), ("accountholdername", "Siti Rahma")]);
-    let body = String::from_utf8(payloads::body(&pairs)).expect("ASCII");
-    format!("{body}&transientin.orderitems={text}")
+/// What the service does with a call beside the call that is measured above.
+fn beside() {
+    println!("beside that call the service takes, ns a call (best path)");
+    for (name, body) in payloads::all() {
+        let mut product = Product::new(Backend::best());
+        let mut scratch = Scratch::new();
+        let (form, _) = Form::decode(&body, &mut scratch);
+        let [translated, recorded, printed] = medians([
+            &mut || assert!(product.call(&body)),
+            &mut || drop(black_box(call::record(black_box(&form)))),
+            &mut || _ = black_box(call::fingerprint(black_box(&form))),
+        ]);
+        println!(
+            "{name:12} {translated:6.0} translated, {recorded:6.0} for the record, {printed:6.0} for the \
+             fingerprint of a nonce"
+        );
+    }
 }
 
 /// Walks over so many bytes between two calls, so that they push out what the call has used.

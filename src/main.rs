@@ -12,6 +12,7 @@ mod otlp;
 #[cfg(feature = "reconcile")]
 mod reconciliation;
 mod reload;
+mod retention;
 mod silence;
 mod start;
 mod store;

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::Outcome;
 use crate::args::Role;
 use crate::config::{Account, Config, Listen, Problem};
+use crate::finance::desk::StoredAdjustments;
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
@@ -154,7 +155,12 @@ impl Listeners {
                         .merge(gopay_console::router(app.clone(), tls.is_some())),
                 })
             });
-            let routes = gopay_http::listener(routes, app);
+            let serves = gopay_http::Serves {
+                calls: faces.contains(&Face::Psp),
+                shoppers: faces.contains(&Face::Public),
+                operators: faces.contains(&Face::Admin),
+            };
+            let routes = gopay_http::listener(routes, app, serves);
             gopay_inbound::serve(tasks, listener, routes, stop);
             if let Some(tls) = tls {
                 tasks.spawn(tls.watch_files(LOOK_AGAIN, stop.clone()));
@@ -321,6 +327,11 @@ pub(crate) async fn build(
     };
     let Prepared { config, parties, rules, receivers, .. } = prepared;
     let breaks = review(store.handle(), Arc::clone(&clock));
+    let adjustments = Arc::new(StoredAdjustments {
+        store: store.handle(),
+        clock: Arc::clone(&clock),
+        accounts: config.settlement.accounts.clone(),
+    });
     let service = service(config, parties, receivers, store.handle(), clock);
     let app = App::from(AppParts {
         service: service.clone(),
@@ -330,6 +341,7 @@ pub(crate) async fn build(
         reload: OnceLock::new(),
         breaks,
         directory: OnceLock::new(),
+        adjustments: Some(adjustments),
         metrics,
         draining,
     });

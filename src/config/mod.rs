@@ -13,6 +13,7 @@ mod midtrans;
 mod parties;
 mod public;
 mod report;
+mod retention;
 mod section;
 mod settlement;
 mod store;
@@ -48,6 +49,8 @@ use self::parties::check_parties;
 use self::public::{check_reach, read_public};
 use self::report::Report;
 pub(crate) use self::report::{Problem, Warning};
+pub(crate) use self::retention::Retention;
+use self::retention::read_retention;
 pub(crate) use self::section::Outside;
 use self::section::{Section, open_to_all};
 pub(crate) use self::settlement::Settlement;
@@ -82,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) clients: Vec<Psp>,
     pub(crate) contracts: Vec<Contract>,
     pub(crate) settlement: Settlement,
+    /// None: everything stays in the store.
+    pub(crate) retention: Option<Retention>,
     /// What is dangerous though it works.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -128,6 +133,7 @@ impl Default for Config {
             clients: Vec::new(),
             contracts: Vec::new(),
             settlement: Settlement::default(),
+            retention: None,
             warnings: Vec::new(),
         }
     }
@@ -242,6 +248,10 @@ fn read_config(root: &mut Section<'_>, elsewhere: bool) -> Config {
     known.delivery.clone_from(&config.delivery);
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
+    });
+    let refund_window = config.limits.refund_window;
+    root.section("retention", |section| {
+        config.retention = read_retention(section, refund_window);
     });
     root.section("telemetry", |telemetry| read_telemetry(telemetry, &mut config.otlp));
     root.section("settlement", |section| read_settlement(section, &mut config.settlement));

@@ -777,3 +777,23 @@ fn keys_of_the_store_are_32_bytes_with_an_id_each() {
         assert!(!got.contains("secret\n") && !got.contains(GOOD), "{got}");
     }
 }
+
+#[test]
+fn retention_is_never_shorter_than_refunds_and_late_money() {
+    let with = |keys: &str| format!("[limits]\nrefund_window = \"20d\"\n[retention]\n{keys}");
+    for (keys, problem) in [
+        ("keep = \"22d\"\nfolder = \"a\"", "retention.keep: 22d is out of range"),
+        ("keep = \"long\"\nfolder = \"a\"", "retention.keep: \"long\" is not a duration"),
+        ("folder = \"a\"", "retention.keep: missing"),
+        ("keep = \"400d\"", "retention.folder: missing"),
+        ("keep = \"400d\"\nfolder = 7", "retention.folder: not text"),
+    ] {
+        let got = problems(&with(keys));
+        assert_eq!(got.len(), 1, "{got:#?}");
+        assert!(got[0].starts_with(problem), "{got:#?}");
+    }
+    let (config, _) = parse(&with("keep = \"23d\"\nfolder = \"a\""), &outside()).unwrap();
+    let kept = config.retention.map(|kept| (kept.keep, kept.folder));
+    assert_eq!(kept, Some((Duration::from_secs(23 * 24 * 3600), "a".into())));
+    assert_eq!(parse("", &outside()).unwrap().0.retention, None);
+}

@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 32] = [
     "demo",
     "serve",
     "simulate",
@@ -39,6 +39,8 @@ const COMMANDS: [&str; 30] = [
     "verify-files",
     "process-files",
     "journal",
+    "totals",
+    "retain",
     "completions",
     "man",
 ];

@@ -186,6 +186,7 @@ async fn shown(served: &Served, txids: &[String]) -> String {
                 .flat_map(|list| [format!("console/{list}"), format!("console/{list}.csv")]),
         )
         .collect();
+    paths.extend(["admin/v1/adjustments", "console/adjustments"].map(str::to_owned));
     for txid in txids {
         paths.push(format!("admin/v1/transactions/{txid}"));
         paths.push(format!("console/transactions/{txid}"));

@@ -245,6 +245,28 @@ pub(crate) fn with_operators(notification_url: &str, operators: &[(&str, &str)])
     config
 }
 
+/// The day before yesterday, in UTC: its period can be closed at any time of today.
+pub(crate) fn settled_day() -> String {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let day = now.yesterday().and_then(jiff::civil::Date::yesterday);
+    day.expect("a day").to_string()
+}
+
+/// The same config with its contract settled daily in US dollars from a day on, at a rate of that day
+/// in `rates.csv`.
+pub(crate) fn with_settlements(config: &str, from: &str) -> String {
+    format!(
+        "{config}[settlement]\nrates = \"{{folder}}/rates.csv\"\n[contract.settlement]\nentity = 1\n\
+         client_number = 999\n[[contract.settlement.terms]]\nvalid_from = \"{from}\"\n\
+         currency = \"USD\"\nfrequency = \"D\"\n"
+    )
+}
+
+/// The rate of a day, for [`with_settlements`].
+pub(crate) fn rates_of(day: &str) -> String {
+    format!("date,base,quote,rate,source\n{day},USD,IDR,16190.00,ECB\n")
+}
+
 /// What `hash-password` prints for a password.
 pub(crate) fn hash_password(password: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))

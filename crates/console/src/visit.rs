@@ -8,12 +8,11 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
+use gopay_http::acts::NotDone;
 use gopay_http::asked::Asked;
 use gopay_http::guard::{foreign, tell_refused};
-use gopay_http::{admin, desk};
 use gopay_inbound::Peer;
-use gopay_service::desk::{ActError, BookError};
-use gopay_service::{Refused, ResolveError, StoreError, chain};
+use gopay_service::{Refused, chain};
 
 use crate::door::{Admitted, cookie_of, same};
 use crate::{Console, answer};
@@ -141,26 +140,8 @@ impl Failed {
     }
 }
 
-impl From<ActError> for Failed {
-    fn from(error: ActError) -> Self {
-        Self::new(desk::status_of(&error), chain(&error))
-    }
-}
-
-impl From<BookError> for Failed {
-    fn from(error: BookError) -> Self {
-        Self::new(desk::status_of_book(&error), chain(&error))
-    }
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Self::new(503, chain(&error))
-    }
-}
-
-impl From<ResolveError> for Failed {
-    fn from(error: ResolveError) -> Self {
-        Self::new(admin::status_of_resolution(&error), chain(&error))
+impl<E: NotDone> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::new(error.status(), chain(&error))
     }
 }

@@ -3,7 +3,7 @@
 //! tests in [`crate::ppro::check`] hold the two against each other.
 
 use crate::bytes::{LABEL, LETTER, all_clean, class};
-use gopay_scan::{Kinds, STOPS, kinds};
+use gopay_scan::{Kinds, STOPS, UrlMarks, kinds, url_marks};
 
 /// The length of the plain host at the start of the text: dotted labels of letters, digits and
 /// hyphens, none of them punycode, the last of letters only. `None`: not a plain host, ask the
@@ -82,8 +82,50 @@ pub(crate) fn plain_url(value: &[u8], padded: &[u8]) -> bool {
         _ => return false,
     };
     let padded = padded.get(value.len() - after_scheme.len()..).unwrap_or_default();
-    let rest = plain_host(after_scheme, padded).and_then(|length| after_scheme.get(length..));
-    rest.is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && all_clean(rest))
+    let Some(host) = plain_host(after_scheme, padded) else { return false };
+    let rest = after_scheme.get(host..).unwrap_or_default();
+    matches!(rest, [] | [b'/' | b'?' | b'#', ..]) && clean_within(rest, padded.get(host..))
+}
+
+/// [`all_clean`], by whole windows. `padded` as in [`plain_host`].
+#[inline]
+fn clean_within(text: &[u8], padded: Option<&[u8]>) -> bool {
+    match any_mark(text, padded, |marks| marks.unclean) {
+        Some(unclean) => unclean.is_none(),
+        None => all_clean(text),
+    }
+}
+
+/// Where the query or the fragment of a URL begins, whichever is first. `padded` as in
+/// [`plain_host`].
+#[inline]
+pub(crate) fn first_part(value: &[u8], padded: &[u8]) -> Option<usize> {
+    any_mark(value, Some(padded), |marks| marks.parts)
+        .unwrap_or_else(|| value.iter().position(|byte| matches!(byte, b'?' | b'#')))
+}
+
+/// Where the first of the marks is in the text; `None` if what is readable behind the text is too
+/// short to tell.
+#[inline]
+#[expect(clippy::option_option, reason = "`None`: undecided. `Some(None)`: no such mark")]
+fn any_mark(
+    text: &[u8],
+    padded: Option<&[u8]>,
+    wanted: impl Fn(UrlMarks) -> u32,
+) -> Option<Option<usize>> {
+    let mut rest = padded?;
+    let mut at = 0;
+    while at < text.len() {
+        let (window, behind) = rest.split_first_chunk::<STOPS>()?;
+        let found = wanted(url_marks(window));
+        if found != 0 {
+            let place = at + usize::try_from(found.trailing_zeros()).ok()?;
+            return Some((place < text.len()).then_some(place));
+        }
+        rest = behind;
+        at += STOPS;
+    }
+    Some(None)
 }
 
 /// Whether this is a URL with an app's own scheme in lower case, which no browser knows, and without

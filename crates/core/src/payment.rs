@@ -910,7 +910,8 @@ const RECOVERY_CHECK_MAX: Duration = Duration::from_secs(3600);
 /// Late money after the end: rare, so look ever more seldom, for three days.
 const LATE_CHECK_FIRST: Duration = Duration::from_secs(60);
 const LATE_CHECK_MAX: Duration = Duration::from_secs(24 * 3600);
-const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How long after its end a payment is asked about late money.
+pub const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Money that does not fit waits for a person; Midtrans may mend its word meanwhile.
 const DOUBT_CHECK_FIRST: Duration = Duration::from_secs(60);

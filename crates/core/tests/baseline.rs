@@ -1,5 +1,11 @@
-//! The product and the obvious way of `gopay_testkit::baseline` accept the same calls and write the same
-//! bytes: thousands of bodies, good, bad and broken, from a fixed seed.
+//! The product, the obvious way of `gopay_testkit::baseline` and the best ready-made crates
+//! (`benches/ready_made.rs`) accept the same calls and write the same bytes: thousands of bodies, good, bad
+//! and broken, from a fixed seed.
+
+#[path = "../../../benches/ready_made.rs"]
+mod ready_made;
+#[path = "../../../benches/respelled.rs"]
+mod respelled;
 
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::{Kyc, Terms};
@@ -16,29 +22,31 @@ const CLOSED: Terms<'static> = Terms {
     has_notification_url: false,
 };
 
-/// What the two say to one body: whether both accept it, and that they say the same.
+/// What the three say to one body: whether all accept it, and that they say the same.
 fn compare(body: &[u8], terms: Terms, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
     let charge_terms = product::charge_terms();
     let ours = translate_into(body, terms, &charge_terms, scratch, out);
-    let obvious = baseline::translate(body, terms, &charge_terms);
-    let shown = || String::from_utf8_lossy(body).into_owned();
-    match (ours, obvious) {
-        (Ok(()), Ok(charge)) => {
-            assert_eq!(
+    let mut buffers = ready_made::Buffers::default();
+    for (name, theirs) in [
+        ("baseline", baseline::translate(body, terms, &charge_terms)),
+        ("ready-made", buffers.translate(body, terms, &charge_terms).map(<[u8]>::to_vec)),
+    ] {
+        let shown = || String::from_utf8_lossy(body).into_owned();
+        match (&ours, theirs) {
+            (Ok(()), Ok(charge)) => assert_eq!(
                 String::from_utf8_lossy(out),
                 String::from_utf8_lossy(&charge),
-                "different charges for\n{}",
+                "the {name} way writes another charge for\n{}",
                 shown()
-            );
-            true
-        }
-        (Err(_), Err(_)) => false,
-        (Ok(()), Err(error)) => panic!("only the product accepts: {error}\n{}", shown()),
-        (Err(rejection), Ok(_)) => {
-            let reason = rejection.code();
-            panic!("only the baseline accepts: {reason}\n{}", shown())
+            ),
+            (Err(_), Err(_)) => {}
+            (Ok(()), Err(error)) => panic!("the {name} way refuses: {error}\n{}", shown()),
+            (Err(rejection), Ok(_)) => {
+                panic!("only the {name} way accepts: {}\n{}", rejection.code(), shown())
+            }
         }
     }
+    ours.is_ok()
 }
 
 fn accepted(body: &[u8]) -> bool {
@@ -452,7 +460,7 @@ fn damage(body: &mut Vec<u8>, dice: &mut Dice) {
 }
 
 #[test]
-fn both_agree_on_thousands_of_bodies() {
+fn all_agree_on_thousands_of_bodies() {
     let mut dice = Dice::new(20_250_621);
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
     let (mut good, mut bad, mut folded) = (0_u32, 0_u32, 0_u32);
@@ -476,7 +484,7 @@ fn both_agree_on_thousands_of_bodies() {
 }
 
 #[test]
-fn both_agree_on_each_value_of_each_field() {
+fn all_agree_on_each_value_of_each_field() {
     let mut good = 0_u32;
     let mut bad = 0_u32;
     for name in OPTIONAL.iter().chain(REQUIRED.iter().map(|(name, _)| name)) {
@@ -491,7 +499,7 @@ fn both_agree_on_each_value_of_each_field() {
 }
 
 #[test]
-fn both_agree_on_each_form_of_item() {
+fn all_agree_on_each_form_of_item() {
     for item in ITEM_FAULTS {
         let cart = format!("[{item}]");
         let mut pairs = minimal();
@@ -502,7 +510,7 @@ fn both_agree_on_each_form_of_item() {
 }
 
 #[test]
-fn both_write_the_same_charge_for_the_measured_bodies() {
+fn all_write_the_same_charge_for_the_measured_bodies() {
     for (name, body) in payloads::all() {
         assert!(accepted(&body), "{name}");
     }
@@ -512,9 +520,25 @@ fn both_write_the_same_charge_for_the_measured_bodies() {
     assert!((5_000..7_500).contains(&lengths[2]), "{lengths:?}");
 }
 
+/// Senders spell in many ways; it stays the same payment.
+#[test]
+fn all_write_the_same_charge_however_a_body_is_spelled() {
+    let (mut scratch, mut out, mut first) = (Scratch::new(), Vec::new(), Vec::new());
+    for (name, body) in payloads::all() {
+        assert!(compare(&body, Terms::OPEN, &mut scratch, &mut first), "{name}");
+        let spellings = respelled::spellings(&body, 400);
+        for spelling in &spellings {
+            assert!(compare(spelling, Terms::OPEN, &mut scratch, &mut out), "{name}");
+            assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&first), "{name}");
+        }
+        let distinct: std::collections::BTreeSet<_> = spellings.iter().collect();
+        assert_eq!(distinct.len(), 400, "{name}");
+    }
+}
+
 /// Carts and texts beyond Midtrans' 16,000 characters are brought down in the same way.
 #[test]
-fn both_bring_long_bodies_under_the_limit_alike() {
+fn all_bring_long_bodies_under_the_limit_alike() {
     for (count, part) in [(300, 0), (990, 0), (200, 255), (1, 255)] {
         let items =
             vec![r#"{"name":"Kopi \"Gayo\"","price":"7.00","quantity":2}"#; count].join(",");
@@ -536,7 +560,7 @@ fn both_bring_long_bodies_under_the_limit_alike() {
 }
 
 #[test]
-fn both_bound_the_deeplink_in_characters_and_bytes() {
+fn all_bound_the_deeplink_in_characters_and_bytes() {
     for (filler, count, good) in [
         ("a", 1_990, true),
         ("a", 1_991, false),
@@ -553,7 +577,7 @@ fn both_bound_the_deeplink_in_characters_and_bytes() {
 
 /// What stands before the first `://` need not be a scheme.
 #[test]
-fn both_refuse_addresses_that_do_not_begin_with_a_scheme() {
+fn all_refuse_addresses_that_do_not_begin_with_a_scheme() {
     for (name, value) in [
         ("merchantredirecturl", "https:evil.example/?u=https://shop.example/"),
         ("merchantredirecturl", "https:/evil.example/?u=https://shop.example/"),
@@ -571,7 +595,7 @@ fn both_refuse_addresses_that_do_not_begin_with_a_scheme() {
 
 /// A question mark in the fragment begins no query.
 #[test]
-fn both_look_for_what_is_added_to_a_return_address() {
+fn all_look_for_what_is_added_to_a_return_address() {
     for (name, value, good) in [
         ("specin.deeplinkcallbackurl", "https://shop.example/#/paid", false),
         ("specin.deeplinkcallbackurl", "shopapp://paid?a=1", false),
@@ -593,7 +617,7 @@ fn both_look_for_what_is_added_to_a_return_address() {
 
 /// A parameter of another call is still a parameter, sent once and well encoded.
 #[test]
-fn both_check_the_encoding_of_parameters_of_other_calls() {
+fn all_check_the_encoding_of_parameters_of_other_calls() {
     for (tail, good) in [
         ("&txid=1", true),
         ("&txid=1&txid=2", false),
@@ -609,7 +633,7 @@ fn both_check_the_encoding_of_parameters_of_other_calls() {
 
 /// JSON has two ways to write U+0008 and U+000C; either is right.
 #[test]
-fn both_mean_the_same_where_json_leaves_a_choice() {
+fn all_mean_the_same_where_json_leaves_a_choice() {
     let mut pairs = minimal();
     pairs.push(("specin.billingaddrcity", "a\u{8}b\u{c}c"));
     let body = payloads::body(&pairs);

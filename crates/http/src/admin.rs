@@ -7,10 +7,12 @@ use axum::http::Request;
 use axum::response::Response;
 use gopay_core::ids::TxId;
 use gopay_core::text::printable_json;
-use gopay_service::{Dated, Decision, ResolveError, Totals};
+use gopay_service::desk::{ActError, Deed, check_texts};
+use gopay_service::{Dated, Decision, Totals};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::acts::{act, answered, sent};
 use crate::guard::{Who, Why, guarded};
 use crate::json::{BODY_BYTES_MAX, JSON, no};
 use crate::routes::Routes;
@@ -22,7 +24,7 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    crate::directory::routes(crate::desk::routes(Routes::default()))
+    crate::directory::routes(crate::books::routes(crate::desk::routes(Routes::default())))
         .get("/health/live", live)
         .get("/health/ready", ready)
         .get("/metrics", metrics)
@@ -201,21 +203,17 @@ pub(crate) async fn resolve(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let Ok(bytes) = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await
-    else {
-        return no(400, "the body cannot be read".to_owned());
+    let body = match sent(&app, request).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
     };
-    let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
+    let decision = match decision(&body, who.and_then(|Extension(Who(name))| name).as_deref()) {
         Ok(decision) => decision,
         Err(error) => return no(400, error.to_string()),
     };
-    let Ok(tx_id) = txid.parse::<TxId>() else {
-        return no(404, "no TXID".to_owned());
-    };
-    let mut answer = match app.service.decide(tx_id, &decision).await {
-        Ok(resolved) => respond(200, JSON, resolved.described().to_string()),
-        Err(error) => no(status_of_resolution(&error), gopay_service::chain(&error)),
-    };
+    let Ok(tx_id) = txid.parse::<TxId>() else { return no(404, "no TXID") };
+    let decided = app.service.decide(tx_id, &decision).await;
+    let mut answer = answered(decided.map(|resolved| resolved.described()));
     answer.extensions_mut().insert(Why(decision.reason));
     answer
 }
@@ -255,38 +253,22 @@ pub(crate) async fn acknowledge_lost(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
-    let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
-    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let text = |key: &str| {
-        let text = body.get(key).and_then(Value::as_str).map(str::trim);
-        text.filter(|text| !text.is_empty()).map(|text| text.chars().take(500).collect::<String>())
-    };
-    let Some(reason) = text("reason") else { return no(400, "reason: say what happened") };
-    let operator = who.and_then(|Extension(Who(name))| name);
-    let Some(by) = operator.map(|name| name.to_string()).or_else(|| text("by")) else {
-        return no(400, "by: say who you are");
-    };
-    let mut answer = match app.service.acknowledge_lost() {
-        0 => no(404, "nothing is lost"),
-        count => {
-            tracing::warn!(count, by, reason, "lost payments are acknowledged; calls are taken");
-            respond(200, JSON, json!({"acknowledged": count}).to_string())
+    act(&app, who, request, |service, Deed { by, reason }| async move {
+        check_texts(&reason, &by)?;
+        match service.acknowledge_lost() {
+            0 => Err(ActError::NothingLost),
+            count => {
+                tracing::warn!(
+                    count,
+                    by,
+                    reason,
+                    "lost payments are acknowledged; calls are taken"
+                );
+                Ok(json!({"acknowledged": count}))
+            }
         }
-    };
-    answer.extensions_mut().insert(Why(reason));
-    answer
-}
-
-/// The status that a decision of a person ends with.
-#[must_use]
-pub fn status_of_resolution(error: &ResolveError) -> u16 {
-    match error {
-        ResolveError::Text { .. } => 400,
-        ResolveError::NotListed(_) => 404,
-        ResolveError::Returning(_) | ResolveError::NotReturnable(_) => 409,
-        ResolveError::Store(_) => 503,
-    }
+    })
+    .await
 }
 
 /// A decision is of whom the token says; whom the body names besides is kept with it.

@@ -8,8 +8,9 @@ use gopay_core::text::printable_json;
 use gopay_service::desk::{DirectoryChange, DirectoryError, EntriesAsked, EntryKind, check_texts};
 use serde_json::json;
 
+use crate::acts::{answer, answered, sent, told};
 use crate::asked::{Asked, AskedError};
-use crate::desk::{answer, answered, asked, body, wrong};
+use crate::desk::{ROWS, asked, wrong};
 use crate::guard::{Who, Why};
 use crate::json::{JSON, no};
 use crate::routes::Routes;
@@ -18,9 +19,6 @@ use crate::{App, respond};
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes.get("/admin/v1/directory", entries).post("/admin/v1/directory", change)
 }
-
-/// Rows of a page, unless asked for otherwise.
-const ROWS: usize = 100;
 
 const WITHOUT: &str = "this program has no directory in a store";
 
@@ -86,9 +84,14 @@ pub(crate) async fn change(
     request: Request<Body>,
 ) -> Response {
     let Some(desk) = app.directory.get().cloned() else { return no(404, WITHOUT) };
-    let change = match body::<DirectoryChange>(&app, who, request).await {
-        Ok(change) => change,
+    let body = match sent(&app, request).await {
+        Ok(body) => body,
         Err(answer) => return answer,
+    };
+    let operator = who.and_then(|Extension(Who(name))| name);
+    let change = match told::<DirectoryChange>(&body, operator.as_deref()) {
+        Ok(change) => change,
+        Err(error) => return no(400, error.to_string()),
     };
     if let Err(error) = check_texts(&change.reason, &change.by) {
         return no(400, gopay_service::chain(&error));

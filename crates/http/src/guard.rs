@@ -189,6 +189,7 @@ fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
         _ if reads => Some(&[Role::Read]),
         _ if path.starts_with("/admin/v1/attention/")
             || path.starts_with("/admin/v1/breaks/")
+            || path == "/admin/v1/adjustments"
             || path.ends_with("/refund") =>
         {
             Some(&[Role::Finance])

@@ -1,12 +1,14 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`Bodies`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`],
-//! [`desk`] with [`asked`].
+//! Reading order: [`App`], [`listener`], [`Bodies`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`acts`],
+//! [`admin`], [`desk`] and [`books`] with [`asked`].
 
+pub mod acts;
 pub mod admin;
 pub mod asked;
 mod bodies;
+pub mod books;
 mod caller;
 #[cfg(test)]
 mod description;
@@ -35,7 +37,7 @@ use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use gopay_service::Service;
-use gopay_service::desk::{BreakReview, DirectoryDesk};
+use gopay_service::desk::{Adjustments, BreakReview, DirectoryDesk};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
@@ -65,6 +67,8 @@ pub struct AppParts {
     pub breaks: Option<Arc<dyn BreakReview>>,
     /// The directory in the store; none where nothing follows it.
     pub directory: OnceLock<Arc<dyn DirectoryDesk>>,
+    /// Corrections of settlements; none in a program that settles nothing.
+    pub adjustments: Option<Arc<dyn Adjustments>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
 }
@@ -95,24 +99,44 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+/// What a listener serves: a browser that has gone astray is told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Serves {
+    /// The Simple API.
+    pub calls: bool,
+    /// The pages of shoppers.
+    pub shoppers: bool,
+    /// The console.
+    pub operators: bool,
+}
+
 /// Adds to a listener what holds for all its routes: callers are asked to leave while it drains,
 /// so that nobody sends a call on a connection that is just being closed; and a browser that has gone
 /// astray is told so by a page.
-pub fn listener(routes: Router, app: &App) -> Listener {
-    let no_path = |request: Request<Body>| ready(astray(&request, StatusCode::NOT_FOUND));
-    let no_method =
-        |request: Request<Body>| ready(astray(&request, StatusCode::METHOD_NOT_ALLOWED));
+pub fn listener(routes: Router, app: &App, serves: Serves) -> Listener {
+    let no_path = move |request: Request<Body>| {
+        ready(
+            pages::asset_of_errors(request.uri().path())
+                .unwrap_or_else(|| astray(&request, StatusCode::NOT_FOUND, serves)),
+        )
+    };
+    let no_method = move |request: Request<Body>| {
+        ready(astray(&request, StatusCode::METHOD_NOT_ALLOWED, serves))
+    };
     let routes = routes.fallback(no_path).method_not_allowed_fallback(no_method);
     Listener { routes, app: app.clone() }
 }
 
-/// Where the router has nothing but a status: a page for a browser.
-fn astray(request: &Request<Body>, status: StatusCode) -> Response {
+/// Where the router has nothing but a status: a page for a browser. The bare address of the operators'
+/// listener leads to the console.
+fn astray(request: &Request<Body>, status: StatusCode, serves: Serves) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if gopay_pages::wants_page(accept) {
-        pages::astray(status, pages::language(request.headers()))
-    } else {
+    if !gopay_pages::wants_page(accept) {
         status.into_response()
+    } else if status == StatusCode::NOT_FOUND && request.uri().path() == "/" && serves.operators {
+        (StatusCode::SEE_OTHER, [(header::LOCATION, "/console")]).into_response()
+    } else {
+        pages::astray(status, pages::language(request.headers()), serves)
     }
 }
 

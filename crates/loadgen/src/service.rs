@@ -37,7 +37,8 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         }),
         reload: OnceLock::new(),
         breaks: None,
-        directory: std::sync::OnceLock::new(),
+        directory: OnceLock::new(),
+        adjustments: None,
         metrics: PrometheusBuilder::new().install_recorder()?,
         draining,
     });
@@ -46,7 +47,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         .merge(gopay_http::public::router(app.clone()))
         .merge(gopay_http::admin::router(app.clone()));
     let mut tasks = JoinSet::new();
-    let routes = gopay_http::listener(routes, &app);
+    let routes = gopay_http::listener(routes, &app, gopay_http::Serves::default());
     let listener = Listener::new(listener, Bounds::connections(4_096));
     gopay_inbound::serve(&mut tasks, listener, routes, &stop);
     crate::serve::announce(address);

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
     _mm512_testn_epi8_mask, _pext_u64,
 };
 
-use super::{Cursor, DIGITS, MARKS, TURN, ones};
+use super::{Cursor, DIGITS, Fault, MARKS, TURN, marked, ones};
 
 const BLOCK: usize = 64;
 
@@ -64,6 +64,7 @@ pub(super) unsafe fn turn(
     let high_nibbles = is(0xf0);
     let (mut breaks, mut high_bits) = (cursor.breaks, 0);
     let (mut at, mut len, mut carry, mut count) = (cursor.at, cursor.len, cursor.carry, 0_usize);
+    let mut worst = cursor.worst;
     while at < end {
         // SAFETY: `at` is within the body.
         let block = unsafe { load(body, at) };
@@ -86,14 +87,21 @@ pub(super) unsafe fn turn(
         carry = (escapes >> 63) | (escapes >> 62);
         let separators = _mm512_cmpeq_epi8_mask(block.here, ampersand)
             | _mm512_cmpeq_epi8_mask(block.here, equals);
-        let mut marked = (separators | broken) & keep;
+        let (separators, broken) = (separators & keep, broken & keep);
+        let mut nuls = 0;
         // Control characters and, because the comparison is signed, every byte that is not ASCII.
         let unusual = _mm512_cmplt_epi8_mask(decoded, space) & keep;
         if unusual != 0 {
-            marked |= _mm512_testn_epi8_mask(decoded, decoded) & keep;
+            nuls = _mm512_testn_epi8_mask(decoded, decoded) & keep;
             breaks |= may_break(decoded) & keep != 0;
             high_bits |= _mm512_movepi8_mask(decoded) & keep;
         }
+        let marked = if nuls | broken != 0 {
+            marked(separators, nuls, broken, &mut worst)
+        } else {
+            worst = if separators != 0 { Fault::None } else { worst };
+            separators
+        };
         // SAFETY: at most one byte of text for each byte of the body, and space for a block more;
         // at most one mark for each byte of a turn, and space for a block more.
         unsafe {
@@ -107,7 +115,7 @@ pub(super) unsafe fn turn(
         at += BLOCK;
     }
     let high = cursor.high || high_bits != 0;
-    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks, high };
+    *cursor = Cursor { at: at.min(body.len()), len, carry, breaks, high, worst };
     count
 }
 

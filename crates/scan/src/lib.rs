@@ -1,11 +1,12 @@
 //! Blocks of bytes by vector instructions: percent-escapes, `+` and separators of form bodies,
 //! where a plain run of a JSON string ends, and which bytes of a window are of which kind.
 //!
-//! The only crate with `unsafe`, a leaf, and nothing else is here. Four backends decode a body;
+//! The only crate with `unsafe`, a leaf, and nothing else is here. Five backends decode a body;
 //! [`Backend::best`] chooses one at run time by what the processor has: [`Backend::Avx512`]
 //! (64 bytes at a time, VBMI2), [`Backend::Avx2`] (32 at a time, on nearly every x86-64 since 2015),
-//! [`Backend::Sse2`] (16 at a time, on every x86-64) and [`Backend::Scalar`] (byte by byte, without
-//! `unsafe`, on every machine). The scalar one is the reference that a property test here and the fuzz
+//! [`Backend::Sse2`] (16 at a time, on every x86-64), [`Backend::Neon`] (16 at a time, on every
+//! 64-bit ARM) and [`Backend::Scalar`] (byte by byte, without `unsafe`, on every machine). The
+//! scalar one is the reference that a property test here and the fuzz
 //! target `backends` hold the others against.
 #![warn(missing_docs)]
 #![expect(unsafe_code, reason = "vector loads and stores, each within bounds checked before")]
@@ -14,9 +15,19 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod runs;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
+
+/// What every processor of the architecture has.
+#[cfg(target_arch = "aarch64")]
+use neon as lanes;
+#[cfg(target_arch = "x86_64")]
+use sse2 as lanes;
 
 /// How a body is decoded. Every backend gives the same result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +36,8 @@ pub enum Backend {
     Scalar,
     /// 16 bytes at a time, on every x86-64.
     Sse2,
+    /// 16 bytes at a time, on every 64-bit ARM.
+    Neon,
     /// 32 bytes at a time: AVX2.
     Avx2,
     /// 64 bytes at a time: AVX-512 with VBMI2.
@@ -41,6 +54,8 @@ impl Backend {
             Self::Avx2
         } else if Self::Sse2.is_available() {
             Self::Sse2
+        } else if Self::Neon.is_available() {
+            Self::Neon
         } else {
             Self::Scalar
         }
@@ -52,6 +67,7 @@ impl Backend {
         match self {
             Self::Scalar => true,
             Self::Sse2 => cfg!(target_arch = "x86_64"),
+            Self::Neon => cfg!(target_arch = "aarch64"),
             Self::Avx2 => avx2_is_available(),
             Self::Avx512 => avx512_is_available(),
         }
@@ -59,7 +75,7 @@ impl Backend {
 
     /// Every backend that this processor has, the slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Scalar, Self::Sse2, Self::Avx2, Self::Avx512]
+        [Self::Scalar, Self::Sse2, Self::Neon, Self::Avx2, Self::Avx512]
             .into_iter()
             .filter(|backend| backend.is_available())
     }
@@ -113,11 +129,24 @@ pub struct Cursor {
     /// Bytes of text written so far.
     len: usize,
     /// A bit for each byte after `at` that belongs to an escape before it, the first one lowest.
+    #[cfg(target_arch = "x86_64")]
     carry: u64,
     /// Whether the text may hold a line break.
     breaks: bool,
     /// Whether the text holds a byte that is not ASCII.
     high: bool,
+    /// The worst fault since the last separator.
+    worst: Fault,
+}
+
+/// A fault that is marked, the worst one last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    #[default]
+    None,
+    Nul,
+    /// A `%` that begins no escape.
+    Broken,
 }
 
 /// Marks a byte that is not a hex digit.
@@ -176,7 +205,8 @@ impl Cursor {
 
     /// Decodes the next 1,024 bytes of the body, or what is left, and returns how many marks it
     /// wrote. A mark is a position in the text, in ascending order: of each `&` and `=` that was
-    /// sent unescaped, of each `%` that begins no escape, and of each U+0000.
+    /// sent unescaped, and between two of these of the first `%` that begins no escape, and of the
+    /// first U+0000 if it stands before that.
     ///
     /// # Panics
     /// If `text` is not at least [`SLACK`] bytes longer than the body.
@@ -199,18 +229,50 @@ impl Cursor {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features are there; the space was checked above.
             Backend::Avx2 if avx2_is_available() => unsafe { avx2::turn(self, body, text, marks) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: every x86-64 has SSE2; the space was checked above.
-            Backend::Sse2 | Backend::Avx2 | Backend::Avx512 => unsafe {
-                sse2::turn(self, body, text, marks)
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            // SAFETY: every such processor has SSE2 or NEON; the space was checked above.
+            Backend::Sse2 | Backend::Neon | Backend::Avx2 | Backend::Avx512 => unsafe {
+                runs::turn(self, body, text, marks)
             },
-            #[cfg(not(target_arch = "x86_64"))]
-            Backend::Sse2 | Backend::Avx2 | Backend::Avx512 => {
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Backend::Sse2 | Backend::Neon | Backend::Avx2 | Backend::Avx512 => {
                 scalar::turn(self, body, text, marks)
             }
             Backend::Scalar => scalar::turn(self, body, text, marks),
         }
     }
+}
+
+/// Of the separators and faults of a block, a bit for each byte, those that are marked. A block of
+/// faults takes one turn of the loop for each separator.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+fn marked(separators: u64, nuls: u64, broken: u64, worst: &mut Fault) -> u64 {
+    let lowest = |bits: u64| bits & bits.wrapping_neg();
+    let mut marked = separators;
+    let mut rest = separators | nuls | broken;
+    while rest != 0 {
+        let next = lowest(separators & rest);
+        // All bits if there is no separator any more.
+        let before = next.wrapping_sub(1);
+        let (first_broken, first_nul) =
+            (lowest(broken & rest & before), lowest(nuls & rest & before));
+        if *worst < Fault::Broken && first_broken != 0 {
+            marked |= first_broken;
+        }
+        if *worst < Fault::Nul && first_nul != 0 && (first_nul - 1) & first_broken == 0 {
+            marked |= first_nul;
+        }
+        if next != 0 {
+            *worst = Fault::None;
+        } else if first_broken != 0 {
+            *worst = Fault::Broken;
+        } else if first_nul != 0 {
+            *worst = (*worst).max(Fault::Nul);
+        }
+        rest &= !(before | next);
+    }
+    marked
 }
 
 /// The decoded text, and the whole buffer, of which the text is the beginning.
@@ -285,13 +347,14 @@ fn check_run(text: &[u8], at: usize) -> Option<usize> {
 
 #[inline]
 fn high_bits(block: &[u8; 64]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::high_bits(block) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::high_bits(block) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::high_bits(block)
 }
 
+#[cfg(target_arch = "x86_64")]
 #[expect(clippy::as_conversions, reason = "at most 64")]
 #[inline(always)]
 const fn ones(mask: u64) -> usize {
@@ -313,10 +376,10 @@ pub const STOPS: usize = 32;
 #[must_use]
 #[inline]
 pub fn stops(window: &[u8; STOPS]) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::stops(window) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::stops(window) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::stops(window)
 }
 
@@ -339,11 +402,42 @@ pub struct Kinds {
 #[must_use]
 #[inline]
 pub fn kinds(window: &[u8; STOPS]) -> Kinds {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 has SSE2.
-    return unsafe { sse2::kinds(window) };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::kinds(window) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     scalar::kinds(window)
+}
+
+/// Which bytes of two windows are equal: a bit for each place, the first one lowest.
+#[must_use]
+#[inline]
+pub fn equal(one: &[u8; STOPS], other: &[u8; STOPS]) -> u32 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::equal(one, other) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    scalar::equal(one, other)
+}
+
+/// Bytes of a window that matter to who reads a URL: a bit for each byte, the first one lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlMarks {
+    /// Spaces, control characters and `\`.
+    pub unclean: u32,
+    /// `?` and `#`.
+    pub parts: u32,
+}
+
+/// Bytes of a window that matter to who reads a URL.
+#[must_use]
+#[inline]
+pub fn url_marks(window: &[u8; STOPS]) -> UrlMarks {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: every such processor has SSE2 or NEON.
+    return unsafe { lanes::url_marks(window) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    scalar::url_marks(window)
 }
 
 #[cfg(test)]
@@ -465,6 +559,9 @@ mod tests {
                 window[at] = byte;
                 assert_eq!(stops(&window), scalar::stops(&window));
                 assert_eq!(kinds(&window), scalar::kinds(&window));
+                assert_eq!(url_marks(&window), scalar::url_marks(&window));
+                let x = [b'x'; STOPS];
+                assert_eq!(equal(&window, &x), scalar::equal(&window, &x));
                 window[STOPS - 1] = b'"';
                 assert_eq!(stops(&window), scalar::stops(&window));
                 let mut block = [b'x'; 64];

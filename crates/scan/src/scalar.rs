@@ -1,6 +1,6 @@
 //! Byte by byte, without `unsafe`: the reference for the other backends.
 
-use super::{Cursor, DIGITS, MARKS, TURN, may_break};
+use super::{Cursor, DIGITS, Fault, MARKS, TURN, may_break};
 
 pub(super) fn turn(
     cursor: &mut Cursor,
@@ -10,17 +10,20 @@ pub(super) fn turn(
 ) -> usize {
     let end = body.len().min(cursor.at.saturating_add(TURN));
     let mut count = 0;
-    while cursor.at < end {
-        let (byte, length, marked) = match body.get(cursor.at..).unwrap_or_default() {
-            [b'%', high, low, ..] if digit(*high) < 16 && digit(*low) < 16 => {
-                let byte = (digit(*high) << 4) | digit(*low);
-                (byte, 3, byte == 0)
-            }
-            [b'+', ..] => (b' ', 1, false),
-            [byte @ (b'%' | b'&' | b'=' | 0), ..] => (*byte, 1, true),
-            [byte, ..] => (*byte, 1, false),
-            [] => break,
-        };
+    while let Some(rest) = body.get(cursor.at..end).filter(|rest| !rest.is_empty()) {
+        let run = rest.iter().take_while(|byte| is_plain(**byte)).count();
+        if run > 0
+            && let (Some(to), Some(from)) =
+                (text.get_mut(cursor.len..cursor.len + run), rest.get(..run))
+        {
+            to.copy_from_slice(from);
+        }
+        cursor.at += run;
+        cursor.len += run;
+        if run == rest.len() {
+            break;
+        }
+        let (byte, length, marked) = cursor.other(body.get(cursor.at..).unwrap_or_default());
         cursor.breaks |= may_break(byte);
         cursor.high |= !byte.is_ascii();
         if let Some(place) = text.get_mut(cursor.len) {
@@ -36,31 +39,94 @@ pub(super) fn turn(
     count
 }
 
+/// Whether a byte stands for itself, and nobody wants to know of it.
+fn is_plain(byte: u8) -> bool {
+    PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain)
+}
+
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b' ';
+    while byte < 0x7f {
+        #[expect(clippy::as_conversions, reason = "a byte as its place")]
+        {
+            table[byte as usize] = !matches!(byte, b'%' | b'+' | b'&' | b'=');
+        }
+        byte += 1;
+    }
+    table
+};
+
+impl Cursor {
+    /// The byte that the first bytes of `rest` stand for, how many they are, and whether it is marked.
+    #[inline]
+    fn other(&mut self, rest: &[u8]) -> (u8, usize, bool) {
+        match rest {
+            [b'%', high, low, ..] if digit(*high) < 16 && digit(*low) < 16 => {
+                let byte = (digit(*high) << 4) | digit(*low);
+                (byte, 3, byte == 0 && self.is_worse(Fault::Nul))
+            }
+            [b'+', ..] => (b' ', 1, false),
+            [byte @ (b'&' | b'='), ..] => {
+                self.worst = Fault::None;
+                (*byte, 1, true)
+            }
+            [b'%', ..] => (b'%', 1, self.is_worse(Fault::Broken)),
+            [0, ..] => (0, 1, self.is_worse(Fault::Nul)),
+            [byte, ..] => (*byte, 1, false),
+            [] => (0, 1, false),
+        }
+    }
+
+    /// Takes a fault; returns whether it is worse than those since the last separator.
+    fn is_worse(&mut self, fault: Fault) -> bool {
+        let worse = fault > self.worst;
+        self.worst = self.worst.max(fault);
+        worse
+    }
+}
+
 fn digit(char: u8) -> u8 {
     DIGITS.get(usize::from(char)).copied().unwrap_or(super::NO_DIGIT)
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn stops(window: &[u8; super::STOPS]) -> usize {
     let stop = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
     window.iter().position(stop).unwrap_or(super::STOPS)
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn high_bits(block: &[u8; 64]) -> u64 {
     block.iter().rev().fold(0, |bits, byte| (bits << 1) | u64::from(byte >> 7))
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+fn bits(window: &[u8; super::STOPS], kind: fn(&u8) -> bool) -> u32 {
+    window.iter().rev().fold(0, |bits, byte| (bits << 1) | u32::from(kind(byte)))
+}
+
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(super) fn kinds(window: &[u8; super::STOPS]) -> super::Kinds {
-    let bits = |kind: fn(&u8) -> bool| {
-        window.iter().rev().fold(0, |bits, byte| (bits << 1) | u32::from(kind(byte)))
-    };
     super::Kinds {
-        letters: bits(u8::is_ascii_alphabetic),
-        digits: bits(u8::is_ascii_digit),
-        hyphens: bits(|byte| *byte == b'-'),
-        dots: bits(|byte| *byte == b'.'),
-        marks: bits(|byte| matches!(byte, b'_' | b'+')),
+        letters: bits(window, u8::is_ascii_alphabetic),
+        digits: bits(window, u8::is_ascii_digit),
+        hyphens: bits(window, |byte| *byte == b'-'),
+        dots: bits(window, |byte| *byte == b'.'),
+        marks: bits(window, |byte| matches!(byte, b'_' | b'+')),
     }
+}
+
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(super) fn url_marks(window: &[u8; super::STOPS]) -> super::UrlMarks {
+    super::UrlMarks {
+        unclean: bits(window, |byte| matches!(byte, 0..=b' ' | 0x7f | b'\\')),
+        parts: bits(window, |byte| matches!(byte, b'?' | b'#')),
+    }
+}
+
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(super) fn equal(one: &[u8; super::STOPS], other: &[u8; super::STOPS]) -> u32 {
+    one.iter().zip(other).rev().fold(0, |bits, (one, other)| (bits << 1) | u32::from(one == other))
 }

@@ -60,13 +60,14 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
-pub use erase::{EraseError, Needed, erase};
+pub use erase::{EraseError, Needed, erase, kept_call};
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
 pub use operators::{NotLetIn, Operator, Operators, Refused, Role, tell_refused_operator};
 pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
-    Dated, Erased, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
+    Archived, Dated, Erased, FOUND_MAX, Failed, FromArchive, Happened, Owed, Refunded, Story,
+    Transaction, find, story, story_with,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
 pub use spans::{Attribute, Collector, Request, Span, collect_spans};

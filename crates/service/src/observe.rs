@@ -93,7 +93,9 @@ pub(crate) async fn observed<T>(use_case: UseCase, work: impl Future<Output = T>
         SEEN.with(|seen| seen.borrow().write());
         done
     };
-    trace::as_span(SEEN.scope(seen, all.instrument(span))).await
+    let all = SEEN.scope(seen, all.instrument(span));
+    // Boxed where it is a span, so that it is no larger where it is none.
+    if spans::are_collected() { trace::as_span(Box::pin(all)).await } else { all.await }
 }
 
 /// Notes what a use case has learnt; nothing outside of one.

@@ -111,18 +111,14 @@ pub async fn within<T>(context: Option<TraceContext>, work: impl Future<Output =
     CONTEXT.scope(context, work).await
 }
 
-/// Runs a use case as a span, where spans are collected: one of the trace that the work belongs to,
-/// else of a new one. A trace that its sender does not record has no spans.
+/// Runs a use case as a span of the trace that it belongs to, else of a new one. A trace that its
+/// sender does not record has no spans.
 pub(crate) async fn as_span<T>(work: impl Future<Output = T>) -> T {
-    if !spans::are_collected() {
-        return work.await;
-    }
     let context = current().unwrap_or_else(TraceContext::new);
     let recorded = u128::from_str_radix(&context.trace_id, 16).ok();
     let Some(trace) = recorded.filter(|_| context.is_recorded()) else { return work.await };
     let parent = context.parent;
-    // Boxed: it would be copied on its way into both.
-    within(Some(context), Box::pin(spans::within(trace, parent, work))).await
+    within(Some(context), spans::within(trace, parent, work)).await
 }
 
 /// The trace of the work that runs.

@@ -1,9 +1,9 @@
 -- Accounts at Midtrans beside those of the channels, and the directory: PSPs, contracts and accounts.
 
 -- Whose money a payment is at Midtrans, for life. None: the account of its channel, as before.
-ALTER TABLE payments ADD COLUMN midtrans_account TEXT;
+ALTER TABLE payments ADD COLUMN midtrans_account TEXT; -- name of the account
 -- In which account the money of an unknown order is.
-ALTER TABLE unknown_orders ADD COLUMN midtrans_account TEXT;
+ALTER TABLE unknown_orders ADD COLUMN midtrans_account TEXT; -- name of the account
 
 -- What was entered about PSPs, contracts and accounts: a row each time, never changed but to seal it
 -- under another key. The last that is valid counts.

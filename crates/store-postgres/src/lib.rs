@@ -22,6 +22,7 @@
 //! becomes of connections when none does), `schema`, `instance`, `copy`; with the
 //! feature `cluster`, a PostgreSQL for tests.
 
+mod archives;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod connect;

@@ -18,6 +18,7 @@
 //! `file` (lock, pragmas, recovery), `held` and `wal` (which files they are, and that nobody else wrote to them),
 //! `beside`, `schema`, `backup`, `copy`.
 
+mod archives;
 mod backup;
 mod beside;
 mod copier;
@@ -41,6 +42,7 @@ mod reclaim;
 mod reconciliations;
 mod refunds;
 mod schema;
+mod session;
 mod settlements;
 mod store;
 mod sums;

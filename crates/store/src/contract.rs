@@ -35,6 +35,7 @@ mod refunds;
 mod samples;
 mod search;
 mod settlements;
+mod upkeep;
 mod whole;
 
 pub use attention::*;
@@ -52,6 +53,7 @@ pub use reconciliations::*;
 pub use refunds::*;
 pub use search::*;
 pub use settlements::*;
+pub use upkeep::*;
 pub use whole::*;
 
 /// A store under test.
@@ -148,6 +150,10 @@ cases! { $
     entries_of_the_directory_are_added_whole_and_in_order,
     changes_of_the_directory_that_race_leave_one,
     totals_count_every_row,
+    what_still_owes_something_is_not_archivable,
+    what_is_over_leaves_its_call_and_trail_to_an_archive,
+    what_is_no_longer_over_stays,
+    an_archive_begins_after_the_one_before_has_ended,
     what_waits_is_counted_by_age,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,

@@ -30,6 +30,7 @@ pub use personal::{Erasure, KeyChange, KeyOf, Personal, PersonalData, PersonalRe
 pub use reconciliations::{ReconciliationInput, ReconciliationRun, Reconciliations, StoredBreak};
 pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
+pub use upkeep::{Archive, Filed, FiledEvent, Leaving, Upkeep};
 
 mod attention;
 mod backlog;
@@ -44,6 +45,9 @@ pub mod rows;
 pub mod sealing;
 mod search;
 mod settlements;
+pub mod spelling;
+pub mod sums;
+mod upkeep;
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -258,7 +262,15 @@ pub struct Totals {
 
 /// All that an engine does.
 pub trait Database:
-    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData + Directories
+    Store
+    + Search
+    + Journal
+    + Settlements
+    + Reviews
+    + Reconciliations
+    + PersonalData
+    + Directories
+    + Upkeep
 {
 }
 
@@ -271,6 +283,7 @@ impl<T> Database for T where
         + Reconciliations
         + PersonalData
         + Directories
+        + Upkeep
 {
 }
 

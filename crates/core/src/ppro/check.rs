@@ -11,7 +11,7 @@ use regex::Regex;
 use validator::{ValidateEmail as _, ValidateUrl as _};
 
 use crate::bytes::{CLEAN, DIGIT, LOCAL, POSTAL, PRINTABLE, REFERENCE, all, class};
-use crate::link::{plain_app_url, plain_host, plain_url};
+use crate::link::{first_part, plain_app_url, plain_host, plain_url};
 use crate::rejection::Rule;
 use crate::text::{chars, is_blank, is_system_scheme};
 
@@ -207,15 +207,29 @@ pub fn redirect_url(value: &str, http: bool) -> Result<(), Rule> {
 pub(crate) fn redirect_url_within(value: &str, padded: &[u8], http: bool) -> Result<(), Rule> {
     length(value, 1, 255)?;
     return_address(value, padded, http, Rule::WebUrlForm)?;
-    let Some((_, query)) = value.split_once('?') else { return Ok(()) };
+    let Some(part) = first_part(value.as_bytes(), padded) else { return Ok(()) };
     // A question mark in the fragment begins no query.
-    if value.find('#').is_some_and(|fragment| fragment < value.len() - query.len()) {
+    let Some(query) = value.get(part..).and_then(|part| part.strip_prefix('?')) else {
         return Ok(());
-    }
+    };
     let query = query.split('#').next().unwrap_or_default();
-    let ours = |name: &str| name.eq_ignore_ascii_case("txid") || name.eq_ignore_ascii_case("cs");
-    let named = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| ours(&name));
-    if named { Err(Rule::UrlHasReturnParameter) } else { Ok(()) }
+    if has_return_parameter(query) { Err(Rule::UrlHasReturnParameter) } else { Ok(()) }
+}
+
+/// Whether one of the parameters is called as one of those that we add.
+fn has_return_parameter(query: &str) -> bool {
+    const OURS: [&str; 2] = ["txid", "cs"];
+    if query.as_bytes().contains(&b'%') {
+        let ours = |name: &str| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+        return url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| ours(&name));
+    }
+    query.as_bytes().split(|byte| *byte == b'&').any(|pair| {
+        OURS.iter().any(|ours| {
+            pair.split_at_checked(ours.len()).is_some_and(|(name, rest)| {
+                matches!(rest, [] | [b'=', ..]) && name.eq_ignore_ascii_case(ours.as_bytes())
+            })
+        })
+    })
 }
 
 /// Where the GoPay app returns to: a `return_address` without a query and a fragment.
@@ -236,9 +250,7 @@ pub(crate) fn app_url_within(value: &str, padded: &[u8], http: bool) -> Result<(
         return Err(Rule::TooLong { max: CHARS_MAX / 2, got: chars(value) });
     }
     return_address(value, padded, http, Rule::AppUrlForm)?;
-    // Reads all bytes without a branch, so that it is done by blocks.
-    let marked = value.bytes().fold(false, |found, byte| found | matches!(byte, b'?' | b'#'));
-    if marked { Err(Rule::UrlHasQuery) } else { Ok(()) }
+    if first_part(value.as_bytes(), padded).is_some() { Err(Rule::UrlHasQuery) } else { Ok(()) }
 }
 
 /// Whether a return address is of the web, or of an app that is among `schemes` (lower case); none:
@@ -560,6 +572,19 @@ mod tests {
             }
             if plain_phone(&number) {
                 proptest::prop_assert!(is_phone(&number), "{}", number);
+            }
+        }
+
+        /// Names of parameters are compared as they stand only where nothing is escaped.
+        #[test]
+        fn parameters_that_we_add_are_found(query in "((txid|TXID|cs|cS|c|a|txids|%63s)=?[a-z]{0,3}[&+]?){0,4}") {
+            let ours = |name: &str| name.eq_ignore_ascii_case("txid") || name.eq_ignore_ascii_case("cs");
+            let named = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| ours(&name));
+            proptest::prop_assert_eq!(has_return_parameter(&query), named, "{}", query);
+            let value = format!("https://shop.example/{}?{query}", "a".repeat(query.len()));
+            let padded = format!("{value}????????????????????????????????");
+            for padded in [&value, &padded] {
+                proptest::prop_assert_eq!(first_part(value.as_bytes(), padded.as_bytes()), value.find('?'));
             }
         }
 

@@ -1,5 +1,7 @@
 //! The parameters of every call, by name.
 
+use gopay_scan::{STOPS, equal};
+
 macro_rules! fields {
     ($($(#[$doc:meta])* $variant:ident = $name:literal $(, $personal:ident)?;)+) => {
         /// A parameter that we know. Declared in the order in which faults are reported.
@@ -18,6 +20,12 @@ macro_rules! fields {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What stands before its value in a JSON object, behind another member.
+            #[must_use]
+            pub(crate) const fn member(self) -> &'static str {
+                match self { $(Self::$variant => concat!(",\"", $name, "\":\""),)+ }
             }
 
             /// The parameter of a decoded name; names are case-sensitive.
@@ -139,12 +147,11 @@ impl Field {
     /// The parameter whose name is the first `length` bytes of the window.
     #[inline]
     pub(crate) fn from_window(window: &[u8; NAME_MAX], length: usize) -> Option<Self> {
-        let name = Name::of(window, length)?;
-        let place = usize::from(*TABLE.get(name.hash(FACTOR))?);
-        let (known, bytes) = (NAMES.get(place)?, LENGTHS.get(place)?);
-        // The words do not show whether U+0000 is part of the name; its length does.
-        let same = known.is(name) & (usize::from(*bytes) == length);
-        if same { Self::ALL.get(place).copied() } else { None }
+        let field = (*TABLE.get(hash(window, length)?)?)?;
+        let (known, bytes) = (NAMES.get(field.index())?, *LENGTHS.get(field.index())?);
+        let same =
+            u64::from(equal(window, known)) | u64::MAX.wrapping_shl(u32::from(bytes)) == u64::MAX;
+        (same & (usize::from(bytes) == length)).then_some(field)
     }
 
     /// Whether the name starts with `transientin.`; such parameters are passed on, never stored.
@@ -155,57 +162,27 @@ impl Field {
 }
 
 /// The length of the longest name, in bytes.
-pub(crate) const NAME_MAX: usize = 32;
+pub(crate) const NAME_MAX: usize = STOPS;
 
-/// A name as four words, padded with zeros, so that names are compared without a loop.
-#[derive(Clone, Copy)]
-struct Name([u64; 4]);
-
-impl Name {
-    #[inline]
-    fn of(window: &[u8; NAME_MAX], length: usize) -> Option<Self> {
-        let [mask_0, mask_1, mask_2, mask_3] = MASKS.get(length)?;
-        let [word_0, word_1, word_2, word_3] = words(window);
-        Some(Self([word_0 & mask_0, word_1 & mask_1, word_2 & mask_2, word_3 & mask_3]))
-    }
-
-    /// Whether they are equal, without a branch for each word.
-    #[inline]
-    const fn is(self, other: Self) -> bool {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0
-    }
-
-    /// The slot in the hash table; a different one for every name that we know.
-    #[inline]
-    const fn hash(self, factor: u64) -> usize {
-        let [word_0, word_1, word_2, word_3] = self.0;
-        // Names differ in one of the first two words or in one of the last two.
-        let mixed = (word_0 ^ word_2).wrapping_add((word_1 ^ word_3).rotate_left(32));
-        narrow(mixed.wrapping_mul(factor) >> (64 - TABLE_BITS))
-    }
+/// The slot in the hash table of the name that is the first `length` bytes; a different one for every
+/// name that we know. `None`: longer than any of them.
+#[inline]
+fn hash(window: &[u8; NAME_MAX], length: usize) -> Option<usize> {
+    let end = window.get(length.saturating_sub(WORD)..)?.first_chunk::<WORD>()?;
+    Some(slot(u64::from_le_bytes(*end), length, FACTOR))
 }
 
-const TABLE_BITS: u32 = 8;
-const FREE: u8 = u8::MAX;
+/// Names differ in their last eight bytes or in their length. Of a shorter one `end` is the beginning
+/// of the window, of which the rest is shifted out.
+#[inline]
+const fn slot(end: u64, length: usize, factor: u64) -> usize {
+    let surplus = WORD.saturating_sub(length);
+    let end = end << ((surplus * 8) & 63);
+    narrow(end.wrapping_add(widen(length)).wrapping_mul(factor) >> (64 - TABLE_BITS))
+}
 
-/// For each length, which bytes of a window belong to the name.
-#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
-const MASKS: [[u64; 4]; NAME_MAX + 1] = {
-    let mut masks = [[0; 4]; NAME_MAX + 1];
-    let mut length = 0;
-    while length <= NAME_MAX {
-        let mut bytes = [0; NAME_MAX];
-        let mut at = 0;
-        while at < length {
-            bytes[at] = 0xff;
-            at += 1;
-        }
-        masks[length] = words(&bytes);
-        length += 1;
-    }
-    masks
-};
+const WORD: usize = 8;
+const TABLE_BITS: u32 = 9;
 
 #[expect(clippy::as_conversions, reason = "no name is longer than NAME_MAX")]
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
@@ -219,19 +196,18 @@ const LENGTHS: [u8; Field::COUNT] = {
     lengths
 };
 
+/// The names, padded with zeros.
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
-const NAMES: [Name; Field::COUNT] = {
-    let mut names = [Name([0; 4]); Field::COUNT];
+const NAMES: [[u8; NAME_MAX]; Field::COUNT] = {
+    let mut names = [[0; NAME_MAX]; Field::COUNT];
     let mut field = 0;
     while field < Field::COUNT {
         let name = Field::ALL[field].name().as_bytes();
-        let mut bytes = [0; NAME_MAX];
         let mut at = 0;
         while at < name.len() {
-            bytes[at] = name[at];
+            names[field][at] = name[at];
             at += 1;
         }
-        names[field] = Name(words(&bytes));
         field += 1;
     }
     names
@@ -246,41 +222,40 @@ const FACTOR: u64 = {
     factor
 };
 
-const TABLE: [u8; 1 << TABLE_BITS] = table(FACTOR).expect("the factor was chosen for that");
+const TABLE: [Option<Field>; 1 << TABLE_BITS] =
+    table(FACTOR).expect("the factor was chosen for that");
 
 /// The field in each slot; `None` if two fields share one.
 #[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
-const fn table(factor: u64) -> Option<[u8; 1 << TABLE_BITS]> {
-    let mut table = [FREE; 1 << TABLE_BITS];
+const fn table(factor: u64) -> Option<[Option<Field>; 1 << TABLE_BITS]> {
+    let mut table = [None; 1 << TABLE_BITS];
     let mut field = 0;
     while field < Field::COUNT {
-        let place = NAMES[field].hash(factor);
-        if table[place] != FREE {
+        let (name, length) = (&NAMES[field], Field::ALL[field].name().len());
+        let mut end = [0; WORD];
+        let mut at = 0;
+        while at < WORD {
+            end[at] = name[length.saturating_sub(WORD) + at];
+            at += 1;
+        }
+        let place = slot(u64::from_le_bytes(end), length, factor);
+        if table[place].is_some() {
             return None;
         }
-        #[expect(clippy::as_conversions, reason = "there are fewer than 64 fields")]
-        {
-            table[place] = field as u8;
-        }
+        table[place] = Some(Field::ALL[field]);
         field += 1;
     }
     Some(table)
 }
 
-#[expect(clippy::as_conversions, reason = "a hash of eight bits")]
+#[expect(clippy::as_conversions, reason = "a hash of nine bits")]
 const fn narrow(hash: u64) -> usize {
     hash as usize
 }
 
-#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
-const fn words(bytes: &[u8; NAME_MAX]) -> [u64; 4] {
-    let (words, _) = bytes.as_chunks::<8>();
-    [
-        u64::from_le_bytes(words[0]),
-        u64::from_le_bytes(words[1]),
-        u64::from_le_bytes(words[2]),
-        u64::from_le_bytes(words[3]),
-    ]
+#[expect(clippy::as_conversions, reason = "a length")]
+const fn widen(length: usize) -> u64 {
+    length as u64
 }
 
 #[cfg(test)]
@@ -293,11 +268,30 @@ mod tests {
             assert_eq!(field.index(), place);
             assert_eq!(Field::from_name(field.name().as_bytes()), Some(*field));
         }
-        for other in
-            ["", "Amount", "amoun", "amounts", "amount\0", &"x".repeat(32), &"x".repeat(33)]
-        {
+        for other in [
+            "",
+            "Amount",
+            "amoun",
+            "amounts",
+            "amount\0",
+            "xamount",
+            &"x".repeat(32),
+            &"x".repeat(33),
+        ] {
             assert_eq!(Field::from_name(other.as_bytes()), None, "{other}");
         }
         assert_eq!(Field::from_name(b"specin.unknown"), None);
+        // What is behind a name is not part of it, and each of its bytes is.
+        for field in Field::ALL {
+            let name = field.name().as_bytes();
+            let mut window = [b'&'; NAME_MAX];
+            window[..name.len()].copy_from_slice(name);
+            assert_eq!(Field::from_window(&window, name.len()), Some(*field));
+            for at in 0..name.len() {
+                window[at] ^= 0x20;
+                assert_eq!(Field::from_window(&window, name.len()), None, "{field:?} {at}");
+                window[at] ^= 0x20;
+            }
+        }
     }
 }

@@ -183,12 +183,16 @@ impl Others {
     }
 }
 
-/// FNV-1a. Whoever makes names collide gains nothing: there are [`PARAMETERS_MAX`] at most.
+/// FNV-1a, by words of eight bytes. Whoever makes names collide gains nothing: there are
+/// [`PARAMETERS_MAX`] at most.
 fn hash(name: &[u8]) -> usize {
-    let start = 0x811c_9dc5_u32;
-    let mixed =
-        name.iter().fold(start, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    index(mixed ^ (mixed >> 15))
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+    let (words, rest) = name.as_chunks::<8>();
+    let start = 0xcbf2_9ce4_8422_2325;
+    let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let hash = rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)));
+    // The high bits, which every byte has changed.
+    usize::try_from(hash >> 48).unwrap_or(0)
 }
 
 /// A decoded call.
@@ -262,6 +266,23 @@ impl<'s> Form<'s> {
             return None;
         }
         self.text.get(self.slots.get(field.index())?.value.range())
+    }
+
+    /// The parameters that we know and that were sent without fault, in order of [`Field`].
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (Field, &'s str)> {
+        let mut left = self.sent & !self.faulty;
+        let fields = std::iter::from_fn(move || {
+            let place = usize::try_from(left.trailing_zeros()).ok()?;
+            let field = *Field::ALL.get(place)?;
+            left &= left - 1;
+            Some(field)
+        });
+        fields.filter_map(|field| Some((field, self.get(field)?)))
+    }
+
+    /// The length of the decoded body.
+    pub(crate) const fn text_bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// The value of a parameter if it is not empty.
@@ -465,6 +486,12 @@ impl Splitter<'_> {
                 }
                 Some(b'=') => {
                     self.equals.get_or_insert(*mark);
+                    // Further ones belong to the value.
+                    while let [mark, rest @ ..] = marks
+                        && text.get(index(*mark)) == Some(&b'=')
+                    {
+                        marks = rest;
+                    }
                 }
                 Some(0) => self.found(EncodingFault::HasNul),
                 _ => self.found(EncodingFault::BadEscape),
@@ -481,27 +508,31 @@ impl Splitter<'_> {
         if self.equals.is_some() || self.found != [None; 2] {
             return None;
         }
-        let (mut start, mut sent, mut left) = (self.start, self.sent, marks);
-        let room = PARAMETERS_MAX.saturating_sub(self.parameters);
-        let mut taken = 0;
+        let (mut start, mut sent) = (self.start, self.sent);
+        let room = PARAMETERS_MAX.saturating_sub(self.parameters) * 2;
+        let mut left = marks.get(..room).unwrap_or(marks);
+        let all = left.len();
         while let [equals, end, rest @ ..] = left {
-            let separated =
-                text.get(index(*equals)) == Some(&b'=') && text.get(index(*end)) == Some(&b'&');
+            if text.get(index(*equals)) != Some(&b'=') || text.get(index(*end)) != Some(&b'&') {
+                break;
+            }
             let window = text.get(index(start)..).and_then(|rest| rest.first_chunk::<NAME_MAX>());
-            let Some(window) = window.filter(|_| separated && taken < room) else { break };
-            let Some(field) = Field::from_window(window, index(equals - start)) else { break };
+            let Some(window) = window else { break };
+            // Marks ascend, so that nothing wraps.
+            let length = index(equals.wrapping_sub(start));
+            let Some(field) = Field::from_window(window, length) else { break };
             let Some(slot) = self.slots.get_mut(field.index()) else { break };
             if sent & bit(field) != 0 {
                 break;
             }
             sent |= bit(field);
-            slot.value = Span { start: equals + 1, end: *end };
-            start = end + 1;
-            taken += 1;
+            slot.value = Span { start: equals.wrapping_add(1), end: *end };
+            start = end.wrapping_add(1);
             left = rest;
         }
-        (self.start, self.sent, self.parameters) = (start, sent, self.parameters + taken);
-        (taken > 0).then_some(left)
+        let taken = all - left.len();
+        (self.start, self.sent, self.parameters) = (start, sent, self.parameters + taken / 2);
+        marks.get(taken..).filter(|_| taken > 0)
     }
 
     #[cold]
@@ -604,16 +635,17 @@ fn blame_others(text: &mut [u8], others: &mut [Other], fault: &mut Option<Reject
 }
 
 /// Overwrites what is still not UTF-8. It belongs to the second of two equal names, or stands after
-/// too many parameters; nobody reads it.
+/// too many parameters; nobody reads it. So the rest of that parameter is overwritten with it, and
+/// no text makes the search begin again for each of its bytes.
 #[cold]
 fn blank_rest(text: &mut [u8]) {
     let mut rest = text;
     while let Err(error) = std::str::from_utf8(rest) {
-        let from = error.valid_up_to();
-        let length = error.error_len().unwrap_or(usize::MAX);
-        let end = from.saturating_add(length).min(rest.len());
-        rest.get_mut(from..end).unwrap_or_default().fill(b'?');
-        rest = rest.get_mut(end..).unwrap_or_default();
+        let bad = rest.get_mut(error.valid_up_to()..).unwrap_or_default();
+        let end = bad.iter().position(|byte| *byte == b'&').unwrap_or(bad.len());
+        let (bad, behind) = bad.split_at_mut(end);
+        bad.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+        rest = behind;
     }
 }
 

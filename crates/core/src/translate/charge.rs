@@ -261,11 +261,14 @@ fn write_any_item(item: &Item, items_text: &str, out: &mut Vec<u8>) {
     match item.plain_name(items_text) {
         Some(name) => push_json_string(out, cut(name, ITEM_NAME_MAX)),
         None => {
-            out.push(b'"');
+            let mut name = [0; ITEM_NAME_MAX * 4];
+            let mut bytes = 0;
             for char in item.name_chars(items_text).take(ITEM_NAME_MAX) {
-                push_json_escaped(out, char.encode_utf8(&mut [0; 4]));
+                let room = name.get_mut(bytes..).unwrap_or_default();
+                bytes += char.encode_utf8(room).len();
             }
-            out.push(b'"');
+            let name = name.get(..bytes).and_then(|name| std::str::from_utf8(name).ok());
+            push_json_string(out, name.unwrap_or_default());
         }
     }
     out.push(b'}');

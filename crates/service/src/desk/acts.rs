@@ -74,6 +74,9 @@ pub enum ActError {
     /// There is no such transaction.
     #[error("the store has no transaction {0}")]
     NoPayment(TxId),
+    /// Nothing that was answered is missing from the store.
+    #[error("nothing is lost")]
+    NothingLost,
     /// It cannot be done, or not now; says why.
     #[error("{0}")]
     NotNow(String),

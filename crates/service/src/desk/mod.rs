@@ -2,10 +2,11 @@
 //! are two faces of this, and hold no rules of their own.
 //!
 //! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `figures` and `recent`, `parties`
-//! (receivers, clients, contracts), `books` (settlements, reconciliations), `directory` (PSPs, contracts and
-//! accounts in the store), `audit`.
+//! (receivers, clients, contracts), `books` (settlements, reconciliations), `adjustments`, `directory`
+//! (PSPs, contracts and accounts in the store), `audit`.
 
 mod acts;
+mod adjustments;
 mod audit;
 mod books;
 mod directory;
@@ -21,10 +22,13 @@ pub use gopay_store::{
 };
 
 pub use acts::{ActError, Asked, Deed, RefundOrder, RefundRoom, check_texts};
+pub use adjustments::{
+    AdjustmentAct, AdjustmentFilter, AdjustmentState, AdjustmentView, Adjustments, SettledContract,
+};
 pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
 pub use books::{
-    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, InputRow,
-    Newest, RunRow, SettlementRow, Which,
+    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow, Newest,
+    RunRow, SettlementRow, Which,
 };
 pub use directory::{
     DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,

@@ -23,7 +23,7 @@ fn doubted(sen: u64) -> Event {
     })
 }
 
-fn order(number: i64, sen: Option<u64>) -> UnknownOrder {
+pub(super) fn order(number: i64, sen: Option<u64>) -> UnknownOrder {
     UnknownOrder {
         tx_id: tx(number),
         channel: Channel::Live,

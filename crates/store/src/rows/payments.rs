@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
 use crate::engine::case_key;
+use crate::spelling::CALL;
 
 table! {
     /// Payments.
@@ -62,7 +63,7 @@ table! {
     key { tx_id: Int, }
     changing {}
     fixed { request: Text, }
-    written {}
+    written { archive: Int, }
 }
 
 /// The column `fingerprint` of a payment without a nonce.
@@ -205,5 +206,5 @@ pub fn payment_cells(payment: &Payment) -> Result<Vec<Cell<'_>>, StoreError> {
 pub fn payment_request(row: &dyn SqlRow) -> Result<String, StoreError> {
     let mut row = RowReader::new(row, PAYMENT_REQUESTS.name);
     row.tx_id()?;
-    row.text("request")
+    Ok(CALL.lengthen(row.text("request")?))
 }

@@ -1,4 +1,4 @@
-//! Fast path for one item of the cart: three known members, a name without foreign escapes, a price
+//! Fast path for one item of the cart: three known members, a name of usual escapes, a price
 //! of at most seven digits with `.00`, a quantity of at most seven digits. `None`, whatever else
 //! stands there: [`super::reader`] decides, which knows every rule and message. The fuzz target
 //! `items` holds the two against `serde_json`.
@@ -7,9 +7,75 @@ use gopay_scan::{STOPS, stops};
 
 use super::item::{Item, LINE_MAX};
 
-/// Reads the object whose opening brace is at `at`. Returns the item and the position behind it.
+/// An item as nearly all PSPs write it: name, price and quantity without blanks, a name of 1 to 31
+/// bytes without escapes. What is between the values is compared in whole words.
+/// Returns the item, its line, and the position behind it.
+#[inline(always)]
+pub(super) fn compact(bytes: &[u8], at: usize) -> Option<(Item, i64, usize)> {
+    const NAME: usize = 9;
+    /// From the end of the name on.
+    const PRICE: usize = 11;
+    /// From the end of the price's rupiah on.
+    const QUANTITY: usize = 16;
+    /// More than what follows a name can take.
+    const VALUES: usize = 64;
+    let object: &[u8; NAME + STOPS + VALUES] = bytes.get(at..)?.first_chunk()?;
+    let (begin, rest) = object.split_first_chunk::<NAME>()?;
+    let name_bytes = stops(rest.first_chunk()?);
+    let values: &[u8; VALUES] = rest.get(name_bytes..)?.first_chunk()?;
+    let named = begin == b"{\"name\":\"" && is_at(values, 0, b"\",\"price\":\"")?;
+    if !named || name_bytes == 0 || may_be_blank(*rest.first()?) {
+        return None;
+    }
+    let negative = *values.get(PRICE)? == b'-';
+    let price_at = PRICE + usize::from(negative);
+    let (price, price_digits) = digits(word(values, price_at)?)?;
+    let price_end = price_at + index(price_digits);
+    let (quantity, quantity_digits) = digits(word(values, price_end + QUANTITY)?)?;
+    let end = price_end + QUANTITY + index(quantity_digits);
+    let whole = is_at(values, price_end, b".00\",\"quantity\":")? && *values.get(end)? == b'}';
+    // Seven digits each.
+    let line = u64::from(price).wrapping_mul(u64::from(quantity));
+    if !whole || quantity == 0 || line > LINE_MAX {
+        return None;
+    }
+    // Offsets within the object are small.
+    let name_at = u32::try_from(at + NAME).ok()?;
+    let length = u32::try_from(name_bytes).ok()?;
+    let values_at = name_at + length;
+    let place = |from: usize| Some(values_at + u32::try_from(from).ok()?);
+    let item = Item {
+        name_at,
+        name_bytes: length,
+        // The charge takes the digits verbatim, but for `-0`.
+        price_at: if price == 0 { 0 } else { place(PRICE)? },
+        price_bytes: price_digits + u8::from(negative),
+        quantity_at: place(price_end + QUANTITY)?,
+        quantity_bytes: quantity_digits,
+        escaped: false,
+        rewritten: false,
+        price: if negative { -i64::from(price) } else { i64::from(price) },
+        quantity: i64::from(quantity),
+    };
+    let line = i64::try_from(line).ok()?;
+    Some((item, if negative { -line } else { line }, at + NAME + name_bytes + end + 1))
+}
+
+/// Whether these bytes are at the place.
 #[inline]
-pub(super) fn item(bytes: &[u8], at: usize) -> Option<(Item, usize)> {
+fn is_at<const N: usize>(bytes: &[u8], at: usize, wanted: &[u8; N]) -> Option<bool> {
+    Some(bytes.get(at..)?.first_chunk::<N>()? == wanted)
+}
+
+#[inline]
+fn index(digits: u8) -> usize {
+    usize::from(digits)
+}
+
+/// Reads the object whose opening brace is at `at`. Returns the item and the position behind it.
+/// Out of line, so that [`compact`] has the registers to itself.
+#[inline(never)]
+pub(super) fn in_any_order(bytes: &[u8], at: usize) -> Option<(Item, usize)> {
     let mut item = Item::default();
     let mut at = at + 1;
     let mut seen = 0_u8;
@@ -109,6 +175,12 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
                 item.escaped = true;
                 at += 2;
             }
+            b'\\' if *bytes.get(at + 1)? == b'u' => {
+                is_character(bytes.get(at + 2..)?.first_chunk()?).then_some(())?;
+                item.escaped = true;
+                item.rewritten = true;
+                at += 6;
+            }
             _ => return None,
         }
     }
@@ -121,6 +193,16 @@ fn name(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
 /// an escape, or the first byte of such a character in UTF-8 ([`crate::text::is_blank_char`]).
 const fn may_be_blank(byte: u8) -> bool {
     matches!(byte, 0..=b' ' | b'\\' | 0x7f | 0xc2 | 0xe1..=0xe3 | 0xef)
+}
+
+/// Whether these are the hex digits of a whole character that is not U+0000.
+fn is_character(digits: &[u8; 4]) -> bool {
+    let mut unit = 0;
+    for digit in digits {
+        let Some(digit) = char::from(*digit).to_digit(16) else { return false };
+        unit = (unit << 4) | digit;
+    }
+    !matches!(unit, 0 | 0xd800..=0xdfff)
 }
 
 /// Whether the charge writes this escape in the same form.
@@ -138,11 +220,11 @@ fn price(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     };
     let start = at + 1 + usize::from(negative);
     let (number, count) = digits(word(bytes, start)?)?;
-    let end = start + count;
+    let end = start + index(count);
     if bytes.get(end..)?.first_chunk::<4>()? != b".00\"" {
         return None;
     }
-    item.price = if negative { -number } else { number };
+    item.price = if negative { -i64::from(number) } else { i64::from(number) };
     // The charge takes the digits verbatim, but for `-0`.
     item.price_at = if item.price == 0 { 0 } else { u32::try_from(at + 1).ok()? };
     item.price_bytes = u8::try_from(end - at - 1).ok()?;
@@ -155,16 +237,16 @@ fn quantity(bytes: &[u8], at: usize, item: &mut Item) -> Option<usize> {
     if number == 0 {
         return None;
     }
-    item.quantity = number;
+    item.quantity = i64::from(number);
     item.quantity_at = u32::try_from(at).ok()?;
-    item.quantity_bytes = u8::try_from(count).ok()?;
-    Some(at + count)
+    item.quantity_bytes = count;
+    Some(at + index(count))
 }
 
 /// The number at the start of a word of eight bytes, of one to seven digits without a leading zero,
 /// and how many digits it has.
-#[inline]
-fn digits(word: u64) -> Option<(i64, usize)> {
+#[inline(always)]
+fn digits(word: u64) -> Option<(u32, u8)> {
     const EVERY: u64 = u64::MAX / 255;
     let values = word ^ (EVERY * 0x30);
     // The high bit marks each byte that is no digit. A carry out of one reaches only later bytes,
@@ -178,8 +260,7 @@ fn digits(word: u64) -> Option<(i64, usize)> {
     let pairs = (values << (64 - bits)).wrapping_mul(10 << 8 | 1) >> 8;
     let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
     let all = (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32;
-    let count = usize::try_from(bits / 8).ok()?;
-    Some((i64::try_from(all).ok()?, count))
+    Some((u32::try_from(all).ok()?, u8::try_from(bits / 8).ok()?))
 }
 
 #[cfg(test)]

@@ -88,14 +88,18 @@ impl<'v> Reader<'v> {
             self.end()?;
             return Err(Stop::Sink(sink.reject(Rejection::of(Field::Orderitems, Rule::NoItems))));
         }
-        let mut index = 0;
         loop {
+            self.blank();
+            if self.compact_items(items) {
+                return self.end();
+            }
             self.blank();
             if items.len() >= ITEMS_MAX {
                 let max = u32::try_from(ITEMS_MAX).unwrap_or(u32::MAX);
                 let rejection = Rejection::of(Field::Orderitems, Rule::TooManyItems { max });
                 return Err(Stop::Sink(sink.reject(rejection)));
             }
+            let index = u32::try_from(items.len()).unwrap_or(u32::MAX);
             let item = match self.fast_item() {
                 Some(item) => item,
                 None => self.item(index, sink)?,
@@ -103,7 +107,6 @@ impl<'v> Reader<'v> {
             // Saturates only after an item that was refused: 1,000 lines of 13 digits fit.
             self.sum = self.sum.saturating_add(item.line());
             items.push(item);
-            index += 1;
             self.blank();
             if self.eat(b']') {
                 return self.end();
@@ -112,13 +115,33 @@ impl<'v> Reader<'v> {
         }
     }
 
+    /// Takes items as nearly all are, up to the first one that is not; returns whether the list was
+    /// closed behind them.
+    #[inline]
+    fn compact_items(&mut self, items: &mut Vec<Item>) -> bool {
+        while items.len() < ITEMS_MAX
+            && let Some((item, line, end)) = fast::compact(self.padded, self.at)
+            // Neither the item nor what follows it is in the filler bytes.
+            && end < self.value.len()
+            && let Some(next @ (b',' | b']')) = self.padded.get(end)
+        {
+            self.at = end + 1;
+            self.sum = self.sum.saturating_add(line);
+            items.push(item);
+            if *next == b']' {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Fast path; `None`: use [`Self::item`].
     #[inline]
     fn fast_item(&mut self) -> Option<Item> {
         if self.peek() != Some(b'{') {
             return None;
         }
-        let (item, end) = fast::item(self.padded, self.at)?;
+        let (item, end) = fast::in_any_order(self.padded, self.at)?;
         if end > self.value.len() {
             // The item ends in the filler bytes.
             return None;
@@ -127,6 +150,8 @@ impl<'v> Reader<'v> {
         Some(item)
     }
 
+    /// Out of line, so that [`Self::compact_items`] has the registers to itself.
+    #[inline(never)]
     fn item(&mut self, index: u32, sink: &mut impl Sink) -> Result<Item, Stop> {
         let mut item = Item::default();
         if self.peek() != Some(b'{') {
