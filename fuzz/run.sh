@@ -42,6 +42,10 @@ for target in "${targets[@]}"; do
         form | backends | transaction | call) dictionary=fuzz/dictionaries/form.dict ;;
         items) dictionary=fuzz/dictionaries/items.dict ;;
         amount) dictionary=fuzz/dictionaries/amount.dict ;;
+        config) dictionary=fuzz/dictionaries/config.dict ;;
+        admin) dictionary=fuzz/dictionaries/admin.dict ;;
+        proxy) dictionary=fuzz/dictionaries/proxy.dict ;;
+        certificate) dictionary=fuzz/dictionaries/certificate.dict ;;
         camt | report_* | rates) dictionary=fuzz/dictionaries/reports.dict ;;
         *) dictionary=fuzz/dictionaries/midtrans.dict ;;
     esac

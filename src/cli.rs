@@ -30,9 +30,11 @@ use crate::commands::recover::RecoverArgs;
 use crate::commands::redeliver::RedeliverArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::resolve::ResolveArgs;
+use crate::commands::retain::RetainArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::settle::SettleArgs;
 use crate::commands::simulate::SimulateArgs;
+use crate::commands::totals::TotalsArgs;
 use crate::commands::translate::TranslateArgs;
 use crate::commands::trigger::TriggerArgs;
 use crate::commands::verify_files::VerifyArgs;
@@ -139,6 +141,12 @@ pub(crate) enum Command {
     ProcessFiles(ProcessArgs),
     /// Writes the money events of a range of days, or their double entry.
     Journal(JournalArgs),
+    /// Prints the sums over the whole store, as `GET /admin/v1/totals`, also while `serve` runs. With
+    /// --recount answers "no" if the rows say something else.
+    Totals(TotalsArgs),
+    /// Moves the calls and the trails of months that are long over into archives, also while `serve`
+    /// runs; books stay. With --verify answers "no" if an archive is not as it was made.
+    Retain(RetainArgs),
     /// Prints what a shell needs to complete this command line. The Debian package has it installed.
     #[cfg(feature = "manual")]
     Completions(CompletionsArgs),

@@ -6,9 +6,12 @@ mod cli;
 mod commands;
 mod config;
 mod finance;
+#[cfg(feature = "otlp")]
+mod otlp;
 #[cfg(feature = "reconcile")]
 mod reconciliation;
 mod reload;
+mod retention;
 mod silence;
 mod start;
 mod store;
@@ -63,10 +66,21 @@ fn main() -> ExitCode {
     let code = match commands::run(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
+        Err(error) if !serves && is_closed_pipe(&error) => ExitCode::from(CLOSED_PIPE),
         Err(error) => failed(serves, &error),
     };
     drop(log);
     code
+}
+
+/// What shells show of a program that SIGPIPE has ended: not 0, since the answer was not read.
+const CLOSED_PIPE: u8 = 128 + 13;
+
+/// Whether the reader of standard output has seen enough, as `head` has: nothing that needs words.
+/// What a socket or a database says is inside an error of its own.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Tells what went wrong: in the log of what serves, else in plain words. What is not logged is

@@ -36,6 +36,7 @@ pub(crate) struct Running {
     limits: Limits,
     delivery: Delivery,
     instance: u16,
+    otlp: Option<String>,
 }
 
 impl Running {
@@ -48,6 +49,7 @@ impl Running {
             limits: config.limits.clone(),
             delivery: config.delivery.clone(),
             instance: config.instance,
+            otlp: config.otlp.clone(),
         }
     }
 
@@ -78,6 +80,7 @@ impl Running {
             ("limits", limits == other.limits),
             ("delivery", self.delivery == other.delivery),
             ("instance", self.instance == other.instance),
+            ("telemetry", self.otlp == other.otlp),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
@@ -150,7 +153,9 @@ impl Reloader {
             Ok(directory) => Arc::new(directory.following(&before.directory)),
             Err(shared) => shared,
         };
-        self.service.replace_parties(Parties { directory, ..parties }, &config.limits.of_calls());
+        let midtrans = parties.midtrans.following(&before.midtrans);
+        let parties = Parties { directory, midtrans, ..parties };
+        self.service.replace_parties(parties, &config.limits.of_calls());
         self.access.replace(rules);
         let warnings = config.warnings.iter().map(ToString::to_string).collect();
         Reloaded { waiting, warnings }

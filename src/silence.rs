@@ -21,7 +21,7 @@ const WELL_AFTER: Duration = Duration::from_secs(10);
 pub(crate) struct Noticed {
     transport: Arc<dyn Transport>,
     /// For the log: the section of the config.
-    account: &'static str,
+    account: Arc<str>,
     silent: AtomicBool,
     failures: Mutex<Failures>,
 }
@@ -54,7 +54,7 @@ impl Failures {
 }
 
 impl Noticed {
-    pub(crate) fn new(transport: Arc<dyn Transport>, account: &'static str) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, account: Arc<str>) -> Self {
         Self { transport, account, silent: AtomicBool::new(false), failures: Mutex::default() }
     }
 
@@ -62,7 +62,7 @@ impl Noticed {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         self.silent.store(true, Ordering::Relaxed);
         if let Some(repeats) = failures.met(Instant::now()) {
-            let (account, cause) = (self.account, chain(error));
+            let (account, cause) = (&*self.account, chain(error));
             tracing::warn!(account, cause, repeats, "Midtrans does not answer");
         }
     }
@@ -72,7 +72,7 @@ impl Noticed {
         if failures.is_over(Instant::now()) {
             self.silent.store(false, Ordering::Relaxed);
             let repeats = std::mem::take(&mut *failures).repeats;
-            tracing::info!(account = self.account, repeats, "Midtrans answers again");
+            tracing::info!(account = &*self.account, repeats, "Midtrans answers again");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Puts an adapter together and runs it: what `serve` and `demo` share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::Outcome;
 use crate::args::Role;
 use crate::config::{Account, Config, Listen, Problem};
+use crate::finance::desk::StoredAdjustments;
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
@@ -153,7 +155,12 @@ impl Listeners {
                         .merge(gopay_console::router(app.clone(), tls.is_some())),
                 })
             });
-            let routes = gopay_http::listener(routes, app);
+            let serves = gopay_http::Serves {
+                calls: faces.contains(&Face::Psp),
+                shoppers: faces.contains(&Face::Public),
+                operators: faces.contains(&Face::Admin),
+            };
+            let routes = gopay_http::listener(routes, app, serves);
             gopay_inbound::serve(tasks, listener, routes, stop);
             if let Some(tls) = tls {
                 tasks.spawn(tls.watch_files(LOOK_AGAIN, stop.clone()));
@@ -172,26 +179,23 @@ pub(crate) struct Prepared {
     receivers: HttpTransport,
 }
 
+/// Hosts of receivers to which connections are kept: descriptors, which PSPs must not use up.
+const KEPT_RECEIVERS_MAX: usize = 64;
+
 /// Makes of a config all that `serve` needs and that can fail: `check-config` does no more and no
 /// less, so a config that it calls valid is one that `serve` starts with.
 ///
 /// # Errors
 /// What cannot be made, with the key that it comes from.
 pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
-    let notify = format!("{}/midtrans/notification", config.base_url);
     let mut problems = Vec::new();
     let tls = LoadedFaces::load(&config.listen, &mut problems);
-    let mut upstream = |account: Option<Account>, name| {
-        account.and_then(|account| {
-            upstream(account, &notify, name).map_err(|problem| problems.push(problem)).ok()
-        })
-    };
-    let test = upstream(config.test.take(), "test");
-    let live = upstream(config.live.take(), "live");
+    let midtrans = upstreams(&mut config, &mut problems);
     let receivers = HttpTransport::builder(config.delivery.policy())
         .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
         // There may be thousands of receivers, and few hear twice in a second.
         .idle_timeout(Duration::from_secs(3))
+        .kept_hosts_max(KEPT_RECEIVERS_MAX)
         .build()
         .map_err(|error| problems.push(no_transport("delivery", &error)));
     let salt = || {
@@ -208,7 +212,7 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
             config,
             parties: Parties {
                 directory: Arc::new(Directory::new(clients, contracts, salt())),
-                midtrans: MidtransAccounts { test, live },
+                midtrans,
                 page_keys,
             },
             rules: Rules { hosts: admin.hosts, operators: Operators::new(admin.operators, salt()) },
@@ -219,25 +223,58 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
     }
 }
 
+/// Those that share a time-out of connections also share the connections.
+#[derive(Default)]
+struct Transports(BTreeMap<Duration, Arc<dyn Transport>>);
+
+impl Transports {
+    fn of(&mut self, account: &Account) -> Result<Arc<dyn Transport>, Problem> {
+        let timeout = account.connect_timeout;
+        if let Some(transport) = self.0.get(&timeout) {
+            return Ok(Arc::clone(transport));
+        }
+        let built = HttpTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build();
+        let built = built.map_err(|error| no_transport(&account.section(), &error))?;
+        let transport: Arc<dyn Transport> = Arc::new(Traced(Arc::new(built)));
+        self.0.insert(timeout, Arc::clone(&transport));
+        Ok(transport)
+    }
+}
+
+fn upstreams(config: &mut Config, problems: &mut Vec<Problem>) -> MidtransAccounts {
+    /// Of each account where there are several: a quarter of what one PSP may have under way, so that
+    /// one account that is silent leaves room for the others.
+    const CALLS_MAX: usize = 128;
+    let notify = format!("{}/midtrans/notification", config.base_url);
+    let accounts = std::mem::take(&mut config.accounts);
+    let calls_max = (accounts.len() > 1).then_some(CALLS_MAX);
+    let mut transports = Transports::default();
+    let read = |account: Account| {
+        let transport = transports.of(&account);
+        let made = transport.and_then(|transport| upstream(account, &notify, calls_max, transport));
+        made.map_err(|problem| problems.push(problem)).ok()
+    };
+    MidtransAccounts::new(accounts.into_iter().filter_map(read).collect::<Vec<_>>())
+}
+
 fn upstream(
     account: Account,
     notify: &str,
-    name: &'static str,
+    calls_max: Option<usize>,
+    transport: Arc<dyn Transport>,
 ) -> Result<MidtransAccount, Problem> {
-    let section = format!("midtrans.{name}");
-    let transport: Arc<dyn Transport> = Arc::new(
-        HttpTransport::builder(AddressPolicy::any())
-            .connect_timeout(account.connect_timeout)
-            .build()
-            .map_err(|error| no_transport(&section, &error))?,
-    );
+    let section = account.section();
+    let digest = account.digest(notify, calls_max);
+    let Account { channel, name, base_url, server_keys, timeout, refund_path, .. } = account;
     // The config has one at least.
-    let server_key = account.server_keys.first().cloned().unwrap_or_default();
-    let mut endpoint = Endpoint::new(account.base_url, server_key);
-    endpoint.timeout = account.timeout;
-    endpoint.refund_path = account.refund_path;
+    let server_key = server_keys.first().cloned().unwrap_or_default();
+    let mut endpoint = Endpoint::new(base_url, server_key);
+    endpoint.timeout = timeout;
+    endpoint.refund_path = refund_path;
     endpoint.notification_url = Some(notify.to_owned());
-    let transport = Arc::new(Noticed::new(Arc::new(Traced(transport)), name));
+    endpoint.calls_max = calls_max;
+    let label = section.strip_prefix("midtrans.").unwrap_or(&section);
+    let transport = Arc::new(Noticed::new(transport, label.into()));
     let client = MidtransClient::new(transport, endpoint).map_err(|error| {
         let (key, wanted) = match error {
             EndpointError::BaseUrl => (format!("{section}.base_url"), "scheme and host only"),
@@ -246,7 +283,11 @@ fn upstream(
         };
         Problem { key, wrong: error.to_string(), wanted }
     })?;
-    Ok(MidtransAccount::new(client, account.server_keys))
+    let made = MidtransAccount::new(channel, client, server_keys).made_of(digest);
+    Ok(match name {
+        Some(name) => made.named(name),
+        None => made,
+    })
 }
 
 /// The transport needs the system's root certificates.
@@ -278,6 +319,11 @@ pub(crate) async fn build(
     };
     let Prepared { config, parties, rules, receivers, .. } = prepared;
     let breaks = review(store.handle(), Arc::clone(&clock));
+    let adjustments = Arc::new(StoredAdjustments {
+        store: store.handle(),
+        clock: Arc::clone(&clock),
+        accounts: config.settlement.accounts.clone(),
+    });
     let service = service(config, parties, receivers, store.handle(), clock);
     let app = App::from(AppParts {
         service: service.clone(),
@@ -286,6 +332,7 @@ pub(crate) async fn build(
         access: Access::new(rules),
         reload: OnceLock::new(),
         breaks,
+        adjustments: Some(adjustments),
         metrics,
         draining,
     });

@@ -1,6 +1,8 @@
 //! Which engine keeps the store, and what the commands need of it.
 
-use std::path::{Path, PathBuf};
+mod url;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,21 +16,9 @@ use gopay_store::sealing::{KeyRing, SealedStore, check_keys};
 use gopay_store_postgres::{InstanceLock, PgStore};
 use gopay_store_sqlite::{NoStore, SqliteStore};
 
-/// Where the store is.
-#[derive(Clone, Debug)]
-pub(crate) enum StoreUrl {
-    /// In a file.
-    Sqlite(PathBuf),
-    /// In a database that instances share.
-    #[cfg(feature = "postgres")]
-    Postgres(gopay_store_postgres::DatabaseUrl),
-}
+pub(crate) use self::url::StoreUrl;
 
 impl StoreUrl {
-    /// What a store's URL may look like.
-    pub(crate) const WANTED: &str =
-        "sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, or env:NAME, or file:PATH";
-
     /// Reads a store's URL from the command line. It may hold a password, which does not belong there:
     /// `env:NAME` and `file:PATH` say where it is.
     pub(crate) fn of_option(option: &str, url: &str) -> anyhow::Result<Self> {
@@ -43,47 +33,6 @@ impl StoreUrl {
         };
         Self::parse(url.trim_end())
             .map_err(|wrong| anyhow::anyhow!("{option}: {wrong}; valid: {}", Self::WANTED))
-    }
-
-    /// Reads a store's URL. The error does not repeat it: it may hold a password.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            return match path {
-                "" => Err("no path".to_owned()),
-                path if path.starts_with(":memory:") || path.starts_with("file:") => {
-                    Err("a store is a file, and after sqlite: comes its path alone".to_owned())
-                }
-                path if path.contains('?') => {
-                    Err("after sqlite: comes a path alone, without ? and options".to_owned())
-                }
-                path => Ok(Self::Sqlite(PathBuf::from(path))),
-            };
-        }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Self::postgres(url);
-        }
-        Err("not a store".to_owned())
-    }
-
-    #[cfg(feature = "postgres")]
-    fn postgres(url: &str) -> Result<Self, String> {
-        let place = gopay_store_postgres::DatabaseUrl::parse(url);
-        let why = |error| anyhow::Error::from(error).root_cause().to_string();
-        place.map(Self::Postgres).map_err(why)
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    fn postgres(_: &str) -> Result<Self, String> {
-        Err("this program was built without the feature postgres".to_owned())
-    }
-
-    /// For messages; shows no password.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Sqlite(path) => path.display().to_string(),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(place) => place.name().to_owned(),
-        }
     }
 
     /// Writes a consistent copy, also while others run the store.

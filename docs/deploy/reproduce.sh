@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the release twice, in two folders, and compares the bytes: exit code 1 if they differ.
+# Builds the release and its packages twice, in two folders, and compares the bytes: exit code 1 if
+# they differ.
 #
 #   docs/deploy/reproduce.sh [FOLDER]
 #
@@ -19,9 +20,15 @@ for name in one the-other; do
         git add -A
         GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' git -c user.name=build -c user.email=build@localhost commit -q -m build
         CARGO_TARGET_DIR="$place/$name/target" docs/deploy/build.sh "$place/out-$name" >/dev/null
+        docs/deploy/package.sh "$place/out-$name" >/dev/null
         # The second build needs the room.
         rm -rf "$place/$name/target"
     )
 done
-sha256sum "$place"/out-*/gopay-adapter
-cmp "$place/out-one/gopay-adapter" "$place/out-the-other/gopay-adapter" && echo "the same bytes"
+same=yes
+for file in "$place"/out-one/*; do
+    other=$place/out-the-other/$(basename "$file")
+    sha256sum "$file" "$other"
+    cmp "$file" "$other" || same=no
+done
+[ "$same" = yes ] && echo "the same bytes"

@@ -104,7 +104,8 @@ fn put(members: &mut BTreeMap<String, Box<RawValue>>, name: String, sent: Box<Ra
     let lists = ["actions", "validation_messages"];
     let half = sent.get().starts_with('"') && serde_json::from_str::<String>(sent.get()).is_err();
     let spoilt = || raw(if SIDE.contains(&name.as_str()) { "null" } else { "\"\u{fffd}\"" });
-    let sent = if half && !lists.contains(&name.as_str()) && name != "refunds" { spoilt() } else { sent };
+    let sent =
+        if half && !lists.contains(&name.as_str()) && name != "refunds" { spoilt() } else { sent };
     let Some(known) = members.get(&name) else {
         members.insert(name, sent);
         return;

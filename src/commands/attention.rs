@@ -74,12 +74,12 @@ fn write_item(out: &mut impl std::io::Write, item: &Item) -> std::io::Result<()>
         age(item.age_seconds)
     )?;
     writeln!(out, "  {}: expected {:?}, found {:?}", item.what, item.expected, item.found)?;
-    writeln!(
-        out,
-        "  at Midtrans: status {:?}, transaction {:?}",
-        item.midtrans_status,
-        item.midtrans_transaction_id.as_deref().unwrap_or("none")
-    )?;
+    let transaction = item.midtrans_transaction_id.as_deref().unwrap_or("none");
+    write!(out, "  at Midtrans: status {:?}, transaction {transaction:?}", item.midtrans_status)?;
+    match &item.midtrans_account {
+        Some(account) => writeln!(out, ", account {account}")?,
+        None => writeln!(out)?,
+    }
     if let (Some(contract), Some(state)) = (&item.contract, item.state) {
         let reference = item.merchanttxid.as_deref().unwrap_or("none");
         writeln!(out, "  contract {contract}, merchanttxid {reference:?}, state {state}")?;

@@ -16,10 +16,10 @@ use crate::terminal::Progress;
 #[derive(Args)]
 pub(crate) struct CopyArgs {
     /// The store to read, such as sqlite:data/gopay.db; or env:NAME, or file:PATH.
-    #[arg(long, env = "GOPAY_ADAPTER_FROM", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "GOPAY_ADAPTER_COPY_FROM", value_name = "URL", hide_env_values = true)]
     pub(crate) from: String,
     /// The empty store to fill, such as postgres://USER@HOST/DATABASE; or env:NAME, or file:PATH.
-    #[arg(long, env = "GOPAY_ADAPTER_TO", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "GOPAY_ADAPTER_COPY_TO", value_name = "URL", hide_env_values = true)]
     pub(crate) to: String,
 }
 

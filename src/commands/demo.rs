@@ -182,13 +182,15 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
         base_url: format!("http://{}", listen.public),
         listen,
         store: StoreUrl::Sqlite(folder.join("gopay.db")),
-        test: Some(Account {
+        accounts: vec![Account {
+            channel: Channel::Test,
+            name: None,
             base_url: format!("http://{simulator}"),
             server_keys: vec![secret(SERVER_KEY)],
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             refund_path: gopay_midtrans_client::RefundPath::default(),
-        }),
+        }],
         delivery,
         under_way_max: Duration::from_secs(2),
         clients: vec![Psp {
@@ -206,6 +208,7 @@ fn config(listen: Listen, simulator: SocketAddr, folder: PathBuf) -> anyhow::Res
             psp: credentials::LOGIN.to_owned(),
             enabled: true,
             channels: vec![Channel::Test],
+            midtrans: Vec::new(),
             kyc: Kyc::Verified,
             notification_url: Some(format!("http://{simulator}/psp/notify")),
             redirect_url: Some(format!("http://{simulator}/shop/return")),

@@ -1,19 +1,21 @@
 //! `explain`: the whole story of a transaction.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use gopay_core::ids::TxId;
 use gopay_core::text::{Escaped, printable_json};
-use gopay_service::{FOUND_MAX, Story};
-use gopay_store::UnknownOrder;
+use gopay_service::{FOUND_MAX, FromArchive, Story};
 use gopay_store::sealing::KeyRing;
-use serde_json::json;
+use gopay_store::{Database, EventRecord, FiledEvent, UnknownOrder};
+use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
 use crate::commands::valid_config;
+use crate::retention;
 use crate::start::runtime;
 use crate::store::{Engine, StoreUrl};
 
@@ -34,26 +36,22 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
-    let Place { place, keys, contracts } = match place(args)? {
+    let Place { place, keys, contracts, archives } = match place(args)? {
         Ok(place) => place,
         Err(no) => return Ok(no),
     };
     let (stories, order) = runtime()?.block_on(async {
         let store = Engine::open_read_only(&place, &keys).await?;
-        let stories = stories(&store, &args.id, &contracts).await?;
+        let stories = stories(&store, &args.id, &contracts, archives.as_deref()).await?;
         let order = match args.id.parse() {
-            Ok(tx_id) if stories.is_empty() => store.handle().order_get(tx_id).await?,
-            Ok(_) | Err(_) => None,
+            Ok(tx_id) => store.handle().order_get(tx_id).await?,
+            Err(_) => None,
         };
         store.close().await?;
         anyhow::Ok((stories, order))
     })?;
-    if let Some(order) = order {
-        print_order(args, &order)?;
-        return Ok(Outcome::Done);
-    }
-    print(args, &stories)?;
-    if stories.is_empty() {
+    print(args, &stories, order.as_ref())?;
+    if stories.is_empty() && order.is_none() {
         let id = Escaped(&args.id);
         writeln!(
             std::io::stderr(),
@@ -73,6 +71,8 @@ struct Place {
     place: StoreUrl,
     keys: KeyRing,
     contracts: Vec<String>,
+    /// The folder of archives.
+    archives: Option<PathBuf>,
 }
 
 /// A store that is named goes before that of the config, whose keys may open it all the same.
@@ -86,31 +86,75 @@ fn place(args: &ExplainArgs) -> anyhow::Result<Result<Place, Outcome>> {
         },
     };
     Ok(Ok(match (named, config) {
-        (Some(place), config) => {
-            let keys = config.map(|config| config.keys).unwrap_or_default();
-            Place { place, keys, contracts: Vec::new() }
+        (Some(place), None) => {
+            Place { place, keys: KeyRing::default(), contracts: Vec::new(), archives: None }
         }
-        (None, Some(config)) => {
-            let contracts = config.contracts.into_iter().map(|contract| contract.id).collect();
-            Place { place: config.store, keys: config.keys, contracts }
+        (named, Some(config)) => {
+            // The contracts are those of the config's store.
+            let contracts = config.contracts.into_iter().map(|contract| contract.id);
+            let contracts = if named.is_some() { Vec::new() } else { contracts.collect() };
+            let archives = config.retention.map(|retention| retention.folder);
+            let place = named.unwrap_or(config.store);
+            Place { place, keys: config.keys, contracts, archives }
         }
         (None, None) => anyhow::bail!("--config or --store is needed"),
     }))
 }
 
-async fn stories(store: &Engine, id: &str, contracts: &[String]) -> anyhow::Result<Vec<Story>> {
+async fn stories(
+    store: &Engine,
+    id: &str,
+    contracts: &[String],
+    archives: Option<&Path>,
+) -> anyhow::Result<Vec<Story>> {
     let store = store.handle();
     let mut stories = Vec::new();
     for tx_id in gopay_service::find(store.as_ref(), id, contracts).await? {
-        stories.extend(gopay_service::story(store.as_ref(), tx_id).await?);
+        let read = from_archive(store.as_ref(), archives, tx_id).await?;
+        stories.extend(gopay_service::story_with(store.as_ref(), tx_id, read).await?);
     }
     Ok(stories)
 }
 
-fn print(args: &ExplainArgs, stories: &[Story]) -> anyhow::Result<()> {
+/// What an archive tells of a payment. Of one that was erased nothing is read, and an archive that
+/// cannot be read leaves the rest of the story.
+async fn from_archive(
+    store: &dyn Database,
+    archives: Option<&Path>,
+    tx_id: TxId,
+) -> anyhow::Result<Option<FromArchive>> {
+    if store.erasure_get(tx_id).await?.is_some() {
+        return Ok(None);
+    }
+    let filed = match retention::look_up(store, archives, tx_id).await {
+        Ok(found) => found.and_then(|(_, filed)| filed),
+        Err(error) => {
+            writeln!(std::io::stderr(), "the archive of {tx_id} cannot be read: {error:#}")?;
+            None
+        }
+    };
+    Ok(filed.map(|filed| FromArchive {
+        call: filed.call,
+        trail: filed.events.into_iter().map(record).collect(),
+    }))
+}
+
+fn record(event: FiledEvent) -> EventRecord {
+    let detail = serde_json::from_str(&event.detail).unwrap_or_default();
+    EventRecord { at: event.at, kind: event.kind, detail }
+}
+
+/// `order` has money at Midtrans that the store does not know, or beside that of its payment.
+fn print(
+    args: &ExplainArgs,
+    stories: &[Story],
+    order: Option<&UnknownOrder>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(stories)?))?;
+        let mut all = stories.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        all.extend(order.map(order_json));
+        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&all)?))?;
         return Ok(());
     }
     for (place, story) in stories.iter().enumerate() {
@@ -119,32 +163,36 @@ fn print(args: &ExplainArgs, stories: &[Story]) -> anyhow::Result<()> {
         }
         write!(out, "{story}")?;
     }
-    Ok(())
+    let Some(order) = order else { return Ok(()) };
+    if !stories.is_empty() {
+        writeln!(out)?;
+    }
+    print_order(&mut out, order, !stories.is_empty())
 }
 
-/// An order with money at Midtrans that the store does not know, and what a person decided about it.
-fn print_order(args: &ExplainArgs, order: &UnknownOrder) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn order_json(order: &UnknownOrder) -> Value {
+    let decision = order.resolution.as_ref().map(|decided| {
+        json!({
+            "verdict": decided.verdict, "reason": decided.reason, "by": decided.by,
+            "at": decided.at.to_string(),
+        })
+    });
+    json!({
+        "unknown_order": order.tx_id, "channel": order.channel.as_str(),
+        "midtrans_status": order.status, "midtrans_transaction_id": order.midtrans_tx_id,
+        "amount_sen": order.amount, "first_seen_at": order.first_seen_at.to_string(),
+        "last_seen_at": order.last_seen_at.to_string(), "seen": order.seen,
+        "decision": decision,
+    })
+}
+
+/// An order with money at Midtrans that the store does not know, or `beside` that of its payment, and
+/// what a person decided about it.
+fn print_order(out: &mut impl Write, order: &UnknownOrder, beside: bool) -> anyhow::Result<()> {
     let decided = order.resolution.as_ref();
-    if args.json {
-        let decision = decided.map(|decided| {
-            json!({
-                "verdict": decided.verdict, "reason": decided.reason, "by": decided.by,
-                "at": decided.at.to_string(),
-            })
-        });
-        let story = json!([{
-            "unknown_order": order.tx_id, "channel": order.channel.as_str(),
-            "midtrans_status": order.status, "midtrans_transaction_id": order.midtrans_tx_id,
-            "amount_sen": order.amount, "first_seen_at": order.first_seen_at.to_string(),
-            "last_seen_at": order.last_seen_at.to_string(), "seen": order.seen,
-            "decision": decision,
-        }]);
-        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&story)?))?;
-        return Ok(());
-    }
     let amount = order.amount.map_or_else(|| "unknown".to_owned(), |sen| sen.decimal_text());
-    writeln!(out, "order {} on {}: not in this store", order.tx_id, order.channel.as_str())?;
+    let what = if beside { "money of another transaction" } else { "not in this store" };
+    writeln!(out, "order {} on {}: {what}", order.tx_id, order.channel.as_str())?;
     writeln!(
         out,
         "  at Midtrans: status {}, amount {amount}, transaction {}",

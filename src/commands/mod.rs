@@ -30,10 +30,12 @@ pub(crate) mod redeliver;
 pub(crate) mod rekey;
 pub(crate) mod reload;
 pub(crate) mod resolve;
+pub(crate) mod retain;
 mod running;
 pub(crate) mod serve;
 pub(crate) mod settle;
 pub(crate) mod simulate;
+pub(crate) mod totals;
 pub(crate) mod translate;
 pub(crate) mod trigger;
 pub(crate) mod verify_files;
@@ -85,6 +87,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::VerifyFiles(args) => verify_files::run(args),
         Command::ProcessFiles(args) => process_files::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::Totals(args) => totals::run(&args),
+        Command::Retain(args) => retain::run(&args),
         #[cfg(feature = "manual")]
         Command::Completions(args) => completions::run(&args, Cli::command()),
         #[cfg(feature = "manual")]

@@ -62,10 +62,10 @@ pub(crate) struct ReconcileArgs {
     #[arg(long, env = "GOPAY_ADAPTER_OUT")]
     pub(crate) out: PathBuf,
     /// The first day in Jakarta that the exports cover, YYYY-MM-DD; told by their rows if absent.
-    #[arg(long, env = "GOPAY_ADAPTER_FROM")]
+    #[arg(long, env = "GOPAY_ADAPTER_RECONCILE_FROM")]
     pub(crate) from: Option<Day>,
     /// The last day in Jakarta that the exports cover, YYYY-MM-DD.
-    #[arg(long, env = "GOPAY_ADAPTER_TO")]
+    #[arg(long, env = "GOPAY_ADAPTER_RECONCILE_TO")]
     pub(crate) to: Option<Day>,
     /// The day that ages and due dates are counted to, YYYY-MM-DD; today if absent.
     #[arg(long, env = "GOPAY_ADAPTER_TODAY")]

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use gopay_core::ids::TxId;
+use gopay_core::money::Sen;
 use gopay_core::time::Timestamp;
 use gopay_service::{Recovered, Service, SystemClock};
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -38,10 +41,10 @@ pub(crate) struct RecoverArgs {
     pub(crate) orders: Option<PathBuf>,
     /// The beginning of the lost stretch, RFC 3339: every TXID that can have been issued is asked for,
     /// a thousand for each second and instance.
-    #[arg(long, env = "GOPAY_ADAPTER_FROM", value_parser = Timestamp::from_rfc3339, requires = "to")]
+    #[arg(long, env = "GOPAY_ADAPTER_RECOVER_FROM", value_parser = Timestamp::from_rfc3339, requires = "to")]
     pub(crate) from: Option<Timestamp>,
     /// Its end, RFC 3339.
-    #[arg(long, env = "GOPAY_ADAPTER_TO", value_parser = Timestamp::from_rfc3339, requires = "from")]
+    #[arg(long, env = "GOPAY_ADAPTER_RECOVER_TO", value_parser = Timestamp::from_rfc3339, requires = "from")]
     pub(crate) to: Option<Timestamp>,
     /// Number of the instance that issued them; the config's if not said.
     #[arg(long, env = "GOPAY_ADAPTER_INSTANCE")]
@@ -53,6 +56,10 @@ pub(crate) struct RecoverArgs {
     /// Questions to Midtrans a second; `limits.checks_per_second` if not said.
     #[arg(long, env = "GOPAY_ADAPTER_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) per_second: Option<u32>,
+    /// One JSON object instead of text: the orders with money that are `listed`, those that gave
+    /// `no_answer`, and how many others there are.
+    #[arg(long, env = "GOPAY_ADAPTER_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
 }
 
 pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
@@ -82,7 +89,7 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
         let (_draining, watched) = tokio::sync::watch::channel(false);
         let adapter =
             build(prepared, false, None, Arc::new(SystemClock), metrics()?, watched).await?;
-        let done = ask_all(&adapter.service, orders, a_second).await;
+        let done = ask_all(&adapter.service, orders, a_second, args.json).await;
         drop((adapter.service, adapter.app));
         adapter.store.close().await?;
         done
@@ -131,13 +138,17 @@ fn order_ids(text: &str) -> BTreeSet<TxId> {
         .collect()
 }
 
+/// What was found of each order.
 #[derive(Default)]
-struct Counts {
+struct Found {
+    /// Those are told as they are found.
+    quiet: bool,
     known: usize,
-    listed: usize,
     no_money: usize,
     not_found: usize,
-    no_answer: usize,
+    /// With Midtrans' status, and the amount if it is readable.
+    listed: Vec<(TxId, String, Option<u64>)>,
+    no_answer: Vec<TxId>,
 }
 
 /// Asks for each, at most so many a second; the answer is "no" if some could not be asked for.
@@ -145,11 +156,12 @@ async fn ask_all(
     service: &Service,
     orders: BTreeSet<TxId>,
     a_second: u32,
+    as_json: bool,
 ) -> anyhow::Result<Outcome> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / a_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (permits, mut running) = (Arc::new(Semaphore::new(UNDER_WAY_MAX)), JoinSet::new());
-    let mut counts = Counts::default();
+    let mut found = Found { quiet: as_json, ..Found::default() };
     let mut progress = Progress::new("orders", u64::try_from(orders.len()).ok());
     for (tx_id, asked) in orders.into_iter().zip(1..) {
         progress.at(asked);
@@ -163,45 +175,63 @@ async fn ask_all(
         });
         while let Some(ended) = running.try_join_next() {
             let (tx_id, told) = ended?;
-            counts.note(tx_id, &told?)?;
+            found.note(tx_id, &told?)?;
         }
     }
     while let Some(ended) = running.join_next().await {
         let (tx_id, told) = ended?;
-        counts.note(tx_id, &told?)?;
+        found.note(tx_id, &told?)?;
     }
     drop(progress);
-    writeln!(
-        std::io::stdout(),
-        "{} have money that the store does not know, and are listed by `attention`; {} without \
-         money; {} known to the store; {} unknown to Midtrans; {} could not be asked for",
-        counts.listed,
-        counts.no_money,
-        counts.known,
-        counts.not_found,
-        counts.no_answer
-    )?;
-    Ok(if counts.no_answer == 0 { Outcome::Done } else { Outcome::No })
+    writeln!(std::io::stdout(), "{}", if as_json { found.as_json() } else { found.as_text() })?;
+    Ok(if found.no_answer.is_empty() { Outcome::Done } else { Outcome::No })
 }
 
-impl Counts {
+impl Found {
     fn note(&mut self, tx_id: TxId, told: &Recovered) -> std::io::Result<()> {
-        let count = match told {
-            Recovered::Known => &mut self.known,
-            Recovered::NoMoney => &mut self.no_money,
-            Recovered::NotFound => &mut self.not_found,
+        let more = |count: usize| count.saturating_add(1);
+        match told {
+            Recovered::Known => self.known = more(self.known),
+            Recovered::NoMoney => self.no_money = more(self.no_money),
+            Recovered::NotFound => self.not_found = more(self.not_found),
             Recovered::Listed(order) => {
-                let sen = order.amount.map_or_else(|| "?".to_owned(), |sen| sen.get().to_string());
-                writeln!(std::io::stdout(), "{tx_id}: {:?}, {sen} sen", order.status)?;
-                &mut self.listed
+                let (status, sen) = (format!("{:?}", order.status), order.amount.map(Sen::get));
+                if !self.quiet {
+                    let sen = sen.map_or_else(|| "?".to_owned(), |sen| sen.to_string());
+                    writeln!(std::io::stdout(), "{tx_id}: {status}, {sen} sen")?;
+                }
+                self.listed.push((tx_id, status, sen));
             }
             Recovered::NoAnswer => {
-                writeln!(std::io::stderr(), "{tx_id}: Midtrans could not be asked")?;
-                &mut self.no_answer
+                if !self.quiet {
+                    writeln!(std::io::stderr(), "{tx_id}: Midtrans could not be asked")?;
+                }
+                self.no_answer.push(tx_id);
             }
-        };
-        *count = count.saturating_add(1);
+        }
         Ok(())
+    }
+
+    fn as_text(&self) -> String {
+        format!(
+            "{} have money that the store does not know, and are listed by `attention`; {} without \
+             money; {} known to the store; {} unknown to Midtrans; {} could not be asked for",
+            self.listed.len(),
+            self.no_money,
+            self.known,
+            self.not_found,
+            self.no_answer.len()
+        )
+    }
+
+    fn as_json(&self) -> String {
+        let listed = self.listed.iter().map(
+            |(txid, status, amount)| json!({"txid": txid, "status": status, "amount_sen": amount}),
+        );
+        let listed: Vec<Value> = listed.collect();
+        let (known, no_money, not_found) = (self.known, self.no_money, self.not_found);
+        json!({"listed": listed, "no_answer": self.no_answer, "no_money": no_money, "known": known, "not_found": not_found})
+            .to_string()
     }
 }
 

@@ -37,22 +37,29 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<Outcome> {
         anyhow::Ok(done?)
     })?;
     // What was plain lies in pages that are free now.
-    let rewritten = done.sealed > 0 && config.store.rewrite()?;
+    let rewritten =
+        done.sealed.saturating_add(done.changes_sealed) > 0 && config.store.rewrite()?;
     report(&done, rewritten)?;
     Ok(if done.left == 0 { Outcome::Done } else { Outcome::No })
 }
 
 fn report(done: &Rekeyed, rewritten: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let Rekeyed { seen, rewrapped, sealed, left, unused } = done;
+    let Rekeyed { seen, rewrapped, sealed, changes_rewrapped, changes_sealed, left, unused } = done;
     writeln!(
         out,
         "{seen} payments: {sealed} sealed, {rewrapped} keys wrapped anew, {left} at work"
     )?;
+    if changes_rewrapped.saturating_add(*changes_sealed) > 0 {
+        writeln!(
+            out,
+            "directory: {changes_sealed} changes sealed, {changes_rewrapped} keys wrapped anew"
+        )?;
+    }
     if rewritten {
         writeln!(out, "the file of the store was written anew")?;
-    } else if *sealed > 0 {
-        let tables = "payments, payment_requests, events, refunds";
+    } else if sealed.saturating_add(*changes_sealed) > 0 {
+        let tables = "payments, payment_requests, events, refunds, directory_entries";
         writeln!(out, "what was plain stays in free space until VACUUM FULL {tables}")?;
     }
     if *left > 0 {

@@ -10,6 +10,8 @@ use gopay_service::{Service, SystemClock};
 use crate::Outcome;
 use crate::args::{ConfigArgs, Role};
 use crate::commands::prepared;
+#[cfg(feature = "otlp")]
+use crate::otlp::Export;
 use crate::reload::{Reloader, Running, on_hangup};
 use crate::start::{Face, Listeners, build, run_adapter, runtime};
 use crate::store::Number;
@@ -42,6 +44,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let Ending { draining, stop, hangups } = gopay_inbound::on_signals(config.limits.drain)?;
         let listeners =
             Listeners::bind(&config.listen, tls, args.role, config.limits.connections).await?;
+        #[cfg(feature = "otlp")]
+        let export = config.otlp.as_deref().map(|url| Export::start(url, config.instance));
+        #[cfg(feature = "otlp")]
+        let export = export.transpose()?;
         let running = Running::of(config);
         let (place, number) = (config.store.clone(), config.instance);
         // Workers draw no ids and hold no number, so nobody can tell that they are dead.
@@ -65,6 +71,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let _ = adapter.app.reload.set(reloader.hook());
         tokio::spawn(on_hangup(reloader.hook(), hangups));
         look_around(&adapter.service).await;
+        let service = adapter.service.clone();
+        tokio::spawn(async move { service.probe_named().await });
         tracing::info!(
             psp = listeners.address(Face::Psp).map(display),
             public = listeners.address(Face::Public).map(display),
@@ -72,10 +80,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             role = ?args.role,
             "ready"
         );
-        tokio::select! {
+        let ended = tokio::select! {
             ended = run_adapter(adapter, listeners, args.role, stop) => ended,
             lost = number_lost(lock.as_ref()) => Err(lost),
+        };
+        #[cfg(feature = "otlp")]
+        if let Some(export) = export {
+            export.end().await;
         }
+        ended
     })
 }
 

@@ -16,9 +16,9 @@ use crate::Outcome;
 use crate::args::ConfigArgs;
 use crate::commands::valid_config;
 use crate::config::Settlement;
-use crate::finance::adjustments;
 use crate::finance::chain::{Closing, Settled};
 use crate::finance::people::user;
+use crate::finance::{adjustments, approvals};
 use crate::start::runtime;
 use crate::store::Engine;
 
@@ -42,6 +42,9 @@ pub(crate) struct SettleArgs {
     /// recorded their approval.
     #[arg(long, env = "GOPAY_ADAPTER_ADJUSTMENTS")]
     pub(crate) adjustments: Option<PathBuf>,
+    /// Takes every correction that was approved and that no settlement has taken yet.
+    #[arg(long, env = "GOPAY_ADAPTER_APPROVED", conflicts_with = "adjustments")]
+    pub(crate) approved: bool,
     /// Who closes the period; else the user of the system.
     #[arg(long, env = "GOPAY_ADAPTER_BY")]
     pub(crate) by: Option<String>,
@@ -63,7 +66,7 @@ pub(crate) fn run(args: &SettleArgs) -> anyhow::Result<Outcome> {
         None => Vec::new(),
         Some(path) => adjustments::read(path)?,
     };
-    let parts = by_account(&due, adjustments)?;
+    let mut parts = by_account(&due, adjustments)?;
     runtime()?.block_on(async {
         let store =
             Engine::open_for_finance(&config.store, &config.keys, config.connections).await?;
@@ -77,7 +80,15 @@ pub(crate) fn run(args: &SettleArgs) -> anyhow::Result<Outcome> {
             by: &args.by.clone().unwrap_or_else(user),
             now: SystemClock.now(),
         };
-        let done = settle_all(&closing, &parts).await;
+        let done = async {
+            if args.approved {
+                for (account, _, adjustments) in &mut parts {
+                    *adjustments = approvals::unsettled(handle.as_ref(), account.account).await?;
+                }
+            }
+            settle_all(&closing, &parts).await
+        };
+        let done = done.await;
         drop(handle);
         store.close().await?;
         done

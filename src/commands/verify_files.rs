@@ -5,7 +5,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use gopay_finance::manifest;
+use gopay_finance::verify::Finding;
+use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
@@ -23,6 +26,9 @@ pub(crate) struct VerifyArgs {
     /// The config file: its store must make the same files again.
     #[arg(long, env = "GOPAY_ADAPTER_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// One JSON object instead of text: `as_made`, `findings`, `notes`, `sets`, `rows`.
+    #[arg(long, env = "GOPAY_ADAPTER_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
 }
 
 pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
@@ -36,22 +42,40 @@ pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
             return Ok(no);
         }
     }
-    let mut out = std::io::stdout().lock();
     verdict.findings.sort();
     verdict.findings.dedup();
-    for note in &verdict.notes {
+    let as_made = verdict.findings.is_empty() && verdict.sets > 0;
+    if args.json {
+        writeln!(std::io::stdout(), "{}", as_json(&verdict, as_made))?;
+    } else {
+        write_text(&verdict, as_made)?;
+    }
+    Ok(if as_made { Outcome::Done } else { Outcome::No })
+}
+
+fn write_text(verdict: &Verdict, as_made: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Verdict { findings, notes, sets, rows } = verdict;
+    for note in notes {
         writeln!(out, "note: {note}")?;
     }
-    for finding in &verdict.findings {
+    for finding in findings {
         writeln!(out, "{finding}")?;
     }
-    let Verdict { findings, sets, rows, .. } = &verdict;
-    if findings.is_empty() && *sets > 0 {
-        writeln!(out, "{sets} sets with {rows} rows are as they were made")?;
-        return Ok(Outcome::Done);
+    if as_made {
+        writeln!(out, "{sets} sets with {rows} rows are as they were made")
+    } else {
+        writeln!(out, "{} findings in {sets} sets with {rows} rows", findings.len())
     }
-    writeln!(out, "{} findings in {sets} sets with {rows} rows", findings.len())?;
-    Ok(Outcome::No)
+}
+
+fn as_json(verdict: &Verdict, as_made: bool) -> Value {
+    let of = |found: &[Finding]| -> Vec<Value> {
+        let one = |it: &Finding| json!({"set": it.set, "file": it.file, "line": it.line, "what": it.what});
+        found.iter().map(one).collect()
+    };
+    let Verdict { findings, notes, sets, rows } = verdict;
+    json!({"as_made": as_made, "findings": of(findings), "notes": of(notes), "sets": sets, "rows": rows})
 }
 
 fn beside_store(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gopay_core::account::AccountName;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::check;
 use gopay_core::ppro::field::Field;
@@ -12,6 +13,7 @@ use gopay_service::Contract;
 use url::Url;
 
 use super::delivery::Delivery;
+use super::midtrans::KnownAccounts;
 use super::section::Section;
 use super::settlement::{ReadTerms, read_terms};
 
@@ -19,8 +21,7 @@ use super::settlement::{ReadTerms, read_terms};
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) logins: BTreeSet<String>,
-    pub(super) test: bool,
-    pub(super) live: bool,
+    pub(super) accounts: KnownAccounts,
     pub(super) delivery: Delivery,
 }
 
@@ -39,7 +40,8 @@ pub(super) fn read_contract(
     }
     let mut enabled = true;
     contract.flag("enabled", &mut enabled);
-    let channels = read_channels(contract, known);
+    let midtrans = read_midtrans(contract, known);
+    let channels = read_channels(contract, known, &midtrans);
     let kyc = match contract.text("kyc").as_deref() {
         None | Some("unverified") => Kyc::Unverified,
         Some("verified") => Kyc::Verified,
@@ -66,6 +68,7 @@ pub(super) fn read_contract(
         psp: client?,
         enabled,
         channels,
+        midtrans,
         kyc,
         notification_url,
         redirect_url,
@@ -74,7 +77,35 @@ pub(super) fn read_contract(
     })
 }
 
-fn read_channels(contract: &mut Section<'_>, known: &Known) -> Vec<Channel> {
+/// Its accounts, at most one of a channel.
+fn read_midtrans(contract: &mut Section<'_>, known: &Known) -> Vec<(Channel, AccountName)> {
+    const KEY: &str = "midtrans";
+    let mut read: Vec<(Channel, AccountName)> = Vec::new();
+    for name in contract.text_or_list(KEY).unwrap_or_default() {
+        match (known.accounts.named(&name), name.parse()) {
+            (None, _) => {
+                let wrong = format!("there is no account {name:?}");
+                contract.problem(KEY, &wrong, "the name of a section [midtrans.NAME]");
+            }
+            (Some(Some(channel)), Ok(_)) if read.iter().any(|(other, _)| *other == channel) => {
+                let wrong = format!("two accounts of {}", channel.as_str());
+                contract.problem(KEY, &wrong, "one account of each channel");
+            }
+            // By these names a contract may also name what it would take anyway.
+            (Some(Some(_)), Ok(_)) if matches!(name.as_str(), "test" | "live") => {}
+            (Some(Some(channel)), Ok(name)) => read.push((channel, name)),
+            // What is wrong with the account is said there.
+            (Some(_), _) => {}
+        }
+    }
+    read
+}
+
+fn read_channels(
+    contract: &mut Section<'_>,
+    known: &Known,
+    midtrans: &[(Channel, AccountName)],
+) -> Vec<Channel> {
     const KEY: &str = "channels";
     let channels = match contract.texts(KEY) {
         None if contract.reported(KEY) => return Vec::new(),
@@ -93,13 +124,20 @@ fn read_channels(contract: &mut Section<'_>, known: &Known) -> Vec<Channel> {
         }
     };
     for channel in &channels {
-        let (account, wanted) = match channel {
-            Channel::Test => (known.test, "a section [midtrans.test], or another channel"),
-            Channel::Live => (known.live, "a section [midtrans.live], or another channel"),
+        let wanted = match channel {
+            Channel::Test => "a section [midtrans.test], or another channel",
+            Channel::Live => "a section [midtrans.live], or another channel",
         };
-        if !account {
+        let own = midtrans.iter().any(|(of, _)| of == channel);
+        if !own && !known.accounts.of_channel(*channel) && !contract.reported("midtrans") {
             let wrong = format!("{} has no Midtrans account", channel.as_str());
             contract.problem(KEY, &wrong, wanted);
+        }
+    }
+    for (of, name) in midtrans {
+        if !channels.contains(of) {
+            let wrong = format!("{name} is an account of {}", of.as_str());
+            contract.problem("midtrans", &wrong, "accounts of the contract's channels");
         }
     }
     channels

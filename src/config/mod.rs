@@ -12,9 +12,11 @@ mod midtrans;
 mod parties;
 mod public;
 mod report;
+mod retention;
 mod section;
 mod settlement;
 mod store;
+mod telemetry;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -40,15 +42,19 @@ use self::limits::read_limits;
 pub(crate) use self::listen::Listen;
 use self::listen::read_listen;
 pub(crate) use self::midtrans::Account;
-use self::midtrans::read_account;
+use self::midtrans::{KnownAccounts, read_accounts};
 use self::parties::check_parties;
 use self::public::{check_reach, read_public};
 use self::report::Report;
 pub(crate) use self::report::{Problem, Warning};
-use self::section::{Outside, Section, open_to_all};
+pub(crate) use self::retention::Retention;
+use self::retention::read_retention;
+pub(crate) use self::section::Outside;
+use self::section::{Section, open_to_all};
 pub(crate) use self::settlement::Settlement;
 use self::settlement::{ReadTerms, accounts, read_settlement};
 use self::store::{check_encryption, read_store};
+use self::telemetry::read_telemetry;
 use crate::store::StoreUrl;
 
 /// What the operator may set.
@@ -65,15 +71,18 @@ pub(crate) struct Config {
     /// Connections to a shared database at most.
     pub(crate) connections: usize,
     pub(crate) limits: Limits,
-    pub(crate) test: Option<Account>,
-    pub(crate) live: Option<Account>,
+    pub(crate) accounts: Vec<Account>,
     pub(crate) delivery: Delivery,
     pub(crate) instance: u16,
+    /// Where spans are sent; none: nowhere.
+    pub(crate) otlp: Option<String>,
     /// Not a key of the file: the demo's Midtrans is in the same process.
     pub(crate) under_way_max: Duration,
     pub(crate) clients: Vec<Psp>,
     pub(crate) contracts: Vec<Contract>,
     pub(crate) settlement: Settlement,
+    /// None: everything stays in the store.
+    pub(crate) retention: Option<Retention>,
     /// What is dangerous though it works.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -103,8 +112,7 @@ impl Default for Config {
                 connections: 4_096,
                 checks_per_second: 200,
             },
-            test: None,
-            live: None,
+            accounts: Vec::new(),
             delivery: Delivery {
                 schedule: Settings::default_schedule(),
                 timeout: Duration::from_secs(30),
@@ -115,10 +123,12 @@ impl Default for Config {
                 allow_http: false,
             },
             instance: 0,
+            otlp: None,
             under_way_max: Settings::UNDER_WAY_MAX,
             clients: Vec::new(),
             contracts: Vec::new(),
             settlement: Settlement::default(),
+            retention: None,
             warnings: Vec::new(),
         }
     }
@@ -150,7 +160,7 @@ pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
 ///
 /// # Errors
 /// Every problem, in the order of the sections.
-fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
+pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line =
             error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
@@ -171,11 +181,9 @@ fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> 
 fn read_config(root: &mut Section<'_>) -> Config {
     let mut config = Config::default();
     let delivery = config.delivery.clone();
-    let mut known = Known { logins: BTreeSet::new(), test: false, live: false, delivery };
-    if let Some(midtrans) = root.table.get("midtrans") {
-        known.test = midtrans.get("test").is_some();
-        known.live = midtrans.get("live").is_some();
-    }
+    let midtrans = KnownAccounts::of(root.table.get("midtrans"));
+    let live = midtrans.any_of(Channel::Live);
+    let mut known = Known { logins: BTreeSet::new(), accounts: midtrans, delivery };
     root.section("listen", |listen| read_listen(listen, &mut config.listen));
     root.section("admin", |admin| read_admin(admin, &mut config.admin));
     check_admin(root, &config.listen, &config.admin);
@@ -183,19 +191,21 @@ fn read_config(root: &mut Section<'_>) -> Config {
         read_public(public, &mut config.base_url, &mut config.page_keys);
     });
     if !root.reported("public.base_url") {
-        check_reach(root, &config.base_url, known.live);
+        check_reach(root, &config.base_url, live);
     }
     root.section("store", |store| read_store(store, &mut config));
     root.section("limits", |limits| read_limits(limits, &mut config.limits));
-    root.section("midtrans", |midtrans| {
-        config.test = midtrans.present("test", |test| read_account(test, Channel::Test));
-        config.live = midtrans.present("live", |live| read_account(live, Channel::Live));
-    });
+    root.section("midtrans", |midtrans| config.accounts = read_accounts(midtrans));
     root.section("delivery", |delivery| read_delivery(delivery, &mut config.delivery));
     known.delivery.clone_from(&config.delivery);
     root.section("instance", |instance| {
         instance.number("number", 0, 1023, &mut config.instance);
     });
+    let refund_window = config.limits.refund_window;
+    root.section("retention", |section| {
+        config.retention = read_retention(section, refund_window);
+    });
+    root.section("telemetry", |telemetry| read_telemetry(telemetry, &mut config.otlp));
     root.section("settlement", |section| read_settlement(section, &mut config.settlement));
     config.clients = root.list("client", "login", &mut known.logins, read_client);
     let terms = ReadTerms::default();
@@ -203,7 +213,7 @@ fn read_config(root: &mut Section<'_>) -> Config {
     config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
     config.settlement.accounts = accounts(root, terms);
     check_parties(root, &config);
-    check_encryption(root, config.keys.is_empty() && known.live);
+    check_encryption(root, config.keys.is_empty() && live);
     config
 }
 

@@ -1,27 +1,29 @@
 //! What no section can see by itself: secrets and hashes of one party beside those of the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret as _;
 
-use super::Config;
 use super::client::cost;
 use super::section::Section;
+use super::{Account, Config};
 
 pub(super) fn check_parties(root: &mut Section<'_>, config: &Config) {
     if config.clients.is_empty() && !root.reported_within("client") {
         let risk = "none: every call is refused";
         root.warn("client", risk, "a [[client]] for each PSP, and its [[contract]]s");
     }
+    let with_contract: BTreeSet<&str> =
+        config.contracts.iter().map(|contract| contract.psp.as_str()).collect();
     for client in &config.clients {
-        if !config.contracts.iter().any(|contract| contract.psp == client.login)
-            && !root.reported_within("contract")
-        {
+        if !with_contract.contains(client.login.as_str()) && !root.reported_within("contract") {
             let key = format!("client {:?}", client.login);
             root.warn(&key, "has no contract: its calls are refused", "a [[contract]] for it");
         }
     }
     check_equal_secrets(root, config);
+    check_keys_of_channels(root, config);
+    check_page_key(root, config);
     check_equal_costs(root, config);
     check_certificates(root, config);
 }
@@ -65,11 +67,9 @@ fn check_certificates(root: &mut Section<'_>, config: &Config) {
 fn check_equal_secrets(root: &mut Section<'_>, config: &Config) {
     let mut seen: BTreeMap<&str, String> = BTreeMap::new();
     let mut all = Vec::new();
-    for (key, account) in [("midtrans.test", &config.test), ("midtrans.live", &config.live)] {
-        if let Some(account) = account {
-            for secret in &account.server_keys {
-                all.push((format!("{key}.server_key"), secret.expose_secret()));
-            }
+    for account in &config.accounts {
+        for secret in &account.server_keys {
+            all.push((format!("{}.server_key", account.section()), secret.expose_secret()));
         }
     }
     for client in &config.clients {
@@ -91,6 +91,33 @@ fn check_equal_secrets(root: &mut Section<'_>, config: &Config) {
                 seen.insert(secret, key);
             }
         }
+    }
+}
+
+/// One key in both channels: payments of the test would be made of real money, or real ones of none.
+fn check_keys_of_channels(root: &mut Section<'_>, config: &Config) {
+    let mut seen: BTreeMap<&str, &Account> = BTreeMap::new();
+    for account in &config.accounts {
+        for secret in &account.server_keys {
+            let first = *seen.entry(secret.expose_secret()).or_insert(account);
+            let key = format!("{}.server_key", account.section());
+            let of_first = format!("{}.server_key", first.section());
+            let reported = root.reported(&key) || root.reported(&of_first);
+            if first.channel != account.channel && !reported {
+                let wrong = format!("that of {}, which is of the other channel", first.section());
+                root.problem(&key, &wrong, "a key of its own");
+            }
+        }
+    }
+}
+
+/// What is read by nobody but us is keyed by the channels' accounts where there is no key for it.
+fn check_page_key(root: &mut Section<'_>, config: &Config) {
+    let named = config.accounts.iter().any(|account| account.name.is_some());
+    let of_channel = config.accounts.iter().any(|account| account.name.is_none());
+    if config.page_keys.is_empty() && named && !of_channel && !root.reported_within("public") {
+        let wrong = "missing, and no [midtrans.test] or [midtrans.live] to derive one from";
+        root.problem("public.page_key", wrong, "16 random characters or more");
     }
 }
 

@@ -12,11 +12,11 @@ use toml::{Table, Value};
 use super::report::{Problem, Report, Warning};
 
 /// Where secrets come from; tests bring their own.
-pub(super) struct Outside {
-    pub(super) variable: Box<Variable>,
-    pub(super) file: Box<ReadFile>,
+pub(crate) struct Outside {
+    pub(crate) variable: Box<Variable>,
+    pub(crate) file: Box<ReadFile>,
     /// Whether every user of this machine may read a file.
-    pub(super) open_to_all: Box<OpenToAll>,
+    pub(crate) open_to_all: Box<OpenToAll>,
 }
 
 type Variable = dyn Fn(&str) -> Option<String>;
@@ -185,6 +185,14 @@ impl Section<'_> {
             self.problem(key, "not a list of texts", "a list of texts in quotes");
         }
         texts
+    }
+
+    /// A text, or a list of them.
+    pub(super) fn text_or_list(&mut self, key: &str) -> Option<Vec<String>> {
+        if self.table.get(key)?.is_array() {
+            return self.texts(key);
+        }
+        self.text(key).map(|text| vec![text])
     }
 
     pub(super) fn flag(&mut self, key: &str, to: &mut bool) {

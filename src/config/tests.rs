@@ -12,7 +12,7 @@ fn outside() -> Outside {
     Outside {
         variable: Box::new(|name| {
             // Shells and secret managers often leave a line break.
-            (name == "MIDTRANS_SERVER_KEY").then(|| "key-from-env\n".to_owned())
+            name.starts_with("MIDTRANS_SERVER_KEY").then(|| "key-from-env\n".to_owned())
         }),
         file: Box::new(|path| match path {
             "/run/secrets/shared" => Ok("secret-from-file\n".to_owned()),
@@ -40,7 +40,8 @@ fn the_shown_config_is_the_default() {
     assert_eq!(shown.limits, default.limits);
     assert_eq!(shown.delivery, default.delivery);
     assert_eq!(shown.instance, default.instance);
-    assert!(shown.clients.is_empty() && shown.contracts.is_empty() && shown.test.is_none());
+    assert!(shown.clients.is_empty() && shown.contracts.is_empty() && shown.accounts.is_empty());
+    assert_eq!(shown.otlp, default.otlp);
 }
 
 #[test]
@@ -57,9 +58,33 @@ fn the_shown_examples_are_valid() {
     assert_eq!(account.account.to_string(), "1-999");
     assert_eq!(config.settlement.midtrans_fees.len(), 2);
     assert_eq!(config.keys.ids().collect::<Vec<_>>(), ["2026-11"]);
-    let test = config.test.unwrap();
-    assert_eq!(test.server_keys[0].expose_secret(), "key-from-env");
+    let sections: Vec<_> = config.accounts.iter().map(|account| account.section()).collect();
+    assert_eq!(sections, ["midtrans.test", "midtrans.warung"]);
+    assert_eq!(config.accounts[0].server_keys[0].expose_secret(), "key-from-env");
+    assert_eq!(config.otlp.as_deref(), Some("http://127.0.0.1:4318"));
     assert_eq!(config.clients[0].shared_secrets[0].expose_secret(), "secret-from-file");
+}
+
+#[test]
+fn a_collector_is_an_address_without_a_path_of_its_own() {
+    let warned = "telemetry.otlp: http on a public host";
+    for (url, said) in [
+        ("http://127.0.0.1:4318", None),
+        ("http://collector:4318/", None),
+        ("https://otlp.example/tenant", None),
+        ("http://otlp.example:4318", Some(warned)),
+        ("127.0.0.1:4318", Some("telemetry.otlp: not a URL")),
+        ("http://127.0.0.1:4318/v1/traces", Some("telemetry.otlp: ends with the path")),
+        ("http://127.0.0.1:4318/?key=1", Some("telemetry.otlp: has a query")),
+    ] {
+        let told = match parse(&format!("[telemetry]\notlp = \"{url}\""), &outside()) {
+            Ok((config, _)) => config.warnings.iter().map(ToString::to_string).collect(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        };
+        let about: Vec<&String> = told.iter().filter(|line| line.contains("otlp")).collect();
+        assert_eq!(about.len(), usize::from(said.is_some()), "{url}: {told:?}");
+        assert!(said.is_none_or(|said| about[0].contains(said)), "{url}: {told:?}");
+    }
 }
 
 #[test]
@@ -498,6 +523,109 @@ fn one_fault_is_told_once_and_by_name() {
     }
 }
 
+/// The good config with two further accounts of the live channel.
+fn with_accounts() -> String {
+    let account = |name: &str| {
+        format!(
+            "[midtrans.{name}]\nchannel = \"livechannel\"\nbase_url = \"https://api.midtrans.com\"\n\
+             server_key = \"Mid-server-EXAMPLE-{name}\"\n"
+        )
+    };
+    format!("{}{}{GOOD}", account("warung"), account("toko"))
+}
+
+#[test]
+fn a_contract_names_its_account_or_takes_that_of_its_channel() {
+    use gopay_core::payment::Channel::{Live, Test};
+    for (line, live, test) in [
+        ("", None, None),
+        ("midtrans = \"warung\"", Some("warung"), None),
+        ("midtrans = [\"toko\"]", Some("toko"), None),
+        ("midtrans = [\"test\", \"toko\"]", Some("toko"), None),
+        ("midtrans = \"live\"", None, None),
+    ] {
+        let to = format!("id = \"C-ONE\"\n{line}\n");
+        let text = with_accounts().replacen("id = \"C-ONE\"", &to, 1);
+        let (config, _) = parse(&text, &outside()).unwrap_or_else(|no| panic!("{line}: {no:#?}"));
+        assert!(config.warnings.is_empty(), "{line}: {:#?}", config.warnings);
+        let named = |channel| {
+            config.contracts[0].account(channel).map(gopay_core::account::AccountName::as_str)
+        };
+        assert_eq!((named(Live), named(Test)), (live, test), "{line}");
+    }
+}
+
+#[test]
+fn accounts_that_would_mix_up_money_are_refused_with_their_key() {
+    let own = "id = \"C-ONE\"";
+    let both = "channels = [\"testchannel\", \"livechannel\"]";
+    let live = "[midtrans.live]\n    base_url = \"https://api.midtrans.com\"\n    server_key = \"Mid-server-EXAMPLE-2\"";
+    let test = "[midtrans.test]\n    base_url = \"https://api.sandbox.midtrans.com\"\n    server_key = \"SB-Mid-server-EXAMPLE-1\"";
+    let named = "[midtrans.warung]\nchannel = \"livechannel\"";
+    let contract = "contract \"C-ONE\".midtrans";
+    for (changes, expected) in [
+        (
+            &[(own, "id = \"C-ONE\"\nmidtrans = \"nobody\"")][..],
+            format!("{contract}: there is no account"),
+        ),
+        (&[(own, "id = \"C-ONE\"\nmidtrans = 7")], format!("{contract}: not text")),
+        (
+            &[(own, "id = \"C-ONE\"\nmidtrans = [\"warung\", \"toko\"]")],
+            format!("{contract}: two accounts of livechannel"),
+        ),
+        (
+            &[
+                (own, "id = \"C-ONE\"\nmidtrans = \"warung\""),
+                (both, "channels = [\"testchannel\"]"),
+            ],
+            format!("{contract}: warung is an account of livechannel"),
+        ),
+        (&[(live, "")], "contract \"C-ONE\".channels: livechannel has no Midtrans account".into()),
+        (&[(named, "[midtrans.warung]")], "midtrans.warung.channel: missing".into()),
+        (
+            &[(named, "[midtrans.warung]\nchannel = \"production\"")],
+            "midtrans.warung.channel: not a channel".into(),
+        ),
+        (
+            &[("[midtrans.test]", "[midtrans.test]\nchannel = \"livechannel\"")],
+            "midtrans.test.channel: another one than that of".into(),
+        ),
+        (
+            &[("[midtrans.warung]", "[midtrans.\"../warung\"]")],
+            "midtrans.../warung.name: \"../warung\" is no name of an account".into(),
+        ),
+        (
+            &[("Mid-server-EXAMPLE-warung", "SB-Mid-server-EXAMPLE-1")],
+            "midtrans.warung.server_key: a key of the sandbox".into(),
+        ),
+        (
+            &[("SB-Mid-server-EXAMPLE-1", "Mid-server-EXAMPLE-toko")],
+            "midtrans.toko.server_key: that of midtrans.test, which is of the other channel".into(),
+        ),
+        (
+            &[
+                (test, ""),
+                (live, ""),
+                (both, "channels = [\"livechannel\"]\n    midtrans = \"warung\""),
+            ],
+            "public.page_key: missing, and no [midtrans.test]".into(),
+        ),
+    ] {
+        let mut text = with_accounts();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
+        }
+        let problems = problems(&text);
+        assert_eq!(problems.len(), 1, "{expected}: {problems:#?}");
+        assert!(problems[0].starts_with(&expected), "{expected}: {problems:#?}");
+    }
+    let twins = with_accounts().replacen("EXAMPLE-warung", "EXAMPLE-toko", 1);
+    let (config, _) = parse(&twins, &outside()).unwrap();
+    let [warning] = config.warnings.as_slice() else { panic!("{:#?}", config.warnings) };
+    assert!(warning.to_string().contains("the same secret as midtrans.toko"), "{warning}");
+}
+
 #[test]
 fn a_share_that_is_not_written_is_lowered_to_its_total() {
     let (config, _) = parse("[limits]\nconcurrent_calls = 5", &outside()).unwrap();
@@ -647,4 +775,24 @@ fn keys_of_the_store_are_32_bytes_with_an_id_each() {
         assert!(got.contains(wrong), "{text}: {got}");
         assert!(!got.contains("secret\n") && !got.contains(GOOD), "{got}");
     }
+}
+
+#[test]
+fn retention_is_never_shorter_than_refunds_and_late_money() {
+    let with = |keys: &str| format!("[limits]\nrefund_window = \"20d\"\n[retention]\n{keys}");
+    for (keys, problem) in [
+        ("keep = \"22d\"\nfolder = \"a\"", "retention.keep: 22d is out of range"),
+        ("keep = \"long\"\nfolder = \"a\"", "retention.keep: \"long\" is not a duration"),
+        ("folder = \"a\"", "retention.keep: missing"),
+        ("keep = \"400d\"", "retention.folder: missing"),
+        ("keep = \"400d\"\nfolder = 7", "retention.folder: not text"),
+    ] {
+        let got = problems(&with(keys));
+        assert_eq!(got.len(), 1, "{got:#?}");
+        assert!(got[0].starts_with(problem), "{got:#?}");
+    }
+    let (config, _) = parse(&with("keep = \"23d\"\nfolder = \"a\""), &outside()).unwrap();
+    let kept = config.retention.map(|kept| (kept.keep, kept.folder));
+    assert_eq!(kept, Some((Duration::from_secs(23 * 24 * 3600), "a".into())));
+    assert_eq!(parse("", &outside()).unwrap().0.retention, None);
 }

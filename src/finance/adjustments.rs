@@ -40,34 +40,38 @@ fn parse(text: &[u8]) -> anyhow::Result<Vec<StoredAdjustment>> {
 }
 
 fn adjustment(row: &csv::StringRecord) -> anyhow::Result<StoredAdjustment> {
-    let mut fields = row.iter().zip(TITLES);
-    let mut next = || -> anyhow::Result<String> {
-        let (text, title) = fields.next().context("a field is missing")?;
-        if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+    let cells = row.iter().collect::<Vec<_>>().try_into();
+    checked(cells.ok().context("a field is missing")?)
+}
+
+/// A correction of these fields, in the order of the file; the error names the field.
+pub(crate) fn checked(cells: [&str; 6]) -> anyhow::Result<StoredAdjustment> {
+    let fits = |text: &str| text.len() <= TEXT_MAX && !text.chars().any(char::is_control);
+    for (text, title) in cells.iter().zip(TITLES).take(TITLES.len() - 1) {
+        if text.is_empty() || !fits(text) {
             bail!("{title}: not 1 to {TEXT_MAX} bytes without line breaks");
         }
-        Ok(text.to_owned())
-    };
-    let (id, contract, amount) = (next()?, next()?, next()?);
-    let (reason, by) = (next()?, next()?);
+    }
+    let [id, contract, amount, reason, by, approved_by] = cells;
     let amount: Amount = amount.parse().context("amount")?;
     if amount == Amount::ZERO {
         bail!("amount: it is zero");
     }
-    if same_person(&by, "") {
+    if same_person(by, "") {
         bail!("by: {by:?} names nobody");
     }
     // Empty as long as it is only asked for.
-    let approved_by = row.get(TITLES.len() - 1).context("approved_by is missing")?.to_owned();
-    if approved_by.len() > TEXT_MAX || approved_by.chars().any(char::is_control) {
+    if !fits(approved_by) {
         bail!("approved_by: not up to {TEXT_MAX} bytes without line breaks");
     }
-    if !approved_by.is_empty() && same_person(&approved_by, "") {
+    if !approved_by.is_empty() && same_person(approved_by, "") {
         bail!("approved_by: {approved_by:?} names nobody");
     }
-    if same_person(&by, &approved_by) {
+    if same_person(by, approved_by) {
         bail!("approved_by: {approved_by} cannot approve what they ask for");
     }
+    let [id, contract, reason, by, approved_by] =
+        [id, contract, reason, by, approved_by].map(str::to_owned);
     Ok(StoredAdjustment { id, contract, amount: amount.get(), reason, by, approved_by })
 }
 

@@ -1,6 +1,6 @@
 //! Corrections of settlements: asked for in one act, approved by another person in a later one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use gopay_core::person::same_person;
@@ -42,18 +42,60 @@ fn scope(account: SettlementAccount) -> String {
     format!("adjustments/{account}")
 }
 
-/// The last act about each correction of an account.
+/// The last act about each correction of an account, with its place.
 async fn last_acts(
     store: &dyn Database,
     account: SettlementAccount,
-) -> anyhow::Result<BTreeMap<String, ReviewAct>> {
+) -> anyhow::Result<BTreeMap<String, (i64, ReviewAct)>> {
     let (mut last, mut after) = (BTreeMap::new(), 0);
     loop {
         let page = store.reviews_after(&scope(account), after, PAGE).await?;
         let Some((place, _)) = page.last() else { return Ok(last) };
         after = *place;
-        last.extend(page.into_iter().map(|(_, act)| (act.subject.clone(), act)));
+        last.extend(page.into_iter().map(|(place, act)| (act.subject.clone(), (place, act))));
     }
+}
+
+/// A correction after the last act about it.
+pub(crate) struct Standing {
+    /// The place of that act.
+    pub(crate) place: i64,
+    /// When it was.
+    pub(crate) at: Timestamp,
+    /// `approved_by` is empty as long as it is only asked for.
+    pub(crate) adjustment: StoredAdjustment,
+}
+
+/// Every correction of an account, by its id.
+pub(crate) async fn standing(
+    store: &dyn Database,
+    account: SettlementAccount,
+) -> anyhow::Result<Vec<Standing>> {
+    let mut all = Vec::new();
+    for (id, (place, act)) in last_acts(store, account).await? {
+        let content: Content = serde_json::from_str(&act.content)
+            .with_context(|| format!("the correction {id:?} of {account} does not parse"))?;
+        let Content { contract, amount, reason } = content;
+        let approved_by = act.approved_by.unwrap_or_default();
+        let (amount, by) = (amount.get(), act.decided_by);
+        let adjustment = StoredAdjustment { id, contract, amount, reason, by, approved_by };
+        all.push(Standing { place, at: act.at, adjustment });
+    }
+    Ok(all)
+}
+
+/// The corrections of an account that were approved and that no settlement has taken yet.
+pub(crate) async fn unsettled(
+    store: &dyn Database,
+    account: SettlementAccount,
+) -> anyhow::Result<Vec<StoredAdjustment>> {
+    let mut open: Vec<_> = standing(store, account).await?;
+    open.retain(|one| !one.adjustment.approved_by.is_empty());
+    if !open.is_empty() {
+        let used = used(store, account).await?;
+        open.retain(|one| !used.contains(&one.adjustment.id));
+    }
+    Ok(open.into_iter().map(|one| one.adjustment).collect())
 }
 
 /// Asks for corrections, or approves them: all of them, or none. `of` gives each its account.
@@ -65,9 +107,9 @@ pub(crate) async fn act(
 ) -> anyhow::Result<Vec<Done>> {
     let (mut acts, mut done) = (Vec::new(), Vec::new());
     for (account, one) in adjustments {
-        let last = last_acts(store, *account).await?.remove(&one.id);
+        let last = last_acts(store, *account).await?.remove(&one.id).map(|(_, act)| act);
         let (what, approved_by) = step(one, last.as_ref())?;
-        if what == Done::Asked && used(store, *account, &one.id).await? {
+        if what == Done::Asked && used(store, *account).await?.contains(&one.id) {
             bail!("{:?} is in a closed settlement, which never changes; take another id", one.id);
         }
         if what != Done::Nothing {
@@ -114,15 +156,18 @@ fn step(
     }
 }
 
-async fn used(store: &dyn Database, account: SettlementAccount, id: &str) -> anyhow::Result<bool> {
-    let mut after = 0;
+/// The ids of the corrections that settlements of an account have taken.
+async fn used(
+    store: &dyn Database,
+    account: SettlementAccount,
+) -> anyhow::Result<BTreeSet<String>> {
+    let (mut ids, mut after) = (BTreeSet::new(), 0);
     loop {
         let page = store.settlements_after(account, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(false) };
+        let Some(last) = page.last() else { return Ok(ids) };
         after = last.ordinal;
-        if page.iter().flat_map(|closed| &closed.adjustments).any(|one| one.id == id) {
-            return Ok(true);
-        }
+        let taken = page.into_iter().flat_map(|closed| closed.adjustments);
+        ids.extend(taken.map(|one| one.id));
     }
 }
 
@@ -138,7 +183,7 @@ pub(crate) async fn check(
     let last = last_acts(store, account).await?;
     for one in adjustments {
         let content = Content::of(one)?;
-        let approved = last.get(&one.id).filter(|last| {
+        let approved = last.get(&one.id).filter(|(_, last)| {
             let by = last.approved_by.as_deref();
             last.content == content
                 && same_person(&last.decided_by, &one.by)

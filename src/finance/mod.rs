@@ -5,6 +5,7 @@ pub(crate) mod adjustments;
 pub(crate) mod approvals;
 pub(crate) mod chain;
 pub(crate) mod day;
+pub(crate) mod desk;
 pub(crate) mod events;
 pub(crate) mod folder;
 pub(crate) mod people;

@@ -378,7 +378,7 @@ impl BesideStore<'_> {
         let kept = stored.files.iter().find(|facts| facts.name == file);
         let as_made = kept.is_some_and(|facts| digest.as_ref() == Some(&facts.sha256));
         if as_made && differences.iter().all(Difference::is_erased) {
-            let what = "as it was made; personal data in it has been erased in the store since";
+            let what = "as it was made; personal data in it has been erased in the store, or archived, since";
             verdict.notes.push(Finding::file(&set.name, file, what));
             return Ok(());
         }

@@ -109,7 +109,7 @@ fn compare(day: &DayOnDisk, made: &Path, verdict: &mut Verdict) -> anyhow::Resul
         let as_made = digest(&mut File::open(day.path.join(&facts.name))?)?.1 == facts.sha256;
         let erased = |one: &Difference| is_erased_of_day(file, one);
         if as_made && differences.iter().all(erased) {
-            let what = "as it was made; personal data in it has been erased in the store since";
+            let what = "as it was made; personal data in it has been erased in the store, or archived, since";
             verdict.notes.push(Finding::file(&day.name, &facts.name, what));
             continue;
         }

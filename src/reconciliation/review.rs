@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use gopay_reconcile::breaks::{Break, BreakId, Decided, Decision};
 use gopay_reconcile::edited::EditedList;
 use gopay_reconcile::history::DecisionsError;
-use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Which};
+use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, DecidedRow, Listing, Which};
 use gopay_service::{Clock, StoreError};
 use gopay_store::{Database, StoredBreak};
 
@@ -110,9 +110,10 @@ impl BreakReview for StoredReview {
         which: Which,
         after: &str,
         limit: usize,
-    ) -> Result<Breaks, BookError> {
+    ) -> Result<Listing<BreakRow>, BookError> {
         let decided = self.decided(series).await?;
-        let (mut found, mut after, mut seen) = (Breaks::default(), after.to_owned(), 0_usize);
+        let mut found = Listing { rows: Vec::new(), next: None };
+        let (mut after, mut seen) = (after.to_owned(), 0_usize);
         loop {
             let page = self.store.reconciliation_breaks(series, &after, PAGE).await?;
             let full = page.len() == PAGE;

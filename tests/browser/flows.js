@@ -315,7 +315,7 @@ const simulator = {
     await page.goto(`${SIMULATOR}/simulator/faults`)
     await page.getByLabel('What goes wrong').selectOption({ label: 'Charge: made, but the answer is lost' })
     await page.getByRole('button', { name: 'Script it' }).click()
-    await page.getByText('"lost_after"').waitFor()
+    await page.locator('.card', { hasText: 'Scripted' }).getByText('"lost_after"').waitFor()
     // The adapter asks again and finds the charge.
     const { TXID } = await transaction()
     assert.equal((await upstream(TXID)).status, 'pending')
@@ -392,6 +392,7 @@ async function everyPage () {
     ['paid', await known('pay'), DESK], ['not known yet', await known(), DESK],
     ['declined', await known('deny'), { ...DESK, locale: 'id-ID' }],
     ['bad link', `${ADAPTER}/ti/gopay?tx=1`, PHONE], ['root', `${ADAPTER}/`, PHONE], ['astray', `${ADAPTER}/x`, PHONE],
+    ['operators astray', `${ADMIN}/console/x`, DESK],
     ['wallet', wallet, PHONE], ['wallet, over', (await upstream(ended.TXID)).checkout_url, PHONE],
     ['wallet, unknown', `${SIMULATOR}/gopay/ui/checkout`, PHONE],
     ['transactions', `${SIMULATOR}/simulator?live=off`, DESK],
@@ -402,9 +403,32 @@ async function everyPage () {
     ['shop', `${SIMULATOR}/shop`, PHONE], ['order', `${SIMULATOR}/shop/orders/${order}`, DESK],
     ['no order', `${SIMULATOR}/shop/orders/1`, PHONE], ['notifications', `${SIMULATOR}/psp/notifications`, PHONE],
     ...['', '/transactions?state=succeeded', `/transactions/${paid.TXID}`, `/transactions/${open.TXID}`, '/transactions?id=none',
-      '/refunds', '/deliveries', '/attention', '/parties', '/settlements', '/reconciliation', '/audit', '/breaks/none']
+      '/refunds', '/deliveries', '/attention', '/parties', '/settlements', '/adjustments', '/reconciliation', '/audit', '/breaks/none']
       .map((place) => [`console${place}`, `${ADMIN}/console${place}`, DESK])
   ]
+}
+
+/** That axe-core finds nothing serious in a page in light and in dark, and that it fits every screen. */
+async function sound (page, name) {
+  const { source } = require('axe-core')
+  await page.locator('details').evaluateAll((all) => { for (const one of all) one.open = true })
+  await page.evaluate(source)
+  const look = async (scheme, rules) => {
+    const { violations, passes } = await page.evaluate((rules) => globalThis.axe.run(rules), rules)
+    assert.ok(passes.length > 0, `${name}: axe has run`)
+    const serious = violations.filter((one) => ['serious', 'critical'].includes(one.impact))
+    const told = serious.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`)
+    assert.deepEqual(told, [], `${name}, ${scheme}`)
+  }
+  await look('light', {})
+  // The rest is the same in any colours.
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await look('dark', { runOnly: ['color-contrast'] })
+  for (const width of [1280, 390, 320]) {
+    await page.setViewportSize({ width, height: 800 })
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+    assert.ok(wide <= width, `${name} is ${wide} wide on a screen of ${width}`)
+  }
 }
 
 /** An operator who has logged in, with a browser. */
@@ -612,6 +636,48 @@ const consoles = {
     await ana.done()
     await budi.done()
   },
+  async 'two people correct a settlement' (browser) {
+    const ana = await operator(browser, 'ana', PHONE)
+    const budi = await operator(browser, 'budi')
+    await ana.page.goto(`${ADMIN}/console/adjustments`)
+    await ana.page.getByText('Ask for a correction').click()
+    await ana.page.getByLabel('Id, used once').fill('C-2')
+    await ana.page.getByLabel('Amount in the settlement currency').fill('-3.25')
+    await ana.page.getByLabel('Reason').fill('A fee too little')
+    await ana.page.getByRole('button', { name: 'Ask for it' }).click()
+    await ana.page.getByRole('status').waitFor()
+    const card = (page) => page.locator('section.card', { hasText: 'C-2' })
+    await card(ana.page).getByRole('button', { name: 'Approve' }).click()
+    assert.match(await ana.page.getByRole('alert').innerText(), /cannot approve what they ask for/)
+    await budi.page.goto(`${ADMIN}/console/adjustments?state=asked`)
+    assert.match(await card(budi.page).innerText(), /waits for approval[^]*USD.-3\.25[^]*A fee too little/)
+    await card(budi.page).getByRole('button', { name: 'Approve USD' }).click()
+    await budi.page.getByRole('status').waitFor()
+    assert.match(await card(budi.page).innerText(), /approved[^]*the next settlement/)
+    await ana.done()
+    await budi.done()
+  },
+  async 'what finance reads is filled, and has no serious fault' (browser) {
+    const { page, done } = await operator(browser, 'ana')
+    await page.goto(`${ADMIN}/console/settlements`)
+    await page.getByRole('link', { name: '1-999' }).click()
+    assert.match(await content(page), /USD.12\.50 on 20[^]*Adjustment TESTCONTRACT\s+1\s+USD.12\.50[^]*Transfer/)
+    assert.match(await content(page), /Correction C-1[^]*asked for by ana, approved by budi/)
+    for (const [place, says] of [
+      ['settlements', /Last period/], ['settlements/1-999', /Statement of|Events/], ['adjustments', /settled[^]*D 20/],
+      ['reconciliation', /Run 1[^]*ties[^]*Opening[^]*Closing/]
+    ]) {
+      await page.goto(`${ADMIN}/console/${place}`)
+      assert.match(await content(page), says, place)
+      await sound(page, place)
+    }
+    await page.setViewportSize(DESK.viewport)
+    await page.goto(`${ADMIN}/console/reconciliation?which=all`)
+    await page.getByRole('link', { name: /^B/ }).first().click()
+    assert.match(await content(page), /Rp.9\.800/)
+    await sound(page, 'a break')
+    await done()
+  },
   async 'who may only read is offered nothing else' (browser) {
     const txid = await ended()
     const { page, done } = await operator(browser, 'reader')
@@ -693,28 +759,10 @@ const consoles = {
 /** No page has a fault that axe-core calls serious, in light and in dark, or is wider than a small phone. */
 const accessible = {
   async 'no page has a serious fault' (browser) {
-    const { source } = require('axe-core')
     for (const [name, url, options] of await everyPage()) {
       const { page, done } = await open(browser, { ...options, colorScheme: 'light' })
       await page.goto(url)
-      await page.locator('details').evaluateAll((all) => { for (const one of all) one.open = true })
-      await page.evaluate(source)
-      const look = async (scheme, rules) => {
-        const { violations, passes } = await page.evaluate((rules) => globalThis.axe.run(rules), rules)
-        assert.ok(passes.length > 0, `${name}: axe has run`)
-        const serious = violations.filter((one) => ['serious', 'critical'].includes(one.impact))
-        const told = serious.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`)
-        assert.deepEqual(told, [], `${name}, ${scheme}`)
-      }
-      await look('light', {})
-      // The rest is the same in any colours.
-      await page.emulateMedia({ colorScheme: 'dark' })
-      await look('dark', { runOnly: ['color-contrast'] })
-      for (const width of [1280, 390, 320]) {
-        await page.setViewportSize({ width, height: 800 })
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth)
-        assert.ok(wide <= width, `${name} is ${wide} wide on a screen of ${width}`)
-      }
+      await sound(page, name)
       await done()
     }
   }

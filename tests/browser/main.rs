@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use support::node::{self, said, works};
-use support::served::{Served, with_operators};
+use support::served::{Served, rates_of, settled_day, with_operators, with_settlements};
 use support::{Demo, not_tested};
 
 #[tokio::test]
@@ -39,17 +39,35 @@ async fn operators_find_act_and_decide_in_the_console() {
     }
     let operators =
         [("reader", "read"), ("ops", "operate"), ("ana", "finance"), ("budi", "finance")];
-    let served = Served::start(&with_operators("http://127.0.0.1:1/notify", &operators)).await;
+    let day = settled_day();
+    let config = with_settlements(&with_operators("http://127.0.0.1:1/notify", &operators), &day);
+    let served = Served::start_with(&config, &[("rates.csv", &rates_of(&day))]).await;
+    // A settlement with a correction by two people.
+    for approver in ["", "budi"] {
+        let lines = format!(
+            "id,contract,amount,reason,by,approved_by\nC-1,TESTCONTRACT,12.50,Charged twice,ana,{approver}\n"
+        );
+        std::fs::write(served.folder().join("corrections.csv"), lines).expect("written");
+        run(&served, &["adjust", "--adjustments", "corrections.csv"], 0);
+    }
+    let settle = ["settle", "--frequency", "D", "--period", &day, "--out", "sets", "--by", "ana"];
+    run(&served, &[settle.as_slice(), &["--approved"]].concat(), 0);
     // Money of an order that the journal does not have.
     let report = "Order ID,Payment type,Currency,Amount,Transaction status,Transaction Time\n\
                   7300000000000000002,gopay,IDR,9800.00,settlement,2026-10-05 13:15:00\n";
     std::fs::write(served.folder().join("report.csv"), report).expect("written");
+    run(&served, &["reconcile", "--report", "report.csv", "--out", "out"], 1);
+    flows_at(&served, "console", 12).await;
+}
+
+/// Runs the program in the folder of a config, beside what runs there.
+fn run(served: &Served, args: &[&str], code: i32) {
     let run = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
         .current_dir(served.folder())
-        .args(["reconcile", "--config", "config.toml", "--report", "report.csv", "--out", "out"])
+        .args(args)
+        .args(["--config", "config.toml"])
         .status();
-    assert_eq!(run.expect("the program starts").code(), Some(1), "there is a break");
-    flows_at(&served, "console", 10).await;
+    assert_eq!(run.expect("the program starts").code(), Some(code), "{args:?}");
 }
 
 /// Runs a group of flows, so many at least, against a demo of its own.

@@ -287,7 +287,8 @@ async fn erasing_a_shopper_leaves_the_books_whole() {
     for folder in [&out, &shop.out()] {
         let ended = shop.run("verify-files", &[text(folder)]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        let note = "as it was made; personal data in it has been erased in the store since";
+        let note =
+            "as it was made; personal data in it has been erased in the store, or archived, since";
         assert_eq!(ended.out.contains(note), folder == &out, "{ended:?}");
     }
     shop.run("process-files", &["--day", "2026-01-03", "--out", text(&shop.path("again"))]).done();

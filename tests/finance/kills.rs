@@ -104,7 +104,7 @@ fn killed(prepared: &Prepared, calls: &str, number: u32) -> bool {
     !ended.success()
 }
 
-fn has_strace() -> bool {
+pub(crate) fn has_strace() -> bool {
     let found = std::process::Command::new("strace").arg("-V").output().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "strace is missing");
     if !found {

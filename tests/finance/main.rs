@@ -11,5 +11,6 @@ mod postgres;
 mod python;
 #[cfg(feature = "reconcile")]
 mod quarter;
+mod retain;
 mod settle;
 mod verify;

@@ -14,6 +14,7 @@ on_both_engines! {
     what_only_people_read_does_not_hide_money,
     money_that_is_claimed_and_not_confirmed_waits_for_a_person,
     money_of_another_transaction_of_the_order_waits_for_a_person,
+    money_of_another_transaction_of_a_paid_order_waits_for_a_person,
     a_dashboard_refund_without_a_list_or_a_notification_is_seen_before_a_refund,
     money_of_an_order_that_the_store_does_not_know_is_kept_and_listed,
     a_notification_without_a_transaction_id_is_taken,
@@ -386,6 +387,45 @@ async fn money_of_another_transaction_of_the_order_waits_for_a_person(engine: En
     let item = &list(&demo).await["items"][0];
     assert_eq!((&item["txid"], &item["what"]), (&json!(txid), &json!("transaction_id")), "{item}");
     assert_eq!(demo.status(&txid).await["STATUS"], "PENDING");
+}
+
+async fn money_of_another_transaction_of_a_paid_order_waits_for_a_person(engine: Engine) {
+    let demo = Demo::start_on(engine).await;
+    let txid = demo.paid().await;
+    let own = demo.upstream(&txid).await["transaction_id"].clone();
+    let other = "8b82e549-2a48-47a9-8cb1-fb36060b88f3";
+    let mut news = demo.news(&txid, "200", "settlement").await;
+    assert_eq!(demo.tell(news.to_string()).await, 200, "its own, told again");
+    news["transaction_id"] = json!(other);
+    // Nothing signs the number: of one that Midtrans does not know, the order is asked.
+    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(list(&demo).await["items"], json!([]));
+    let body = format!(
+        r#"{{"status_code":"200","transaction_id":"{other}","order_id":"{txid}","gross_amount":"10000.00","transaction_status":"settlement"}}"#
+    );
+    let answer = json!({"http": {"status": 200, "body": body}});
+    demo.fault(json!({"on": "status", "action": answer, "times": null})).await;
+    assert_eq!(demo.tell(news.to_string()).await, 200);
+    let item = &list(&demo).await["items"][0];
+    for (field, value) in [
+        ("kind", json!("order")),
+        ("txid", json!(txid)),
+        ("what", json!("transaction_id")),
+        ("expected", json!(format!("transaction {} alone", own.as_str().expect("an id")))),
+        ("found", json!(format!("another with money, {other}"))),
+        ("contract", json!("TESTCONTRACT")),
+        ("state", json!("succeeded")),
+        ("at_risk_sen", json!(1_000_000)),
+    ] {
+        assert_eq!(item[field], value, "{item}");
+    }
+    assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
+    assert_eq!(decide(&demo, &txid, decision("refund")).await.0, 409);
+    let (code, answer) = decide(&demo, &txid, decision("failed")).await;
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(list(&demo).await["items"], json!([]), "it stays decided");
+    assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
 }
 
 async fn a_dashboard_refund_without_a_list_or_a_notification_is_seen_before_a_refund(

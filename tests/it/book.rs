@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -97,4 +98,58 @@ fn every_page_is_in_the_book_once() {
     let book = fs::read_to_string(root().join("docs/book.toml")).expect("the book");
     let book: toml::Table = book.parse().expect("TOML");
     assert_eq!(book["book"]["src"].as_str(), Some("."), "it is made of these pages");
+}
+
+/// What lies between the quotes after a mark, wherever it stands.
+fn quoted<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(mark).skip(1).filter_map(|rest| rest.split('"').next())
+}
+
+#[test]
+fn the_book_builds_without_a_warning_and_its_links_lead_somewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let built = Command::new("mdbook")
+        .args(["build", "docs", "--dest-dir"])
+        .arg(folder.path())
+        .current_dir(root())
+        .output();
+    let Ok(built) = built else {
+        return crate::support::not_tested("mdbook is not installed: the book of docs/");
+    };
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&built.stdout),
+        String::from_utf8_lossy(&built.stderr)
+    );
+    assert!(built.status.success(), "{said}");
+    for word in ["WARN", "ERROR"] {
+        assert!(!said.contains(word), "{said}");
+    }
+    let (mut seen, mut lost) = (0, Vec::new());
+    for link in links(&root().join("docs/SUMMARY.md")) {
+        let name = link.replace(".md", ".html");
+        let page = fs::read_to_string(folder.path().join(&name)).expect("a page");
+        let (_, content) = page.split_once("<main>").expect("content");
+        let content = content.split("</main>").next().unwrap_or_default();
+        for link in quoted(content, "href=\"").chain(quoted(content, "src=\"")) {
+            if link.contains(':') {
+                continue;
+            }
+            seen += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = folder.path().join(if file.is_empty() { &name } else { file });
+            let text = fs::read(&target).map(|text| String::from_utf8_lossy(&text).into_owned());
+            let there = text.is_ok_and(|text| {
+                // What leads on to another page has its headings there.
+                anchor.is_empty()
+                    || text.contains(&format!("id=\"{anchor}\""))
+                    || text.contains("http-equiv=\"refresh\"")
+            });
+            if !there {
+                lost.push(format!("{name}: {link}"));
+            }
+        }
+    }
+    assert!(seen > 250, "only {seen} links were found");
+    assert!(lost.is_empty(), "{lost:#?}");
 }

@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 31] = [
     "demo",
     "serve",
     "simulate",
@@ -38,6 +38,8 @@ const COMMANDS: [&str; 29] = [
     "verify-files",
     "process-files",
     "journal",
+    "totals",
+    "retain",
     "completions",
     "man",
 ];
@@ -242,6 +244,10 @@ fn every_command_explains_itself() {
                 ("simulate", "listen" | "config" | "data") => "SIMULATOR_",
                 // Where it stands in for the adapter is not where the adapter is.
                 ("certify", "listen") => "CERTIFY_",
+                // A store, a time, a day in Jakarta: not the day in UTC that `journal` means.
+                ("copy-store", "from" | "to") => "COPY_",
+                ("recover", "from" | "to") => "RECOVER_",
+                ("reconcile", "from" | "to") => "RECONCILE_",
                 _ => "",
             };
             let name = name.to_uppercase().replace('-', "_");
@@ -1254,4 +1260,23 @@ fn each_shell_can_complete_every_command_and_each_command_has_its_page() {
     }
     let ended = run(&["man", text(&folder.path().join("nowhere"))]);
     assert!(ended.code == 3 && ended.err.contains("nowhere"), "{ended:?}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_hears_no_complaint_and_no_success() {
+    for args in [["completions", "bash"].as_slice(), &["hash-password"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut child = program()
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        child.stdin.take().expect("piped").write_all(b"test123").unwrap_or_default();
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(141), "{args:?}");
+    }
 }

@@ -8,7 +8,7 @@ use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use serde_json::{Value, json};
 
 use crate::support::Demo;
-use crate::support::served::{Served, with_operators};
+use crate::support::served::{Served, rates_of, settled_day, with_operators, with_settlements};
 
 /// Nobody listens there.
 const NOBODY: &str = "http://127.0.0.1:1/notify";
@@ -406,4 +406,155 @@ async fn a_break_is_decided_by_two_people_in_two_acts() {
     assert_eq!(run().0, Some(0), "{}", run().1);
     let runs = told(&served, "ana", "reconciliations").await;
     assert!(runs["rows"].as_array().unwrap().len() >= 2);
+}
+
+#[tokio::test]
+async fn personal_data_is_erased_in_the_console_once_nothing_needs_it() {
+    let operators = [("ops", "operate"), ("sri", "finance")];
+    let served = Served::start(&with_operators(NOBODY, &operators)).await;
+    let (paid, refused) = (served.paid().await, served.transaction(&[("amount", "150")]).await);
+    assert_eq!(refused["STATUS"], "FAILED");
+    let mut ops = Browser::of(&served, "ops").await;
+    let mut sri = Browser::of(&served, "sri").await;
+    let reason = [("reason", "the shopper asks for it")];
+    let page = format!("/console/transactions/{paid}");
+    let shown = ops.send(&page, &format!("{page}/erase"), &reason).await;
+    assert_eq!(shown.status, 409);
+    assert!(shown.text.contains("it can be refunded until"), "{}", shown.text);
+    let page = format!("/console/transactions/{}", refused["TXID"]);
+    assert_eq!(sri.send(&page, &format!("{page}/erase"), &reason).await.status, 403);
+    assert!(ops.get(&page).await.text.contains("Erase personal data"));
+    let shown = ops.send(&page, &format!("{page}/erase"), &reason).await;
+    assert_eq!((shown.status, shown.to), (303, format!("{page}?done=erase")));
+    let after = ops.get(&page).await.text;
+    assert!(after.contains("Personal data was erased on"), "{after}");
+    assert!(!after.contains("Erase personal data"), "once is enough: {after}");
+}
+
+#[tokio::test]
+async fn a_refused_call_names_every_fault_to_operators() {
+    let demo = Demo::start().await;
+    let answer = demo.transaction(&[("countrycode", "SG"), ("amount", "1.5")]).await;
+    assert_eq!(answer["ERRMSG"], "countrycode: must be ID", "the PSP is told the first");
+    let browser = Browser::new(&demo);
+    let page = browser.get(&format!("/console/transactions/{}", answer["TXID"])).await.text;
+    for fault in ["<code>countrycode</code>: ID", "<code>amount</code>: digits only"] {
+        assert!(page.contains(fault), "{fault} in {page}");
+    }
+}
+
+/// Runs the program in the folder of a config; what it prints.
+fn run(served: &Served, args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .current_dir(served.folder())
+        .args(["--log", "off"])
+        .args(args)
+        .args(["--config", "config.toml"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn one_asks_for_a_correction_another_approves_it_and_the_next_settlement_takes_it() {
+    const PAGE: &str = "/console/adjustments";
+    let (day, operators) =
+        (settled_day(), [("reader", "read"), ("ana", "finance"), ("budi", "finance")]);
+    let config = with_settlements(&with_operators(NOBODY, &operators), &day);
+    let served = Served::start_with(&config, &[("rates.csv", &rates_of(&day))]).await;
+    let mut reader = Browser::of(&served, "reader").await;
+    let mut ana = Browser::of(&served, "ana").await;
+    let mut budi = Browser::of(&served, "budi").await;
+    let form = |changes: &[(&'static str, &'static str)]| {
+        let mut form = vec![
+            ("act", "ask"),
+            ("id", "C-1"),
+            ("contract", "TESTCONTRACT"),
+            ("amount", "12.50"),
+            ("reason", "=charged twice"),
+        ];
+        form.retain(|(name, _)| changes.iter().all(|(other, _)| other != name));
+        [form, changes.to_vec()].concat()
+    };
+    let key = reader.get("/console").await.field("key").to_owned();
+    let sent = [&[("key", key.as_str())], form(&[]).as_slice()].concat();
+    assert_eq!(reader.post(PAGE, &sent).await.status, 403);
+    for (name, value, status) in [
+        ("amount", "0", 400),
+        ("amount", "1.005", 400),
+        ("amount", "1,50", 400),
+        ("reason", "", 400),
+        ("id", "", 400),
+        ("contract", "OTHER", 404),
+    ] {
+        let shown = ana.send(PAGE, PAGE, &form(&[(name, value)])).await;
+        assert_eq!(shown.status, status, "{name}={value}: {}", shown.text);
+    }
+    assert_eq!(ana.send(PAGE, PAGE, &form(&[])).await.to, format!("{PAGE}?done=asked"));
+    assert!(ana.get(PAGE).await.text.contains("waits for approval"));
+    let approval = [("act", "approve"), ("asked_by", "ana")];
+    assert_eq!(
+        ana.send(PAGE, PAGE, &form(&approval)).await.status,
+        400,
+        "nobody approves their own"
+    );
+    let other = [approval.as_slice(), &[("amount", "13.00")]].concat();
+    assert_eq!(budi.send(PAGE, PAGE, &form(&other)).await.status, 409, "not what was asked for");
+    assert_eq!(budi.send(PAGE, PAGE, &form(&approval)).await.to, format!("{PAGE}?done=approved"));
+    assert_eq!(budi.send(PAGE, PAGE, &form(&approval)).await.status, 409, "it is approved already");
+    let file = reader.get("/console/adjustments.csv?state=approved").await.text;
+    assert!(file.contains(",C-1,TESTCONTRACT,USD,1250,'=charged twice,ana,budi,"), "{file}");
+    assert_eq!(reader.get("/console/adjustments.csv?state=asked").await.text.lines().count(), 1);
+
+    let settled = run(
+        &served,
+        &[
+            "settle",
+            "--frequency",
+            "D",
+            "--period",
+            &day,
+            "--out",
+            "sets",
+            "--by",
+            "ana",
+            "--approved",
+        ],
+    );
+    assert!(settled.contains("transfer 12.50 USD"), "{settled}");
+    let told = told(&served, "reader", "adjustments").await;
+    let row = &told["rows"][0];
+    assert_eq!((&row["by"], &row["approved_by"]), (&json!("ana"), &json!("budi")));
+    assert!(row["settled_in"].as_str().unwrap().starts_with("D 2"), "{row}");
+    let page = reader.get("/console/settlements/1-999").await.text;
+    for part in
+        ["Adjustment", "USD\u{a0}12.50", "=charged twice; asked for by ana, approved by budi"]
+    {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let file = reader.get("/console/settlements/1-999/settlements.csv").await.text;
+    assert!(file.lines().count() == 2 && file.contains(",USD,0,0,1250,0,16190,"), "{file}");
+    // Taken once: the same command makes the same set again.
+    let again = run(
+        &served,
+        &[
+            "settle",
+            "--frequency",
+            "D",
+            "--period",
+            &day,
+            "--out",
+            "sets",
+            "--by",
+            "ana",
+            "--approved",
+        ],
+    );
+    assert!(again.contains("was closed before"), "{again}");
+    assert_eq!(
+        ana.send(PAGE, PAGE, &form(&[("amount", "1.00")])).await.status,
+        409,
+        "its id is used"
+    );
 }

@@ -231,9 +231,21 @@ async fn operators_need_a_token_with_the_role_and_what_they_do_is_logged() {
     ] {
         assert_eq!(ask("POST", "/admin/v1/reload", ops, headers).await, expected, "{what}");
     }
+    let request = served.http.get(format!("{}/metrics", served.admin));
+    let metrics = request.basic_auth("ops", Some("token-of-ops")).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for (why, count) in [("missing", 2), ("token", 2), ("role", 3), ("page", 2), ("pause", 0)] {
+        let line = format!("gopay_operator_refusals_total{{why=\"{why}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
     let log = served.log();
     assert!(log.contains("who=\"ops\" what=\"POST /admin/v1/reload\""), "{log}");
-    assert!(log.contains("a wrong token of an operator"), "{log}");
+    for line in [
+        "what=\"GET /metrics\" why=\"token\"",
+        "who=\"prometheus\" what=\"POST /admin/v1/reload\" why=\"role\"",
+    ] {
+        assert!(log.contains(line), "{line} in {log}");
+    }
     assert!(!log.contains("token-of"), "{log}");
 }
 

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod attention;
 mod book;
 mod certify;
@@ -33,4 +34,5 @@ mod sealed;
 mod simple_api;
 mod smoke;
 mod snippets;
+mod traces;
 mod two_clients;

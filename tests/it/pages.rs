@@ -1,6 +1,8 @@
 //! The shopper's way: to GoPay, through the wallet, and back to the merchant.
+use crate::support::served::{Served, with_operators};
 use crate::support::wire::{SHARED_SECRET, expect, nested};
 use crate::support::{Answer, Demo, encode};
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 const PHONE: &str =
@@ -566,9 +568,36 @@ async fn a_browser_that_goes_astray_gets_a_page_and_a_program_what_it_had() {
         assert_eq!(program.text().await.expect("text"), "", "{path}");
     }
     for (path, kind) in [("/ti/gopay.css", "text/css"), ("/ti/gopay.svg", "image/svg+xml")] {
-        let url = format!("{}{path}?v=1", demo.adapter);
-        let answer = demo.http.get(url).send().await.expect("a file");
-        assert!(answer.headers()["content-type"].to_str().expect("text").starts_with(kind));
-        assert!(answer.headers()["cache-control"].to_str().expect("text").contains("immutable"));
+        for listener in [&demo.adapter, &demo.admin] {
+            let url = format!("{listener}{path}?v=1");
+            let answer = demo.http.get(url).send().await.expect("a file");
+            let header = |name| answer.headers()[name].to_str().expect("text");
+            assert!(header("content-type").starts_with(kind), "{listener}{path}");
+            assert!(header("cache-control").contains("immutable"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn operators_are_led_to_the_console_and_told_of_nothing_that_is_elsewhere() {
+    let served = Served::start(&with_operators("http://127.0.0.1:1/notify", &[])).await;
+    let asked = async |path: &str| {
+        let request = served.http.get(format!("{}{path}", served.admin));
+        request.header("accept", "text/html").send().await.expect("an answer")
+    };
+    let root = asked("/").await;
+    assert_eq!(
+        (root.status().as_u16(), &root.headers()["location"]),
+        (303, &HeaderValue::from_static("/console"))
+    );
+    for path in ["/nothing", "/console/nothing"] {
+        let page = asked(path).await;
+        assert_eq!(page.status(), 404, "{path}");
+        let text = page.text().await.expect("a page");
+        assert!(text.contains("href=\"/console\"") && !text.contains("the shop"), "{text}");
+        // What it names is there, on this listener too.
+        let sheet =
+            text.split("stylesheet\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
+        assert_eq!(asked(sheet.expect("a sheet")).await.status(), 200);
     }
 }

@@ -106,6 +106,7 @@ async fn assert_desk_answers(demo: &Demo) {
         ("receivers", "receivers", 0),
         ("clients", "clients", 0),
         ("settlements", "settlement_heads", 0),
+        ("adjustments", "adjustments", 0),
         ("reconciliations", "reconciliations", 0),
         ("breaks", "breaks", 0),
         ("audit", "audit", 5),

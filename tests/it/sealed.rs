@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use opentelemetry_proto::tonic::trace::v1::Span;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::support::collector::{Collector, Manner, attribute};
 use crate::support::leaks::{PERSONAL, assert_without, pieces};
 use crate::support::postgres::Engine;
 use crate::support::served::{Served, hash_password};
@@ -116,6 +118,10 @@ async fn play(served: &Served) -> Played {
     assert_eq!(open(served, &nonce).await, first, "repeated");
     let (status, deeplink, _) = served.browse(&first["REDIRECTURL"], PHONE).await;
     assert_eq!(status, 302, "{deeplink}");
+    // Whoever has the link sees what is paid, and not by whom.
+    let (status, _, page) = served.browse(&first["REDIRECTURL"], "Mozilla/5.0 (X11)").await;
+    assert_eq!(status, 200, "{page}");
+    assert_without("the shopper's page", page.as_bytes(), pieces());
     let txid = first["TXID"].clone();
     paid(served, &txid).await;
     let descriptor = ("specin.dynamicdescriptor", "Kartini maaf");
@@ -169,7 +175,23 @@ async fn resolved(served: &Served) -> String {
 /// What operators and Prometheus read.
 async fn shown(served: &Served, txids: &[String]) -> String {
     let mut shown = String::new();
-    for path in ["metrics", "health/ready", "admin/v1/totals", "admin/v1/attention"] {
+    const LISTS: [&str; 5] = ["transactions", "refunds", "deliveries", "attention", "audit"];
+    let mut paths: Vec<String> = ["metrics", "health/ready", "admin/v1/totals", "console"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(LISTS.iter().map(|list| format!("admin/v1/{list}")))
+        .chain(
+            LISTS
+                .iter()
+                .flat_map(|list| [format!("console/{list}"), format!("console/{list}.csv")]),
+        )
+        .collect();
+    paths.extend(["admin/v1/adjustments", "console/adjustments"].map(str::to_owned));
+    for txid in txids {
+        paths.push(format!("admin/v1/transactions/{txid}"));
+        paths.push(format!("console/transactions/{txid}"));
+    }
+    for path in paths {
         let (status, page) = served.get(&format!("{}/{path}", served.admin)).await;
         assert_eq!(status, 200, "{path}: {page}");
         shown += &page;
@@ -186,12 +208,18 @@ async fn shown(served: &Served, txids: &[String]) -> String {
 }
 
 #[tokio::test]
-async fn nothing_of_shoppers_and_no_secret_stands_in_store_log_metrics_or_what_is_explained() {
+async fn nothing_of_shoppers_and_no_secret_stands_in_store_log_metrics_spans_or_what_is_explained()
+{
     let keys = [("2026-11", KEY)];
-    let served = Served::start_logging("trace,hyper=info,h2=info", &config(&keys)).await;
+    let collector = Collector::start(Manner::Takes).await;
+    let config = config(&keys) + &collector.section();
+    let served = Served::start_logging("trace,hyper=info,h2=info", &config).await;
     let Played { shown, private, txids } = play(&served).await;
     assert!(shown.contains("(17 characters)") && shown.contains("resolved"), "{shown}");
     let log = served.log();
+    let is_last = |span: &Span| attribute(span, "payment.tx_id") == txids[4];
+    eventually("the last payment's span", async || collector.spans().iter().any(is_last)).await;
+    let spans = collector.raw();
     let stopped = served.stop();
     let files = store(stopped.folder.path());
     assert!(log.contains(&txids[0]), "the log is that of this run");
@@ -200,7 +228,7 @@ async fn nothing_of_shoppers_and_no_secret_stands_in_store_log_metrics_or_what_i
     let secrets =
         [PSP.1, "a-wrong-password-that-stands-nowhere", SHARED, NOTIFICATION, SERVER_KEY, KEY];
     let secrets = || secrets.map(str::to_owned).into_iter().chain(private.clone());
-    for (what, bytes) in [("the log", log.as_bytes()), ("the store", &files)] {
+    for (what, bytes) in [("the log", log.as_bytes()), ("the store", &files), ("spans", &spans)] {
         assert_without(what, bytes, pieces().chain(secrets()));
     }
     let reads = |secret: &String| !secret.contains("wulansession");

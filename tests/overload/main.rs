@@ -7,13 +7,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gopay_psp_client::Credentials;
 use serde_json::{Value, json};
 use support::served::{Served, hash_password};
 use support::wire::SERVER_KEY;
 use support::{body_as, decode, example};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -177,8 +178,52 @@ async fn connections_are_bounded() {
     for mut stream in silent {
         let mut byte = [0; 1];
         let read = stream.read(&mut byte);
-        let quiet = tokio::time::timeout(std::time::Duration::from_millis(200), read).await;
+        let quiet = tokio::time::timeout(Duration::from_millis(200), read).await;
         open += usize::from(quiet.is_err());
     }
     assert!(open <= MAX, "{open} are open beside those that ask");
+}
+
+/// Sends all of a body but its last byte; the connection.
+async fn unfinished(address: &str, path: &str, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("the system accepts");
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {bytes}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it takes a head");
+    // It may be closed before all is sent.
+    let _ = stream.write_all(&vec![b'a'; bytes - 1]).await;
+    stream
+}
+
+/// More unfinished bodies than there is memory for cost those their place that wait; who sends a whole
+/// call is answered, and at once.
+#[tokio::test]
+async fn unfinished_bodies_keep_nobody_out() {
+    let served = start("").await;
+    let address = served.adapter.strip_prefix("http://").expect("a plain address").to_owned();
+    let before = resident(&served);
+    let mut flood = JoinSet::new();
+    for (path, bytes, count) in [("/", 262_144, 400), ("/midtrans/notification", 65_536, 700)] {
+        for _ in 0..count {
+            let address = address.clone();
+            flood.spawn(async move { unfinished(&address, path, bytes).await });
+        }
+    }
+    let mut slowest = Duration::ZERO;
+    while let Some(sent) = flood.join_next().await {
+        sent.expect("no panic");
+        let began = Instant::now();
+        assert_eq!(served.open_as(CALM, &[]).await["STATUS"], "PENDING");
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    let grown = resident(&served).saturating_sub(before);
+    assert!(grown < 400 << 20, "{} MiB for the bodies", grown >> 20);
+}
+
+/// The resident memory of the adapter, in bytes.
+fn resident(served: &Served) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.pid()));
+    let status = status.expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
 }

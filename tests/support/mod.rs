@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
+pub(crate) mod collector;
 pub(crate) mod instances;
 pub(crate) mod leaks;
 pub(crate) mod logged;

@@ -51,6 +51,12 @@ impl Served {
         Self::start_in(Engine::wanted(), ("info", &[]), rest, files).await
     }
 
+    /// Starts both, the simulator with settings of its own: a file `simulator.toml` beside the config.
+    pub(crate) async fn start_beside(simulator: &str, rest: &str) -> Self {
+        let files = [("simulator.toml", simulator)];
+        Self::start_in(Engine::wanted(), ("info", &[]), rest, &files).await
+    }
+
     /// Starts both with no files beside the config.
     pub(crate) async fn start(rest: &str) -> Self {
         Self::start_on(Engine::wanted(), rest).await
@@ -79,23 +85,24 @@ impl Served {
     ) -> Self {
         gopay_outbound::install_crypto();
         let program = env!("CARGO_BIN_EXE_gopay-adapter");
-        let mut simulator = Running(
-            Command::new(program)
-                .args(["--log", "warn", "simulate", "--listen", "127.0.0.1:0"])
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("the simulator starts"),
-        );
-        let lines = simulator.0.stdout.take().expect("piped");
-        let first = BufReader::new(lines).lines().next().expect("a line").expect("text");
-        let simulator_url =
-            first.split_whitespace().find(|word| word.starts_with("http")).expect("a URL");
-
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
             std::fs::write(folder.path().join(name), text).expect("a file is written");
         };
         files.iter().for_each(|(name, text)| write(name, text));
+        let mut simulate = Command::new(program);
+        simulate.args(["--log", "warn", "simulate", "--listen", "127.0.0.1:0"]);
+        let settings = folder.path().join("simulator.toml");
+        if settings.exists() {
+            simulate.arg("--config").arg(settings);
+        }
+        let mut simulator =
+            Running(simulate.stdout(Stdio::piped()).spawn().expect("the simulator starts"));
+        let lines = simulator.0.stdout.take().expect("piped");
+        let first = BufReader::new(lines).lines().next().expect("a line").expect("text");
+        let simulator_url =
+            first.split_whitespace().find(|word| word.starts_with("http")).expect("a URL");
+
         let (port, admin_port) = (free_port(), free_port());
         // Who asks for certificates listens elsewhere than for shoppers.
         let (scheme, public_port) = match rest.contains("[listen.psp_tls]") {
@@ -236,6 +243,28 @@ pub(crate) fn with_operators(notification_url: &str, operators: &[(&str, &str)])
         ));
     }
     config
+}
+
+/// The day before yesterday, in UTC: its period can be closed at any time of today.
+pub(crate) fn settled_day() -> String {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let day = now.yesterday().and_then(jiff::civil::Date::yesterday);
+    day.expect("a day").to_string()
+}
+
+/// The same config with its contract settled daily in US dollars from a day on, at a rate of that day
+/// in `rates.csv`.
+pub(crate) fn with_settlements(config: &str, from: &str) -> String {
+    format!(
+        "{config}[settlement]\nrates = \"{{folder}}/rates.csv\"\n[contract.settlement]\nentity = 1\n\
+         client_number = 999\n[[contract.settlement.terms]]\nvalid_from = \"{from}\"\n\
+         currency = \"USD\"\nfrequency = \"D\"\n"
+    )
+}
+
+/// The rate of a day, for [`with_settlements`].
+pub(crate) fn rates_of(day: &str) -> String {
+    format!("date,base,quote,rate,source\n{day},USD,IDR,16190.00,ECB\n")
 }
 
 /// What `hash-password` prints for a password.

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_http::guard::{self, Deed};
-use gopay_service::Role;
+use gopay_service::{Refused, Role};
 
 use crate::answer::{fault, to};
 use crate::visit::{Failed, Sent};
@@ -25,6 +25,8 @@ impl Console {
             Role::Finance => who.finance,
         };
         if !may {
+            let what = format!("POST {}", sent.visit.path);
+            guard::tell_refused(Refused::Role, who.name.as_deref(), &what, sent.visit.source);
             let why = format!("your token has not the role for this: {}", role.as_str());
             return fault(StatusCode::FORBIDDEN, &why);
         }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_core::doubt::Verdict;
 use gopay_core::ids::TxId;
-use gopay_service::desk::check_texts;
+use gopay_service::desk::{ActError, check_texts};
 use gopay_service::{AttentionList, Decision, Item, LIST_MAX, Role, StoreError};
 use maud::{Markup, html};
 
@@ -67,7 +67,8 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
             "Worth a look too: "
             a href="/console/refunds?state=unresolved" { "refunds whose outcome is open" } ", "
             a href="/console/deliveries?state=given_up" { "notifications that were given up" } ", "
-            a href="/console/reconciliation?which=undecided" { "breaks that nobody has decided about" } "."
+            a href="/console/reconciliation?which=undecided" { "breaks that nobody has decided about" } ", "
+            a href="/console/adjustments?state=asked" { "corrections that wait for approval" } "."
         }
     };
     frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await
@@ -106,7 +107,7 @@ pub(crate) async fn acknowledge(State(console): State<Console>, sent: Sent) -> R
     let work = async {
         check_texts(&sent.text("reason"), &sent.by())?;
         match console.app.service.acknowledge_lost() {
-            0 => Err(Failed::new(404, "nothing is missing")),
+            0 => Err(ActError::NothingLost.into()),
             _ => Ok(format!("{PATH}?done=lost")),
         }
     };
@@ -129,6 +130,9 @@ fn card(item: &Item, who: &Admitted) -> Markup {
                 div { dt { "For" } dd { (show::span(item.age_seconds)) ", since " (show::time(&item.since)) } }
                 div { dt { "State" } dd { (item.state.unwrap_or("not in this store")) } }
                 div { dt { "Channel" } dd { (item.channel.unwrap_or("none")) } }
+                @if let Some(account) = &item.midtrans_account {
+                    div { dt { "Midtrans account" } dd { code { (account) } } }
+                }
                 div { dt { "Contract" } dd { (item.contract.as_deref().unwrap_or("unknown")) } }
                 div { dt { "merchanttxid" } dd { (item.merchanttxid.as_deref().unwrap_or("none")) } }
                 div { dt { "Midtrans' id" } dd { code { (item.midtrans_transaction_id.as_deref().unwrap_or("unknown")) } } }

@@ -1,16 +1,18 @@
-//! Settlements: the accounts, and the chain of each with its files.
+//! Settlements: the accounts, and the chain of each: how its transfer comes about, and its files.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use gopay_core::time::Timestamp;
 use gopay_http::asked::AskedError;
+use gopay_service::StoreError;
 use gopay_service::desk::SettlementRow;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, answer, frame, show};
+use crate::{Console, answer, csv, frame, show};
 
 /// Settlements of a page.
 const ROWS: usize = 12;
@@ -23,6 +25,7 @@ pub(crate) async fn settlements(State(console): State<Console>, visit: Visit) ->
     let titles = [
         ("Account", false),
         ("Last period", false),
+        ("Days, UTC", false),
         ("Settlement date", false),
         ("Transfer", true),
         ("Carried forward", true),
@@ -35,6 +38,7 @@ pub(crate) async fn settlements(State(console): State<Console>, visit: Visit) ->
         } @else {
             (show::table("Accounts", &titles, &rows))
         }
+        p { a href="/console/adjustments" { "Corrections" } ": asked for by one person, approved by another, taken by the next settlement." }
     };
     frame::page(&console, &visit, Part::Settlements, &html! { "Settlements" }, &content).await
 }
@@ -43,13 +47,23 @@ fn period(row: &SettlementRow) -> String {
     format!("{} {}-{:02}", row.frequency, row.year, row.number)
 }
 
+/// The days of a period: one, or the first and the last.
+fn days(row: &SettlementRow) -> String {
+    let day = |text: &str| text.get(..10).unwrap_or(text).to_owned();
+    let until = Timestamp::from_rfc3339(&row.until).map(Timestamp::as_micros);
+    let last = until.map(|micros| Timestamp::from_micros(micros.saturating_sub(1)).to_string());
+    let (first, last) = (day(&row.from), day(last.as_deref().unwrap_or(&row.until)));
+    if first == last { first } else { format!("{first} to {last}") }
+}
+
 fn head_line(head: &SettlementRow) -> Markup {
     html! {
         tr {
             td data-label="Account" { a href={ "/console/settlements/" (head.account) } { (head.account) } }
             td data-label="Last period" { (period(head)) }
-            td data-label="Settlement date" { (head.settlement_date) }
-            td.num data-label="Transfer" { (show::hundredths(&head.currency, head.transfer)) }
+            td.nowrap data-label="Days, UTC" { (days(head)) }
+            td.nowrap data-label="Settlement date" { (head.settlement_date) }
+            td.num data-label="Transfer" { b { (show::hundredths(&head.currency, head.transfer)) } }
             td.num data-label="Carried forward" { (show::hundredths(&head.currency, head.carry_forward)) }
             td.nowrap data-label="Closed, UTC" { (show::time(&head.closed_at)) }
         }
@@ -72,50 +86,165 @@ pub(crate) async fn account(
     };
     let next = page.next.map(|next| next.to_string());
     let path = format!("/console/settlements/{account}");
+    let file = format!("{path}/settlements.csv");
     let content = html! {
+        p {
+            a href="/console/settlements" { "All accounts" } ", " a href="/console/adjustments" { "corrections" } "."
+        }
         @for row in &page.rows { (card(row)) }
-        (show::paging(&visit.asked, &path, "before", next.as_deref(), None))
+        (show::paging(&visit.asked, &path, "before", next.as_deref(), Some(&file)))
     };
     let title = html! { "Settlements of " (account) };
     frame::page(&console, &visit, Part::Settlements, &title, &content).await
+}
+
+const TITLES: [&str; 15] = [
+    "account",
+    "period",
+    "from",
+    "until",
+    "settlement_date",
+    "currency",
+    "opening_hundredths",
+    "reserve_hundredths",
+    "transfer_hundredths",
+    "carry_forward_hundredths",
+    "rate",
+    "closed_at",
+    "closed_by",
+    "adjustments",
+    "manifest_sha256",
+];
+
+fn cells(row: SettlementRow) -> Vec<String> {
+    let (period, rate) = (period(&row), text(&row.rate, "rate"));
+    let adjustments: Vec<String> = row.adjustments.into_iter().map(|one| one.id).collect();
+    vec![
+        row.account,
+        period,
+        row.from,
+        row.until,
+        row.settlement_date,
+        row.currency,
+        row.opening.to_string(),
+        row.reserve.to_string(),
+        row.transfer.to_string(),
+        row.carry_forward.to_string(),
+        rate,
+        row.closed_at,
+        row.closed_by,
+        adjustments.join(" "),
+        row.manifest_sha256,
+    ]
+}
+
+pub(crate) async fn export(
+    State(console): State<Console>,
+    Path(account): Path<String>,
+    _visit: Visit,
+) -> Response {
+    /// Settlements read at once: each has its manifest with it.
+    const PAGE: usize = 32;
+    let name =
+        format!("settlements-{}.csv", account.replace(|char: char| !char.is_ascii_digit(), "-"));
+    csv::file(&name, &TITLES, move |before: Option<i64>| {
+        let (console, account) = (console.clone(), account.clone());
+        async move {
+            let page = console.app.service.settlements(&account, before, PAGE).await?;
+            let (rows, next) = page.map_or_else(Default::default, |page| (page.rows, page.next));
+            Ok::<_, StoreError>((rows.into_iter().map(cells).collect(), next))
+        }
+    })
 }
 
 fn card(row: &SettlementRow) -> Markup {
     let money = |amount| show::hundredths(&row.currency, amount);
     html! {
         section.card {
-            h2 { (period(row)) }
-            dl.facts {
-                div { dt { "Period, UTC" } dd { (show::time(&row.from)) " until " (show::time(&row.until)) } }
-                div { dt { "Settlement date" } dd { (row.settlement_date) } }
-                div { dt { "Opening" } dd { (money(row.opening)) } }
-                div { dt { "Reserve" } dd { (money(row.reserve)) } }
-                div { dt { "Transfer" } dd { b { (money(row.transfer)) } } }
-                div { dt { "Carried forward" } dd { (money(row.carry_forward)) } }
-                div { dt { "Closed, UTC" } dd { (show::time(&row.closed_at)) " by " (row.closed_by) } }
-                div { dt { "Manifest, SHA-256" } dd { code.long { (row.manifest_sha256) } } }
+            h2 {
+                (period(row)) " "
+                @if row.transfer > 0 { span.pill.good { (money(row.transfer)) " on " (row.settlement_date) } }
+                @else { span.pill.off { "no transfer" } }
             }
-            (files(&row.files))
+            dl.facts {
+                div { dt { "Days, UTC" } dd { (days(row)) } }
+                div { dt { "Closed, UTC" } dd { (show::time(&row.closed_at)) " by " (row.closed_by) } }
+                @if let Some((rate, source)) = rate(row) { div { dt { "Rate" } dd { (rate) " " span.note.nowrap { (source) } } } }
+            }
+            (statement(row))
             @for one in &row.adjustments {
                 p {
-                    "Correction " code { (one.id) } " of " (one.contract) ": " (money(one.amount)) ", " (one.reason)
+                    "Correction " code { (one.id) } " of " (one.contract) ": " b { (money(one.amount)) } ", " (one.reason)
                     "; asked for by " (one.by) ", approved by " (one.approved_by) "."
                 }
             }
+            (files(row))
         }
     }
 }
 
-fn text(file: &Value, name: &str) -> String {
-    match file.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
+/// `1 USD is 16190 IDR`, and `ECB, 2026-11-27`.
+fn rate(row: &SettlementRow) -> Option<(String, String)> {
+    let of = |name| row.rate.get(name).and_then(Value::as_str);
+    let (base, rate, quote) = (of("base")?, of("rate")?, of("quote")?);
+    let source = format!("{}, {}", of("source")?, of("date")?);
+    Some((format!("1 {base} is {rate} {quote}"), source))
+}
+
+/// How the transfer comes about: the rows of the aggregate, and what is carried.
+fn statement(row: &SettlementRow) -> Markup {
+    let rows = row.rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    let titles = [("Row", false), ("Events", true), ("Amount", true)];
+    let carried = [
+        ("Opening", row.opening),
+        ("Reserve", row.reserve),
+        ("Transfer", row.transfer),
+        ("Carried forward", row.carry_forward),
+    ];
+    let lines = html! {
+        @for one in rows {
+            tr {
+                td { (named(&text(one, "kind"))) " " span.note { (text(one, "contract")) } }
+                td.num { (text(one, "count")) }
+                td.num { (show::money(&text(one, "currency"), &text(one, "amount"))) }
+            }
+        }
+        @for (name, amount) in carried {
+            @if amount != 0 || name == "Transfer" {
+                tr.total[name == "Transfer"] {
+                    td { (name) }
+                    td {}
+                    td.num { (show::hundredths(&row.currency, amount)) }
+                }
+            }
+        }
+    };
+    html! {
+        @if rows.is_empty() && row.opening == 0 && row.reserve == 0 {
+            p.note { "No money moved." }
+        } @else {
+            (show::statement(&format!("Statement of {}", period(row)), &titles, &lines))
+        }
     }
 }
 
-fn files(files: &Value) -> Markup {
-    let files = files.as_array().map(Vec::as_slice).unwrap_or_default();
+/// `CLEARED_TO_MERCHANT` in words.
+fn named(kind: &str) -> String {
+    let words = kind.replace('_', " ").to_lowercase();
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn text(entry: &Value, name: &str) -> String {
+    match entry.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn files(row: &SettlementRow) -> Markup {
+    let files = row.files.as_array().map(Vec::as_slice).unwrap_or_default();
     let titles = [("File", false), ("Rows", true), ("Bytes", true), ("SHA-256", false)];
     let rows = html! {
         @for file in files {
@@ -129,9 +258,68 @@ fn files(files: &Value) -> Markup {
     };
     html! {
         details {
-            summary { (files.len()) " files" }
+            summary { (show::count(u64::try_from(files.len()).unwrap_or(u64::MAX), "file", "files")) ", and the manifest's SHA-256" }
             p.note { "They are in the folder that settle was told; verify-files compares them with this." }
+            p { "Manifest: " code.long { (row.manifest_sha256) } }
             (show::table("Files", &titles, &rows))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(from: &str, until: &str) -> SettlementRow {
+        SettlementRow {
+            account: "1-999".to_owned(),
+            ordinal: 1,
+            frequency: "D".to_owned(),
+            year: 2026,
+            number: 31,
+            from: from.to_owned(),
+            until: until.to_owned(),
+            settlement_date: "2026-02-02".to_owned(),
+            currency: "USD".to_owned(),
+            opening: 0,
+            reserve: -628,
+            transfer: 8_864,
+            carry_forward: 0,
+            manifest_sha256: String::new(),
+            closed_at: "2026-02-01T01:00:00Z".to_owned(),
+            closed_by: "ana".to_owned(),
+            rows: serde_json::json!([{"contract": "<b>SHOP", "kind": "DISCOUNT_FEE", "count": 3, "amount": "-1.89", "currency": "USD"}]),
+            rate: serde_json::json!({"date": "2026-01-30", "base": "USD", "quote": "IDR", "rate": "16190", "source": "ECB"}),
+            files: Value::Null,
+            adjustments: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_period_is_told_by_its_days() {
+        for (from, until, told) in [
+            ("2026-01-31T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z", "2026-01-31"),
+            (
+                "2026-01-01T00:00:00.000000Z",
+                "2026-02-01T00:00:00.000000Z",
+                "2026-01-01 to 2026-01-31",
+            ),
+        ] {
+            assert_eq!(days(&closed(from, until)), told);
+        }
+    }
+
+    #[test]
+    fn the_statement_leads_from_the_rows_to_the_transfer() {
+        let row = closed("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z");
+        let shown = statement(&row).into_string();
+        for part in
+            ["Discount fee", "&lt;b&gt;SHOP", "USD\u{a0}-1.89", "USD\u{a0}-6.28", "USD\u{a0}88.64"]
+        {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        assert!(!shown.contains("Opening"), "nothing was carried: {shown}");
+        let (told, source) = rate(&row).unwrap();
+        assert_eq!((told.as_str(), source.as_str()), ("1 USD is 16190 IDR", "ECB, 2026-01-30"));
     }
 }

@@ -6,19 +6,18 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_http::asked::{Asked, AskedError};
-use gopay_http::desk::{SERIES, which};
-use gopay_service::desk::{
-    BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, Newest, RunRow, Which,
-};
+use gopay_http::books::{SERIES, which};
+use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, DecidedRow, Listing, Which};
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
 
 use crate::door::Admitted;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
-use crate::{Console, answer, csv, frame, show};
+use crate::{Console, answer, csv, frame, runs, show};
 
 const PATH: &str = "/console/reconciliation";
+const FILE: &str = "/console/breaks.csv";
 
 /// Breaks of a page.
 const ROWS: usize = 50;
@@ -61,7 +60,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         h2 { "Breaks" }
         (list(asked, &breaks))
         h2 { "Runs" }
-        (history(asked, &runs))
+        (runs::history(asked, PATH, &runs))
     };
     frame::page(&console, &visit, Part::Reconciliation, &title, &content).await
 }
@@ -75,7 +74,7 @@ fn filters(asked: &Asked) -> Markup {
     show::filters(asked, PATH, &["series", "which"], &fields)
 }
 
-fn list(asked: &Asked, breaks: &Breaks) -> Markup {
+fn list(asked: &Asked, breaks: &Listing<BreakRow>) -> Markup {
     let titles = [
         ("Break", false),
         ("Kind", false),
@@ -86,18 +85,8 @@ fn list(asked: &Asked, breaks: &Breaks) -> Markup {
         ("First seen", false),
         ("Decision", false),
     ];
-    let rows = html! { @for row in &breaks.rows { (line(asked, row)) } };
-    html! {
-        @if breaks.rows.is_empty() {
-            @match &breaks.next {
-                Some(_) => p { "Nothing so far; there is more to look through." },
-                None => p { "There is none." },
-            }
-        } @else {
-            (show::table("Breaks", &titles, &rows))
-        }
-        (show::paging(asked, PATH, "after", breaks.next.as_deref(), Some("/console/breaks.csv")))
-    }
+    let line = |row: &BreakRow| line(asked, row);
+    show::listing(asked, PATH, "Breaks", &titles, breaks, FILE, line)
 }
 
 fn address(asked: &Asked, id: &str) -> String {
@@ -111,18 +100,18 @@ fn line(asked: &Asked, row: &BreakRow) -> Markup {
             td data-label="Break" { a href=(address(asked, &row.break_id)) { code { (row.break_id) } } }
             td data-label="Kind" { (row.kind.replace('_', " ")) }
             td data-label="TXID" { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } }
-            td.num data-label="Ours" { (or_none(&row.ours)) }
-            td.num data-label="Theirs" { (or_none(&row.theirs)) }
-            td.num data-label="At risk" { (row.currency) " " (row.at_risk) }
+            td.num data-label="Ours" { (or_none(row, &row.ours)) }
+            td.num data-label="Theirs" { (or_none(row, &row.theirs)) }
+            td.num data-label="At risk" { (show::money(&row.currency, &row.at_risk)) }
             td.nowrap data-label="First seen" { (row.first_seen) }
             td data-label="Decision" { (standing(row)) }
         }
     }
 }
 
-/// A value of one side; that side may have nothing.
-fn or_none(value: &str) -> &str {
-    if value.is_empty() { "none" } else { value }
+/// A value of one side, an amount or a state; that side may have nothing.
+fn or_none(row: &BreakRow, value: &str) -> String {
+    if value.is_empty() { "none".to_owned() } else { show::money(&row.currency, value) }
 }
 
 fn standing(row: &BreakRow) -> Markup {
@@ -145,27 +134,6 @@ fn decision(decided: &DecidedRow) -> Markup {
     html! { (decided.decision.replace('_', " ")) " " span.pill.(class) { (says) } }
 }
 
-fn history(asked: &Asked, runs: &Newest<RunRow>) -> Markup {
-    let next = runs.next.map(|next| next.to_string());
-    html! {
-        @if runs.rows.is_empty() {
-            p { "There was no run of this series. " code { "gopay-adapter reconcile" } " makes them." }
-        }
-        @for run in &runs.rows {
-            details.act {
-                summary { "Run " (run.run) ", " (show::time(&run.at)) " UTC, by " (run.by) ", to " (run.day) }
-                ul {
-                    @for input in &run.inputs {
-                        li { code { (input.name) } ": " (input.rows) " rows, " (input.layout) ", SHA-256 " code { (input.sha256) } }
-                    }
-                }
-                pre { (serde_json::to_string_pretty(&run.summary).unwrap_or_default()) }
-            }
-        }
-        (show::paging(asked, PATH, "before", next.as_deref(), None))
-    }
-}
-
 pub(crate) async fn one(
     State(console): State<Console>,
     Path(id): Path<String>,
@@ -179,24 +147,9 @@ pub(crate) async fn one(
         Ok(None) => return answer::fault(StatusCode::NOT_FOUND, "no such break in this series"),
         Err(error) => return broken(&error),
     };
-    let title = html! { "Break " (row.break_id) };
+    let title = html! { "Break " (row.break_id) " " (standing(&row)) };
     let content = html! {
-        div.card {
-            p { (row.cause) }
-            dl.facts {
-                div { dt { "Kind" } dd { (row.kind.replace('_', " ")) } }
-                div { dt { "TXID" } dd { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } } }
-                div { dt { "REFUNDID" } dd { (row.refundid.as_deref().unwrap_or("none")) } }
-                div { dt { "Ours" } dd { b { (or_none(&row.ours)) } } }
-                div { dt { "Theirs" } dd { b { (or_none(&row.theirs)) } } }
-                div { dt { "Difference" } dd { (row.difference.as_deref().unwrap_or("none")) } }
-                div { dt { "At risk" } dd { (row.currency) " " (row.at_risk) } }
-                div { dt { "About" } dd { (row.day.as_deref().unwrap_or("no day")) } }
-                div { dt { "First seen" } dd { (row.first_seen) } }
-                div { dt { "Where" } dd { code.long { (row.place) } } }
-                div { dt { "Decision" } dd { (standing(&row)) } }
-            }
-        }
+        (facts(&row))
         @if let Some(decided) = &row.decided {
             p {
                 (decided.by) " has decided: " b { (decided.decision.replace('_', " ")) } ", because " (decided.reason) "."
@@ -206,6 +159,26 @@ pub(crate) async fn one(
         (forms(&visit, &row))
     };
     frame::page(&console, &visit, Part::Reconciliation, &title, &content).await
+}
+
+fn facts(row: &BreakRow) -> Markup {
+    html! {
+        div.card {
+            p { (row.cause) }
+            dl.facts {
+                div { dt { "Kind" } dd { (row.kind.replace('_', " ")) } }
+                div { dt { "TXID" } dd { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } } }
+                div { dt { "REFUNDID" } dd { (row.refundid.as_deref().unwrap_or("none")) } }
+                div { dt { "Ours" } dd { b { (or_none(row, &row.ours)) } } }
+                div { dt { "Theirs" } dd { b { (or_none(row, &row.theirs)) } } }
+                div { dt { "Difference" } dd { (or_none(row, row.difference.as_deref().unwrap_or_default())) } }
+                div { dt { "At risk" } dd { b { (show::money(&row.currency, &row.at_risk)) } } }
+                div { dt { "About" } dd { (row.day.as_deref().unwrap_or("no day")) } }
+                div { dt { "First seen" } dd { (row.first_seen) } }
+                div { dt { "Where" } dd { code.long { (row.place) } } }
+            }
+        }
+    }
 }
 
 fn forms(visit: &Visit, row: &BreakRow) -> Markup {
@@ -355,7 +328,7 @@ async fn rows(
     match review.breaks(&series, which, &after.unwrap_or_default(), PAGE).await {
         Ok(page) => Ok((page.rows.into_iter().map(cells).collect(), page.next)),
         Err(BookError::Store(error)) => Err(error),
-        Err(BookError::Unknown(why) | BookError::Refused(why)) => Err(StoreError::Down(why.into())),
+        Err(error) => Err(StoreError::Down(chain(&error).into())),
     }
 }
 

@@ -4,11 +4,11 @@ use gopay_service::desk::OneMinute;
 use maud::{Markup, html};
 
 const WIDTH: u64 = 600;
-const HEIGHT: u64 = 160;
+const HEIGHT: u64 = 180;
 /// Left of the plot, for the scale.
-const LEFT: u64 = 60;
+const LEFT: u64 = 96;
 /// Below it, for the times.
-const BELOW: u64 = 22;
+const BELOW: u64 = 28;
 const TOP: u64 = 12;
 /// Minutes shown.
 const COUNT: u64 = 60;
@@ -51,7 +51,7 @@ fn frame(minutes: &[OneMinute], lines: &[(u64, String)], label: &str, inside: &M
             @for (high, text) in lines {
                 @let y = TOP + PLOT.saturating_sub(*high);
                 line.grid x1=(LEFT) y1=(y) x2=(right) y2=(y) {}
-                text x=(LEFT - 6) y=(y + 4) text-anchor="end" { (text) }
+                text x=(LEFT - 8) y=(y + 4) text-anchor="end" { (text) }
             }
             (inside)
             @for position in [0, 20, 40] {

@@ -13,6 +13,7 @@ use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/deliveries";
+const FILE: &str = "/console/deliveries.csv";
 
 /// Rows of a page.
 const ROWS: usize = 50;
@@ -50,7 +51,7 @@ fn rows_and_paging(asked: &Asked, listing: &Listing<DeliveryRow>) -> Markup {
         ("Next try, UTC", false),
         ("Receiver", false),
     ];
-    show::listing(asked, PATH, "Notifications to PSPs", &titles, listing, line)
+    show::listing(asked, PATH, "Notifications to PSPs", &titles, listing, FILE, line)
 }
 
 fn line(row: &DeliveryRow) -> Markup {

@@ -177,6 +177,8 @@ fn said(visit: &Visit) -> Markup {
         Some("ask") => "GoPay was asked; what it said is the last in the timeline.",
         Some("redeliver") => "The notification is due; a worker sends it now.",
         Some("redeliver-all") => "They are due; workers send them now.",
+        Some("erase") => "The personal data is erased.",
+        Some("asked") => "It is recorded; another person has to approve it.",
         Some("decided") => "Your decision is stored.",
         Some("lost") => "Acknowledged: calls are taken again.",
         Some("approved") => "Your approval is stored.",
@@ -195,6 +197,7 @@ pub(crate) fn not_done(visit: &Visit, status: StatusCode, why: &str) -> Response
             "/console/attention".to_owned()
         }
         ["", "console", "breaks", _] => visit.path.clone(),
+        ["", "console", "adjustments"] => "/console/adjustments".to_owned(),
         _ => "/console".to_owned(),
     };
     let body = html! {

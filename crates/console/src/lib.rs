@@ -6,6 +6,7 @@
 //! (what stands around pages), `act` and `show` (values as people read them), then a file a page.
 
 mod act;
+mod adjustments;
 mod answer;
 mod attention;
 mod audit;
@@ -19,6 +20,7 @@ mod frame;
 mod login;
 mod parties;
 mod refunds;
+mod runs;
 mod show;
 mod start;
 mod story;
@@ -69,6 +71,7 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/transactions/{txid}/cancel", post(transaction::cancel))
         .route("/console/transactions/{txid}/ask", post(transaction::ask))
         .route("/console/transactions/{txid}/redeliver", post(transaction::redeliver))
+        .route("/console/transactions/{txid}/erase", post(transaction::erase))
         .route("/console/refunds", get(refunds::page))
         .route("/console/refunds.csv", get(refunds::export))
         .route("/console/deliveries", get(deliveries::page))
@@ -81,6 +84,9 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/parties", get(parties::page))
         .route("/console/settlements", get(books::settlements))
         .route("/console/settlements/{account}", get(books::account))
+        .route("/console/settlements/{account}/settlements.csv", get(books::export))
+        .route("/console/adjustments", get(adjustments::page).post(adjustments::act))
+        .route("/console/adjustments.csv", get(adjustments::export))
         .route("/console/reconciliation", get(breaks::page))
         .route("/console/breaks.csv", get(breaks::export))
         .route("/console/breaks/{id}", get(breaks::one).post(breaks::act))

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use gopay_http::asked::Asked;
-use gopay_service::NotLetIn;
+use gopay_http::guard::tell_refused;
+use gopay_service::{NotLetIn, Refused};
 use maud::html;
 
 use crate::door::set_cookie;
@@ -64,6 +65,8 @@ pub(crate) async fn enter(State(console): State<Console>, request: Request<Body>
     let rules = console.app.access.rules();
     let name = asked.get("name").unwrap_or_default();
     let token = asked.get("token").unwrap_or_default();
+    let known = rules.operators.named(name).map(|operator| operator.name.as_str());
+    let refuse = |why| tell_refused(why, known, "POST /console/login", source);
     match rules.operators.identify(name, token, source).await {
         Ok(operator) => {
             // A session of before is not taken over.
@@ -73,10 +76,12 @@ pub(crate) async fn enter(State(console): State<Console>, request: Request<Body>
             answer::to_with_cookie(place(&asked), &cookie)
         }
         Err(NotLetIn::Wrong) => {
+            refuse(Refused::Token);
             let wrong = "No operator has this name and token.";
             login(&console, StatusCode::UNAUTHORIZED, &asked, Some(wrong))
         }
         Err(NotLetIn::TooOften) => {
+            refuse(Refused::Pause);
             let wrong = "Too many wrong tokens; try again in a minute.";
             login(&console, StatusCode::TOO_MANY_REQUESTS, &asked, Some(wrong))
         }

@@ -100,6 +100,7 @@ fn contracts(contracts: &[ContractView]) -> Markup {
         ("Contract", false),
         ("Calls", false),
         ("Channels", false),
+        ("Midtrans accounts", false),
         ("KYC", false),
         ("Refunds", false),
         ("Notifications to", false),
@@ -120,6 +121,9 @@ fn contracts(contracts: &[ContractView]) -> Markup {
                     @if contract.enabled { span.pill.good { "enabled" } } @else { span.pill.fail { "disabled" } }
                 }
                 td data-label="Channels" { (contract.channels.join(", ")) }
+                td data-label="Midtrans accounts" {
+                    @if contract.midtrans.is_empty() { "of its channels" } @else { (contract.midtrans.join(", ")) }
+                }
                 td data-label="KYC" { (contract.kyc) }
                 td data-label="Refunds" { @if contract.refunds { "allowed" } @else { "not allowed" } }
                 td data-label="Notifications to" { (address(&contract.notification_url)) }

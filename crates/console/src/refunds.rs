@@ -12,6 +12,7 @@ use crate::visit::Visit;
 use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/refunds";
+const FILE: &str = "/console/refunds.csv";
 
 /// Rows of a page.
 const ROWS: usize = 50;
@@ -53,7 +54,7 @@ fn rows_and_paging(asked: &Asked, listing: &Listing<RefundRow>) -> Markup {
         ("State", false),
         ("Why", false),
     ];
-    show::listing(asked, PATH, "Refunds", &titles, listing, line)
+    show::listing(asked, PATH, "Refunds", &titles, listing, FILE, line)
 }
 
 fn line(row: &RefundRow) -> Markup {

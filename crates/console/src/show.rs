@@ -27,6 +27,23 @@ pub(crate) fn hundredths(currency: &str, amount: i64) -> String {
     format!("{currency}\u{a0}{sign}{grouped}.{:02}", amount % 100)
 }
 
+/// An amount as files have it, `-1250.00`, as [`rupiah`] and [`hundredths`] show it. What is no amount,
+/// such as a state, stays.
+pub(crate) fn money(currency: &str, text: &str) -> String {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (sign, amount) = text.strip_prefix('-').map_or(("", text), |amount| ("-", amount));
+    let parts = amount.split_once('.').filter(|(whole, part)| digits(whole) && part.len() == 2);
+    let read = parts.and_then(|(whole, part)| format!("{sign}{whole}{part}").parse::<i64>().ok());
+    match read {
+        None => text.to_owned(),
+        Some(amount) if currency == "IDR" => {
+            let shown = rupiah(amount.unsigned_abs());
+            if amount < 0 { shown.replace('\u{a0}', "\u{a0}-") } else { shown }
+        }
+        Some(amount) => hundredths(currency, amount),
+    }
+}
+
 /// A time in RFC 3339, UTC, to the second.
 pub(crate) fn time(text: &str) -> Markup {
     let shown = text.get(..19).map_or_else(|| text.to_owned(), |text| text.replace('T', " "));
@@ -147,13 +164,14 @@ pub(crate) fn paging(
     }
 }
 
-/// One page of a list, and where it goes on; the whole of it is a file beside `path`.
+/// One page of a list, and where it goes on; the whole of it is in a file.
 pub(crate) fn listing<T>(
     asked: &Asked,
     path: &str,
     caption: &str,
     titles: &[(&str, bool)],
     listing: &Listing<T>,
+    file: &str,
     line: impl Fn(&T) -> Markup,
 ) -> Markup {
     let rows = html! { @for row in &listing.rows { (line(row)) } };
@@ -166,15 +184,29 @@ pub(crate) fn listing<T>(
         } @else {
             (table(caption, titles, &rows))
         }
-        (paging(asked, path, "after", listing.next.as_deref(), Some(&format!("{path}.csv"))))
+        (paging(asked, path, "after", listing.next.as_deref(), Some(file)))
     }
 }
 
-/// A table that scrolls within itself on a narrow screen.
+/// A table that becomes a list of cards on a narrow screen.
 pub(crate) fn table(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    table_of("cards", caption, titles, rows)
+}
+
+/// A table of few and short columns, which stays one on a narrow screen and scrolls within itself.
+pub(crate) fn compact(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    table_of("compact", caption, titles, rows)
+}
+
+/// A statement: like [`compact`], and no wider than the eye can follow from a name to its amount.
+pub(crate) fn statement(caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
+    html! { div.sheet { (compact(caption, titles, rows)) } }
+}
+
+fn table_of(class: &str, caption: &str, titles: &[(&str, bool)], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
-            table.cards {
+            table.(class) {
                 caption.away { (caption) }
                 thead { tr { @for (title, number) in titles { th.num[*number] scope="col" { (title) } } } }
                 tbody { (rows) }
@@ -200,6 +232,22 @@ mod tests {
             (i64::MIN, "EUR\u{a0}-92,233,720,368,547,758.08"),
         ] {
             assert_eq!(hundredths("EUR", amount), text);
+        }
+    }
+
+    #[test]
+    fn amounts_of_files_are_shown_like_all_others_and_words_stay() {
+        for (currency, text, shown) in [
+            ("IDR", "1564500.00", "Rp\u{a0}1.564.500"),
+            ("IDR", "-75000.50", "Rp\u{a0}-75.000,50"),
+            ("USD", "-0.05", "USD\u{a0}-0.05"),
+            ("USD", "12345.00", "USD\u{a0}12,345.00"),
+            ("IDR", "settlement", "settlement"),
+            ("IDR", "1.5", "1.5"),
+            ("IDR", "", ""),
+            ("IDR", "-", "-"),
+        ] {
+            assert_eq!(money(currency, text), shown);
         }
     }
 

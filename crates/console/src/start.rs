@@ -32,7 +32,7 @@ fn shown(figures: &Figures) -> Markup {
         (queues(&figures.waiting))
         @for barred in &figures.midtrans_refuses {
             p.alert.fail {
-                "Midtrans refuses " code { (barred.call) } " on " code { (barred.channel) } " with " (barred.code)
+                "Midtrans refuses " code { (barred.call) } " in account " code { (barred.account) } " on " code { (barred.channel) } " with " (barred.code)
                 ": see OPERATIONS, MidtransRefusesUs."
             }
         }
@@ -78,25 +78,23 @@ fn tiles(figures: &Figures) -> Markup {
 fn queues(queues: &[Queue]) -> Markup {
     let titles = [
         ("What", false),
-        ("under 1 min", true),
-        ("under 5 min", true),
-        ("under 1 h", true),
-        ("over 1 h", true),
+        ("<\u{a0}1\u{a0}min", true),
+        ("<\u{a0}5\u{a0}min", true),
+        ("<\u{a0}1\u{a0}h", true),
+        ("more", true),
         ("oldest", true),
     ];
     let rows = html! {
         @for queue in queues {
             @let (name, place) = named(queue.kind);
             tr {
-                td data-label="What" { a href=(place) { (name) } }
-                @for ((label, _), count) in titles.iter().skip(1).zip(queue.by_age) {
-                    td.num data-label=(label) { (count) }
-                }
-                td.num data-label="oldest" { (queue.oldest_seconds.map_or_else(|| "none".to_owned(), show::span)) }
+                td { a href=(place) { (name) } }
+                @for count in queue.by_age { td.num { (count) } }
+                td.num { (queue.oldest_seconds.map_or_else(|| "none".to_owned(), show::span)) }
             }
         }
     };
-    show::table("What waits, by age", &titles, &rows)
+    show::compact("What waits, by age", &titles, &rows)
 }
 
 fn named(kind: &str) -> (&'static str, &'static str) {

@@ -73,6 +73,7 @@ fn line(happened: &Happened) -> Markup {
     let said: &[&str] = match happened.kind.as_str() {
         "state" => &["from", "to"],
         "operator" => &["what", "by"],
+        "refused" => &["field", "wanted", "code", "source", "more"],
         _ => &[],
     };
     html! {
@@ -87,6 +88,25 @@ fn line(happened: &Happened) -> Markup {
                 }
             }
             (details(&happened.detail, said))
+            @if happened.kind == "refused" { (faults(&happened.detail)) }
+        }
+    }
+}
+
+/// What was wrong with a call: the fault that its answer names, and all others.
+fn faults(detail: &Value) -> Markup {
+    let text = |fault: &Value, name: &str| {
+        fault.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let more = detail.get("more").and_then(Value::as_array).map(Vec::as_slice);
+    html! {
+        ul {
+            @for fault in std::iter::once(detail).chain(more.unwrap_or_default()) {
+                li {
+                    code { (text(fault, "field")) } ": " (text(fault, "wanted"))
+                    " " span.note { (text(fault, "code")) ", " (text(fault, "source")) }
+                }
+            }
         }
     }
 }
@@ -105,6 +125,12 @@ pub(crate) fn messages(story: &Story) -> Markup {
             summary { "The call" }
             @if let Some(erased) = &story.erased {
                 p.note { "Personal data was erased on " (erased.at) " by " (erased.by) ": " (erased.reason) }
+            }
+            @if let Some(archived) = &story.archived {
+                p.note {
+                    "What is not here of the call and the trail is in archive " (archived.name)
+                    "; the command explain reads it."
+                }
             }
             p.note { "Personal values are shown by their length; transient input and password are not kept." }
             @for (name, value) in &story.request { div.pair { b { (name) } " " code { (value) } } }
@@ -136,6 +162,22 @@ mod tests {
         assert!(shown.contains("by &lt;b&gt;Sri&lt;/b&gt;") && !shown.contains("<b>"), "{shown}");
         assert!(shown.contains("<dt>amount</dt><dd>Rp\u{a0}125.000</dd>"), "{shown}");
         assert!(shown.contains("<dt>x</dt><dd>none</dd>"), "{shown}");
+    }
+
+    #[test]
+    fn a_refused_call_names_every_fault() {
+        let detail = json!({"code": "must_be", "field": "countrycode", "wanted": "ID", "source": "psp-guide: TRANSACTION",
+            "more": [{"code": "amount_form", "field": "amount", "wanted": "digits only", "source": "psp-guide: Amounts"}]});
+        let happened = Happened { at: String::new(), kind: "refused".to_owned(), detail };
+        let shown = line(&happened).into_string();
+        for part in [
+            "<code>countrycode</code>: ID",
+            "<code>amount</code>: digits only",
+            "psp-guide: Amounts",
+        ] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        assert_eq!(shown.matches("must_be").count(), 1, "{shown}");
     }
 
     #[test]

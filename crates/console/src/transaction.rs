@@ -75,6 +75,9 @@ fn facts(transaction: &Transaction) -> Markup {
             div { dt { "PSP" } dd { (transaction.psp) } }
             div { dt { "Contract" } dd { (transaction.contract) } }
             div { dt { "Channel" } dd { (transaction.channel.unwrap_or("none")) } }
+            @if let Some(account) = &transaction.midtrans_account {
+                div { dt { "Midtrans account" } dd { code { (account) } } }
+            }
             div { dt { "At Midtrans" } dd { (transaction.charge_state) } }
             div { dt { "Midtrans' id" } dd { code { (transaction.midtrans_id.as_deref().unwrap_or("none")) } } }
             div { dt { "Called, UTC" } dd { (show::time(&transaction.created_at)) } }
@@ -159,9 +162,12 @@ fn acts(desk: &OnDesk, who: &Admitted) -> Markup {
                 @if !desk.story.deliveries.is_empty() {
                     (act_form(transaction, who, "redeliver", "Send the notification again", "The last one, whatever became of it."))
                 }
+                @if !pending && transaction.state != "initialized" && desk.story.erased.is_none() {
+                    (act_form(transaction, who, "erase", "Erase personal data", "Names, phones, mails and addresses are gone for good; ids, amounts, states and times stay. Not before the money can no longer move."))
+                }
             }
         }
-        @if !who.operate { p.note { "To cancel, ask or send again needs the role operate." } }
+        @if !who.operate { p.note { "To cancel, ask, send again or erase needs the role operate." } }
     }
 }
 
@@ -212,16 +218,42 @@ fn refund_form(desk: &OnDesk, who: &Admitted) -> Markup {
     }
 }
 
-fn named(id: &str) -> Result<TxId, Failed> {
-    id.parse().map_err(|_| Failed::new(404, "no TXID"))
-}
-
 fn deed(sent: &Sent) -> Deed {
     Deed { by: sent.by(), reason: sent.text("reason") }
 }
 
-fn done(tx_id: TxId, what: &str) -> String {
-    format!("/console/transactions/{tx_id}?done={what}")
+/// Does something about the transaction that a path names, and goes back to it.
+async fn act<T, E: Into<Failed>, Done>(
+    console: &Console,
+    (id, sent): (&str, &Sent),
+    role: Role,
+    what: &str,
+    work: impl FnOnce(TxId) -> Done,
+) -> Response
+where
+    Done: Future<Output = Result<T, E>>,
+{
+    let work = async {
+        let tx_id = id.parse::<TxId>().map_err(|_| Failed::new(404, "no TXID"))?;
+        work(tx_id).await.map_err(Into::into)?;
+        Ok(format!("/console/transactions/{tx_id}?done={what}"))
+    };
+    console.act(sent, role, work).await
+}
+
+/// What the form of a refund orders.
+fn order(sent: &Sent) -> Result<RefundOrder, Failed> {
+    let wrong = "amount: must be whole rupiah, such as 125000";
+    let amount = asked::amount(&sent.text("amount")).ok_or_else(|| Failed::new(400, wrong))?;
+    let refundid = sent.text("refundid").parse::<RefundId>();
+    let refundid = refundid.map_err(|_| Failed::new(400, "refundid: open the page again"))?;
+    Ok(RefundOrder {
+        amount_sen: amount.get(),
+        refundid: Some(refundid),
+        merchantrefundid: sent.form.get("merchantrefundid").map(str::to_owned),
+        reason: sent.text("reason"),
+        by: sent.by(),
+    })
 }
 
 pub(crate) async fn refund(
@@ -229,23 +261,11 @@ pub(crate) async fn refund(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Response {
-    let work = async {
-        let tx_id = named(&id)?;
-        let wrong = "amount: must be whole rupiah, such as 125000";
-        let amount = asked::amount(&sent.text("amount")).ok_or_else(|| Failed::new(400, wrong))?;
-        let refundid = sent.text("refundid").parse::<RefundId>();
-        let refundid = refundid.map_err(|_| Failed::new(400, "refundid: open the page again"))?;
-        let order = RefundOrder {
-            amount_sen: amount.get(),
-            refundid: Some(refundid),
-            merchantrefundid: sent.form.get("merchantrefundid").map(str::to_owned),
-            reason: sent.text("reason"),
-            by: sent.by(),
-        };
-        console.app.service.refund_by_operator(tx_id, order).await?;
-        Ok(done(tx_id, "refund"))
+    let work = async |tx_id| {
+        let done = console.app.service.refund_by_operator(tx_id, order(&sent)?).await;
+        done.map_err(Failed::from)
     };
-    console.act(&sent, Role::Finance, work).await
+    act(&console, (&id, &sent), Role::Finance, "refund", work).await
 }
 
 pub(crate) async fn cancel(
@@ -253,12 +273,8 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Response {
-    let work = async {
-        let tx_id = named(&id)?;
-        console.app.service.cancel_by_operator(tx_id, deed(&sent)).await?;
-        Ok(done(tx_id, "cancel"))
-    };
-    console.act(&sent, Role::Operate, work).await
+    let work = |tx_id| console.app.service.cancel_by_operator(tx_id, deed(&sent));
+    act(&console, (&id, &sent), Role::Operate, "cancel", work).await
 }
 
 pub(crate) async fn ask(
@@ -266,12 +282,8 @@ pub(crate) async fn ask(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Response {
-    let work = async {
-        let tx_id = named(&id)?;
-        console.app.service.ask_by_operator(tx_id, deed(&sent)).await?;
-        Ok(done(tx_id, "ask"))
-    };
-    console.act(&sent, Role::Operate, work).await
+    let work = |tx_id| console.app.service.ask_by_operator(tx_id, deed(&sent));
+    act(&console, (&id, &sent), Role::Operate, "ask", work).await
 }
 
 pub(crate) async fn redeliver(
@@ -279,10 +291,17 @@ pub(crate) async fn redeliver(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Response {
-    let work = async {
-        let tx_id = named(&id)?;
-        console.app.service.redeliver_by_operator(tx_id, &deed(&sent)).await?;
-        Ok(done(tx_id, "redeliver"))
-    };
-    console.act(&sent, Role::Operate, work).await
+    let deed = deed(&sent);
+    let work = |tx_id| console.app.service.redeliver_by_operator(tx_id, &deed);
+    act(&console, (&id, &sent), Role::Operate, "redeliver", work).await
+}
+
+pub(crate) async fn erase(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let Deed { by, reason } = deed(&sent);
+    let work = |tx_id| console.app.service.erase(tx_id, by, reason);
+    act(&console, (&id, &sent), Role::Operate, "erase", work).await
 }

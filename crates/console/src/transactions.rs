@@ -14,6 +14,7 @@ use crate::visit::Visit;
 use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/transactions";
+const FILE: &str = "/console/transactions.csv";
 
 /// Rows of a page.
 const ROWS: usize = 50;
@@ -114,7 +115,7 @@ fn rows_and_paging(asked: &Asked, listing: &Listing<Transaction>) -> Markup {
         ("State", false),
         ("At Midtrans", false),
     ];
-    show::listing(asked, PATH, "Transactions", &titles, listing, line)
+    show::listing(asked, PATH, "Transactions", &titles, listing, FILE, line)
 }
 
 fn line(row: &Transaction) -> Markup {

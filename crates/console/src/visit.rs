@@ -8,12 +8,11 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
+use gopay_http::acts::NotDone;
 use gopay_http::asked::Asked;
-use gopay_http::guard::foreign;
-use gopay_http::{admin, desk};
+use gopay_http::guard::{foreign, tell_refused};
 use gopay_inbound::Peer;
-use gopay_service::desk::{ActError, BookError};
-use gopay_service::{ResolveError, StoreError, chain};
+use gopay_service::{Refused, chain};
 
 use crate::door::{Admitted, cookie_of, same};
 use crate::{Console, answer};
@@ -40,6 +39,8 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
 pub(crate) fn foreign_page(parts: &Parts, console: &Console) -> Option<Response> {
     let rules = console.app.access.rules();
     let why = foreign(&rules.hosts, &parts.method, &parts.headers)?;
+    let what = format!("{} {}", parts.method, parts.uri.path());
+    tell_refused(Refused::Page, None, &what, source_of(parts));
     Some(answer::fault(StatusCode::FORBIDDEN, why))
 }
 
@@ -90,7 +91,7 @@ pub(crate) async fn form(
     if kind != Some("application/x-www-form-urlencoded") {
         return Err(answer::fault(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a form"));
     }
-    let (bodies, timeout) = (&console.app.bodies, console.app.limits.body_timeout);
+    let (bodies, timeout) = (&console.app.bodies.admin, console.app.limits.body_timeout);
     let body = bodies.read(request, FORM_BYTES_MAX, timeout).await;
     let body =
         body.map_err(|_| answer::fault(StatusCode::BAD_REQUEST, "the form cannot be read"))?;
@@ -139,26 +140,8 @@ impl Failed {
     }
 }
 
-impl From<ActError> for Failed {
-    fn from(error: ActError) -> Self {
-        Self::new(desk::status_of(&error), chain(&error))
-    }
-}
-
-impl From<BookError> for Failed {
-    fn from(error: BookError) -> Self {
-        Self::new(desk::status_of_book(&error), chain(&error))
-    }
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Self::new(503, chain(&error))
-    }
-}
-
-impl From<ResolveError> for Failed {
-    fn from(error: ResolveError) -> Self {
-        Self::new(admin::status_of_resolution(&error), chain(&error))
+impl<E: NotDone> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::new(error.status(), chain(&error))
     }
 }

@@ -84,8 +84,13 @@ impl TxId {
     /// do their refunds, records and journal (`docs/ARCHITECTURE.md`, "The store").
     #[must_use]
     pub fn shard(self) -> u16 {
-        // Ten bits always fit.
-        u16::try_from((self.0 >> SEQUENCE_BITS) & INSTANCE_MASK).unwrap_or_default()
+        shard_of(self.0)
+    }
+
+    /// The day on which it was issued, in days since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn day(self) -> i64 {
+        day_of(self.0)
     }
 
     /// Whether its time is one at which this program issued ids, which tells most numbers of other
@@ -104,6 +109,31 @@ impl TxId {
         let ms = at.as_millis().saturating_sub(EPOCH_MS);
         if ms <= 0 { 0 } else { ms.saturating_mul(1 << (SEQUENCE_BITS + INSTANCE_BITS)) }
     }
+}
+
+impl RefundId {
+    /// As [`TxId::shard`].
+    #[must_use]
+    pub fn shard(self) -> u16 {
+        shard_of(self.0)
+    }
+
+    /// As [`TxId::day`].
+    #[must_use]
+    pub const fn day(self) -> i64 {
+        day_of(self.0)
+    }
+}
+
+fn shard_of(id: i64) -> u16 {
+    // Ten bits always fit.
+    u16::try_from((id >> SEQUENCE_BITS) & INSTANCE_MASK).unwrap_or_default()
+}
+
+const fn day_of(id: i64) -> i64 {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    // Ids begin at a midnight.
+    (EPOCH_MS / DAY_MS).saturating_add((id >> (SEQUENCE_BITS + INSTANCE_BITS)) / DAY_MS)
 }
 
 impl TxId {

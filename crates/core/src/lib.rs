@@ -4,11 +4,12 @@
 //! Pure: no async, I/O, clock, randomness, environment or logging. Time, ids and terms are
 //! arguments. Another program can use it as a library; `benches/` and `fuzz/` do.
 //!
-//! Reading order: values ([`money`], [`time`], [`ids`], [`text`], [`country`]); rules
+//! Reading order: values ([`money`], [`time`], [`ids`], [`account`], [`text`], [`country`]); rules
 //! ([`doubt`], [`payment`], [`refund`], [`journal`], [`person`], [`rejection`]); the wire formats, which do not know each other
 //! ([`ppro`], [`midtrans`]); and [`translate`], which knows both.
 #![warn(missing_docs)]
 
+pub mod account;
 mod bytes;
 pub mod country;
 pub mod doubt;

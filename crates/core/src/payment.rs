@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::AccountName;
 use crate::doubt::{Doubt, Finding, Standing, Verdict};
 use crate::ids::TxId;
 use crate::money::{Rupiah, Sen};
@@ -179,6 +180,8 @@ pub struct PaymentRecord {
     pub contract: String,
     /// `channel` of the call; none if the call was refused because of it.
     pub channel: Option<Channel>,
+    /// Whose money it is at Midtrans, for life; none: the account of the channel.
+    pub account: Option<AccountName>,
     /// The PSP's reference as sent; repeats allowed, compared without case.
     pub merchant_tx_id: Option<String>,
     /// None only for a call that was refused because of its amount.
@@ -257,6 +260,8 @@ pub struct NewPayment {
     pub contract: String,
     /// `channel` of the call, if it is one.
     pub channel: Option<Channel>,
+    /// The account at Midtrans; none: that of the channel.
+    pub account: Option<AccountName>,
     /// The PSP's reference, if it is one.
     pub merchant_tx_id: Option<String>,
     /// `REDIRECTSECRET`: 32 letters and digits.
@@ -339,6 +344,7 @@ impl Payment {
             psp: new.psp,
             contract: new.contract,
             channel: new.channel,
+            account: new.account,
             merchant_tx_id: new.merchant_tx_id,
             amount: None,
             state: PaymentState::Initialized,
@@ -904,7 +910,8 @@ const RECOVERY_CHECK_MAX: Duration = Duration::from_secs(3600);
 /// Late money after the end: rare, so look ever more seldom, for three days.
 const LATE_CHECK_FIRST: Duration = Duration::from_secs(60);
 const LATE_CHECK_MAX: Duration = Duration::from_secs(24 * 3600);
-const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How long after its end a payment is asked about late money.
+pub const LATE_WATCH: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Money that does not fit waits for a person; Midtrans may mend its word meanwhile.
 const DOUBT_CHECK_FIRST: Duration = Duration::from_secs(60);
@@ -943,6 +950,7 @@ pub(crate) mod tests {
             psp: "testclient".into(),
             contract: "TESTCONTRACT".into(),
             channel: Some(Channel::Test),
+            account: None,
             merchant_tx_id: None,
             redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
             merchant_redirect_url: None,

@@ -54,18 +54,27 @@ pub fn is_blank_char(char: char) -> bool {
         )
 }
 
-/// Whether a character acts on a terminal or an editor instead of showing: control characters, and
-/// those that turn the direction of what follows.
+/// Whether a character acts on a terminal or an editor, or hides, instead of showing: control
+/// characters, those that turn the direction of what follows, and those that show nothing and are no
+/// blank, so that two texts look alike and are not.
 #[must_use]
 pub fn is_unprintable(char: char) -> bool {
+    if char.is_ascii() {
+        return char.is_ascii_control();
+    }
     char.is_control()
+        || is_blank_char(char) && !char.is_whitespace()
         || matches!(
             char,
-            '\u{61c}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
+            '\u{34f}'
+                | '\u{61c}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -82,7 +91,10 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.0.chars() {
             if is_unprintable(char) {
-                write!(out, "\\u{:04x}", u32::from(char))?;
+                // As JSON writes it: above U+FFFF in two halves.
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
             } else {
                 out.write_char(char)?;
             }
@@ -463,6 +475,23 @@ mod tests {
             ("a", 0, ""),
         ] {
             assert_eq!(cut(text, max), expected, "{text:?} to {max}");
+        }
+    }
+
+    #[test]
+    fn what_acts_or_hides_is_written_out_and_json_stays_the_same_text() {
+        for (text, shown) in [
+            ("table 2.0 \u{a0}é 漢字 🙂", "table 2.0 \u{a0}é 漢字 🙂"),
+            ("a\u{1b}[2J\n", "a\\u001b[2J\\u000a"),
+            ("\u{202e}\u{2066}\u{200f}\u{61c}\u{2028}", "\\u202e\\u2066\\u200f\\u061c\\u2028"),
+            ("\u{200b}\u{feff}\u{ad}\u{115f}", "\\u200b\\ufeff\\u00ad\\u115f"),
+            ("\u{e0001}", "\\udb40\\udc01"),
+        ] {
+            assert_eq!(Escaped(text).to_string(), shown);
+            let json = serde_json::to_string(text).unwrap();
+            let printable = printable_json(&json);
+            assert!(!printable.chars().any(is_unprintable), "{printable}");
+            assert_eq!(serde_json::from_str::<String>(&printable).unwrap(), text);
         }
     }
 

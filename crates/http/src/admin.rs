@@ -7,10 +7,12 @@ use axum::http::Request;
 use axum::response::Response;
 use gopay_core::ids::TxId;
 use gopay_core::text::printable_json;
-use gopay_service::{Dated, Decision, ResolveError, Totals};
+use gopay_service::desk::{ActError, Deed, check_texts};
+use gopay_service::{Dated, Decision, Totals};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::acts::{act, answered, sent};
 use crate::guard::{Who, Why, guarded};
 use crate::json::{BODY_BYTES_MAX, JSON, no};
 use crate::routes::Routes;
@@ -22,7 +24,7 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    crate::desk::routes(Routes::default())
+    crate::books::routes(crate::desk::routes(Routes::default()))
         .get("/health/live", live)
         .get("/health/ready", ready)
         .get("/metrics", metrics)
@@ -79,7 +81,10 @@ async fn ready_and(app: &App) -> Value {
         .service
         .barred()
         .into_iter()
-        .map(|(channel, call, code)| json!({"channel": channel, "call": call, "code": code}))
+        .map(|barred| {
+            let (channel, account) = (barred.channel.as_str(), barred.account);
+            json!({"channel": channel, "account": account, "call": barred.call, "code": barred.code})
+        })
         .collect();
     if !barred.is_empty()
         && let Some(members) = body.as_object_mut()
@@ -198,20 +203,17 @@ pub(crate) async fn resolve(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let Ok(bytes) = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await else {
-        return no(400, "the body cannot be read".to_owned());
+    let body = match sent(&app, request).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
     };
-    let decision = match decision(&bytes, who.and_then(|Extension(Who(name))| name).as_deref()) {
+    let decision = match decision(&body, who.and_then(|Extension(Who(name))| name).as_deref()) {
         Ok(decision) => decision,
         Err(error) => return no(400, error.to_string()),
     };
-    let Ok(tx_id) = txid.parse::<TxId>() else {
-        return no(404, "no TXID".to_owned());
-    };
-    let mut answer = match app.service.decide(tx_id, &decision).await {
-        Ok(resolved) => respond(200, JSON, resolved.described().to_string()),
-        Err(error) => no(status_of_resolution(&error), gopay_service::chain(&error)),
-    };
+    let Ok(tx_id) = txid.parse::<TxId>() else { return no(404, "no TXID") };
+    let decided = app.service.decide(tx_id, &decision).await;
+    let mut answer = answered(decided.map(|resolved| resolved.described()));
     answer.extensions_mut().insert(Why(decision.reason));
     answer
 }
@@ -251,42 +253,29 @@ pub(crate) async fn acknowledge_lost(
     who: Option<Extension<Who>>,
     request: Request<Body>,
 ) -> Response {
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
-    let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
-    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let text = |key: &str| {
-        let text = body.get(key).and_then(Value::as_str).map(str::trim);
-        text.filter(|text| !text.is_empty()).map(|text| text.chars().take(500).collect::<String>())
-    };
-    let Some(reason) = text("reason") else { return no(400, "reason: say what happened") };
-    let operator = who.and_then(|Extension(Who(name))| name);
-    let Some(by) = operator.map(|name| name.to_string()).or_else(|| text("by")) else {
-        return no(400, "by: say who you are");
-    };
-    let mut answer = match app.service.acknowledge_lost() {
-        0 => no(404, "nothing is lost"),
-        count => {
-            tracing::warn!(count, by, reason, "lost payments are acknowledged; calls are taken");
-            respond(200, JSON, json!({"acknowledged": count}).to_string())
+    act(&app, who, request, |service, Deed { by, reason }| async move {
+        check_texts(&reason, &by)?;
+        match service.acknowledge_lost() {
+            0 => Err(ActError::NothingLost),
+            count => {
+                tracing::warn!(
+                    count,
+                    by,
+                    reason,
+                    "lost payments are acknowledged; calls are taken"
+                );
+                Ok(json!({"acknowledged": count}))
+            }
         }
-    };
-    answer.extensions_mut().insert(Why(reason));
-    answer
-}
-
-/// The status that a decision of a person ends with.
-#[must_use]
-pub fn status_of_resolution(error: &ResolveError) -> u16 {
-    match error {
-        ResolveError::Text { .. } => 400,
-        ResolveError::NotListed(_) => 404,
-        ResolveError::Returning(_) | ResolveError::NotReturnable(_) => 409,
-        ResolveError::Store(_) => 503,
-    }
+    })
+    .await
 }
 
 /// A decision is of whom the token says; whom the body names besides is kept with it.
-fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
+///
+/// # Errors
+/// Not JSON, or not a decision.
+pub fn decision(body: &[u8], operator: Option<&str>) -> Result<Decision, serde_json::Error> {
     let mut body: Value = serde_json::from_slice(body)?;
     if let (Some(operator), Some(members)) = (operator, body.as_object_mut()) {
         let by = match members.get("by").and_then(Value::as_str) {
@@ -314,7 +303,7 @@ pub(crate) async fn reload(State(app): State<App>, request: Request<Body>) -> Re
     let Some(reload) = app.reload.get().cloned() else {
         return no(404, "this process has no config file");
     };
-    let bytes = app.bodies.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(request, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let Ok(bytes) = bytes else { return no(400, "the body cannot be read") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut answer = match tokio::task::spawn_blocking(move || reload()).await {

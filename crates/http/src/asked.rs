@@ -7,8 +7,8 @@ use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{
-    DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
-    RefundStateWord, Times,
+    AdjustmentFilter, AdjustmentState, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter,
+    PaymentStateWord, RefundFilter, RefundStateWord, Times,
 };
 
 /// The parameters of a query; of one that is there twice, the last counts.
@@ -115,6 +115,18 @@ impl Asked {
         Ok(DeliveryFilter {
             state: self.word("state", state, "waiting, delivered or given_up")?,
             psp: self.text("psp"),
+        })
+    }
+
+    /// Which corrections of settlements.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn adjustments(&self) -> Result<AdjustmentFilter, AskedError> {
+        let state = |text: &str| AdjustmentState::ALL.into_iter().find(|one| one.as_str() == text);
+        Ok(AdjustmentFilter {
+            state: self.word("state", state, "asked or approved")?,
+            contract: self.text("contract"),
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use crate::routes::Routes;
-use crate::{admin, desk, feed, pages, psp, public};
+use crate::{admin, books, desk, feed, pages, psp, public};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,11 +47,14 @@ use crate::{admin, desk, feed, pages, psp, public};
         desk::redeliver_since,
         desk::receivers,
         desk::clients,
-        desk::settlement_heads,
-        desk::settlements,
-        desk::reconciliations,
-        desk::breaks,
-        desk::decide_break,
+        books::settlement_heads,
+        books::settlements,
+        books::adjustments,
+        books::adjust,
+        books::reconciliations,
+        books::breaks,
+        books::one_break,
+        books::decide_break,
         desk::audit,
         admin::lost,
         admin::acknowledge_lost
@@ -70,7 +73,7 @@ const SCHEMAS: [(&str, &str); 6] = [
 ];
 
 /// Method, path, the component of the body, and that of the answer.
-const BODIES: [(&str, &str, Option<&str>, &str); 27] = [
+const BODIES: [(&str, &str, Option<&str>, &str); 30] = [
     ("get", "/health/ready", None, "health"),
     ("get", "/admin/v1/totals", None, "totals"),
     ("get", "/admin/v1/attention", None, "attention"),
@@ -94,8 +97,11 @@ const BODIES: [(&str, &str, Option<&str>, &str); 27] = [
     ("get", "/admin/v1/clients", None, "desk_clients"),
     ("get", "/admin/v1/settlements", None, "desk_settlement_heads"),
     ("get", "/admin/v1/settlements/{account}", None, "desk_settlements"),
+    ("get", "/admin/v1/adjustments", None, "desk_adjustments"),
+    ("post", "/admin/v1/adjustments", Some("desk_adjustment_act"), "desk_adjustment"),
     ("get", "/admin/v1/reconciliations", None, "desk_reconciliations"),
     ("get", "/admin/v1/breaks", None, "desk_breaks"),
+    ("get", "/admin/v1/breaks/{id}", None, "desk_break"),
     ("post", "/admin/v1/breaks/{id}", Some("desk_break_act"), "desk_break"),
     ("get", "/admin/v1/audit", None, "desk_audit"),
 ];

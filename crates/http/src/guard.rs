@@ -19,7 +19,7 @@ use gopay_core::text::{cut, printable_json};
 use gopay_inbound::Peer;
 use gopay_pages::is_own_page;
 use gopay_service::desk::Attempt;
-use gopay_service::{NotLetIn, Operators, Role, Service};
+use gopay_service::{NotLetIn, Operators, Refused, Role, Service, tell_refused_operator};
 use serde_json::Value;
 
 use crate::App;
@@ -76,16 +76,20 @@ pub(crate) fn guarded(routes: Router, app: App) -> Router {
 async fn guard(State(app): State<App>, mut request: Request<Body>, next: Next) -> Response {
     let rules = app.access.rules();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let source = request.extensions().get::<Peer>().map(|peer| peer.source);
+    let source = source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let what = format!("{method} {path}");
+    let refuse = |why: Refused, who: Option<&str>| tell_refused(why, who, &what, source);
     if let Some(why) = foreign(&rules.hosts, &method, request.headers()) {
+        refuse(Refused::Page, None);
         return no(403, why);
     }
     let acts = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     if acts && !says_json(request.headers()) {
         return no(415, "the body must be sent as application/json");
     }
-    let source = request.extensions().get::<Peer>().map(|peer| peer.source);
-    let source = source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let who = match identify(&rules, needed(&method, &path), request.headers(), source).await {
+    let needed = needed(&method, &path);
+    let who = match identify(&rules, needed, request.headers(), source, &refuse).await {
         Ok(who) => who,
         Err(answer) => return answer,
     };
@@ -101,12 +105,17 @@ async fn guard(State(app): State<App>, mut request: Request<Body>, next: Next) -
     };
     let named = said.get("by").and_then(Value::as_str);
     let who = who.as_ref().and_then(|who| who.0.as_deref()).or(named);
-    let what = format!("{method} {path}");
     let why = said.get("reason").and_then(Value::as_str);
     let deed = Deed { who, what: &what, why, source };
     // What is wrong with the store must not keep anybody from mending the config.
     let done = recorded(&app.service, deed, path == RELOAD, next.run(request)).await;
     done.unwrap_or_else(|why| no(503, why))
+}
+
+/// Tells operators of a refusal; the path may be any text.
+pub fn tell_refused(why: Refused, who: Option<&str>, what: &str, source: IpAddr) {
+    const TEXT_MAX: usize = 200;
+    tell_refused_operator(why, who, &printable_json(cut(what, TEXT_MAX)), source);
 }
 
 /// Something that an operator does.
@@ -163,7 +172,7 @@ pub async fn recorded(
 async fn read_twice(app: &App, request: Request<Body>) -> Result<(Request<Body>, Value), Response> {
     let (parts, body) = request.into_parts();
     let body = Request::new(body);
-    let bytes = app.bodies.read(body, BODY_BYTES_MAX, app.limits.body_timeout).await;
+    let bytes = app.bodies.admin.read(body, BODY_BYTES_MAX, app.limits.body_timeout).await;
     let bytes = bytes.map_err(|_| no(400, "the body cannot be read"))?;
     let said = serde_json::from_slice(&bytes).unwrap_or_default();
     Ok((Request::from_parts(parts, Body::from(bytes)), said))
@@ -179,6 +188,7 @@ fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
         _ if reads => Some(&[Role::Read]),
         _ if path.starts_with("/admin/v1/attention/")
             || path.starts_with("/admin/v1/breaks/")
+            || path == "/admin/v1/adjustments"
             || path.ends_with("/refund") =>
         {
             Some(&[Role::Finance])
@@ -192,14 +202,21 @@ async fn identify(
     needed: Option<&[Role]>,
     headers: &HeaderMap,
     source: IpAddr,
+    refuse: &(impl Fn(Refused, Option<&str>) + Sync),
 ) -> Result<Option<Who>, Response> {
     if rules.operators.is_empty() {
         return Ok(Some(Who(None)));
     }
     let shown = headers.get(AUTHORIZATION).and_then(token);
     let Some((name, token)) = shown else {
-        return if needed.is_none() { Ok(None) } else { Err(unauthenticated()) };
+        if needed.is_none() {
+            return Ok(None);
+        }
+        refuse(Refused::Missing, None);
+        return Err(unauthenticated());
     };
+    // A name that nobody has may be anything, such as a token in the wrong place.
+    let known = rules.operators.named(&name).map(|operator| operator.name.as_str());
     match rules.operators.identify(&name, &token, source).await {
         Ok(operator) if needed.is_none_or(|needed| operator.may(needed)) => {
             Ok(Some(Who(Some(operator.name.as_str().into()))))
@@ -207,11 +224,18 @@ async fn identify(
         Ok(operator) => {
             let (who, needed) = (&operator.name, needed.unwrap_or_default());
             let needed: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
+            refuse(Refused::Role, Some(who));
             let reason = format!("{who} has not the role for this: {}", needed.join(" or "));
             Err(no(403, reason))
         }
-        Err(NotLetIn::TooOften) => Err(no(429, "too many wrong tokens; try again in a minute")),
-        Err(NotLetIn::Wrong) => Err(unauthenticated()),
+        Err(NotLetIn::TooOften) => {
+            refuse(Refused::Pause, known);
+            Err(no(429, "too many wrong tokens; try again in a minute"))
+        }
+        Err(NotLetIn::Wrong) => {
+            refuse(Refused::Token, known);
+            Err(unauthenticated())
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The HTTP face of the adapter: routers for its three listeners. No rules, no SQL: a handler
 //! reads the request, calls one function of the service, and renders.
 //!
-//! Reading order: [`App`], [`listener`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`admin`],
-//! [`desk`] with [`asked`].
+//! Reading order: [`App`], [`listener`], [`Bodies`], [`psp`], `feed`, [`public`], `device`, [`pages`], [`guard`], [`acts`],
+//! [`admin`], [`desk`] and [`books`] with [`asked`].
 
+pub mod acts;
 pub mod admin;
 pub mod asked;
+mod bodies;
+pub mod books;
 mod caller;
 #[cfg(test)]
 mod description;
@@ -23,24 +26,22 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures::StreamExt as _;
-use gopay_core::wipe::wipe;
 use gopay_service::Service;
-use gopay_service::desk::BreakReview;
+use gopay_service::desk::{Adjustments, BreakReview};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
 
+pub use crate::bodies::{Bodies, BodyError, Budget};
 use crate::guard::Access;
 
 /// What handlers share. Cheap to clone: each request does.
@@ -63,6 +64,8 @@ pub struct AppParts {
     pub reload: OnceLock<Reload>,
     /// Breaks of reconciliation; none in a program that is built without it.
     pub breaks: Option<Arc<dyn BreakReview>>,
+    /// Corrections of settlements; none in a program that settles nothing.
+    pub adjustments: Option<Arc<dyn Adjustments>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.
     pub draining: watch::Receiver<bool>,
 }
@@ -93,24 +96,44 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+/// What a listener serves: a browser that has gone astray is told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Serves {
+    /// The Simple API.
+    pub calls: bool,
+    /// The pages of shoppers.
+    pub shoppers: bool,
+    /// The console.
+    pub operators: bool,
+}
+
 /// Adds to a listener what holds for all its routes: callers are asked to leave while it drains,
 /// so that nobody sends a call on a connection that is just being closed; and a browser that has gone
 /// astray is told so by a page.
-pub fn listener(routes: Router, app: &App) -> Listener {
-    let no_path = |request: Request<Body>| ready(astray(&request, StatusCode::NOT_FOUND));
-    let no_method =
-        |request: Request<Body>| ready(astray(&request, StatusCode::METHOD_NOT_ALLOWED));
+pub fn listener(routes: Router, app: &App, serves: Serves) -> Listener {
+    let no_path = move |request: Request<Body>| {
+        ready(
+            pages::asset_of_errors(request.uri().path())
+                .unwrap_or_else(|| astray(&request, StatusCode::NOT_FOUND, serves)),
+        )
+    };
+    let no_method = move |request: Request<Body>| {
+        ready(astray(&request, StatusCode::METHOD_NOT_ALLOWED, serves))
+    };
     let routes = routes.fallback(no_path).method_not_allowed_fallback(no_method);
     Listener { routes, app: app.clone() }
 }
 
-/// Where the router has nothing but a status: a page for a browser.
-fn astray(request: &Request<Body>, status: StatusCode) -> Response {
+/// Where the router has nothing but a status: a page for a browser. The bare address of the operators'
+/// listener leads to the console.
+fn astray(request: &Request<Body>, status: StatusCode, serves: Serves) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if gopay_pages::wants_page(accept) {
-        pages::astray(status, pages::language(request.headers()))
-    } else {
+    if !gopay_pages::wants_page(accept) {
         status.into_response()
+    } else if status == StatusCode::NOT_FOUND && request.uri().path() == "/" && serves.operators {
+        (StatusCode::SEE_OTHER, [(header::LOCATION, "/console")]).into_response()
+    } else {
+        pages::astray(status, pages::language(request.headers()), serves)
     }
 }
 
@@ -191,122 +214,6 @@ impl Default for Limits {
     }
 }
 
-/// Why a body could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyError {
-    /// Longer than it may be.
-    TooLong,
-    /// It did not come in time.
-    TooSlow,
-    /// The connection broke off.
-    Broken,
-    /// Too much is being read for others.
-    Busy,
-}
-
-/// The bytes of all bodies that are being read, over all listeners, bounded: nobody has shown a
-/// password yet, and each body may be long and slow.
-#[derive(Clone, Debug, Default)]
-pub struct Bodies(Arc<AtomicUsize>);
-
-/// Bytes of one body, given back when dropped.
-struct Share<'a> {
-    bodies: &'a Bodies,
-    bytes: usize,
-}
-
-impl Share<'_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        let before = self.bodies.0.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > Bodies::BYTES_MAX { Err(BodyError::Busy) } else { Ok(()) }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.bodies.0.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Bytes that are overwritten when nobody needs them any more: a call has a password and names.
-struct Wiped(Vec<u8>);
-
-impl Wiped {
-    fn extend(&mut self, more: &[u8]) {
-        let length = self.0.len().saturating_add(more.len());
-        if length > self.0.capacity() {
-            // What a vector leaves behind when it grows is not overwritten.
-            let mut larger = Self(Vec::with_capacity(length.saturating_mul(2)));
-            larger.0.extend_from_slice(&self.0);
-            *self = larger;
-        }
-        self.0.extend_from_slice(more);
-    }
-}
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        wipe(&mut self.0);
-    }
-}
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl From<Wiped> for Bytes {
-    fn from(wiped: Wiped) -> Self {
-        Self::from_owner(wiped)
-    }
-}
-
-impl Bodies {
-    /// Bytes of unfinished bodies at once: 256 calls of the largest size, or 32,000 usual ones.
-    pub const BYTES_MAX: usize = 64 * 1024 * 1024;
-
-    /// Reads a body within its bounds.
-    ///
-    /// A body that is too long is read to its end all the same, up to a bound, and thrown away:
-    /// closing a connection with unread bytes would destroy the answer on its way.
-    ///
-    /// # Errors
-    /// [`BodyError`].
-    pub async fn read(
-        &self,
-        request: Request<Body>,
-        bytes_max: usize,
-        timeout: Duration,
-    ) -> Result<Bytes, BodyError> {
-        const DRAINED_MAX: usize = 64 * 1024 * 1024;
-        /// Of bodies, in bytes. What a head says of longer ones may not be so.
-        const USUAL: usize = 4 * 1024;
-        let expected = request.body().size_hint().lower();
-        let expected = usize::try_from(expected).unwrap_or(USUAL).min(USUAL);
-        let mut stream = request.into_body().into_data_stream();
-        let mut kept = Wiped(Vec::with_capacity(expected));
-        let mut seen = 0_usize;
-        let mut share = Share { bodies: self, bytes: 0 };
-        let reading = async {
-            while let Some(chunk) = stream.next().await {
-                let chunk = chunk.map_err(|_| BodyError::Broken)?;
-                seen = seen.saturating_add(chunk.len());
-                if seen > DRAINED_MAX {
-                    break;
-                }
-                if seen <= bytes_max {
-                    share.grow(chunk.len())?;
-                    kept.extend(&chunk);
-                }
-            }
-            if seen > bytes_max { Err(BodyError::TooLong) } else { Ok(kept.into()) }
-        };
-        tokio::time::timeout(timeout, reading).await.unwrap_or(Err(BodyError::TooSlow))
-    }
-}
-
 /// An answer of one body and content type.
 #[must_use]
 pub fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
@@ -315,23 +222,4 @@ pub fn respond(status: u16, content_type: &'static str, body: impl Into<Body>) -
     let value = HeaderValue::from_static(content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, value);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn bodies_share_one_bound_and_give_it_back() {
-        const SECOND: Duration = Duration::from_secs(1);
-        let bodies = Bodies::default();
-        let read = async |text: &'static str| {
-            bodies.read(Request::new(Body::from(text)), 1_024, SECOND).await
-        };
-        let taken = Bodies::BYTES_MAX - 4;
-        bodies.0.fetch_add(taken, Ordering::Relaxed);
-        assert!(read("four").await.is_ok_and(|body| body == "four"));
-        assert!(matches!(read("fives").await, Err(BodyError::Busy)));
-        assert_eq!(bodies.0.load(Ordering::Relaxed), taken);
-    }
 }

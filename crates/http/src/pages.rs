@@ -11,7 +11,7 @@ use gopay_service::{Known, Waiting};
 use maud::{Markup, html};
 
 use crate::device::InApp;
-use crate::respond;
+use crate::{Serves, respond};
 
 /// Of the address of the style sheet and the icon, what comes before the suffix.
 const ASSETS: &str = "/ti/gopay";
@@ -30,6 +30,13 @@ pub(crate) async fn style() -> Response {
 #[cfg_attr(test, utoipa::path(get, path = "/ti/gopay.svg", tag = "public", responses((status = 200, description = "SVG"))))]
 pub(crate) async fn icon() -> Response {
     asset(Asset::Icon)
+}
+
+/// What the pages of errors name, for listeners without the pages of shoppers.
+pub(crate) fn asset_of_errors(path: &str) -> Option<Response> {
+    let suffix = path.strip_prefix(ASSETS)?;
+    let found = [Asset::Style, Asset::Icon].into_iter().find(|asset| asset.suffix() == suffix)?;
+    Some(asset(found))
 }
 
 fn asset(asset: Asset) -> Response {
@@ -282,33 +289,55 @@ pub(crate) fn unavailable(again: Option<&str>, language: Language) -> Response {
     page(StatusCode::SERVICE_UNAVAILABLE, title, language, &content)
 }
 
-/// A browser came to an address of programs (405), or to none (404).
-pub(crate) fn astray(status: StatusCode, language: Language) -> Response {
+/// A browser came to an address of programs (405), or to none (404), of a listener that serves this.
+pub(crate) fn astray(status: StatusCode, language: Language, serves: Serves) -> Response {
     let title = if status == StatusCode::METHOD_NOT_ALLOWED {
         language.pick("There is nothing to see here", "Tidak ada apa-apa di sini")
     } else {
         language.pick("There is no such page", "Halaman ini tidak ada")
     };
     let content = html! {
-        p { (language.pick(
-            "This is the payment service of a shop. To pay, or to see whether a payment was made, go back to the shop.",
-            "Ini layanan pembayaran sebuah toko. Untuk membayar, atau untuk melihat apakah pembayaran sudah dilakukan, silakan kembali ke toko.",
-        )) }
-        h2 { (language.pick("For integrators", "Untuk pengembang")) }
-        p { (language.pick("Calls of the Simple API come here: ", "Panggilan Simple API dikirim ke sini: ")) code { "POST /" } "." }
+        @if serves.shoppers {
+            p { (language.pick(
+                "This is the payment service of a shop. To pay, or to see whether a payment was made, go back to the shop.",
+                "Ini layanan pembayaran sebuah toko. Untuk membayar, atau untuk melihat apakah pembayaran sudah dilakukan, silakan kembali ke toko.",
+            )) }
+        }
+        @if serves.calls {
+            h2 { (language.pick("For integrators", "Untuk pengembang")) }
+            p { (language.pick("Calls of the Simple API come here: ", "Panggilan Simple API dikirim ke sini: ")) code { "POST /" } "." }
+        }
+        @if serves.operators {
+            h2 { (language.pick("For operators", "Untuk operator")) }
+            p { a href="/console" { (language.pick("To the console", "Ke konsol")) } "." }
+            p.note {
+                (language.pick("Programs ask below ", "Program bertanya di bawah "))
+                code { "/admin/v1" } "; "
+                a href="/openapi.json" { code { "/openapi.json" } } (language.pick(" describes it.", " menjelaskannya."))
+            }
+        }
     };
-    page(status, title, language, &content)
+    let name = if serves.shoppers { shoppers_name(language) } else { "gopay-adapter" };
+    page_of(name, status, title, language, &content)
+}
+
+/// Whose pages shoppers see.
+const fn shoppers_name(language: Language) -> &'static str {
+    language.pick("GoPay payment", "Pembayaran GoPay")
 }
 
 fn page(status: StatusCode, title: &str, language: Language, content: &Markup) -> Response {
-    let frame = Frame {
-        language,
-        title,
-        name: language.pick("GoPay payment", "Pembayaran GoPay"),
-        assets: ASSETS,
-        links: &[],
-        width: Width::Phone,
-    };
+    page_of(shoppers_name(language), status, title, language, content)
+}
+
+fn page_of(
+    name: &str,
+    status: StatusCode,
+    title: &str,
+    language: Language,
+    content: &Markup,
+) -> Response {
+    let frame = Frame { language, title, name, assets: ASSETS, links: &[], width: Width::Phone };
     harden(respond(status.as_u16(), "text/html; charset=utf-8", frame.page(content)))
 }
 

@@ -56,7 +56,8 @@ pub(crate) async fn call(
     let query = request.uri().query().map(str::to_owned);
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     let trace = traceparent.and_then(TraceContext::parse);
-    let body = match app.bodies.read(request, limits.call_bytes_max, limits.body_timeout).await {
+    let body = match app.bodies.psp.read(request, limits.call_bytes_max, limits.body_timeout).await
+    {
         // Files end in a line break, and whoever sends one means what is before it.
         Ok(body) => body.slice(..body.trim_ascii_end().len()),
         Err(BodyError::TooLong) => {

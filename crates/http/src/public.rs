@@ -96,7 +96,7 @@ pub(crate) async fn redirect_form(State(app): State<App>, request: Request<Body>
     const BYTES_MAX: usize = 4_096;
     let headers = request.headers().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let Ok(body) = app.bodies.read(request, BYTES_MAX, app.limits.body_timeout).await else {
+    let Ok(body) = app.bodies.public.read(request, BYTES_MAX, app.limits.body_timeout).await else {
         return pages::bad_link(language(&headers));
     };
     let both = [query.as_bytes(), &body].join(&b'&');
@@ -285,7 +285,8 @@ fn ascii(url: &str) -> String {
 ))]
 pub(crate) async fn notification(State(app): State<App>, request: Request<Body>) -> Response {
     let limits = app.limits;
-    let read = app.bodies.read(request, limits.notification_bytes_max, limits.body_timeout).await;
+    let read =
+        app.bodies.public.read(request, limits.notification_bytes_max, limits.body_timeout).await;
     let answer = match read {
         Ok(body) => app.service.notification(&body).await,
         Err(BodyError::TooLong) => NotificationAnswer::Malformed,

@@ -207,7 +207,7 @@ impl Door {
         connection: &Arc<Connection>,
     ) -> io::Result<(Stream, Peer)> {
         let mut stream = Watched::new(stream, Arc::clone(connection));
-        let mut peer = Peer::new(address);
+        let mut peer = Peer::of(address);
         let announces = self.proxies.as_ref().is_some_and(|proxies| {
             proxies.says == Says::ProxyProtocol && proxies.include(address.ip())
         });

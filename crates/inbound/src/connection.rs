@@ -62,6 +62,11 @@ pub(crate) struct Connection {
 pub(crate) struct Source(IpAddr);
 
 impl Source {
+    /// The address, or the first one of the network.
+    pub(crate) const fn address(self) -> IpAddr {
+        self.0
+    }
+
     pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.into()),

@@ -17,7 +17,7 @@ pub use crate::accept::{BindError, Bounds, Listener, bind, serve};
 pub use crate::connection::Patience;
 pub use crate::drain::{Ending, Stop, finish, on_signals, stopped};
 pub use crate::peer::{Peer, RequestBody};
-pub use crate::proxy::{Proxies, Says};
+pub use crate::proxy::{Proxies, Says, announced};
 pub use crate::tls::{
     ClientCertificate, ClientFiles, LoadedTls, Tls, TlsError, TlsFile, TlsFiles, TlsVersion,
 };

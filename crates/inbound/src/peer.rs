@@ -14,7 +14,7 @@ use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Source};
 use crate::proxy::Proxies;
 use crate::tls::ClientCertificate;
 
@@ -33,8 +33,17 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    /// A peer that has said nothing about itself.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
         Self { address, source: address.ip().to_canonical(), certificate: None }
+    }
+
+    /// Whom what it takes is counted for: its source, or the 64 bits of an IPv6 address that a network
+    /// is given as a whole.
+    #[must_use]
+    pub fn network(&self) -> IpAddr {
+        Source::of(self.source).address()
     }
 }
 

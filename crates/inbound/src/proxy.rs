@@ -50,13 +50,14 @@ impl Proxies {
 
     /// Where a request comes from that one of them forwards: the rightmost address that is not
     /// one of their own. `None` if they say nothing that can be read.
-    pub(crate) fn source(&self, headers: &HeaderMap) -> Option<IpAddr> {
+    #[must_use]
+    pub fn source(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let Says::Header(name) = &self.says else { return None };
         let mut last = None;
         // What stands further left was said by somebody before the proxy.
         for value in headers.get_all(name).iter().rev() {
-            for part in value.to_str().ok()?.rsplit(',') {
-                let address = plain_address(part.trim())?;
+            for part in value.as_bytes().rsplit(|byte| *byte == b',') {
+                let address = plain_address(std::str::from_utf8(part).ok()?.trim())?;
                 last = Some(address);
                 if !self.include(address) {
                     return last;
@@ -84,7 +85,7 @@ fn plain_address(text: &str) -> Option<IpAddr> {
 ///
 /// # Errors
 /// If there is none, or it is broken.
-pub(crate) async fn announced(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+pub async fn announced(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
     let mut begin = [0; SIGNATURE.len()];
     stream.read_exact(&mut begin).await?;
     if begin == SIGNATURE {
@@ -246,6 +247,9 @@ mod tests {
             // Whatever the caller says itself stands further left.
             (&["192.0.2.66, 198.51.100.7"], Some("198.51.100.7")),
             (&["192.0.2.66", "198.51.100.7"], Some("198.51.100.7")),
+            (&["nonsense, 198.51.100.7"], Some("198.51.100.7")),
+            (&["\u{ff}, 198.51.100.7"], Some("198.51.100.7")),
+            (&["198.51.100.7, \u{ff}"], None),
             (&["192.0.2.66, 198.51.100.7, 10.0.0.9"], Some("198.51.100.7")),
             (&["198.51.100.7:443"], Some("198.51.100.7")),
             (&["[2001:db8::9]:443"], Some("2001:db8::9")),
@@ -258,7 +262,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             for value in values {
-                headers.append(&name, HeaderValue::from_static(value));
+                headers.append(&name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             let source = proxies.source(&headers).map(|source| source.to_string());
             assert_eq!(source.as_deref(), expected, "{values:?}");

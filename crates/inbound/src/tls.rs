@@ -115,10 +115,12 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
-        let parsed = x509_cert::Certificate::from_der(certificate).ok();
+    /// What stands in a certificate, in DER form. The subject is empty if it cannot be read.
+    #[must_use]
+    pub fn of(der: &[u8]) -> Self {
+        let parsed = x509_cert::Certificate::from_der(der).ok();
         Self {
-            fingerprint: Sha256::digest(certificate).into(),
+            fingerprint: Sha256::digest(der).into(),
             subject: parsed
                 .map_or_else(|| "".into(), |it| it.tbs_certificate.subject.to_string().into()),
         }

@@ -22,6 +22,20 @@ fn encoded(value: &str) -> String {
     Form::new().with("", value).encode().split_off(1)
 }
 
+/// A number as so many characters that look drawn at random, and never twice the same for numbers of
+/// one run: real references and nonces land anywhere in an index, not at its end.
+pub(crate) fn scattered(number: u64, width: usize) -> String {
+    let bits = u32::try_from(width.clamp(1, 16)).unwrap_or(16) * 4;
+    let mask = u64::MAX >> (64 - bits);
+    // Each step can be undone, so no two numbers below the mask meet.
+    let mut mixed = number & mask;
+    for factor in [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9] {
+        mixed = mixed.wrapping_mul(factor) & mask;
+        mixed ^= mixed >> (bits / 2);
+    }
+    format!("{mixed:0width$x}")
+}
+
 /// A body that is the same for every call but for its reference and nonce.
 pub(crate) struct Template {
     bytes: Vec<u8>,
@@ -56,7 +70,7 @@ impl Template {
     pub(crate) fn numbered(&self, number: u64) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         for (at, digits) in &self.slots {
-            let text = format!("{number:0width$}", width = digits);
+            let text = scattered(number, *digits);
             if let Some(slot) = bytes.get_mut(*at..at + digits) {
                 slot.copy_from_slice(text.as_bytes().get(..*digits).unwrap_or_default());
             }
@@ -102,15 +116,30 @@ mod tests {
             let template = Template::transaction(size, Some(url)).unwrap();
             let (one, two) = (template.numbered(1), template.numbered(12_345));
             assert_eq!(one.len(), two.len());
-            let different = one.iter().zip(&two).filter(|(a, b)| a != b).count();
-            assert_eq!(different % 5, 0, "{size:?}");
-            assert!(different > 0);
+            let apart: Vec<usize> = (0..one.len()).filter(|at| one[*at] != two[*at]).collect();
+            let in_slot = |at: &usize| {
+                template.slots.iter().any(|(from, digits)| (*from..from + digits).contains(at))
+            };
+            assert!(!apart.is_empty() && apart.iter().all(in_slot), "{size:?}: {apart:?}");
             let text = String::from_utf8(one).unwrap();
             assert_eq!(
                 value(text.as_bytes(), "notificationurl"),
                 Some("http%3A%2F%2F127.0.0.1%3A1%2Fn")
             );
         }
+    }
+
+    #[test]
+    fn numbers_are_scattered_and_do_not_meet() {
+        for width in [2, 13, 16] {
+            let texts: std::collections::BTreeSet<_> =
+                (0..250).map(|number| scattered(number, width)).collect();
+            assert_eq!(texts.len(), 250, "{width}");
+            assert!(texts.iter().all(|text| text.len() == width), "{texts:?}");
+        }
+        let firsts: std::collections::BTreeSet<_> =
+            (0..250).map(|number| scattered(number, 13).remove(0)).collect();
+        assert_eq!(firsts.len(), 16, "they begin anywhere");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Fills a SQLite store with payments that are over, through the store's own methods, so that it
-//! is what a year of business leaves behind.
+//! Fills a store with payments that are over, through the store's own methods, so that it is what a
+//! year of business leaves behind: with references and nonces that land anywhere in an index.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,21 +10,22 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use gopay_core::ids::TxId;
 use gopay_core::money::{Rupiah, Sen};
-use gopay_core::payment::{Channel, Event, NewPayment, Payment};
+use gopay_core::payment::{Channel, Event, NewPayment, Nonce, Payment};
 use gopay_core::ppro::call;
 use gopay_core::ppro::form::{Form, Scratch};
 use gopay_core::time::Timestamp;
-use gopay_store::{Note, Store as _};
+use gopay_store::{AttemptOutcome, Database, Note};
+use gopay_store_postgres::{DatabaseUrl, PgStore};
 use gopay_store_sqlite::{Options, SqliteStore};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::body::{Size, Template};
+use crate::body::{Size, Template, scattered};
 use crate::source::Made;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The store; must not exist.
+    /// The store: a file that does not exist, or postgres://... without payments.
     #[arg(long)]
     store: PathBuf,
     /// How many payments.
@@ -57,7 +58,16 @@ pub(crate) fn sample(store: &std::path::Path) -> anyhow::Result<Vec<Made>> {
     Ok(text.lines().filter_map(one).collect())
 }
 
-pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
+/// The store to be filled: a file that does not exist, or a database without payments.
+async fn open(args: &Args) -> anyhow::Result<(Arc<dyn Database>, Option<SqliteStore>)> {
+    let url = args.store.to_string_lossy();
+    if url.starts_with("postgres") {
+        let place = DatabaseUrl::parse(&url)?;
+        PgStore::migrate(&place).await?;
+        let wait = Duration::from_secs(60);
+        let options = gopay_store_postgres::Options { queue: 1 << 16, wait, ..Default::default() };
+        return Ok((Arc::new(PgStore::open(&place, options).await?), None));
+    }
     anyhow::ensure!(!args.store.exists(), "{}: exists already", args.store.display());
     let options = Options {
         queue: 1 << 16,
@@ -66,23 +76,26 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         ..Options::default()
     };
     let store = SqliteStore::open(&args.store, options)?;
+    Ok((Arc::new(store.clone()), Some(store)))
+}
+
+pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
+    let (store, file) = open(args).await?;
     let template = Arc::new(Template::transaction(Size::Minimal, None)?);
     let next = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        let (store, template) = (store.clone(), Arc::clone(&template));
+        let (store, template) = (Arc::clone(&store), Arc::clone(&template));
         let (next, payments) = (Arc::clone(&next), args.payments);
         callers.spawn(async move {
-            let mut scratch = Scratch::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= payments {
                     return anyhow::Ok(());
                 }
-                let body = template.numbered(number);
-                let (form, _) = Form::decode(&body, &mut scratch);
-                store.payment_create(&payment(number)?, &call::record(&form), &notes()).await?;
+                let call = recorded(&template.numbered(number));
+                live(store.as_ref(), number, &call).await?;
             }
         });
     }
@@ -90,73 +103,118 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     while !callers.is_empty() {
         tokio::select! {
             Some(ended) = callers.join_next() => ended??,
-            () = tokio::time::sleep(Duration::from_secs(10)) => {}
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
         }
+        deliver(store.as_ref()).await?;
         if last.elapsed() > Duration::from_secs(10) {
             last = Instant::now();
             let done = next.load(Ordering::Relaxed).min(args.payments);
             println!("{done} payments, {:.0}/s", done as f64 / begun.elapsed().as_secs_f64());
         }
     }
-    store.close().await?;
-    let mut file = std::io::BufWriter::new(std::fs::File::create(sample_path(&args.store))?);
-    for number in (0..args.payments).step_by(usize::try_from(SAMPLE)?) {
-        writeln!(file, "{} {number}", tx_id(number)?)?;
+    while deliver(store.as_ref()).await? > 0 {}
+    if let Some(store) = file {
+        store.close().await?;
+        let mut file = std::io::BufWriter::new(std::fs::File::create(sample_path(&args.store))?);
+        for number in (0..args.payments).step_by(usize::try_from(SAMPLE)?) {
+            writeln!(file, "{} {number}", tx_id(number)?)?;
+        }
+        file.flush()?;
     }
-    file.flush()?;
     println!("{} payments in {:.0} s", args.payments, begun.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// One a millisecond since this moment, as ids that grow with time would have it.
-const FIRST_MS: u64 = 1_740_000_000_000;
-
-fn tx_id(number: u64) -> anyhow::Result<TxId> {
-    Ok(TxId::new(i64::try_from((FIRST_MS + number) << 20)?)?)
+fn recorded(body: &[u8]) -> String {
+    let mut scratch = Scratch::new();
+    let (form, _) = Form::decode(body, &mut scratch);
+    call::record(&form)
 }
 
-fn payment(number: u64) -> anyhow::Result<Payment> {
-    let tx_id = tx_id(number)?;
-    let created = Timestamp::from_micros(i64::try_from((FIRST_MS + number) * 1_000)?);
-    let paid = created.after(Duration::from_secs(40));
-    let new = NewPayment {
-        tx_id,
-        psp: "testclient".to_owned(),
-        contract: "TESTCONTRACT".to_owned(),
-        channel: Some(Channel::Test),
-        merchant_tx_id: Some(format!("ORDER-{number:013}")),
-        redirect_secret: format!("{number:032}"),
-        merchant_redirect_url: Some("https://shop.example/checkout/return".to_owned()),
-        notification_url: Some("https://psp.example/ppro/notify".to_owned()),
-        nonce: None,
-        created_at: created,
-        session: Duration::from_secs(3_600),
-    };
-    let midtrans_tx_id = format!("mt-{tx_id}");
+/// The life of a payment that goes well, until its PSP is to be told: the steps and the records that
+/// the service makes.
+async fn live(store: &dyn Database, number: u64, call: &str) -> anyhow::Result<()> {
+    let payment = payment(number)?;
+    let (tx_id, created) = (payment.tx_id, payment.created_at);
+    let note = |kind, detail| Note { kind, detail };
+    store
+        .payment_create(&payment, call, &[note("accepted", json!({"items": 1, "bytes": 700}))])
+        .await?;
+    let midtrans_tx_id = uuid(number);
     let deeplink =
         format!("https://simulator.example/gopay/ui/checkout?referenceid={midtrans_tx_id}");
     let opened = Event::ChargeCreated { midtrans_tx_id: midtrans_tx_id.clone(), deeplink };
+    let sent = [note("charge_sent", json!({"attempt": 0, "answer": "created"}))];
+    let answer = b"STATUS=PENDING&REQUESTSTATUS=SUCCEEDED".as_slice();
+    store.payment_apply(tx_id, &opened, Some(answer), &sent, created).await?;
+    let paid = created.after(Duration::from_secs(40));
     let settled = Event::Paid {
         midtrans_tx_id,
         paid_at: Some(paid),
         payment_type: Some("gopay".into()),
         payment_option: Some("GOPAY_WALLET".into()),
     };
-    let payment = Payment::open(new, Rupiah::from_sen(Sen::new(4_500_000))?);
-    Ok(payment.on(&opened, created).payment.on(&settled, paid).payment)
+    let told = [
+        note("notification", json!({"claimed": "settlement", "code": 200})),
+        note("asked", json!({"about": "status", "answer": "settlement"})),
+    ];
+    store.payment_apply(tx_id, &settled, None, &told, paid).await?;
+    Ok(())
 }
 
-/// The trail of a payment that went well.
-fn notes() -> [Note; 5] {
-    let note = |kind, detail| Note { kind, detail };
-    let state = |from: &str, to: &str, event: &str| {
-        note("state", json!({"from": from, "to": to, "event": event, "verdict": "moved"}))
+/// Tells PSPs what they are owed; how many were told.
+async fn deliver(store: &dyn Database) -> anyhow::Result<usize> {
+    let now = Timestamp::from_micros(i64::try_from(FIRST_MS)? * 1_000).after(YEARS);
+    let owed = store.delivery_claim_due(now, now.after(YEARS), 4_096, &[]).await?;
+    let told = owed.iter().map(|delivery| {
+        let detail = json!({"status": 200, "delivered": true});
+        store.delivery_record(delivery, &AttemptOutcome::Delivered, detail, now)
+    });
+    futures::future::try_join_all(told).await?;
+    Ok(owed.len())
+}
+
+/// After all that is filled in.
+const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// As Midtrans' ids of transactions look.
+fn uuid(number: u64) -> String {
+    let (one, other) = (scattered(number, 16), scattered(!number, 16));
+    let digits = format!("{one}{other}");
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    let parts = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
+    parts.join("-")
+}
+
+/// One a millisecond since this moment.
+const FIRST_MS: u64 = 1_740_000_000_000;
+
+fn created(number: u64) -> anyhow::Result<Timestamp> {
+    Ok(Timestamp::from_micros(i64::try_from((FIRST_MS + number) * 1_000)?))
+}
+
+/// As the one instance of a service issues them.
+fn tx_id(number: u64) -> anyhow::Result<TxId> {
+    Ok(TxId::new(TxId::floor_of(created(number)?))?)
+}
+
+/// Before it was charged. One in four has a nonce.
+fn payment(number: u64) -> anyhow::Result<Payment> {
+    let created = created(number)?;
+    let nonce = number.is_multiple_of(4);
+    let new = NewPayment {
+        tx_id: tx_id(number)?,
+        psp: "testclient".to_owned(),
+        contract: "TESTCONTRACT".to_owned(),
+        channel: Some(Channel::Test),
+        account: None,
+        merchant_tx_id: Some(format!("ORDER-{}", scattered(number, 13))),
+        redirect_secret: format!("{}{}", scattered(number, 16), scattered(!number, 16)),
+        merchant_redirect_url: Some("https://shop.example/checkout/return".to_owned()),
+        notification_url: Some("https://psp.example/ppro/notify".to_owned()),
+        nonce: nonce.then(|| Nonce { value: scattered(number, 16), fingerprint: [7; 32] }),
+        created_at: created,
+        session: Duration::from_secs(3_600),
     };
-    [
-        note("accepted", json!({"items": 1, "bytes": 700})),
-        note("charge_sent", json!({"attempt": 0, "answer": "created"})),
-        state("initialized", "pending", "charge_created"),
-        note("asked", json!({"about": "status", "answer": "settlement"})),
-        state("pending", "succeeded", "paid"),
-    ]
+    Ok(Payment::open(new, Rupiah::from_sen(Sen::new(4_500_000))?))
 }

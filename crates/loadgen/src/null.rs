@@ -2,6 +2,7 @@
 //! needs it, and then forgotten. What is left is what the service costs without a disk.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -11,11 +12,12 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
-    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, engine,
+    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
+    Delivery, DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Filed, Journal,
+    JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter,
+    Reserved, ReviewAct, Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store,
+    StoreError, StoredBreak, Totals, UnknownOrder, Upkeep, engine,
 };
 
 /// See the module.
@@ -270,6 +272,54 @@ impl Search for NullStore {
 }
 
 #[async_trait]
+impl Upkeep for NullStore {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
+        Ok(Totals::default())
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn archivable(
+        &self,
+        _: Range<i64>,
+        _: Timestamp,
+        _: usize,
+    ) -> Result<Vec<TxId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn archive_read(&self, _: &[TxId]) -> Result<Vec<Filed>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn archive_begin(&self, _: &Archive) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn archive_take(&self, _: i64, _: &[Leaving]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn archive_end(&self, _: i64, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn archive_of(&self, _: TxId) -> Result<Option<i64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn archive_give_back(&self, _: i64, _: &[Filed]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
 impl PersonalData for NullStore {
     async fn payment_create_sealed(
         &self,
@@ -408,5 +458,34 @@ impl Reconciliations for NullStore {
         _acts: &[ReviewAct],
     ) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Directories for NullStore {
+    async fn directory_last(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    async fn directory_stored(
+        &self,
+        _entry: i64,
+        _limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn directory_add(&self, _change: &[DirectoryEntry]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn directory_seal(
+        &self,
+        _change: i64,
+        _from: Option<&WrappedKey>,
+        _to: &WrappedKey,
+        _contents: &[(i64, String)],
+    ) -> Result<bool, StoreError> {
+        Ok(false)
     }
 }

@@ -37,6 +37,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         }),
         reload: OnceLock::new(),
         breaks: None,
+        adjustments: None,
         metrics: PrometheusBuilder::new().install_recorder()?,
         draining,
     });
@@ -45,7 +46,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         .merge(gopay_http::public::router(app.clone()))
         .merge(gopay_http::admin::router(app.clone()));
     let mut tasks = JoinSet::new();
-    let routes = gopay_http::listener(routes, &app);
+    let routes = gopay_http::listener(routes, &app, gopay_http::Serves::default());
     let listener = Listener::new(listener, Bounds::connections(4_096));
     gopay_inbound::serve(&mut tasks, listener, routes, &stop);
     crate::serve::announce(address);
@@ -73,6 +74,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         psp: "testclient".to_owned(),
         enabled: true,
         channels: vec![Channel::Test],
+        midtrans: Vec::new(),
         kyc: Kyc::Unverified,
         notification_url: None,
         redirect_url: None,
@@ -102,10 +104,11 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         },
         parties: Parties {
             directory: Arc::new(Directory::new(vec![psp], vec![contract], salt)),
-            midtrans: MidtransAccounts {
-                test: Some(MidtransAccount::new(client, vec![SERVER_KEY.into()])),
-                live: None,
-            },
+            midtrans: MidtransAccounts::new([MidtransAccount::new(
+                Channel::Test,
+                client,
+                vec![SERVER_KEY.into()],
+            )]),
             page_keys: Vec::new(),
         },
         store: Arc::new(NullStore::default()),

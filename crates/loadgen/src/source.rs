@@ -160,7 +160,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// The reference that a payload of this size and number carries.
 fn reference(number: u64) -> String {
-    format!("ORDER-{number:013}")
+    format!("ORDER-{}", body::scattered(number, 13))
 }
 
 /// A notification as Midtrans sends it when a payment was settled.

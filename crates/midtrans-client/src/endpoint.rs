@@ -18,6 +18,9 @@ pub struct Endpoint {
     pub refund_path: RefundPath,
     /// Where Midtrans sends its notifications, instead of the URL in its dashboard.
     pub notification_url: Option<String>,
+    /// Calls under way at once; further ones are not sent. While it is silent a sixteenth of them,
+    /// so that one account leaves room for the others. None: any number.
+    pub calls_max: Option<usize>,
 }
 
 /// The endpoint of refunds.
@@ -68,6 +71,7 @@ impl Endpoint {
             timeout: Self::TIMEOUT,
             refund_path: RefundPath::default(),
             notification_url: None,
+            calls_max: None,
         }
     }
 

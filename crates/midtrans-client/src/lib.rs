@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Endpoint`], [`MidtransClient`], [`CallError`].
 
+mod calls;
 mod endpoint;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use gopay_outbound::{Incoming, Method, Outgoing, Transport, TransportError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
+use crate::calls::Calls;
 use crate::endpoint::is_notification_url;
 pub use crate::endpoint::{Endpoint, EndpointError, RefundPath};
 
@@ -58,6 +60,7 @@ pub struct MidtransClient {
     /// The calls that Midtrans does not let us make, with its code.
     barred: Mutex<BTreeMap<&'static str, StatusCode>>,
     any_barred: AtomicBool,
+    calls: Calls,
 }
 
 /// There is no answer, or none that can be read.
@@ -141,6 +144,7 @@ impl MidtransClient {
             heard: Mutex::new(None),
             barred: Mutex::default(),
             any_barred: AtomicBool::new(false),
+            calls: Calls::new(endpoint.calls_max),
         })
     }
 
@@ -283,7 +287,10 @@ impl MidtransClient {
     }
 
     async fn send(&self, request: Outgoing) -> Result<Incoming, CallError> {
-        let answer = self.transport.send(request).await?;
+        let call = self.calls.begin()?;
+        let answer = self.transport.send(request).await;
+        call.end(answer.is_ok());
+        let answer = answer?;
         if let Some(date) = answer.date {
             *self.heard() = Some((date.into(), Instant::now()));
         }
@@ -309,6 +316,12 @@ impl MidtransClient {
     #[must_use]
     pub fn barred(&self) -> BTreeMap<&'static str, StatusCode> {
         self.barred.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there are such calls.
+    #[must_use]
+    pub fn any_barred(&self) -> bool {
+        self.any_barred.load(Ordering::Relaxed)
     }
 
     /// The time at Midtrans, to about a second: that of its last answer, and what has passed since,

@@ -1,8 +1,6 @@
 //! The real way out: HTTP/1.1 over TCP and TLS.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,11 +9,13 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, Sleep};
-use url::Url;
+use url::{Position, Url};
 
 use crate::address::literal;
+use crate::kept::Kept;
+use crate::names::{self, LookUp, Names};
 use crate::{
     AddressPolicy, Incoming, Method, Outgoing, Pace, Refusal, Transport, TransportError,
     TransportReason,
@@ -32,6 +32,8 @@ pub struct HttpTransport {
     /// For ports that are allowed at some addresses only; none: at no address.
     other_ports: Option<reqwest::Client>,
     policy: AddressPolicy,
+    /// None: connections to every host are kept.
+    kept: Option<Kept>,
 }
 
 /// Settings of an [`HttpTransport`].
@@ -43,19 +45,7 @@ pub struct HttpTransportBuilder {
     idle_timeout: Duration,
     user_agent: &'static str,
     look_up: LookUp,
-}
-
-/// Looks up the addresses of a name; the port is put in by the caller.
-#[derive(Clone, Copy, Debug)]
-struct LookUp(fn(String) -> LookingUp);
-
-type LookingUp = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
-
-impl LookUp {
-    /// As the system does.
-    const SYSTEM: Self = Self(|name| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
-    });
+    kept_hosts_max: Option<usize>,
 }
 
 /// The transport could not be set up, for example because the system has no root certificates.
@@ -79,7 +69,8 @@ impl HttpTransport {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             user_agent: concat!("gopay-adapter/", env!("CARGO_PKG_VERSION")),
-            look_up: LookUp::SYSTEM,
+            look_up: names::by_the_system,
+            kept_hosts_max: None,
         }
     }
 
@@ -101,7 +92,11 @@ impl HttpTransport {
         pace: Option<Pace>,
     ) -> Result<Incoming, TransportError> {
         let (url, client) = self.checked_url(&request.url).map_err(TransportError::not_sent)?;
-        let headers = headers(request.headers).map_err(TransportError::not_sent)?;
+        let mut headers = headers(request.headers).map_err(TransportError::not_sent)?;
+        let host = &url[..Position::BeforePath];
+        if self.kept.as_ref().is_some_and(|kept| !kept.keeps(host)) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let sending = match request.method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),
@@ -162,6 +157,13 @@ impl HttpTransportBuilder {
         self
     }
 
+    /// To how many hosts unused connections are kept at once; to all unless set. For where others name
+    /// the hosts.
+    pub const fn kept_hosts_max(mut self, hosts: usize) -> Self {
+        self.kept_hosts_max = Some(hosts);
+        self
+    }
+
     /// The `User-Agent`; the name and version of this program unless set.
     pub const fn user_agent(mut self, user_agent: &'static str) -> Self {
         self.user_agent = user_agent;
@@ -174,14 +176,21 @@ impl HttpTransportBuilder {
     /// [`BuildError`].
     pub fn build(self) -> Result<HttpTransport, BuildError> {
         install_crypto();
-        let client = self.client(self.policy.clone())?;
-        let other_ports = self.policy.for_other_ports().map(|policy| self.client(policy));
-        Ok(HttpTransport { client, other_ports: other_ports.transpose()?, policy: self.policy })
+        let names = Names::new(self.look_up);
+        let client = self.client(self.policy.clone(), names.clone())?;
+        let other_ports = self.policy.for_other_ports().map(|policy| self.client(policy, names));
+        let kept = self.kept_hosts_max.map(|max| Kept::new(max, self.idle_timeout));
+        Ok(HttpTransport {
+            client,
+            other_ports: other_ports.transpose()?,
+            policy: self.policy,
+            kept,
+        })
     }
 
-    fn client(&self, policy: AddressPolicy) -> Result<reqwest::Client, BuildError> {
+    fn client(&self, policy: AddressPolicy, names: Names) -> Result<reqwest::Client, BuildError> {
         reqwest::Client::builder()
-            .dns_resolver(Arc::new(PolicyResolver { policy, look_up: self.look_up }))
+            .dns_resolver(Arc::new(PolicyResolver { policy, names }))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -271,14 +280,15 @@ impl http_body::Body for Pieces {
 /// looked up for it, so a name that changes its address between two gains nothing.
 struct PolicyResolver {
     policy: AddressPolicy,
-    look_up: LookUp,
+    names: Names,
 }
 
 impl Resolve for PolicyResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (policy, found) = (self.policy.clone(), self.look_up.0(name.as_str().to_owned()));
+        let (policy, names) = (self.policy.clone(), self.names.clone());
         Box::pin(async move {
-            let permitted = policy.only_permitted(found.await?.into_iter())?;
+            let found = names.find(name.as_str().to_owned()).await?;
+            let permitted = policy.only_permitted(found.into_iter())?;
             let addresses: Addrs = Box::new(permitted.into_iter());
             Ok(addresses)
         })
@@ -334,6 +344,7 @@ fn after_sending(error: reqwest::Error) -> TransportError {
 #[cfg(test)]
 mod tests {
     use std::error::Error;
+    use std::net::SocketAddr;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -656,7 +667,7 @@ mod tests {
             peer(Peer::Answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await;
         let policy = AddressPolicy::public(Vec::new()).with_ports(vec![address.port()]);
         let mut builder = HttpTransport::builder(policy).connect_timeout(Duration::from_millis(50));
-        builder.look_up = LookUp(|_| {
+        builder.look_up = |_| {
             let public = SocketAddr::from(([192, 88, 98, 1], 0));
             let private = SocketAddr::from(([127, 0, 0, 1], 0));
             let answer = match ASKED.fetch_add(1, Ordering::Relaxed) {
@@ -664,8 +675,8 @@ mod tests {
                 1 | 2 => vec![private],
                 _ => vec![private, public],
             };
-            Box::pin(async move { Ok(answer) })
-        });
+            Ok(answer)
+        };
         let transport = builder.build().unwrap();
         let url = format!("http://rebinding.example:{}/", address.port());
         for _ in 0..5 {
@@ -674,6 +685,20 @@ mod tests {
         }
         assert!(ASKED.load(Ordering::Relaxed) >= 5, "each connection looks up anew");
         assert_eq!(seen.lock().unwrap().connections, 0);
+    }
+
+    #[tokio::test]
+    async fn connections_to_more_hosts_than_may_be_kept_end_with_their_answer() {
+        const ANSWER: Peer = Peer::Answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let builder = HttpTransport::builder(AddressPolicy::any()).kept_hosts_max(1);
+        let transport = builder.build().unwrap();
+        for connections in [1, 3] {
+            let (address, seen) = peer(ANSWER).await;
+            for _ in 0..3 {
+                transport.send(get(format!("http://{address}/"))).await.unwrap();
+            }
+            assert_eq!(seen.lock().unwrap().connections, connections);
+        }
     }
 
     #[tokio::test]
@@ -701,8 +726,7 @@ mod tests {
         // A name on another port may only lead to where any port may be called.
         let private = vec!["127.0.0.0/8".parse().unwrap()];
         let mut builder = HttpTransport::builder(AddressPolicy::public(private));
-        builder.look_up =
-            LookUp(|_| Box::pin(async { Ok(vec![SocketAddr::from(([8, 8, 8, 8], 0))]) }));
+        builder.look_up = |_| Ok(vec![SocketAddr::from(([8, 8, 8, 8], 0))]);
         let far = builder.build().unwrap();
         let error = far.send(get("http://psp.example:6379/".to_owned())).await.unwrap_err();
         assert_eq!(fault(&error), Some(&TransportReason::HostBlocked));

@@ -8,6 +8,8 @@
 
 mod address;
 mod http;
+mod kept;
+mod names;
 
 use std::error::Error;
 use std::fmt;

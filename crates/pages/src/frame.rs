@@ -89,7 +89,7 @@ pub fn document(
 #[must_use]
 pub fn mark() -> Markup {
     html! {
-        svg.mark viewBox="0 0 32 32" aria-hidden="true" {
+        svg.mark viewBox="0 0 32 32" width="24" height="24" aria-hidden="true" {
             path d="M6 11h17a3 3 0 0 1 3 3v9a3 3 0 0 1-3 3H9a3 3 0 0 1-3-3z M6 11V9a3 3 0 0 1 3-3h12v5 M20 17h6v4h-6z" {}
         }
     }

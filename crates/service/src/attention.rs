@@ -2,9 +2,10 @@
 //!
 //! The same for the process that serves and for commands beside it, so the store is an argument.
 
-use gopay_core::doubt::{Doubt, Standing, Verdict};
+use gopay_core::doubt::{Doubt, Standing, Unclear, Verdict};
 use gopay_core::ids::TxId;
 use gopay_core::payment::{Channel, Effect, Event, Payment};
+use gopay_core::text::is_unprintable;
 use gopay_core::time::Timestamp;
 use gopay_store::{
     Applied, AttentionSums, Database, Note, OrderResolution, StoreError, UnknownOrder,
@@ -34,6 +35,8 @@ pub struct Item {
     pub txid: TxId,
     /// Test or live.
     pub channel: Option<&'static str>,
+    /// The account at Midtrans, if it is not that of the channel.
+    pub midtrans_account: Option<String>,
     /// The contract of a payment.
     pub contract: Option<String>,
     /// The PSP's reference of a payment.
@@ -71,8 +74,14 @@ pub async fn attention(store: &dyn Database, now: Timestamp) -> Result<Attention
     let payments = payments
         .iter()
         .filter_map(|payment| Some(of_payment(payment, payment.doubt.as_ref()?, now)));
-    let mut items: Vec<Item> =
-        payments.chain(orders.iter().map(|order| of_order(order, now))).collect();
+    let mut items: Vec<Item> = payments.collect();
+    for order in &orders {
+        let item = of_order(order, now);
+        items.push(match store.payment_get(order.tx_id).await? {
+            Some(payment) => beside(&payment, item),
+            None => item,
+        });
+    }
     items.sort_by(|one, other| (&one.since, one.txid).cmp(&(&other.since, other.txid)));
     Ok(AttentionList { sums, items })
 }
@@ -83,6 +92,7 @@ fn of_payment(payment: &Payment, doubt: &Doubt, now: Timestamp) -> Item {
         kind: "payment",
         txid: payment.tx_id,
         channel: payment.channel.map(Channel::as_str),
+        midtrans_account: payment.account.as_ref().map(ToString::to_string),
         contract: Some(payment.contract.clone()),
         merchanttxid: payment.merchant_tx_id.clone(),
         state: Some(payment.state.as_str()),
@@ -104,6 +114,7 @@ fn of_order(order: &UnknownOrder, now: Timestamp) -> Item {
         kind: "order",
         txid: order.tx_id,
         channel: Some(order.channel.as_str()),
+        midtrans_account: order.account.as_ref().map(ToString::to_string),
         contract: None,
         merchanttxid: None,
         state: None,
@@ -116,6 +127,21 @@ fn of_order(order: &UnknownOrder, now: Timestamp) -> Item {
         age_seconds: now.since(order.first_seen_at).as_secs(),
         at_risk_sen: amount.unwrap_or(0),
         standing: Standing::Open.as_str(),
+    }
+}
+
+/// Of an order that the store knows: there is money of another transaction than that of the payment.
+fn beside(payment: &Payment, item: Item) -> Item {
+    let own = payment.midtrans_tx_id.as_deref().unwrap_or("none");
+    let other = item.midtrans_transaction_id.as_deref().unwrap_or("unknown");
+    Item {
+        contract: Some(payment.contract.clone()),
+        merchanttxid: payment.merchant_tx_id.clone(),
+        state: Some(payment.state.as_str()),
+        what: Unclear::TransactionId.as_str(),
+        expected: format!("transaction {own} alone"),
+        found: format!("another with money, {other}"),
+        ..item
     }
 }
 
@@ -154,13 +180,8 @@ impl Decision {
 
 /// Whether a text has something to read, all of which shows, and not more than so many characters.
 pub(crate) fn is_shown(text: &str, chars_max: usize) -> bool {
-    let printable = text.chars().all(|char| !char.is_control() && !is_direction(char));
+    let printable = !text.chars().any(is_unprintable);
     !text.trim().is_empty() && text.chars().count() <= chars_max && printable
-}
-
-/// Marks that turn the direction of a text, and with it what a person reads.
-const fn is_direction(char: char) -> bool {
-    matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Why nothing was decided.
@@ -308,6 +329,8 @@ mod tests {
             (long.as_str(), "Sri", Some("reason")),
             ("told\nstate succeeded", "Sri", Some("reason")),
             ("told \u{202e}by", "Sri", Some("reason")),
+            ("told", "Sri\u{61c}", Some("by")),
+            ("to\u{200b}ld", "Sri", Some("reason")),
             ("told", "", Some("by")),
             ("told", "\u{1b}[2J", Some("by")),
         ] {

@@ -24,7 +24,7 @@ impl Service {
         let settings = self.settings();
         let parties = self.parties();
         let channels = [Channel::Test, Channel::Live].map(|channel| {
-            let configured = parties.midtrans.of(Some(channel)).is_some();
+            let configured = parties.midtrans.serves(channel);
             json!({"channel": channel.as_str(), "configured": configured})
         });
         json!({

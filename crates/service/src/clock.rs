@@ -5,13 +5,13 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gopay_core::ids::{IdGenerator, RefundId, TxId};
-use gopay_core::payment::Channel;
+use gopay_core::payment::Payment;
 use gopay_core::ppro::reply::Rand;
 use gopay_core::time::Timestamp;
 use gopay_store::{Order, Page, PaymentFilter, StoreError};
 
 use crate::thin::{self, FAULT_PAUSE};
-use crate::{Service, meters};
+use crate::{MidtransAccount, Service, meters};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -88,10 +88,10 @@ impl Service {
     /// The time by which a session may be called over: ours, unless Midtrans' clock says that ours
     /// is ahead, or, where Midtrans' is not known, ours has jumped. Such a clock must not end the
     /// payments of shoppers who still pay.
-    pub(crate) fn session_time(&self, channel: Option<Channel>) -> Timestamp {
+    pub(crate) fn session_time(&self, payment: &Payment) -> Timestamp {
         let now = self.now();
         let steady = self.0.clock.uptime().map_or(now, |uptime| self.0.jumps.time(now, uptime));
-        match self.time_at_midtrans(channel) {
+        match self.time_at_midtrans(payment) {
             Some(theirs) if now.since(theirs) > CLOCK_TOLERANCE => theirs,
             Some(_) => now,
             None => Self::unless_jumped(now, steady),
@@ -112,25 +112,37 @@ impl Service {
         steady
     }
 
-    /// Measures how far our clock is from that of each account's Midtrans; tells the log and the
+    /// Measures how far our clock is from that of each channel's Midtrans; tells the log and the
     /// metrics.
     pub(crate) fn compare_clocks(&self) {
-        for channel in [Channel::Test, Channel::Live] {
-            let Some(theirs) = self.time_at_midtrans(Some(channel)) else { continue };
-            let now = self.now();
-            let (ahead, behind) = (now.since(theirs), theirs.since(now));
-            meters::clock_skew(channel, ahead, behind);
-            let off = ahead.max(behind);
-            if off > CLOCK_TOLERANCE
-                && let Some(repeats) = thin::due("clock", FAULT_PAUSE)
-            {
-                let by_seconds = off.as_secs();
-                let direction = if ahead > behind { "ahead" } else { "behind" };
-                tracing::error!(
-                    by_seconds, direction, %now, midtrans = %theirs, repeats,
-                    "our clock differs from Midtrans'; set the clock of this machine"
-                );
-            }
+        for account in self.parties().midtrans.of_channels() {
+            self.compare_clock(account);
+        }
+    }
+
+    /// The same of the Midtrans of a payment.
+    pub(crate) fn compare_clock_of(&self, payment: &Payment) {
+        let parties = self.parties();
+        if let Some(account) = parties.midtrans.of_payment(payment) {
+            self.compare_clock(account);
+        }
+    }
+
+    fn compare_clock(&self, account: &MidtransAccount) {
+        let Some(theirs) = account.client.time() else { return };
+        let now = self.now();
+        let (ahead, behind) = (now.since(theirs), theirs.since(now));
+        meters::clock_skew(account.channel, ahead, behind);
+        let off = ahead.max(behind);
+        if off > CLOCK_TOLERANCE
+            && let Some(repeats) = thin::due("clock", FAULT_PAUSE)
+        {
+            let by_seconds = off.as_secs();
+            let direction = if ahead > behind { "ahead" } else { "behind" };
+            tracing::error!(
+                by_seconds, direction, %now, midtrans = %theirs, repeats,
+                "our clock differs from Midtrans'; set the clock of this machine"
+            );
         }
     }
 
@@ -155,8 +167,11 @@ impl Service {
         Ok(())
     }
 
-    fn time_at_midtrans(&self, channel: Option<Channel>) -> Option<Timestamp> {
-        self.parties().midtrans.of(channel)?.client.time()
+    fn time_at_midtrans(&self, payment: &Payment) -> Option<Timestamp> {
+        let parties = self.parties();
+        let own = parties.midtrans.of_payment(payment).and_then(|account| account.client.time());
+        // The account of the channel is at the same Midtrans.
+        own.or_else(|| parties.midtrans.of(payment.channel)?.client.time())
     }
 }
 

@@ -4,8 +4,8 @@ use gopay_core::midtrans::{ChargeReply, RefundReply, Refusal, RefusalCause};
 use gopay_store::StoreError;
 use metrics::counter;
 
-use crate::meters;
 use crate::thin::{self, FAULT_PAUSE};
+use crate::{MidtransAccount, meters};
 
 /// An error with its sources, for the trail, the log and the operator.
 #[must_use]
@@ -32,10 +32,14 @@ pub(crate) fn log_store_error(error: &StoreError) {
 /// The refusal of a charge for the trail, if it is one.
 ///
 /// `personal` are texts of the call that Midtrans may repeat.
-pub(crate) fn describe_charge(reply: &ChargeReply, personal: &[String]) -> Option<String> {
+pub(crate) fn describe_charge(
+    account: &MidtransAccount,
+    reply: &ChargeReply,
+    personal: &[String],
+) -> Option<String> {
     match reply {
         ChargeReply::Denied(refusal) | ChargeReply::Refused(refusal) => {
-            count("charge", refusal);
+            count(account, "charge", refusal);
             Some(refusal.described(personal))
         }
         ChargeReply::Created(_)
@@ -46,10 +50,10 @@ pub(crate) fn describe_charge(reply: &ChargeReply, personal: &[String]) -> Optio
 }
 
 /// An answer to a refund for the trail.
-pub(crate) fn describe_refund(reply: &RefundReply) -> String {
+pub(crate) fn describe_refund(account: &MidtransAccount, reply: &RefundReply) -> String {
     match reply {
         RefundReply::Accepted(_) => "accepted".to_owned(),
-        RefundReply::Refused(refusal) => describe("refund", refusal),
+        RefundReply::Refused(refusal) => describe(account, "refund", refusal),
         RefundReply::Duplicate => "duplicate".to_owned(),
         RefundReply::InProgress => "in progress".to_owned(),
         RefundReply::Unclear => "unclear".to_owned(),
@@ -70,21 +74,21 @@ const fn reason(error: &StoreError) -> &'static str {
 }
 
 /// Counts a refusal of Midtrans and gives it in words, for the trail.
-pub(crate) fn describe(call: &'static str, refusal: &Refusal) -> String {
-    count(call, refusal);
+pub(crate) fn describe(account: &MidtransAccount, call: &'static str, refusal: &Refusal) -> String {
+    count(account, call, refusal);
     refusal.described(&[])
 }
 
 /// Counts a refusal of Midtrans. One that only the operator can mend (keys, permissions, merchant
 /// set-up) is logged as an error; what Midtrans wrote may be personal, and is in the trail only.
-fn count(call: &'static str, refusal: &Refusal) {
+fn count(account: &MidtransAccount, call: &'static str, refusal: &Refusal) {
     counter!(meters::MIDTRANS_REFUSALS, "call" => call, "cause" => refusal.cause.as_str())
         .increment(1);
     if refusal.cause != RefusalCause::Misconfigured {
         return;
     }
-    let said = refusal.coded();
-    if let Some(repeats) = thin::due(&format!("{call}: {said}"), FAULT_PAUSE) {
-        tracing::error!(call, said, repeats, "Midtrans did not let us in");
+    let (said, account) = (refusal.coded(), account.label());
+    if let Some(repeats) = thin::due(&format!("{account} {call}: {said}"), FAULT_PAUSE) {
+        tracing::error!(account, call, said, repeats, "Midtrans did not let us in");
     }
 }

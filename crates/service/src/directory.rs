@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
+use gopay_core::account::AccountName;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::{Kyc, Terms};
 use gopay_core::refund::RefundTerms;
@@ -67,6 +68,8 @@ pub struct Contract {
     pub enabled: bool,
     /// Which channels it may use.
     pub channels: Vec<Channel>,
+    /// Its accounts at Midtrans; in channels that are not named, it takes that of the channel.
+    pub midtrans: Vec<(Channel, AccountName)>,
     /// How well its shoppers' wallets are known.
     pub kyc: Kyc,
     /// Where its PSP is told unless the call says otherwise.
@@ -92,6 +95,12 @@ impl Contract {
             has_notification_url: self.notification_url.is_some(),
             app_schemes: self.return_schemes.as_deref(),
         }
+    }
+
+    /// The account of its payments in a channel; none: that of the channel.
+    #[must_use]
+    pub fn account(&self, channel: Channel) -> Option<&AccountName> {
+        self.midtrans.iter().find(|(of, _)| *of == channel).map(|(_, name)| name)
     }
 
     /// Whether no money of it is ever real.

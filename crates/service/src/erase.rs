@@ -45,6 +45,17 @@ pub enum EraseError {
         /// What for.
         needed: Needed,
     },
+    /// Its call and trail left the store in plain text.
+    #[error(
+        "{tx_id} is not erased: its call and trail are in archive {archive} in plain text; give the \
+         archive back first, or delete its files"
+    )]
+    Archived {
+        /// The payment.
+        tx_id: TxId,
+        /// The number of the archive.
+        archive: i64,
+    },
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -100,6 +111,11 @@ pub async fn erase(
     let payment = store.payment_get(tx_id).await?.ok_or(EraseError::Unknown(tx_id))?;
     if let Some(needed) = needed(store, &payment, window, erasure.at).await? {
         return Err(EraseError::Needed { tx_id, needed });
+    }
+    if let Some(archive) = store.archive_of(tx_id).await?
+        && store.data_key(tx_id).await?.is_none()
+    {
+        return Err(EraseError::Archived { tx_id, archive });
     }
     for _ in 0..TRIES {
         let trail = store.payment_trail(tx_id).await?;
@@ -158,7 +174,8 @@ const KEPT: [Field; 8] = [
 ];
 
 /// What stays of a call that was accepted. In one that was refused any parameter may hold anything.
-fn kept_call(call: &str) -> Value {
+#[must_use]
+pub fn kept_call(call: &str) -> Value {
     let mut call: Value = serde_json::from_str(call).unwrap_or_default();
     if let Some(members) = call.as_object_mut() {
         let kept = |name: &str| {

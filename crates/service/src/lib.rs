@@ -10,6 +10,7 @@
 //! them need is in `admission`, `answer`, `answered` (a store that went back), `clock`, `describe`,
 //! `directory` and `hold` (a store that is away).
 
+mod accounts;
 mod admission;
 mod answer;
 mod answered;
@@ -31,23 +32,24 @@ mod psp;
 mod questions;
 mod read;
 mod shopper;
+mod spans;
 mod thin;
 mod trace;
+mod unbroken;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use gopay_core::ids::TxId;
-use gopay_core::midtrans::{Notification, UnverifiedNotification};
 use gopay_core::payment::{Channel, Effect, Event, Payment, PaymentState};
 use gopay_core::ppro::hash::{self, Page};
-use gopay_midtrans_client::MidtransClient;
 use gopay_outbound::Transport;
 use gopay_store::{Applied, AttentionSums, Backlog, Database, Erasure, Note};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+pub use accounts::{BarredCall, MidtransAccount, MidtransAccounts};
 pub use admission::CallLimits;
 pub use answer::Answer;
 pub use answered::{Lost, NotReady};
@@ -58,15 +60,17 @@ pub use clock::{Clock, RandomBytes, SystemClock, os_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};
-pub use erase::{EraseError, Needed, erase};
+pub use erase::{EraseError, Needed, erase, kept_call};
 pub use gopay_store::{StoreError, Totals};
 pub use midtrans::{NotificationAnswer, Probe, Recovered, probe};
-pub use operators::{NotLetIn, Operator, Operators, Role};
+pub use operators::{NotLetIn, Operator, Operators, Refused, Role, tell_refused_operator};
 pub use psp::{FEED_LIMIT_MAX, FEED_WAIT_MAX, FeedCall, FeedError, FeedLine, FeedPage, FeedQuery};
 pub use read::{
-    Dated, Erased, FOUND_MAX, Failed, Happened, Owed, Refunded, Story, Transaction, find, story,
+    Archived, Dated, Erased, FOUND_MAX, Failed, FromArchive, Happened, Owed, Refunded, Story,
+    Transaction, find, story, story_with,
 };
 pub use shopper::{Known, Landing, PageError, Waiting};
+pub use spans::{Attribute, Collector, Request, Span, collect_spans};
 pub use trace::{TraceContext, Traced, within};
 
 use crate::desk::{Board, Happening, Recent};
@@ -125,57 +129,6 @@ impl Settings {
     }
 }
 
-/// Midtrans, by channel. A payment never crosses.
-pub struct MidtransAccounts {
-    /// The simulator or Midtrans' sandbox.
-    pub test: Option<MidtransAccount>,
-    /// Midtrans' production.
-    pub live: Option<MidtransAccount>,
-}
-
-/// One account at Midtrans.
-pub struct MidtransAccount {
-    /// Calls it.
-    pub client: MidtransClient,
-    /// Each verifies its notifications; there are two while the key is replaced.
-    server_keys: Vec<SecretString>,
-    /// Of each key, what it stands for where the config has no keys of pages.
-    page_keys: Vec<SecretString>,
-}
-
-impl MidtransAccount {
-    /// An account that is called by `client`, and whose notifications are signed with any of the keys.
-    #[must_use]
-    pub fn new(client: MidtransClient, server_keys: Vec<SecretString>) -> Self {
-        let derived = |key: &SecretString| hash::page_key(key.expose_secret()).into();
-        let page_keys = server_keys.iter().map(derived).collect();
-        Self { client, server_keys, page_keys }
-    }
-
-    /// The notification, if one of the keys has signed it.
-    pub(crate) fn verify(&self, unverified: &UnverifiedNotification) -> Option<Notification> {
-        let verified = |key: &SecretString| unverified.clone().verify(key.expose_secret()).ok();
-        self.server_keys.iter().find_map(verified)
-    }
-}
-
-impl MidtransAccounts {
-    /// That of a channel, if it has one.
-    #[must_use]
-    pub fn of(&self, channel: Option<Channel>) -> Option<&MidtransAccount> {
-        match channel? {
-            Channel::Test => self.test.as_ref(),
-            Channel::Live => self.live.as_ref(),
-        }
-    }
-
-    /// Each, with its channel.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (Channel, &MidtransAccount)> {
-        let test = self.test.iter().map(|account| (Channel::Test, account));
-        test.chain(self.live.iter().map(|account| (Channel::Live, account)))
-    }
-}
-
 /// Who may call us, and whom we call: what can be replaced while the service runs, as a whole. A use
 /// case goes by one of them from its beginning to its end, or asks again after a wait.
 pub struct Parties {
@@ -194,8 +147,8 @@ impl Parties {
         if !self.page_keys.is_empty() {
             return &self.page_keys;
         }
-        let account = self.midtrans.of(payment.channel);
-        account.map_or(&[], |account| account.page_keys.as_slice())
+        let account = self.midtrans.of_payment(payment);
+        account.map_or(&[], MidtransAccount::page_keys)
     }
 
     /// Keys of what is read by nobody but us, whichever PSP it is given to: the first makes it, each
@@ -204,8 +157,9 @@ impl Parties {
         if !self.page_keys.is_empty() {
             return self.page_keys.clone();
         }
-        let accounts = self.midtrans.live.iter().chain(&self.midtrans.test);
-        accounts.flat_map(|account| &account.page_keys).cloned().collect()
+        let accounts =
+            [Channel::Live, Channel::Test].map(|channel| self.midtrans.of(Some(channel)));
+        accounts.into_iter().flatten().flat_map(MidtransAccount::page_keys).cloned().collect()
     }
 
     /// Whether a code opens a page of a payment.
@@ -310,15 +264,11 @@ impl Service {
         })
     }
 
-    /// The calls that Midtrans did not let us make when they were tried last: channel, call, code.
+    /// The calls that Midtrans did not let us make when they were tried last; a hundred at most.
     #[must_use]
-    pub fn barred(&self) -> Vec<(&'static str, &'static str, u16)> {
-        let parties = self.parties();
-        let barred = parties.midtrans.all().flat_map(|(channel, account)| {
-            let calls = account.client.barred().into_iter();
-            calls.map(move |(call, code)| (channel.as_str(), call, code.get()))
-        });
-        barred.collect()
+    pub fn barred(&self) -> Vec<BarredCall> {
+        const MAX: usize = 100;
+        self.parties().midtrans.barred(MAX)
     }
 
     /// Waits until no call runs, those included whose callers have gone. For the end of the

@@ -42,6 +42,8 @@ pub const CLIENT_REFUSALS: &str = "gopay_client_refusals_total";
 pub const TURNED_AWAY: &str = "gopay_calls_turned_away_total";
 /// Logins that were wrong, by `why`.
 pub const LOGIN_FAILURES: &str = "gopay_login_failures_total";
+/// Requests to the admin listener that were refused, by `why`.
+pub const OPERATOR_REFUSALS: &str = "gopay_operator_refusals_total";
 /// Calls of the feed by `outcome`.
 pub const FEED_CALLS: &str = "gopay_feed_calls_total";
 /// Notifications of Midtrans by `answer`.
@@ -80,6 +82,8 @@ pub const CLOCK_SKEW: &str = "gopay_clock_skew_seconds";
 
 /// Lines of the log that nobody took in time.
 pub const LOG_LINES_DROPPED: &str = "gopay_log_lines_dropped_total";
+/// Spans for the collector of traces by `outcome`.
+pub const SPANS: &str = "gopay_spans_total";
 /// Money that was found not to fit its payment, by `what` is unclear.
 pub const DOUBTS: &str = "gopay_doubts_total";
 /// Money under order ids without a payment, by `form` of the id: ours or another's.
@@ -109,6 +113,10 @@ pub fn describe() {
         LOGIN_FAILURES,
         "Refused logins by what was wrong: login, password, certificate, contract.",
     );
+    counts(
+        OPERATOR_REFUSALS,
+        "Refused requests to the admin listener: token missing or wrong, pause, role, page.",
+    );
     counts(FEED_CALLS, "Calls of the catch-up feed by what came of them.");
     counts(NOTIFICATIONS, "Notifications of Midtrans by our answer.");
     counts(MIDTRANS_REQUESTS, "Requests to Midtrans by call and by whether there was an answer.");
@@ -129,6 +137,7 @@ pub fn describe() {
     describe_gauge!(ATTENTION, Unit::Count, "What needs a person now, by kind.");
     describe_gauge!(AT_RISK, Unit::Count, "The money of what needs a person now, in sen.");
     counts(LOG_LINES_DROPPED, "Lines of the log that were dropped because its reader is too slow.");
+    counts(SPANS, "Spans of use cases, by whether the collector of traces got them.");
     counts(LOST, "Payments that were answered and then missing from the store: it went back.");
     describe_gauge!(LOST_OPEN, Unit::Count, "Of these, those that nobody has acknowledged.");
     counts(STORE_ERRORS, "Steps that the store did not take, by reason.");
@@ -156,6 +165,12 @@ pub fn begin_at_zero() {
     }
     for why in ["login", "password", "certificate", "contract"] {
         zero(LOGIN_FAILURES, &[("why", why)]);
+    }
+    for why in ["missing", "token", "pause", "role", "page"] {
+        zero(OPERATOR_REFUSALS, &[("why", why)]);
+    }
+    for outcome in ["exported", "dropped"] {
+        zero(SPANS, &[("outcome", outcome)]);
     }
     zero(LOG_LINES_DROPPED, &[]);
     zero(LOST, &[]);

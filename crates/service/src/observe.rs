@@ -11,6 +11,7 @@ use gopay_midtrans_client::CallError;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::spans::{self, Attribute};
 use crate::{meters, trace};
 
 /// What a span and a line of the log are about.
@@ -92,7 +93,9 @@ pub(crate) async fn observed<T>(use_case: UseCase, work: impl Future<Output = T>
         SEEN.with(|seen| seen.borrow().write());
         done
     };
-    SEEN.scope(seen, all.instrument(span)).await
+    let all = SEEN.scope(seen, all.instrument(span));
+    // Boxed where it is a span, so that it is no larger where it is none.
+    if spans::are_collected() { trace::as_span(Box::pin(all)).await } else { all.await }
 }
 
 /// Notes what a use case has learnt; nothing outside of one.
@@ -110,9 +113,10 @@ pub(crate) async fn upstream<T>(
     call: &'static str,
     request: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
-    let began = Instant::now();
+    let (began, span) = (Instant::now(), spans::request_begins());
     let answer = request.await;
     let took = began.elapsed();
+    spans::request_ends(span, name_of(call), took, answer.is_err());
     let result = match &answer {
         Ok(_) => "answered",
         Err(CallError::NotSent(_)) => "not_sent",
@@ -123,11 +127,25 @@ pub(crate) async fn upstream<T>(
     answer
 }
 
+/// The name of the span of a request to Midtrans.
+fn name_of(call: &str) -> &'static str {
+    match call {
+        "charge" => "midtrans charge",
+        "status" => "midtrans status",
+        "expire" => "midtrans expire",
+        "cancel" => "midtrans cancel",
+        "refund" => "midtrans refund",
+        _ => "midtrans",
+    }
+}
+
 /// Waits for the answer of a receiver, and counts the time as the receiver's.
-pub(crate) async fn receiver<T>(request: impl Future<Output = T>) -> T {
-    let began = Instant::now();
+pub(crate) async fn receiver<T, E>(request: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let (began, span) = (Instant::now(), spans::request_begins());
     let answer = request.await;
-    learn(|seen| seen.upstream += began.elapsed());
+    let took = began.elapsed();
+    spans::request_ends(span, "receiver", took, answer.is_err());
+    learn(|seen| seen.upstream += took);
     answer
 }
 
@@ -165,7 +183,42 @@ impl Seen {
             // Who waits asks twice a minute; that it is told nothing is no news.
             UseCase::Feed => self.psp.is_none() || self.outcome == "nothing_new",
         };
-        if quiet { self.line_at_debug(total) } else { self.line_at_info(total) }
+        if quiet {
+            self.line_at_debug(total);
+        } else {
+            self.line_at_info(total);
+            spans::end(|| self.span(total));
+        }
+    }
+
+    /// Name and content of its span: what the line says.
+    fn span(&self, total: Duration) -> (String, bool, Vec<(&'static str, Attribute)>) {
+        let use_case = self.use_case.as_str();
+        let (from, to) = self.moved.unzip();
+        let word = |word: &'static str| (!word.is_empty()).then_some(Attribute::Word(word));
+        let ours = total.saturating_sub(self.upstream);
+        let known = [
+            ("use_case", word(use_case)),
+            ("kind", word(self.kind)),
+            ("outcome", word(self.outcome)),
+            ("code", self.code.map(Attribute::Word)),
+            ("psp", self.psp.clone().map(Attribute::Text)),
+            ("payment.tx_id", self.tx_id.map(|id| Attribute::Text(id.to_string()))),
+            ("refund.id", self.refund_id.map(|id| Attribute::Text(id.to_string()))),
+            ("from", from.map(Attribute::Word)),
+            ("to", to.map(Attribute::Word)),
+            ("event", word(self.event)),
+            ("ours_ms", Some(Attribute::Millis(millis(ours)))),
+            ("upstream_ms", Some(Attribute::Millis(millis(self.upstream)))),
+        ];
+        let name = if self.kind.is_empty() {
+            use_case.to_owned()
+        } else {
+            format!("{use_case} {}", self.kind)
+        };
+        let called = !matches!(self.use_case, UseCase::Poll | UseCase::Delivery);
+        let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        (name, called, known.collect())
     }
 }
 

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use metrics::counter;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::credentials::{Attempt, Credentials};
+use crate::meters;
 use crate::thin::{self, UNAUTHENTICATED_PAUSE};
 
 /// What an operator may do, besides reading.
@@ -84,6 +86,44 @@ pub enum NotLetIn {
     TooOften,
 }
 
+/// Why somebody is refused at the admin listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No token was shown.
+    Missing,
+    /// No such name, or not its token.
+    Token,
+    /// Too many wrong tokens; this one was not looked at.
+    Pause,
+    /// The token is good, and its roles are not for this.
+    Role,
+    /// A name that leads here, or a page of somebody else's.
+    Page,
+}
+
+impl Refused {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Token => "token",
+            Self::Pause => "pause",
+            Self::Role => "role",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// Lets operators see that somebody was refused: each is counted, one in a second of each kind is
+/// logged. `who` is a name of the config, `what` was asked for.
+pub fn tell_refused_operator(why: Refused, who: Option<&str>, what: &str, source: IpAddr) {
+    let why = why.as_str();
+    counter!(meters::OPERATOR_REFUSALS, "why" => why).increment(1);
+    let fault = format!("an operator was refused: {why}");
+    if let Some(repeats) = thin::due(&fault, UNAUTHENTICATED_PAUSE) {
+        tracing::warn!(%source, who, what, why, repeats, "an operator was refused");
+    }
+}
+
 impl Operators {
     /// Operators; `salt` must be random.
     #[must_use]
@@ -150,16 +190,7 @@ impl Operators {
             })
             .await;
         gate.tried(source, name, known, good);
-        match operator.filter(|_| good) {
-            Some(operator) => Ok(operator),
-            None => {
-                if let Some(repeats) = thin::due("a wrong token", UNAUTHENTICATED_PAUSE) {
-                    let name = known.then_some(name);
-                    tracing::warn!(%source, name, repeats, "a wrong token of an operator");
-                }
-                Err(NotLetIn::Wrong)
-            }
-        }
+        operator.filter(|_| good).ok_or(NotLetIn::Wrong)
     }
 }
 

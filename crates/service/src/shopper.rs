@@ -134,7 +134,7 @@ impl Service {
         } else {
             payment
         };
-        let now = self.session_time(payment.channel);
+        let now = self.session_time(&payment);
         let open = payment.state == PaymentState::Pending && !payment.session_over(now);
         match &payment.deeplink {
             Some(deeplink) if open => Ok(Landing::GoPay(Box::new(Waiting {
@@ -204,7 +204,7 @@ impl Service {
     fn back_to_merchant(&self, payment: &Payment) -> Landing {
         Landing::Merchant {
             url: self.merchant_url(payment),
-            known: Known::of(payment, self.session_time(payment.channel)),
+            known: Known::of(payment, self.session_time(payment)),
         }
     }
 
@@ -258,6 +258,7 @@ mod tests {
             psp: "p".into(),
             contract: "c".into(),
             channel: Some(Channel::Test),
+            account: None,
             merchant_tx_id: None,
             redirect_secret: String::new(),
             merchant_redirect_url: None,

@@ -1,5 +1,6 @@
 //! W3C trace context: what a caller says of the trace that its call belongs to, carried on to Midtrans
-//! and to receivers, and told to the log and the trail. A call without it begins no trace.
+//! and to receivers, and told to the log and the trail. A call without it begins a trace where spans
+//! are collected, and none elsewhere.
 //!
 //! Source: W3C Trace Context, section 3.2 (`traceparent`).
 
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use gopay_outbound::{Incoming, Outgoing, Refusal, Transport, TransportError};
 
-use crate::clock::os_random;
+use crate::spans;
 
 /// The trace that a call belongs to.
 ///
@@ -23,6 +24,8 @@ use crate::clock::os_random;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace_id: String,
+    /// The span of who sent it.
+    parent: Option<u64>,
     /// Whether the caller records it, and what later versions add.
     flags: String,
 }
@@ -49,12 +52,21 @@ impl TraceContext {
             && is_id(trace_id, 32)
             && is_id(parent, 16)
             && is_hex(flags, 2);
-        good.then(|| Self { trace_id: trace_id.to_owned(), flags: flags.to_owned() })
+        let parent = u64::from_str_radix(parent, 16).ok();
+        good.then(|| Self { trace_id: trace_id.to_owned(), parent, flags: flags.to_owned() })
+    }
+
+    /// A trace of our own, which is recorded.
+    fn new() -> Self {
+        let trace_id = format!("{:032x}", spans::new_trace());
+        Self { trace_id, parent: None, flags: RECORDED.to_owned() }
     }
 
     /// The trace of a payment, as its trail has it.
     pub(crate) fn of_trail(trace_id: &str) -> Option<Self> {
-        is_id(trace_id, 32).then(|| Self { trace_id: trace_id.to_owned(), flags: "01".to_owned() })
+        let trace =
+            || Self { trace_id: trace_id.to_owned(), parent: None, flags: RECORDED.to_owned() };
+        is_id(trace_id, 32).then(trace)
     }
 
     /// The trace: 32 hexadecimal digits.
@@ -65,13 +77,18 @@ impl TraceContext {
 
     /// The header of a request that we make: the same trace, and a span of ours.
     fn header(&self) -> String {
-        let mut span = [0; 8];
-        os_random(&mut span);
-        // All zeros would be no span.
-        let span = u64::from_be_bytes(span).max(1);
+        let span = spans::requesting().unwrap_or_else(spans::new_id);
         format!("00-{}-{span:016x}-{}", self.trace_id, self.flags)
     }
+
+    /// Whether its sender wants it recorded: the lowest bit of the flags.
+    fn is_recorded(&self) -> bool {
+        u8::from_str_radix(&self.flags, 16).is_ok_and(|flags| flags & 1 == 1)
+    }
 }
+
+/// The flags of a trace that is recorded.
+const RECORDED: &str = "01";
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits
@@ -94,14 +111,24 @@ pub async fn within<T>(context: Option<TraceContext>, work: impl Future<Output =
     CONTEXT.scope(context, work).await
 }
 
+/// Runs a use case as a span of the trace that it belongs to, else of a new one. A trace that its
+/// sender does not record has no spans.
+pub(crate) async fn as_span<T>(work: impl Future<Output = T>) -> T {
+    let context = current().unwrap_or_else(TraceContext::new);
+    let recorded = u128::from_str_radix(&context.trace_id, 16).ok();
+    let Some(trace) = recorded.filter(|_| context.is_recorded()) else { return work.await };
+    let parent = context.parent;
+    within(Some(context), spans::within(trace, parent, work)).await
+}
+
 /// The trace of the work that runs.
 pub(crate) fn current() -> Option<TraceContext> {
     CONTEXT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Whether any call of this process had a trace.
+/// Whether any call of this process had a trace, or each has one.
 pub(crate) fn are_used() -> bool {
-    TRACED.load(Ordering::Relaxed)
+    TRACED.load(Ordering::Relaxed) || spans::are_collected()
 }
 
 /// A transport that tells the peer of the trace.
@@ -154,7 +181,8 @@ mod tests {
         let (one, other) = (context.header(), context.header());
         assert_ne!(one, other);
         for header in [one, other] {
-            assert_eq!(TraceContext::parse(&header), Some(context.clone()), "{header}");
+            let parsed = TraceContext::parse(&header).unwrap();
+            assert_eq!((parsed.trace_id(), parsed.flags.as_str()), (TRACE, "01"), "{header}");
             assert!(!header.contains("00f067aa0ba902b7"), "{header}");
         }
     }
@@ -189,7 +217,8 @@ mod tests {
         within(context.clone(), transport.send(request())).await.unwrap();
         let kept = kept.0.lock().unwrap();
         assert_eq!(kept[0], None);
-        assert_eq!(TraceContext::parse(kept[1].as_ref().unwrap()), context);
+        let told = TraceContext::parse(kept[1].as_ref().unwrap()).unwrap();
+        assert_eq!(told.trace_id(), TRACE);
     }
 
     #[tokio::test]

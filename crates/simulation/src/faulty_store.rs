@@ -3,6 +3,7 @@
 //!
 //! Behind it is the store in memory with which every engine is compared; what it took is durable.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,11 +13,12 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
-    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
+    Delivery, DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Filed, Journal,
+    JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
+    PaymentFilter, Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter,
+    Reserved, ReviewAct, Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store,
+    StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
 };
 
 use crate::process::Life;
@@ -187,4 +189,25 @@ forward! { Reconciliations {
     reconciliation_runs(series: &str, run: i64, limit: usize) -> Vec<ReconciliationRun>;
     reconciliation_breaks(series: &str, after: &str, limit: usize) -> Vec<StoredBreak>;
     reconciliation_record(run: &ReconciliationRun, changes: &[StoredBreak], acts: &[ReviewAct]) -> ();
+} }
+
+forward! { Upkeep {
+    totals_counted() -> Totals;
+    totals_refill() -> ();
+    archivable(ids: Range<i64>, before: Timestamp, limit: usize) -> Vec<TxId>;
+    archive_read(tx_ids: &[TxId]) -> Vec<Filed>;
+    archives() -> Vec<Archive>;
+    archive_begin(archive: &Archive) -> ();
+    archive_take(number: i64, leaving: &[Leaving]) -> u64;
+    archive_end(number: i64, at: Timestamp) -> ();
+    archive_of(tx_id: TxId) -> Option<i64>;
+    archive_give_back(number: i64, filed: &[Filed]) -> u64;
+} }
+
+forward! { Directories {
+    directory_last() -> i64;
+    directory_stored(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_after(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_add(change: &[DirectoryEntry]) -> ();
+    directory_seal(change: i64, from: Option<&WrappedKey>, to: &WrappedKey, contents: &[(i64, String)]) -> bool;
 } }

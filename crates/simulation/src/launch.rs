@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
 use gopay_service::{
@@ -74,24 +75,24 @@ fn service(world: &Arc<World>, life: &Arc<Life>) -> Service {
         instance: u16::try_from(life.slot).unwrap_or(0),
         rand_pair: true,
     };
-    let upstream = |key: &str| {
+    let upstream = |channel, key: &str| {
         let transport = ToMidtrans { world: Arc::clone(world), life: Arc::clone(life) };
         let mut endpoint = Endpoint::new(parties::MIDTRANS, key.to_owned().into());
         endpoint.notification_url = Some(format!("{}/midtrans/notification", parties::ADAPTER));
         endpoint.refund_path = RefundPath::Refund;
         let client = MidtransClient::new(Arc::new(transport), endpoint);
         let client = client.expect("the endpoint is well-formed");
-        Some(MidtransAccount::new(client, vec![key.to_owned().into()]))
+        MidtransAccount::new(channel, client, vec![key.to_owned().into()])
     };
     let chances = Arc::clone(world);
     Service::new(Parts {
         settings,
         parties: Parties {
             directory: parties::directory(),
-            midtrans: MidtransAccounts {
-                test: upstream(parties::TEST_KEY),
-                live: upstream(parties::LIVE_KEY),
-            },
+            midtrans: MidtransAccounts::new([
+                upstream(Channel::Test, parties::TEST_KEY),
+                upstream(Channel::Live, parties::LIVE_KEY),
+            ]),
             page_keys: Vec::new(),
         },
         store: Arc::new(FaultyStore { world: Arc::clone(world), life: Arc::clone(life) }),

@@ -70,6 +70,7 @@ fn make_directory() -> Directory {
         psp: merchant.psp.login.into(),
         enabled: true,
         channels: vec![merchant.channel],
+        midtrans: Vec::new(),
         kyc: Kyc::Verified,
         notification_url: Some(format!("https://{}.example/notify", merchant.psp.login)),
         redirect_url: Some("https://shop.example/back".into()),

@@ -6,13 +6,14 @@ use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::CORRUPT_PUT_OFF;
 use gopay_store::rows::{self, DELIVERIES};
-use gopay_store::{AttemptOutcome, Delivery, StoreError, delivery_columns};
+use gopay_store::{AttemptOutcome, Delivery, DeliveryState, StoreError, delivery_columns};
 
 use crate::error::DbError;
 use crate::events::NewRecords;
 use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::{Session, Value};
+use crate::sums::NewSums;
 
 const TABLE: &str = DELIVERIES.name;
 
@@ -90,7 +91,8 @@ pub(crate) async fn delivery_record(
     let sql = select!("delivery_record", "WHERE d.delivery_id = $1 FOR NO KEY UPDATE");
     let row = session.begin_row(sql, &[&claimed.delivery_id]).await?;
     let stored = read_opt(row.as_ref(), rows::delivery)?;
-    let next = stored.ok_or(StoreError::Missing { table: TABLE })?.after(claimed, outcome);
+    let stored = stored.ok_or(StoreError::Missing { table: TABLE })?;
+    let next = stored.after(claimed, outcome);
     let nothing = NewRecords::default();
     let records = if outcome.counts() { attempt } else { &nothing };
     let changes = Cells::of(rows::delivery_changes(&next));
@@ -98,7 +100,11 @@ pub(crate) async fn delivery_record(
     let mut values = changes.values();
     let rest: [Value<'_>; 4] = [&tx_id, &at, &records.kinds, &records.details];
     values.extend(rest);
-    session.run_and_commit(&RECORD, &values).await
+    let sums = NewSums::of(session, |sums| {
+        sums.delivery(next.tx_id, Some(stored.state), next.state);
+    });
+    let recorded = Some((RECORD.as_str(), values));
+    session.run_all_and_commit([recorded, sums.statement()]).await
 }
 
 static RECORD: LazyLock<String> = LazyLock::new(|| {
@@ -131,10 +137,22 @@ pub(crate) async fn delivery_again(
     let sql = "-- delivery_again: lock
         SELECT tx_id FROM payments WHERE tx_id = $1 FOR NO KEY UPDATE";
     session.begin_row(sql, &[&tx_id.get()]).await?;
+    let sql = select!(
+        "delivery_again: last",
+        "WHERE d.delivery_id = (SELECT max(delivery_id) FROM deliveries WHERE tx_id = $1)
+        FOR NO KEY UPDATE"
+    );
+    let row = session.row(sql, &[&tx_id.get()]).await?;
+    let Some(last) = read_opt(row.as_ref(), rows::delivery)? else {
+        session.commit().await?;
+        return Ok(false);
+    };
     let sql = "-- delivery_again
-        UPDATE deliveries SET state = 'waiting', next_attempt_at = $2
-        WHERE delivery_id = (SELECT max(delivery_id) FROM deliveries WHERE tx_id = $1)";
-    let changed = session.run(sql, &[&tx_id.get(), &now.as_micros()]).await?;
-    session.commit().await?;
-    Ok(changed > 0)
+        UPDATE deliveries SET state = 'waiting', next_attempt_at = $2 WHERE delivery_id = $1";
+    let (key, at) = (last.delivery_id, now.as_micros());
+    let sums = NewSums::of(session, |sums| {
+        sums.delivery(tx_id, Some(last.state), DeliveryState::Waiting);
+    });
+    session.run_all_and_commit([Some((sql, vec![&key, &at])), sums.statement()]).await?;
+    Ok(true)
 }

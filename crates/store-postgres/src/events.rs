@@ -3,6 +3,7 @@
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::rows;
+use gopay_store::spelling::DETAIL;
 use gopay_store::{EventRecord, Note, event_columns};
 
 use crate::error::DbError;
@@ -25,7 +26,7 @@ impl NewRecords {
 
     pub(crate) fn push(&mut self, kind: &'static str, detail: &serde_json::Value) {
         self.kinds.push(kind);
-        self.details.push(detail.to_string());
+        self.details.push(DETAIL.shorten(&detail.to_string()).into_owned());
     }
 
     pub(crate) fn extend(&mut self, notes: &[Note]) {

@@ -22,11 +22,13 @@
 //! becomes of connections when none does), `schema`, `instance`, `copy`; with the
 //! feature `cluster`, a PostgreSQL for tests.
 
+mod archives;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod connect;
 mod copy;
 mod deliveries;
+mod directory;
 mod error;
 mod events;
 mod group;

@@ -7,10 +7,12 @@ use gopay_core::journal;
 use gopay_core::payment::{Event, Payment};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, Application, CORRUPT_PUT_OFF, KIND_STATE, case_key, found};
-use gopay_store::rows::{self, PAYMENTS};
+use gopay_store::rows::{self, DAY_SUMS, PAYMENTS};
 use gopay_store::sealing::WrappedKey;
+use gopay_store::sums::{self, SumChanges};
 use gopay_store::{
-    Applied, Created, Lookup, Note, StoreError, payment_columns, payment_request_columns,
+    Applied, Created, DeliveryState, Lookup, Note, StoreError, payment_columns,
+    payment_request_columns,
 };
 use tokio_postgres::Row;
 
@@ -19,6 +21,7 @@ use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::{Session, Value};
+use crate::sums::NewSums;
 
 const TABLE: &str = PAYMENTS.name;
 
@@ -43,21 +46,27 @@ pub(crate) async fn payment_create(
     let mut values = cells.values();
     let rest: [Value<'_>; 3] = [&request, &records.kinds, &records.details];
     values.extend(rest);
-    let create = match key {
-        None => &CREATE,
-        Some(key) => {
-            let key: [Value<'_>; 2] = [&key.key_id, &key.wrapped];
-            values.extend(key);
-            &CREATE_SEALED
-        }
-    };
+    if let Some(key) = key {
+        let key: [Value<'_>; 2] = [&key.key_id, &key.wrapped];
+        values.extend(key);
+    }
+    let mut changes = SumChanges::default();
+    changes.payment(None, payment);
     let entry = journal::payment_created(payment);
     let entries = NewEntries::of(&entry);
     let created = match entries.statement() {
-        None => session.row(create, &values).await?.is_some(),
+        None => {
+            let cells = Cells::of(changes.rows(session.slot()).flatten());
+            values.extend(cells.values());
+            let create = if key.is_some() { &CREATE_SEALED_SUMMED } else { &CREATE_SUMMED };
+            session.row(create, &values).await?.is_some()
+        }
         Some(entries) => {
+            let create = if key.is_some() { &CREATE_SEALED } else { &CREATE };
             let created = session.begin_row(create, &values).await?.is_some();
-            session.run_all_and_commit([created.then_some(entries)]).await?;
+            let sums = NewSums::new(session, &changes);
+            let written = [created.then_some(entries), sums.statement().filter(|_| created)];
+            session.run_all_and_commit(written).await?;
             created
         }
     };
@@ -71,22 +80,45 @@ pub(crate) async fn payment_create(
     }
 }
 
-static CREATE: LazyLock<String> = LazyLock::new(|| create_with(""));
+static CREATE: LazyLock<String> = LazyLock::new(|| create_with(&[]));
 
-static CREATE_SEALED: LazyLock<String> = LazyLock::new(|| {
-    let last = PAYMENTS.columns.len() + 3;
-    let (key_id, data_key) = (last + 1, last + 2);
-    create_with(&format!(
-        "keyed AS (
-            INSERT INTO payment_keys (tx_id, key_id, data_key)
-            SELECT tx_id, ${key_id}, ${data_key} FROM created),"
-    ))
+static CREATE_SEALED: LazyLock<String> = LazyLock::new(|| create_with(&[KEYED]));
+
+static CREATE_SUMMED: LazyLock<String> = LazyLock::new(|| create_with(&[summed()]));
+
+static CREATE_SEALED_SUMMED: LazyLock<String> = LazyLock::new(|| create_with(&[KEYED, summed()]));
+
+/// Something else that is written of a payment that is new: its name, its values, and its statement
+/// for the places of those.
+type Also = (&'static str, usize, fn(&[String]) -> String);
+
+const KEYED: Also = ("keyed", 2, |places| {
+    let places = places.join(", ");
+    format!(
+        "INSERT INTO payment_keys (tx_id, key_id, data_key) SELECT tx_id, {places} FROM created"
+    )
 });
 
-/// `also`: what else is written of a payment that is new.
-fn create_with(also: &str) -> String {
+/// A payment of which the journal tells nothing yet can be summed up in the same statement: nothing
+/// is waited for after it.
+const fn summed() -> Also {
+    ("summed", DAY_SUMS.columns.len(), |places| {
+        let places = places.iter().map(|place| format!("{place}::bigint"));
+        let places = places.collect::<Vec<_>>().join(", ");
+        sums::upsert(&format!("SELECT {places} FROM created"))
+    })
+}
+
+fn create_with(also: &[Also]) -> String {
     let (names, places, last) = (PAYMENTS.names(), PAYMENTS.places('$'), PAYMENTS.columns.len());
     let (request, kinds, details) = (last + 1, last + 2, last + 3);
+    let mut place = details;
+    let mut parts = String::new();
+    for (name, values, statement) in also {
+        let places: Vec<_> = (1..=*values).map(|value| format!("${}", place + value)).collect();
+        place += values;
+        parts.push_str(&format!("{name} AS ({}),\n", statement(&places)));
+    }
     format!(
         "-- payment_create
         WITH created AS (
@@ -94,7 +126,7 @@ fn create_with(also: &str) -> String {
             ON CONFLICT DO NOTHING RETURNING tx_id, created_at),
         requested AS (
             INSERT INTO payment_requests (tx_id, request) SELECT tx_id, ${request} FROM created),
-        {also}
+        {parts}
         noted AS (
             INSERT INTO events (tx_id, at, kind, detail)
             SELECT created.tx_id, created.created_at, record.kind, record.detail
@@ -148,7 +180,14 @@ async fn write_and_commit(
         [&at, &records.kinds, &records.details, &payment.psp, &url, &final_at, &receiver];
     values.extend(rest);
     let entries = NewEntries::of(&step.entry);
-    session.run_all_and_commit([Some((APPLY.as_str(), values)), entries.statement()]).await
+    let sums = NewSums::of(session, |sums| {
+        sums.payment(Some(&step.applied.before), payment);
+        if let Some(owed) = owed {
+            sums.delivery(owed.tx_id, None, DeliveryState::Waiting);
+        }
+    });
+    let apply = Some((APPLY.as_str(), values));
+    session.run_all_and_commit([apply, entries.statement(), sums.statement()]).await
 }
 
 static APPLY: LazyLock<String> = LazyLock::new(|| {

@@ -6,9 +6,10 @@ use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::rows::{self, ENCRYPTION_KEYS, ERASURES, PAYMENT_KEYS};
 use gopay_store::sealing::{KeyProof, WrappedKey};
+use gopay_store::spelling::{CALL, DETAIL};
 use gopay_store::{
-    Erasure, KeyChange, KeyOf, Personal, Rewrapping, encryption_key_columns, erasure_columns,
-    payment_key_columns, personal_columns,
+    Erasure, KeyChange, KeyOf, Personal, PersonalRecord, Rewrapping, encryption_key_columns,
+    erasure_columns, payment_key_columns, personal_columns,
 };
 
 use crate::error::DbError;
@@ -126,10 +127,11 @@ async fn replace(
     session.run(sql, &cells.values()).await?;
     let sql = "-- personal_replace: request
         UPDATE payment_requests SET request = $2 WHERE tx_id = $1";
-    session.run(sql, &[&tx_id.get(), &to.request]).await?;
+    session.run(sql, &[&tx_id.get(), &CALL.shorten(&to.request).as_ref()]).await?;
     let changed = from.records.iter().zip(&to.records).filter(|(before, after)| before != after);
-    let (seqs, details): (Vec<i64>, Vec<&str>) =
-        changed.map(|(_, after)| (after.seq, after.detail.as_str())).unzip();
+    let short = |after: &PersonalRecord| DETAIL.shorten(&after.detail).into_owned();
+    let (seqs, details): (Vec<i64>, Vec<String>) =
+        changed.map(|(_, after)| (after.seq, short(after))).unzip();
     let sql = "-- personal_replace: records
         UPDATE events e SET detail = new.detail
         FROM unnest($2::bigint[], $3::text[]) AS new (seq, detail)
@@ -214,6 +216,7 @@ pub(crate) async fn key_proof_remove(session: &Session, key_id: &str) -> Result<
     let sql = "-- key_proof_remove
         DELETE FROM encryption_keys WHERE key_id = $1
             AND NOT EXISTS (SELECT FROM payment_keys WHERE key_id = $1)
+            AND NOT EXISTS (SELECT FROM directory_keys WHERE key_id = $1)
         RETURNING number";
     let gone = session.row(sql, &[&key_id]).await?.is_some();
     if gone {

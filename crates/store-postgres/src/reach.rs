@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     host: usize,
     /// The time that it belongs to.
     time: u64,
+    /// Where it writes sums, so that connections of one pool seldom wait for each other.
+    slot: i64,
     reach: Arc<Reach>,
 }
 
@@ -49,6 +51,10 @@ impl Connection {
 
     pub(crate) const fn time(&self) -> u64 {
         self.time
+    }
+
+    pub(crate) const fn slot(&self) -> i64 {
+        self.slot
     }
 }
 
@@ -82,6 +88,8 @@ pub(crate) struct Reach {
     ended: AtomicBool,
     /// How often one was made after that.
     epoch: AtomicU64,
+    /// How many connections were made.
+    made: AtomicU64,
 }
 
 impl Reach {
@@ -99,6 +107,7 @@ impl Reach {
             began: Instant::now(),
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            made: AtomicU64::new(0),
         }
     }
 
@@ -221,7 +230,9 @@ impl Manager for Maker {
         if reach.ended.swap(false, Ordering::AcqRel) {
             reach.epoch.fetch_add(1, Ordering::AcqRel);
         }
-        Ok(Connection { client, host, time, reach: Arc::clone(reach) })
+        let slot = reach.made.fetch_add(1, Ordering::Relaxed) % gopay_store::sums::SLOTS;
+        let slot = i64::try_from(slot).unwrap_or_default();
+        Ok(Connection { client, host, time, slot, reach: Arc::clone(reach) })
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StoreError> {

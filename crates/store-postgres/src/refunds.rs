@@ -18,6 +18,7 @@ use crate::payments;
 use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
+use crate::sums::NewSums;
 
 const TABLE: &str = REFUNDS.name;
 
@@ -67,7 +68,9 @@ async fn record_and_commit(
     let appended = events::Appended::to(refund.tx_id, &records, now);
     let entry = refund_created(refund, now);
     let entries = NewEntries::of([&entry]);
-    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await
+    let sums = NewSums::of(session, |sums| sums.refund(None, refund));
+    let appended = Some(appended.statement());
+    session.run_all_and_commit([appended, entries.statement(), sums.statement()]).await
 }
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -91,6 +94,7 @@ pub(crate) async fn refund_resolve(
     let row = session.begin_row(sql, &[&refund_id.get()]).await?;
     let stored = read_opt(row.as_ref(), rows::refund)?;
     let stored = stored.ok_or(StoreError::Missing { table: TABLE })?;
+    let before = stored.state.clone();
     let resolution = engine::refund_resolve(stored, outcome, now)?;
     let refund = &resolution.refund;
     if resolution.changed {
@@ -107,7 +111,9 @@ pub(crate) async fn refund_resolve(
     // A call that was refused early may name no payment, and then has no trail either.
     let appended = events::Appended::to_payment(refund.tx_id, &records, now);
     let entries = NewEntries::of(&resolution.entries);
-    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await?;
+    let sums = NewSums::of(session, |sums| sums.refund(Some(&before), refund));
+    let appended = Some(appended.statement());
+    session.run_all_and_commit([appended, entries.statement(), sums.statement()]).await?;
     Ok(resolution.refund)
 }
 
@@ -149,7 +155,11 @@ pub(crate) async fn refund_record_elsewhere(
     found.records.iter().for_each(|detail| records.push(KIND_REFUND, detail));
     let appended = events::Appended::to(tx_id, &records, now);
     let entries = NewEntries::of(&found.entries);
-    session.run_all_and_commit([Some(appended.statement()), entries.statement()]).await?;
+    let sums = NewSums::of(session, |sums| {
+        found.refunds.iter().for_each(|refund| sums.refund(None, refund));
+    });
+    let appended = Some(appended.statement());
+    session.run_all_and_commit([appended, entries.statement(), sums.statement()]).await?;
     Ok(found.refunds)
 }
 
@@ -162,7 +172,9 @@ pub(crate) async fn refund_record_refused(
     let cells = Cells::of(rows::refund_cells(&refund)?);
     session.begin_row(&INSERT, &cells.values()).await?;
     let entry = refund_created(&refund, now);
-    session.run_all_and_commit([NewEntries::of([&entry]).statement()]).await
+    let entries = NewEntries::of([&entry]);
+    let sums = NewSums::of(session, |sums| sums.refund(None, &refund));
+    session.run_all_and_commit([entries.statement(), sums.statement()]).await
 }
 
 pub(crate) async fn refund_get(

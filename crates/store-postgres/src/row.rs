@@ -123,7 +123,7 @@ impl<'a> Columns<'a> {
 }
 
 /// The lists of columns as a statement takes them: `unnest($1::bigint[], ...)`.
-fn unnest(columns: &[(&str, Kind)]) -> String {
+pub(crate) fn unnest(columns: &[(&str, Kind)]) -> String {
     unnest_from(0, columns)
 }
 
@@ -183,8 +183,8 @@ mod tests {
     fn statements_for_many_rows_are_written_from_the_lists() {
         assert_eq!(
             insert_many(&PAYMENT_REQUESTS),
-            "INSERT INTO payment_requests (tx_id, request) \
-             SELECT * FROM unnest($1::bigint[], $2::text[])"
+            "INSERT INTO payment_requests (tx_id, request, archive) \
+             SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])"
         );
         assert_eq!(
             update_many(&DELIVERIES),

@@ -11,16 +11,21 @@ use crate::error::{at, down, store_error};
 /// In order; the first makes version 1. Never edited once released.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_store.sql"),
-    include_str!("../migrations/0002_journal.sql"),
+    JOURNAL,
     include_str!("../migrations/0003_attention.sql"),
     include_str!("../migrations/0004_settlements.sql"),
     include_str!("../migrations/0005_reconciliation.sql"),
     include_str!("../migrations/0006_personal_data.sql"),
+    include_str!("../migrations/0007_directory.sql"),
+    GROWTH,
 ];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing
 /// without what is derived from it, so they must not run; all others only add what those ignore.
-const AT_REST: &[i64] = &[2];
+const AT_REST: &[&str] = &[JOURNAL, GROWTH];
+
+const JOURNAL: &str = include_str!("../migrations/0002_journal.sql");
+const GROWTH: &str = include_str!("../migrations/0008_growth.sql");
 
 /// The second half of the key under which migrations run; the first is [`LOCKS`].
 const MIGRATING: i32 = -1;
@@ -122,7 +127,7 @@ async fn migrate_locked(client: &Client) -> Result<i64, StoreError> {
     }
     let done = usize::try_from(found).unwrap_or(usize::MAX);
     for (sql, version) in MIGRATIONS.iter().zip(1_i64..).skip(done) {
-        if found > 0 && AT_REST.contains(&version) {
+        if found > 0 && AT_REST.contains(sql) {
             at_rest(client).await.map_err(at("migrate the schema"))?;
         }
         let step = format!(

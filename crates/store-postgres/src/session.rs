@@ -59,6 +59,11 @@ impl Session {
         self.client.as_ref().map_or((0, 0), |client| (client.host(), client.time()))
     }
 
+    /// Where its connection writes sums.
+    pub(crate) fn slot(&self) -> i64 {
+        self.client.as_ref().map_or(0, |client| client.slot())
+    }
+
     async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, DbError> {
         Ok(self.client()?.prepare_cached(sql).await?)
     }
@@ -203,6 +208,15 @@ impl Session {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL statement_timeout = '10min'; SET LOCAL enable_seqscan = on; \
                      SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+        Ok(self.client()?.batch_execute(begin).await?)
+    }
+
+    /// Begins a transaction during which nobody else writes payments, refunds or deliveries.
+    pub(crate) async fn begin_refill(&self) -> Result<(), DbError> {
+        self.open.store(true, Ordering::Relaxed);
+        let begin = "BEGIN; SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '30s'; \
+                     SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; \
+                     LOCK TABLE payments, refunds, deliveries, day_sums IN EXCLUSIVE MODE";
         Ok(self.client()?.batch_execute(begin).await?)
     }
 

@@ -1,5 +1,6 @@
 //! The store's methods: which step runs alone, which may go in a group.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::sealing::{KeyProof, WrappedKey};
+use gopay_store::spelling::CALL;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
-    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, rows,
+    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
+    Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage, KeyChange, KeyOf,
+    Leaving, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData,
+    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    Upkeep, rows,
 };
 
 use crate::connect::{DatabaseUrl, Setup};
@@ -25,14 +28,14 @@ use crate::options::Options;
 use crate::pool::Connections;
 use crate::reclaim::Holder;
 use crate::{
-    deliveries, events, journal, lists, orders, payments, personal, reclaim, reconciliations,
-    refunds, schema, settlements, sums,
+    archives, deliveries, events, journal, lists, orders, payments, personal, reclaim,
+    reconciliations, refunds, schema, settlements, sums,
 };
 
 /// A [`Store`] in one PostgreSQL database. Clones are handles of the same store.
 #[derive(Clone)]
 pub struct PgStore {
-    connections: Arc<Connections>,
+    pub(crate) connections: Arc<Connections>,
     groups: Arc<Groups>,
     holder: Holder,
 }
@@ -115,7 +118,7 @@ impl Store for PgStore {
         request: &str,
         notes: &[Note],
     ) -> Result<Created, StoreError> {
-        let records = &NewRecords::of(notes);
+        let (request, records) = (&*CALL.shorten(request), &NewRecords::of(notes));
         let make = |reply| Step::create((payment, request, records, None), reply);
         self.groups
             .run(make, |db| async move {
@@ -428,9 +431,75 @@ impl Search for PgStore {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        /// It reads every row.
-        const LIMIT: Duration = Duration::from_secs(600);
-        self.connections.alone_within(LIMIT, |db| async move { sums::totals(&db).await }).await
+        self.connections.alone(|db| async move { sums::totals(&db).await }).await
+    }
+}
+
+/// For what reads every row.
+const WHOLE: Duration = Duration::from_secs(600);
+
+#[async_trait]
+impl Upkeep for PgStore {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
+        self.connections
+            .alone_within(WHOLE, |db| async move { sums::totals_counted(&db).await })
+            .await
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        self.connections
+            .alone_within(WHOLE, |db| async move { sums::totals_refill(&db).await })
+            .await
+    }
+
+    async fn archivable(
+        &self,
+        ids: Range<i64>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<TxId>, StoreError> {
+        let ids = &ids;
+        self.connections
+            .alone(|db| async move { archives::archivable(&db, ids, before, limit).await })
+            .await
+    }
+
+    async fn archive_read(&self, tx_ids: &[TxId]) -> Result<Vec<Filed>, StoreError> {
+        let tx_ids: Vec<i64> = tx_ids.iter().map(|tx_id| tx_id.get()).collect();
+        let tx_ids = &tx_ids;
+        self.connections.alone(|db| async move { archives::archive_read(&db, tx_ids).await }).await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>, StoreError> {
+        self.connections.alone(|db| async move { archives::archives(&db).await }).await
+    }
+
+    async fn archive_begin(&self, archive: &Archive) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { archives::archive_begin(&db, archive).await })
+            .await
+    }
+
+    async fn archive_take(&self, number: i64, leaving: &[Leaving]) -> Result<u64, StoreError> {
+        self.connections
+            .alone(|db| async move { archives::archive_take(&db, number, leaving).await })
+            .await
+    }
+
+    async fn archive_end(&self, number: i64, at: Timestamp) -> Result<(), StoreError> {
+        self.connections
+            .alone(|db| async move { archives::archive_end(&db, number, at).await })
+            .await
+    }
+
+    async fn archive_of(&self, tx_id: TxId) -> Result<Option<i64>, StoreError> {
+        self.connections.alone(|db| async move { archives::archive_of(&db, tx_id).await }).await
+    }
+
+    async fn archive_give_back(&self, number: i64, filed: &[Filed]) -> Result<u64, StoreError> {
+        self.connections
+            .alone(|db| async move { archives::archive_give_back(&db, number, filed).await })
+            .await
     }
 }
 
@@ -443,7 +512,8 @@ impl PersonalData for PgStore {
         notes: &[Note],
         key: &WrappedKey,
     ) -> Result<Created, StoreError> {
-        let (records, key) = (&NewRecords::of(notes), Some(key));
+        let (request, key) = (&*CALL.shorten(request), Some(key));
+        let records = &NewRecords::of(notes);
         let make = |reply| Step::create((payment, request, records, key), reply);
         self.groups
             .run(make, |db| async move {

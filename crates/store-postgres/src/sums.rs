@@ -1,57 +1,79 @@
 //! Sums over the whole store, and the small write that shows that it works.
 
-use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use gopay_core::time::Timestamp;
-use gopay_store::rows::{RowReader, SqlRow};
+use gopay_store::rows::{self, DAY_SUMS, RowReader, SqlRow};
+use gopay_store::sums::{self, SumChanges};
 use gopay_store::{Backlog, StoreError, Totals};
 
 use crate::error::DbError;
 use crate::orders;
-use crate::row::{PgRow, read_opt};
-use crate::session::Session;
+use crate::row::{Columns, PgRow, read_opt, unnest};
+use crate::session::{Session, Statement};
+
+/// How a step changes the sums, as a statement. It comes last in a transaction, after the journal's:
+/// who holds a row of sums waits for nothing any more but for such a row behind it.
+pub(crate) struct NewSums<'a>(Columns<'a>);
+
+impl NewSums<'_> {
+    pub(crate) fn of(session: &Session, change: impl FnOnce(&mut SumChanges)) -> Self {
+        let mut changes = SumChanges::default();
+        change(&mut changes);
+        Self::new(session, &changes)
+    }
+
+    pub(crate) fn new(session: &Session, changes: &SumChanges) -> Self {
+        let mut columns = Columns::new(DAY_SUMS.columns.len());
+        changes.rows(session.slot()).for_each(|row| columns.push(row));
+        Self(columns)
+    }
+
+    /// None if they stay as they are.
+    pub(crate) fn statement(&self) -> Option<Statement<'_>> {
+        (!self.0.is_empty()).then(|| (ADD.as_str(), self.0.values()))
+    }
+}
+
+static ADD: LazyLock<String> = LazyLock::new(|| {
+    let source = format!("SELECT * FROM {}", unnest(DAY_SUMS.columns));
+    format!("-- day_sums: add\n{}", sums::upsert(&source))
+});
 
 /// All in one snapshot, so that the sums belong together.
 pub(crate) async fn totals(session: &Session) -> Result<Totals, DbError> {
+    whole(session, &SUMS).await
+}
+
+/// The same, counted in the rows themselves.
+pub(crate) async fn totals_counted(session: &Session) -> Result<Totals, DbError> {
+    whole(session, &COUNTED).await
+}
+
+async fn whole(session: &Session, sql: &str) -> Result<Totals, DbError> {
     session.begin_snapshot().await?;
-    let totals = Totals {
-        payments: per_state(
-            session,
-            "payments",
-            "-- totals: payments
-            SELECT state, count(*) FROM payments GROUP BY state",
-        )
-        .await?,
-        succeeded_sen: sum(
-            session,
-            "-- totals: succeeded payments
-            SELECT coalesce(sum(amount_sen), 0)::bigint FROM payments WHERE state = 'succeeded'",
-        )
-        .await?,
-        refunded_sen: sum(
-            session,
-            "-- totals: succeeded refunds
-            SELECT coalesce(sum(amount_sen), 0)::bigint FROM refunds WHERE state = 'succeeded'",
-        )
-        .await?,
-        refunds: per_state(
-            session,
-            "refunds",
-            "-- totals: refunds
-            SELECT state, count(*) FROM refunds GROUP BY state",
-        )
-        .await?,
-        deliveries: per_state(
-            session,
-            "deliveries",
-            "-- totals: deliveries
-            SELECT state, count(*) FROM deliveries GROUP BY state",
-        )
-        .await?,
-        attention: orders::attention(session).await?,
-    };
+    let row = session.row(sql, &[]).await?;
+    let sums = read_opt(row.as_ref(), rows::day_sums)?;
+    let totals = sums.unwrap_or_default().totals(orders::attention(session).await?)?;
     session.commit().await?;
     Ok(totals)
+}
+
+static SUMS: LazyLock<String> = LazyLock::new(|| format!("-- totals: sums\n{}", sums::select()));
+
+static COUNTED: LazyLock<String> =
+    LazyLock::new(|| format!("-- totals: counted\n{}", sums::select_counted()));
+
+static REFILL: LazyLock<String> =
+    LazyLock::new(|| format!("-- totals: refill\n{}", sums::refill()));
+
+/// Nobody writes meanwhile: what is counted would be counted again by a step that is under way.
+pub(crate) async fn totals_refill(session: &Session) -> Result<(), DbError> {
+    session.begin_refill().await?;
+    let sql = "-- totals: forget
+        DELETE FROM day_sums";
+    session.run(sql, &[]).await?;
+    session.run_and_commit(&REFILL, &[]).await
 }
 
 /// By the queues of the workers.
@@ -63,26 +85,6 @@ pub(crate) async fn backlog(session: &Session, now: Timestamp) -> Result<Backlog
         backlog.read(&PgRow(row))?;
     }
     Ok(backlog)
-}
-
-async fn per_state(
-    session: &Session,
-    table: &'static str,
-    sql: &str,
-) -> Result<BTreeMap<String, u64>, DbError> {
-    let rows = session.rows(sql, &[]).await?;
-    let read = |row| {
-        let row = PgRow(row);
-        let mut row = RowReader::new(&row, table);
-        Ok::<_, StoreError>((row.text("state")?, row.count("state")?))
-    };
-    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
-}
-
-async fn sum(session: &Session, sql: &str) -> Result<u64, DbError> {
-    let row = session.row(sql, &[]).await?;
-    let sum = read_opt(row.as_ref(), |row| RowReader::new(row, "payments").sen("amount_sen"))?;
-    Ok(sum.map_or(0, gopay_core::money::Sen::get))
 }
 
 pub(crate) async fn ping(session: &Session, now: Timestamp) -> Result<(), DbError> {

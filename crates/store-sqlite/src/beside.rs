@@ -1,4 +1,4 @@
-//! Steps of finance beside a writer, which may be another process.
+//! Steps of finance and upkeep beside a writer, which may be another process.
 
 use gopay_store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -12,10 +12,10 @@ use crate::options::Options;
 /// Where none has, this is the writer for the moment, and first makes durable what is there. Where
 /// one has, this is one more transaction between those of the other, which waits as it would for
 /// a reader of its own: it keeps nothing of settlements and reconciliation in mind.
-pub(crate) fn beside(
+pub(crate) fn beside<T>(
     file: &DbFile,
-    step: impl FnOnce(&Connection) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+    step: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     match file.lock() {
         Ok(lock) => {
             let mut db = file.open_writer(&Options::default(), false)?;
@@ -28,11 +28,12 @@ pub(crate) fn beside(
     }
 }
 
-fn in_transaction(
+fn in_transaction<T>(
     db: &mut Connection,
-    step: impl FnOnce(&Connection) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+    step: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let open = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    step(&open)?;
-    open.commit().map_err(failed)
+    let done = step(&open)?;
+    open.commit().map_err(failed)?;
+    Ok(done)
 }

@@ -6,11 +6,12 @@ use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{CORRUPT_PUT_OFF, OwedDelivery};
 use gopay_store::rows::{self, DELIVERIES};
-use gopay_store::{AttemptOutcome, Delivery, StoreError, delivery_columns};
+use gopay_store::{AttemptOutcome, Delivery, DeliveryState, StoreError, delivery_columns};
 use rusqlite::{Connection, params};
 
 use crate::events::{self, NewRecord};
 use crate::query::{all, each, first, limit_cell, write, write_cells};
+use crate::session::Session;
 
 const TABLE: &str = DELIVERIES.name;
 
@@ -28,11 +29,13 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 pub(crate) fn insert(
-    db: &Connection,
+    db: &Session<'_>,
     owed: &OwedDelivery,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    write_cells(db, &INSERT, &rows::owed_cells(owed, now)).map(|_| ())
+    write_cells(db, &INSERT, &rows::owed_cells(owed, now))?;
+    db.sum(|sums| sums.delivery(owed.tx_id, None, DeliveryState::Waiting));
+    Ok(())
 }
 
 pub(crate) fn delivery_claim_due(
@@ -77,7 +80,7 @@ fn set_time(db: &Connection, key: i64, at: Timestamp) -> Result<usize, StoreErro
 }
 
 pub(crate) fn delivery_record(
-    db: &Connection,
+    db: &Session<'_>,
     claimed: &Delivery,
     outcome: &AttemptOutcome,
     record: &NewRecord,
@@ -86,7 +89,9 @@ pub(crate) fn delivery_record(
     let sql = select!("delivery_record", "WHERE d.delivery_id = ?1");
     let stored = first(db, sql, params![claimed.delivery_id], rows::delivery)?
         .ok_or(StoreError::Missing { table: TABLE })?;
-    update(db, &stored.after(claimed, outcome))?;
+    let after = stored.after(claimed, outcome);
+    update(db, &after)?;
+    db.sum(|sums| sums.delivery(stored.tx_id, Some(stored.state), after.state));
     if outcome.counts() {
         events::append(db, stored.tx_id, now, [record])?;
     }
@@ -109,16 +114,19 @@ pub(crate) fn deliveries_of(db: &Connection, tx_id: TxId) -> Result<Vec<Delivery
 }
 
 pub(crate) fn delivery_again(
-    db: &Connection,
+    db: &Session<'_>,
     tx_id: TxId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let changed = write(
-        db,
-        "-- delivery_again
-        UPDATE deliveries SET state = 'waiting', next_attempt_at = ?2
-        WHERE delivery_id = (SELECT max(delivery_id) FROM deliveries WHERE tx_id = ?1)",
-        params![tx_id.get(), now.as_micros()],
-    )?;
-    Ok(changed > 0)
+    let sql = select!(
+        "delivery_again: last",
+        "WHERE d.delivery_id = (SELECT max(delivery_id) FROM deliveries WHERE tx_id = ?1)"
+    );
+    let Some(last) = first(db, sql, params![tx_id.get()], rows::delivery)? else {
+        return Ok(false);
+    };
+    let again = Delivery { state: DeliveryState::Waiting, next_attempt_at: now, ..last.clone() };
+    update(db, &again)?;
+    db.sum(|sums| sums.delivery(tx_id, Some(last.state), again.state));
+    Ok(true)
 }

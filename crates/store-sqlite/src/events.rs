@@ -3,6 +3,7 @@
 use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::rows::{self, EVENTS, RowReader, SqlRow};
+use gopay_store::spelling::DETAIL;
 use gopay_store::{EventRecord, Note, StoreError, event_columns};
 use rusqlite::{Connection, params};
 
@@ -17,7 +18,7 @@ pub(crate) struct NewRecord {
 
 impl NewRecord {
     pub(crate) fn new(kind: &'static str, detail: &serde_json::Value) -> Self {
-        Self { kind, detail: detail.to_string() }
+        Self { kind, detail: DETAIL.shorten(&detail.to_string()).into_owned() }
     }
 
     pub(crate) fn of(notes: &[Note]) -> Vec<Self> {

@@ -6,11 +6,11 @@ use std::sync::{PoisonError, RwLock};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use gopay_store::StoreError;
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::down;
 use crate::file::DbFile;
+use crate::session::Session;
 
 /// What all threads of a store share.
 pub(crate) struct Shared {
@@ -97,7 +97,7 @@ pub(crate) trait Job: Send {
     fn abandoned(&self) -> bool;
     /// Does the work and keeps the result; false if it failed and must be rolled back. May be
     /// called again after a rollback.
-    fn run(&mut self, db: &Connection) -> bool;
+    fn run(&mut self, db: &Session<'_>) -> bool;
     /// Tells the result.
     fn answer(self: Box<Self>);
     /// Tells an error, whatever the result was, unless that was [`StoreError::Down`] already.
@@ -113,14 +113,14 @@ struct Task<F, T> {
 
 impl<F, T> Job for Task<F, T>
 where
-    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    F: Fn(&Session<'_>) -> Result<T, StoreError> + Send,
     T: Send,
 {
     fn abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    fn run(&mut self, db: &Connection) -> bool {
+    fn run(&mut self, db: &Session<'_>) -> bool {
         self.ran = true;
         // A panic is a bug in one step; the thread serves all the others. The connection is sound
         // after it: statements reset themselves, and what the step wrote is rolled back.
@@ -155,7 +155,7 @@ impl Queue {
     /// Sends work and waits for its result.
     pub(crate) async fn ask<F, T>(&self, work: F) -> Result<T, StoreError>
     where
-        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();

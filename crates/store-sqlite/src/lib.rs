@@ -18,11 +18,13 @@
 //! `file` (lock, pragmas, recovery), `held` and `wal` (which files they are, and that nobody else wrote to them),
 //! `beside`, `schema`, `backup`, `copy`.
 
+mod archives;
 mod backup;
 mod beside;
 mod copier;
 mod copy;
 mod deliveries;
+mod directory;
 mod error;
 mod events;
 mod file;
@@ -40,6 +42,7 @@ mod reclaim;
 mod reconciliations;
 mod refunds;
 mod schema;
+mod session;
 mod settlements;
 mod store;
 mod sums;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 use crate::error::failed;
 use crate::events::{self, NewRecord};
 use crate::query::{all, each, first, limit_cell, write, write_cells};
+use crate::session::Session;
 use crate::{deliveries, journal, personal};
 
 const TABLE: &str = PAYMENTS.name;
@@ -26,7 +27,7 @@ macro_rules! select {
 }
 
 pub(crate) fn payment_create(
-    db: &Connection,
+    db: &Session<'_>,
     payment: &Payment,
     request: &str,
     records: &[NewRecord],
@@ -48,6 +49,7 @@ pub(crate) fn payment_create(
     }
     events::begin(db, payment.tx_id, payment.created_at, records)?;
     journal::append(db, gopay_core::journal::payment_created(payment))?;
+    db.sum(|sums| sums.payment(None, payment));
     Ok(Created::New)
 }
 
@@ -68,7 +70,7 @@ fn insert(db: &Connection, payment: &Payment) -> Result<bool, StoreError> {
 }
 
 pub(crate) fn payment_apply(
-    db: &Connection,
+    db: &Session<'_>,
     tx_id: TxId,
     event: &Event,
     answer: Option<&[u8]>,
@@ -80,6 +82,7 @@ pub(crate) fn payment_apply(
     let record = step.record.map(|detail| NewRecord::new(KIND_STATE, &detail));
     if record.is_some() {
         update(db, &step.applied.payment)?;
+        db.sum(|sums| sums.payment(Some(&step.applied.before), &step.applied.payment));
     }
     events::append(db, tx_id, now, record.iter().chain(records))?;
     if let Some(owed) = step.delivery {

@@ -6,6 +6,7 @@ use gopay_core::ids::TxId;
 use gopay_core::time::Timestamp;
 use gopay_store::rows::{self, ENCRYPTION_KEYS, ERASURES, PAYMENT_KEYS, RowReader, SqlRow};
 use gopay_store::sealing::{KeyProof, WrappedKey};
+use gopay_store::spelling::{DETAIL, unshortened};
 use gopay_store::{
     Erasure, KeyChange, KeyOf, Personal, Rewrapping, StoreError, encryption_key_columns,
     erasure_columns, payment_key_columns, personal_columns,
@@ -112,7 +113,7 @@ fn replace(
         db,
         "-- personal_replace: request
         UPDATE payment_requests SET request = ?2 WHERE tx_id = ?1",
-        params![tx_id.get(), to.request],
+        params![tx_id.get(), unshortened(&to.request)],
     )?;
     for (before, after) in from.records.iter().zip(&to.records) {
         if before != after {
@@ -120,7 +121,7 @@ fn replace(
                 db,
                 "-- personal_replace: record
                 UPDATE events SET detail = ?3 WHERE tx_id = ?1 AND seq = ?2",
-                params![tx_id.get(), after.seq, after.detail],
+                params![tx_id.get(), after.seq, DETAIL.shorten(&after.detail)],
             )?;
         }
     }
@@ -192,7 +193,8 @@ pub(crate) fn key_proof_add(
 
 pub(crate) fn key_proof_remove(db: &Connection, key_id: &str) -> Result<bool, StoreError> {
     let sql = "-- key_proof_remove: whether it is used
-        SELECT count(*) FROM payment_keys WHERE tx_id > 0 AND key_id = ?1";
+        SELECT (SELECT count(*) FROM payment_keys WHERE tx_id > 0 AND key_id = ?1)
+            + (SELECT count(*) FROM directory_keys WHERE change > 0 AND key_id = ?1)";
     let read = |row: &dyn SqlRow| RowReader::new(row, PAYMENT_KEYS.name).int("count");
     if first(db, sql, params![key_id], read)?.unwrap_or(0) > 0 {
         return Ok(false);

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use crate::job::{Job, Shared};
 use crate::options::Options;
+use crate::session::Session;
 
 pub(crate) fn start(
     shared: &Arc<Shared>,
@@ -41,7 +42,7 @@ impl Reader {
             }
             match self.connect() {
                 Ok(db) => {
-                    let good = job.run(db);
+                    let good = job.run(&Session::new(db));
                     if !good {
                         // It may have been the connection's fault; opening one costs little.
                         self.connection = None;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 
 use crate::events::{self, NewRecord};
 use crate::query::{all, each, first, limit_cell, write, write_cells};
+use crate::session::Session;
 use crate::{journal, payments};
 
 const TABLE: &str = REFUNDS.name;
@@ -26,7 +27,7 @@ macro_rules! select {
 }
 
 pub(crate) fn refund_reserve(
-    db: &Connection,
+    db: &Session<'_>,
     request: &RefundRequest,
     now: Timestamp,
 ) -> Result<Reserved, StoreError> {
@@ -63,22 +64,26 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!("-- refunds: insert\nINSERT INTO refunds ({names}) VALUES ({places})")
 });
 
-fn insert(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
-    write_cells(db, &INSERT, &rows::refund_cells(refund)?).map(|_| ())
+fn insert(db: &Session<'_>, refund: &Refund) -> Result<(), StoreError> {
+    write_cells(db, &INSERT, &rows::refund_cells(refund)?)?;
+    db.sum(|sums| sums.refund(None, refund));
+    Ok(())
 }
 
 pub(crate) fn refund_resolve(
-    db: &Connection,
+    db: &Session<'_>,
     refund_id: RefundId,
     outcome: RefundOutcome,
     records: &[NewRecord],
     now: Timestamp,
 ) -> Result<Refund, StoreError> {
     let stored = refund_get(db, refund_id)?.ok_or(StoreError::Missing { table: TABLE })?;
+    let before = stored.state.clone();
     let resolution = engine::refund_resolve(stored, outcome, now)?;
     let refund = resolution.refund;
     if resolution.changed {
         update(db, &refund)?;
+        db.sum(|sums| sums.refund(Some(&before), &refund));
     }
     if let Some(amount) = resolution.given_back {
         release(db, refund.tx_id, amount)?;
@@ -110,7 +115,7 @@ fn update(db: &Connection, refund: &Refund) -> Result<(), StoreError> {
 }
 
 pub(crate) fn refund_record_elsewhere(
-    db: &Connection,
+    db: &Session<'_>,
     tx_id: TxId,
     seen: &SeenBack,
     ids: &[RefundId],
@@ -135,7 +140,7 @@ pub(crate) fn refund_record_elsewhere(
 }
 
 pub(crate) fn refund_record_refused(
-    db: &Connection,
+    db: &Session<'_>,
     refund: &Refund,
     now: Timestamp,
 ) -> Result<(), StoreError> {

@@ -13,6 +13,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_settlements.sql"),
     include_str!("../migrations/0005_reconciliation.sql"),
     include_str!("../migrations/0006_personal_data.sql"),
+    include_str!("../migrations/0007_directory.sql"),
+    include_str!("../migrations/0008_growth.sql"),
 ];
 
 /// Marks the file as ours, so that another program's database is not taken for an empty store:

@@ -1,6 +1,7 @@
 //! The store's methods: which step goes to the writer, which to a reader.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +14,14 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 use gopay_store::engine::KIND_ATTEMPT;
 use gopay_store::sealing::{KeyProof, WrappedKey};
+use gopay_store::spelling::unshortened;
 use gopay_store::{
-    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Delivery,
-    DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed, Lookup,
-    Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder, rows,
+    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
+    Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage, KeyChange, KeyOf,
+    Leaving, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData,
+    ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping,
+    Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    Upkeep, rows,
 };
 use rusqlite::Connection;
 
@@ -28,9 +31,10 @@ use crate::file::{self, DbFile};
 use crate::held::Held;
 use crate::job::{Queue, Shared};
 use crate::options::Options;
+use crate::session::Session;
 use crate::{
-    backup, beside, deliveries, events, journal, lists, orders, payments, personal, readers,
-    reclaim, reconciliations, refunds, schema, settlements, sums, writer,
+    archives, backup, beside, deliveries, events, journal, lists, orders, payments, personal,
+    readers, reclaim, reconciliations, refunds, schema, settlements, sums, writer,
 };
 
 /// What the writer has done since the store was opened.
@@ -210,7 +214,7 @@ impl SqliteStore {
     /// One step, in the writer. If the caller goes away, it is done whole or never begun.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
         self.inner.writes.ask(work).await
@@ -219,7 +223,7 @@ impl SqliteStore {
     /// The same; afterwards the log is emptied, so that nothing stays in it of what was overwritten.
     async fn write_and_empty_log<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
         self.write(move |db| {
@@ -230,24 +234,24 @@ impl SqliteStore {
     }
 
     /// A step of finance, which may be taken beside the writer of another process.
-    async fn write_beside(
+    pub(crate) async fn write_beside<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         if !self.inner.beside {
-            return self.write(work).await;
+            return self.write(move |db| work(db)).await;
         }
         let shared = Arc::clone(&self.inner.shared);
         let done = tokio::task::spawn_blocking(move || beside::beside(&shared.file, work)).await;
         done.map_err(|error| StoreError::Down(Box::new(error)))?
     }
 
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.shared.generation()?;
-        self.inner.reads.ask(work).await
+        self.inner.reads.ask(move |db| work(db)).await
     }
 
     /// A long read, on a connection of its own, so that the short ones need not wait for it.
@@ -300,7 +304,7 @@ impl Store for SqliteStore {
         notes: &[Note],
     ) -> Result<Created, StoreError> {
         let (payment, request, records) =
-            (payment.clone(), request.to_owned(), NewRecord::of(notes));
+            (payment.clone(), unshortened(request).into_owned(), NewRecord::of(notes));
         self.write(move |db| payments::payment_create(db, &payment, &request, &records, None)).await
     }
 
@@ -555,6 +559,58 @@ impl Search for SqliteStore {
 }
 
 #[async_trait]
+impl Upkeep for SqliteStore {
+    async fn totals_counted(&self) -> Result<Totals, StoreError> {
+        self.apart(sums::totals_counted).await
+    }
+
+    async fn totals_refill(&self) -> Result<(), StoreError> {
+        self.write_beside(sums::totals_refill).await
+    }
+
+    async fn archivable(
+        &self,
+        ids: Range<i64>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<TxId>, StoreError> {
+        self.read(move |db| archives::archivable(db, &ids, before, limit)).await
+    }
+
+    async fn archive_read(&self, tx_ids: &[TxId]) -> Result<Vec<Filed>, StoreError> {
+        let tx_ids = tx_ids.to_vec();
+        self.read(move |db| archives::archive_read(db, &tx_ids)).await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>, StoreError> {
+        self.read(archives::archives).await
+    }
+
+    async fn archive_begin(&self, archive: &Archive) -> Result<(), StoreError> {
+        let archive = archive.clone();
+        self.write_beside(move |db| archives::archive_begin(db, &archive)).await
+    }
+
+    async fn archive_take(&self, number: i64, leaving: &[Leaving]) -> Result<u64, StoreError> {
+        let leaving = leaving.to_vec();
+        self.write_beside(move |db| archives::archive_take(db, number, &leaving)).await
+    }
+
+    async fn archive_end(&self, number: i64, at: Timestamp) -> Result<(), StoreError> {
+        self.write_beside(move |db| archives::archive_end(db, number, at)).await
+    }
+
+    async fn archive_of(&self, tx_id: TxId) -> Result<Option<i64>, StoreError> {
+        self.read(move |db| archives::archive_of(db, tx_id)).await
+    }
+
+    async fn archive_give_back(&self, number: i64, filed: &[Filed]) -> Result<u64, StoreError> {
+        let filed = filed.to_vec();
+        self.write_beside(move |db| archives::archive_give_back(db, number, &filed)).await
+    }
+}
+
+#[async_trait]
 impl PersonalData for SqliteStore {
     async fn payment_create_sealed(
         &self,
@@ -564,7 +620,7 @@ impl PersonalData for SqliteStore {
         key: &WrappedKey,
     ) -> Result<Created, StoreError> {
         let (payment, request, records) =
-            (payment.clone(), request.to_owned(), NewRecord::of(notes));
+            (payment.clone(), unshortened(request).into_owned(), NewRecord::of(notes));
         let key = key.clone();
         self.write(move |db| payments::payment_create(db, &payment, &request, &records, Some(&key)))
             .await
@@ -595,7 +651,8 @@ impl PersonalData for SqliteStore {
     ) -> Result<bool, StoreError> {
         let (from, to, key) = (from.clone(), to.clone(), key.clone());
         let erases = matches!(key, KeyChange::Erase(_));
-        let work = move |db: &Connection| personal::personal_replace(db, tx_id, (&from, &to), &key);
+        let work =
+            move |db: &Session<'_>| personal::personal_replace(db, tx_id, (&from, &to), &key);
         if erases { self.write_and_empty_log(work).await } else { self.write(work).await }
     }
 

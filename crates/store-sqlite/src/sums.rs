@@ -1,50 +1,46 @@
 //! Sums over the whole store, and the small write that shows that it works.
 
-use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use gopay_core::time::Timestamp;
-use gopay_store::rows::RowReader;
+use gopay_store::rows::{self, RowReader};
+use gopay_store::sums;
 use gopay_store::{Backlog, StoreError, Totals};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::failed;
 use crate::orders;
-use crate::query::{Row, all, first, write};
+use crate::query::{Row, first, write};
 
 /// All in one read transaction, so that the sums belong together.
 pub(crate) fn totals(db: &mut Connection) -> Result<Totals, StoreError> {
+    whole(db, &SUMS)
+}
+
+/// The same, counted in the rows themselves.
+pub(crate) fn totals_counted(db: &mut Connection) -> Result<Totals, StoreError> {
+    whole(db, &COUNTED)
+}
+
+fn whole(db: &mut Connection, sql: &str) -> Result<Totals, StoreError> {
     let db = db.transaction_with_behavior(TransactionBehavior::Deferred).map_err(failed)?;
-    Ok(Totals {
-        payments: per_state(
-            &db,
-            "payments",
-            "-- totals: payments
-            SELECT state, count(*) FROM payments GROUP BY state",
-        )?,
-        succeeded_sen: sum(
-            &db,
-            "-- totals: succeeded payments
-            SELECT coalesce(sum(amount_sen), 0) FROM payments WHERE state = 'succeeded'",
-        )?,
-        refunded_sen: sum(
-            &db,
-            "-- totals: succeeded refunds
-            SELECT coalesce(sum(amount_sen), 0) FROM refunds WHERE state = 'succeeded'",
-        )?,
-        refunds: per_state(
-            &db,
-            "refunds",
-            "-- totals: refunds
-            SELECT state, count(*) FROM refunds GROUP BY state",
-        )?,
-        deliveries: per_state(
-            &db,
-            "deliveries",
-            "-- totals: deliveries
-            SELECT state, count(*) FROM deliveries GROUP BY state",
-        )?,
-        attention: orders::attention(&db)?,
-    })
+    let sums = first(&db, sql, [], rows::day_sums)?;
+    sums.unwrap_or_default().totals(orders::attention(&db)?)
+}
+
+static SUMS: LazyLock<String> = LazyLock::new(|| format!("-- totals: sums\n{}", sums::select()));
+
+static COUNTED: LazyLock<String> =
+    LazyLock::new(|| format!("-- totals: counted\n{}", sums::select_counted()));
+
+static REFILL: LazyLock<String> =
+    LazyLock::new(|| format!("-- totals: refill\n{}", sums::refill()));
+
+pub(crate) fn totals_refill(db: &Connection) -> Result<(), StoreError> {
+    let sql = "-- totals: forget
+        DELETE FROM day_sums";
+    write(db, sql, [])?;
+    write(db, &REFILL, []).map(|_| ())
 }
 
 /// By the queues of the workers.
@@ -56,23 +52,6 @@ pub(crate) fn backlog(db: &Connection, now: Timestamp) -> Result<Backlog, StoreE
         backlog.read(&Row(row))?;
     }
     Ok(backlog)
-}
-
-fn per_state(
-    db: &Connection,
-    table: &'static str,
-    sql: &str,
-) -> Result<BTreeMap<String, u64>, StoreError> {
-    let rows = all(db, sql, [], |row| {
-        let mut row = RowReader::new(row, table);
-        Ok((row.text("state")?, row.count("state")?))
-    })?;
-    Ok(rows.into_iter().collect())
-}
-
-fn sum(db: &Connection, sql: &str) -> Result<u64, StoreError> {
-    let sum = first(db, sql, [], |row| RowReader::new(row, "payments").sen("amount_sen"))?;
-    Ok(sum.map_or(0, gopay_core::money::Sen::get))
 }
 
 pub(crate) fn ping_write(db: &Connection, now: Timestamp) -> Result<(), StoreError> {

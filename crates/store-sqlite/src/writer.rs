@@ -18,6 +18,7 @@ use crate::file;
 use crate::held::{self, Astray, Held};
 use crate::job::{Job, Shared};
 use crate::options::Options;
+use crate::session::Session;
 
 /// How long to wait between attempts to open the file again. What comes meanwhile is answered.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
@@ -352,6 +353,12 @@ impl From<Astray> for Uncommitted {
     }
 }
 
+impl From<StoreError> for Uncommitted {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(Arc::new(error))
+    }
+}
+
 impl From<rusqlite::Error> for Uncommitted {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(Arc::new(error))
@@ -371,7 +378,9 @@ fn commit(db: &Connection, group: &mut Group, held: &mut Held) -> Result<(), Unc
         execute(db, "ROLLBACK")?;
         return Err(astray.into());
     }
-    if group.iter_mut().all(|job| job.run(db)) {
+    let session = Session::new(db);
+    if group.iter_mut().all(|job| job.run(&session)) {
+        session.write_sums()?;
         return Ok(execute(db, "COMMIT")?);
     }
     if db.is_autocommit() {
@@ -384,16 +393,20 @@ fn commit(db: &Connection, group: &mut Group, held: &mut Held) -> Result<(), Unc
 /// Runs a group in which a step fails: each in a savepoint, which is rolled back if it fails.
 fn commit_each(db: &Connection, group: &mut Group) -> Result<(), Uncommitted> {
     begin(db)?;
+    let session = Session::new(db);
     for job in group.iter_mut() {
         execute(db, "SAVEPOINT job")?;
-        if !job.run(db) {
+        let sums = session.sums();
+        if !job.run(&session) {
             if db.is_autocommit() {
                 return Err(Uncommitted::Failed(Arc::new(RolledBack)));
             }
             execute(db, "ROLLBACK TO job")?;
+            session.back_to(sums);
         }
         execute(db, "RELEASE job")?;
     }
+    session.write_sums()?;
     Ok(execute(db, "COMMIT")?)
 }
 

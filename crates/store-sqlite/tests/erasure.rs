@@ -31,6 +31,7 @@ async fn live(store: &dyn Database, tx_id: TxId, number: usize) {
         psp: "testclient".into(),
         contract: "TESTCONTRACT".into(),
         channel: None,
+        account: None,
         merchant_tx_id: None,
         redirect_secret: format!("secret-{marker}"),
         merchant_redirect_url: Some(format!("https://shop.example/{marker}")),

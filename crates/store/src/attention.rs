@@ -1,6 +1,7 @@
 //! What needs a person: payments with money that does not fit, and money of orders that the store
 //! does not know.
 
+use gopay_core::account::AccountName;
 use gopay_core::doubt::Verdict;
 use gopay_core::ids::TxId;
 use gopay_core::money::Sen;
@@ -16,6 +17,8 @@ pub struct UnknownOrder {
     pub tx_id: TxId,
     /// Whose account the money is in.
     pub channel: Channel,
+    /// The account in which it is; none: that of the channel.
+    pub account: Option<AccountName>,
     /// Midtrans' `transaction_status`, when it was seen last.
     pub status: String,
     /// Midtrans' `transaction_id`, if it could be read.

@@ -20,9 +20,11 @@ use crate::Database;
 mod attention;
 mod checks;
 mod deliveries;
+mod directory;
 mod events;
 mod journal;
 mod model;
+mod model_directory;
 mod model_personal;
 mod payments;
 mod personal;
@@ -33,11 +35,13 @@ mod refunds;
 mod samples;
 mod search;
 mod settlements;
+mod upkeep;
 mod whole;
 
 pub use attention::*;
 pub use checks::*;
 pub use deliveries::*;
+pub use directory::*;
 pub use events::*;
 pub use journal::*;
 pub use model::Model;
@@ -49,6 +53,7 @@ pub use reconciliations::*;
 pub use refunds::*;
 pub use search::*;
 pub use settlements::*;
+pub use upkeep::*;
 pub use whole::*;
 
 /// A store under test.
@@ -142,7 +147,13 @@ cases! { $
     decisions_and_approvals_are_acts_of_their_own,
     runs_of_reconciliation_are_recorded_whole,
     runs_that_race_leave_one,
+    entries_of_the_directory_are_added_whole_and_in_order,
+    changes_of_the_directory_that_race_leave_one,
     totals_count_every_row,
+    what_still_owes_something_is_not_archivable,
+    what_is_over_leaves_its_call_and_trail_to_an_archive,
+    what_is_no_longer_over_stays,
+    an_archive_begins_after_the_one_before_has_ended,
     what_waits_is_counted_by_age,
     a_ping_can_be_repeated,
     a_caller_that_goes_away_leaves_whole_steps,
@@ -160,6 +171,7 @@ macro_rules! sealing_tests {
             proofs_of_keys_stay_while_they_are_used,
             what_is_sealed_is_read_as_it_was_written,
             a_value_in_the_place_of_another_does_not_open,
+            the_directory_is_sealed_wrapped_anew_and_never_opens_elsewhere,
         }
 
         mod sealed {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attention::{AttentionSums, OrderResolution, UnknownOrder};
 pub use backlog::{AGES, Backlog, Waiting};
+pub use directory::{Directories, DirectoryEntry, EntryKind};
 pub use journal::{
     Cursor, CursorError, JOURNAL_PAGE_MAX, Journal, JournalPage, JournalQuery, JournalRecord,
     JournalSubject,
@@ -29,10 +30,12 @@ pub use personal::{Erasure, KeyChange, KeyOf, Personal, PersonalData, PersonalRe
 pub use reconciliations::{ReconciliationInput, ReconciliationRun, Reconciliations, StoredBreak};
 pub use reviews::{ReviewAct, Reviews};
 pub use settlements::{ClosedSettlement, SettlementAccount, Settlements, StoredAdjustment};
+pub use upkeep::{Archive, Filed, FiledEvent, Leaving, Upkeep};
 
 mod attention;
 mod backlog;
 pub mod copy;
+mod directory;
 pub mod engine;
 mod journal;
 mod personal;
@@ -42,6 +45,9 @@ pub mod rows;
 pub mod sealing;
 mod search;
 mod settlements;
+pub mod spelling;
+pub mod sums;
+mod upkeep;
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -256,12 +262,28 @@ pub struct Totals {
 
 /// All that an engine does.
 pub trait Database:
-    Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+    Store
+    + Search
+    + Journal
+    + Settlements
+    + Reviews
+    + Reconciliations
+    + PersonalData
+    + Directories
+    + Upkeep
 {
 }
 
 impl<T> Database for T where
-    T: Store + Search + Journal + Settlements + Reviews + Reconciliations + PersonalData
+    T: Store
+        + Search
+        + Journal
+        + Settlements
+        + Reviews
+        + Reconciliations
+        + PersonalData
+        + Directories
+        + Upkeep
 {
 }
 

@@ -459,6 +459,7 @@ pub trait Search: Send + Sync {
     /// What waits to be done at `now`.
     async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
 
-    /// Sums over the whole store; a word that no row has is left out. Reads every row.
+    /// Sums over the whole store; a word that no row has is left out. Reads no
+    /// payments: sums are kept by day, with what they sum ([`crate::sums`]).
     async fn totals(&self) -> Result<Totals, StoreError>;
 }

@@ -56,6 +56,7 @@ fn new(number: usize) -> NewPayment {
         psp: "testclient".into(),
         contract: "TESTCONTRACT".into(),
         channel: Some(Channel::Test),
+        account: None,
         merchant_tx_id: Some(format!("Order-Ä-{number}")),
         redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
         merchant_redirect_url: Some("https://shop.example/back".into()),

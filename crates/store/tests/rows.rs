@@ -9,7 +9,7 @@ use gopay_store::rows::{
 fn literals_name_the_columns_that_are_read() {
     let read = [
         (PAYMENTS, gopay_store::payment_columns!(), ", merchant_tx_key"),
-        (PAYMENT_REQUESTS, gopay_store::payment_request_columns!(), ""),
+        (PAYMENT_REQUESTS, gopay_store::payment_request_columns!(), ", archive"),
         (EVENTS, gopay_store::event_columns!(), ""),
         (REFUNDS, gopay_store::refund_columns!(), ", merchant_refund_key"),
         (DELIVERIES, gopay_store::delivery_columns!(), ", receiver"),

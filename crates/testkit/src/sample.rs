@@ -36,6 +36,7 @@ pub fn payment_with(
         psp: "testclient".into(),
         contract: CONTRACT.into(),
         channel: Some(Channel::Test),
+        account: None,
         merchant_tx_id: Some(format!("order-{number}")),
         redirect_secret: "9SdVQk52tdbjXlFGI8xkpIR4QtpWzEFy".into(),
         merchant_redirect_url: Some("https://shop.example/back?a=b".into()),

@@ -17,10 +17,14 @@ use crate::describe::log_store_error;
 use crate::directory::Contract;
 use crate::observe::{UseCase, learn, observed};
 use crate::read::{Refunded, Transaction};
+use crate::unbroken::{Unbroken, unbroken};
 use crate::{Decision, Service, note};
 
 /// Who does something, and why.
+///
+/// Other members are refused: one of them could stand for who does it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deed {
     /// Who: printable, at most [`Decision::NAME_CHARS_MAX`] characters.
     pub by: String,
@@ -70,6 +74,9 @@ pub enum ActError {
     /// There is no such transaction.
     #[error("the store has no transaction {0}")]
     NoPayment(TxId),
+    /// Nothing that was answered is missing from the store.
+    #[error("nothing is lost")]
+    NothingLost,
     /// It cannot be done, or not now; says why.
     #[error("{0}")]
     NotNow(String),
@@ -176,7 +183,7 @@ impl Service {
             learn(|seen| (seen.kind, seen.tx_id) = ("refund", Some(tx_id)));
             service.refund_ordered(tx_id, order).await
         };
-        joined(tokio::spawn(observed(UseCase::Operator, Box::pin(work)))).await
+        ended(unbroken(observed(UseCase::Operator, Box::pin(work)))).await
     }
 
     async fn refund_ordered(&self, tx_id: TxId, order: RefundOrder) -> Result<Refunded, ActError> {
@@ -303,8 +310,8 @@ impl Service {
             learn(|seen| (seen.kind, seen.tx_id) = ("cancel", Some(tx_id)));
             service.cancel_payment(tx_id, &[deed.note("cancel", &Value::Null)]).await
         };
-        let task = tokio::spawn(observed(UseCase::Operator, Box::pin(work)));
-        Ok(Transaction::from(&joined(task).await?.payment))
+        let work = unbroken(observed(UseCase::Operator, Box::pin(work)));
+        Ok(Transaction::from(&ended(work).await?.payment))
     }
 
     /// Asks Midtrans about a payment now, and goes by what it says; about one that was paid, also what
@@ -331,8 +338,8 @@ impl Service {
             }
             Ok::<_, StoreError>((asked.said, applied.payment))
         };
-        let task = tokio::spawn(observed(UseCase::Operator, Box::pin(work)));
-        let (said, payment) = joined(task).await?;
+        let work = unbroken(observed(UseCase::Operator, Box::pin(work)));
+        let (said, payment) = ended(work).await?;
         Ok(Asked { said, transaction: Transaction::from(&payment) })
     }
 
@@ -386,12 +393,14 @@ impl Service {
 const NOT_CONFIGURED: &str = "its contract is not in the config";
 const OPENING: &str = "it is just being opened; try again in a minute";
 
-/// What a task of ours came to.
-async fn joined<T, E>(task: tokio::task::JoinHandle<Result<T, E>>) -> Result<T, ActError>
+/// What an act came to.
+async fn ended<T, E>(work: Unbroken<Result<T, E>>) -> Result<T, ActError>
 where
+    T: Send,
+    E: Send,
     ActError: From<E>,
 {
-    match task.await {
+    match work.await {
         Ok(done) => Ok(done?),
         Err(error) => {
             tracing::error!(%error, "an operator's action ended in a bug");

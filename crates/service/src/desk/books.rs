@@ -5,6 +5,7 @@ use gopay_store::{ClosedSettlement, ReconciliationRun, SettlementAccount, StoreE
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Listing;
 use crate::Service;
 
 /// A closed settlement. Amounts are in hundredths of its currency.
@@ -42,6 +43,10 @@ pub struct SettlementRow {
     pub closed_at: String,
     /// Who closed it.
     pub closed_by: String,
+    /// The rows of its aggregate, as its manifest has them.
+    pub rows: Value,
+    /// The exchange rate, as its manifest has it.
+    pub rate: Value,
     /// Its files, as its manifest has them.
     pub files: Value,
     /// Corrections that it holds.
@@ -93,6 +98,8 @@ impl From<ClosedSettlement> for SettlementRow {
             manifest_sha256: closed.manifest_sha256,
             closed_at: closed.closed_at.to_string(),
             closed_by: closed.closed_by,
+            rows: manifest.get("rows").cloned().unwrap_or_default(),
+            rate: manifest.pointer("/basis/rate").cloned().unwrap_or_default(),
             files: manifest.get("files").cloned().unwrap_or_default(),
             adjustments: adjustments.collect(),
         }
@@ -284,15 +291,6 @@ pub struct DecidedRow {
     pub holds: bool,
 }
 
-/// A page of breaks.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Breaks {
-    /// Those that fit, in the order of their ids.
-    pub rows: Vec<BreakRow>,
-    /// `after` of the next page; none at the end.
-    pub next: Option<String>,
-}
-
 /// Which breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -354,12 +352,15 @@ pub struct BreakAct {
     pub version: String,
 }
 
-/// Why nothing was decided, or nothing can be shown.
+/// Why nothing was decided or corrected, or nothing can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
-    /// There is no such break, or none that could be decided about.
+    /// There is no such break or contract, or none that could be decided about.
     #[error("{0}")]
     Unknown(String),
+    /// A field is not what it must be; names it.
+    #[error("{0}")]
+    Field(String),
     /// It does not go by the rules; says which.
     #[error("{0}")]
     Refused(String),
@@ -378,7 +379,7 @@ pub trait BreakReview: Send + Sync {
         which: Which,
         after: &str,
         limit: usize,
-    ) -> Result<Breaks, BookError>;
+    ) -> Result<Listing<BreakRow>, BookError>;
 
     /// One break; none if there is none of this id.
     async fn one(&self, series: &str, break_id: &str) -> Result<Option<BreakRow>, BookError>;

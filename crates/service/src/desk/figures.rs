@@ -5,7 +5,7 @@ use gopay_store::{AttentionSums, Backlog, StoreError, Waiting};
 use serde::Serialize;
 
 use super::LastHour;
-use crate::Service;
+use crate::{BarredCall, Service};
 
 /// What goes on.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +40,8 @@ pub struct Queue {
 pub struct Barred {
     /// Test or live.
     pub channel: &'static str,
+    /// The account: its section of the config.
+    pub account: String,
     /// Which call.
     pub call: &'static str,
     /// Its answer.
@@ -63,7 +65,12 @@ impl Service {
             attention,
             receivers_failing: self.0.board.failing(),
             midtrans_refuses: barred
-                .map(|(channel, call, code)| Barred { channel, call, code })
+                .map(|BarredCall { channel, account, call, code }| Barred {
+                    channel: channel.as_str(),
+                    account,
+                    call,
+                    code,
+                })
                 .collect(),
         })
     }

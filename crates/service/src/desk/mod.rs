@@ -2,9 +2,10 @@
 //! are two faces of this, and hold no rules of their own.
 //!
 //! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `figures` and `recent`, `parties`
-//! (receivers, clients, contracts), `books` (settlements, reconciliations), `audit`.
+//! (receivers, clients, contracts), `books` (settlements, reconciliations), `adjustments`, `audit`.
 
 mod acts;
+mod adjustments;
 mod audit;
 mod books;
 mod figures;
@@ -19,10 +20,13 @@ pub use gopay_store::{
 };
 
 pub use acts::{ActError, Asked, Deed, RefundOrder, RefundRoom, check_texts};
+pub use adjustments::{
+    AdjustmentAct, AdjustmentFilter, AdjustmentState, AdjustmentView, Adjustments, SettledContract,
+};
 pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
 pub use books::{
-    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, Breaks, DecidedRow, InputRow,
-    Newest, RunRow, SettlementRow, Which,
+    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow, Newest,
+    RunRow, SettlementRow, Which,
 };
 pub use figures::{Barred, Figures, Queue};
 pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};

@@ -124,6 +124,8 @@ pub struct ContractView {
     pub enabled: bool,
     /// Which channels it may use.
     pub channels: Vec<&'static str>,
+    /// Its accounts at Midtrans, where it does not take those of its channels.
+    pub midtrans: Vec<String>,
     /// `verified` or `unverified`.
     pub kyc: &'static str,
     /// Whether it may refund.
@@ -180,6 +182,7 @@ fn contracts(directory: &crate::Directory, login: &str) -> Vec<ContractView> {
             contractid: contract.id.clone(),
             enabled: contract.enabled,
             channels: contract.channels.iter().copied().map(Channel::as_str).collect(),
+            midtrans: contract.midtrans.iter().map(|(_, name)| name.to_string()).collect(),
             kyc: match contract.kyc {
                 Kyc::Verified => "verified",
                 Kyc::Unverified => "unverified",

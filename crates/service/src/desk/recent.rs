@@ -1,7 +1,7 @@
 //! What went on in the last hour, by the minute, in this process: for people who look, not for
 //! books. It is lost with the process; what must last is in the store and in the metrics.
 
-use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,12 +21,10 @@ const BOUNDS_MS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 
 struct Times([u64; BOUNDS_MS.len() + 1]);
 
 impl Times {
-    fn add(&mut self, took: Duration) {
+    fn class_of(took: Duration) -> usize {
         let ms = took.as_micros().div_ceil(1_000);
         let class = BOUNDS_MS.iter().position(|bound| ms <= u128::from(*bound));
-        if let Some(count) = self.0.get_mut(class.unwrap_or(BOUNDS_MS.len())) {
-            *count = count.saturating_add(1);
-        }
+        class.unwrap_or(BOUNDS_MS.len())
     }
 
     fn join(&mut self, other: &Self) {
@@ -53,23 +51,72 @@ impl Times {
     }
 }
 
-/// What went on in a minute.
-#[derive(Clone, Copy, Debug, Default)]
-struct Minute {
-    /// Minutes since 1970.
-    number: i64,
-    opened: u64,
-    refused: u64,
-    succeeded: u64,
-    succeeded_sen: u64,
-    failed: u64,
-    ours: Times,
-    gopay: Times,
+/// [`Times`] that many tasks add to.
+#[derive(Debug, Default)]
+struct Timed([AtomicU64; BOUNDS_MS.len() + 1]);
+
+impl Timed {
+    fn add(&self, took: Duration) {
+        if let Some(count) = self.0.get(Times::class_of(took)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> Times {
+        Times(self.0.each_ref().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    fn clear(&self) {
+        self.0.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
 }
 
-/// See the module.
+/// What went on in a minute. Every payment adds to it, so nobody waits for anybody.
 #[derive(Debug, Default)]
-pub(crate) struct Recent(Mutex<VecDeque<Minute>>);
+struct Minute {
+    /// Minutes since 1970.
+    number: AtomicI64,
+    opened: AtomicU64,
+    refused: AtomicU64,
+    succeeded: AtomicU64,
+    succeeded_sen: AtomicU64,
+    failed: AtomicU64,
+    ours: Timed,
+    gopay: Timed,
+}
+
+impl Minute {
+    /// Begins anew as another minute.
+    fn begin(&self, number: i64) {
+        let Self { opened, refused, succeeded, succeeded_sen, failed, .. } = self;
+        for count in [opened, refused, succeeded, succeeded_sen, failed] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.ours.clear();
+        self.gopay.clear();
+        self.number.store(number, Ordering::Relaxed);
+    }
+}
+
+/// Minutes that there is space for: a power of two, some more than are shown.
+const SPACE: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    minutes: [Minute; SPACE],
+    /// The minute that is counted in.
+    latest: AtomicI64,
+    /// Held while a minute begins.
+    beginning: Mutex<()>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        let (minutes, latest) = (std::array::from_fn(|_| Minute::default()), AtomicI64::default());
+        Self { minutes, latest, beginning: Mutex::default() }
+    }
+}
 
 /// Something that happened to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,77 +134,96 @@ pub(crate) enum Happening {
 impl Recent {
     /// Counts what happened.
     pub(crate) fn count(&self, now: Timestamp, what: Happening) {
-        self.at(now, |minute| match what {
-            Happening::Opened => minute.opened = minute.opened.saturating_add(1),
-            Happening::Refused => minute.refused = minute.refused.saturating_add(1),
-            Happening::Failed => minute.failed = minute.failed.saturating_add(1),
+        let Some(minute) = self.at(now) else { return };
+        let more = |count: &AtomicU64, by| count.fetch_add(by, Ordering::Relaxed);
+        match what {
+            Happening::Opened => more(&minute.opened, 1),
+            Happening::Refused => more(&minute.refused, 1),
+            Happening::Failed => more(&minute.failed, 1),
             Happening::Succeeded(sen) => {
-                minute.succeeded = minute.succeeded.saturating_add(1);
-                minute.succeeded_sen = minute.succeeded_sen.saturating_add(sen);
+                more(&minute.succeeded, 1);
+                more(&minute.succeeded_sen, sen)
             }
-        });
+        };
     }
 
     /// Takes note of how long a call took: us, and GoPay if it was asked.
     pub(crate) fn time(&self, now: Timestamp, ours: Duration, gopay: Duration) {
-        self.at(now, |minute| {
-            minute.ours.add(ours);
-            if !gopay.is_zero() {
-                minute.gopay.add(gopay);
-            }
-        });
+        let Some(minute) = self.at(now) else { return };
+        minute.ours.add(ours);
+        if !gopay.is_zero() {
+            minute.gopay.add(gopay);
+        }
     }
 
-    fn at(&self, now: Timestamp, note: impl FnOnce(&mut Minute)) {
+    /// The minute to count in. A clock that was set back goes on in the minute that it had reached.
+    fn at(&self, now: Timestamp) -> Option<&Minute> {
         let number = now.as_micros().div_euclid(MICROS);
-        let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back goes on in the minute that it had reached.
-        if minutes.back().is_none_or(|last| last.number < number) {
-            minutes.push_back(Minute { number, ..Minute::default() });
-            if minutes.len() > MINUTES {
-                minutes.pop_front();
+        if self.latest.load(Ordering::Acquire) < number {
+            let _beginning = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+            // Somebody else may have begun it meanwhile.
+            if self.latest.load(Ordering::Relaxed) < number {
+                self.minute(number)?.begin(number);
+                self.latest.store(number, Ordering::Release);
             }
         }
-        if let Some(last) = minutes.back_mut() {
-            note(last);
-        }
+        self.minute(self.latest.load(Ordering::Acquire))
+    }
+
+    /// The space of a minute, which an older one may have.
+    fn minute(&self, number: i64) -> Option<&Minute> {
+        let space = i64::try_from(SPACE).unwrap_or(i64::MAX);
+        self.minutes.get(usize::try_from(number.rem_euclid(space)).ok()?)
     }
 
     /// The last hour.
     pub(crate) fn hour(&self, now: Timestamp) -> LastHour {
         let last = now.as_micros().div_euclid(MICROS);
-        let minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let span = i64::try_from(MINUTES).unwrap_or(i64::MAX);
+        let none = Minute::default();
         let mut hour = LastHour::default();
         let (mut ours, mut gopay) = (Times::default(), Times::default());
         for number in last.saturating_sub(span.saturating_sub(1))..=last {
-            let minute = minutes.iter().find(|minute| minute.number == number);
-            let minute = minute.copied().unwrap_or_default();
-            hour.opened = hour.opened.saturating_add(minute.opened);
-            hour.refused = hour.refused.saturating_add(minute.refused);
-            hour.succeeded = hour.succeeded.saturating_add(minute.succeeded);
-            hour.succeeded_sen = hour.succeeded_sen.saturating_add(minute.succeeded_sen);
-            hour.failed = hour.failed.saturating_add(minute.failed);
-            ours.join(&minute.ours);
-            gopay.join(&minute.gopay);
-            hour.minutes.push(OneMinute {
-                at: Timestamp::from_micros(number.saturating_mul(MICROS)).to_string(),
-                opened: minute.opened,
-                succeeded: minute.succeeded,
-                succeeded_sen: minute.succeeded_sen,
-                failed: minute.failed,
-                ours_p95_ms: minute.ours.within(95),
-                gopay_p95_ms: minute.gopay.within(95),
-            });
+            let kept = self.minute(number);
+            let kept = kept.filter(|minute| minute.number.load(Ordering::Relaxed) == number);
+            let minute = kept.unwrap_or(&none);
+            hour.add(number, minute);
+            ours.join(&minute.ours.read());
+            gopay.join(&minute.gopay.read());
         }
         let ended = hour.succeeded.saturating_add(hour.failed);
         let rate = hour.succeeded.saturating_mul(1_000).checked_div(ended);
         hour.success_per_mille = rate;
-        hour.ours =
-            Latency { count: ours.count(), p50_ms: ours.within(50), p95_ms: ours.within(95) };
-        hour.gopay =
-            Latency { count: gopay.count(), p50_ms: gopay.within(50), p95_ms: gopay.within(95) };
+        (hour.ours, hour.gopay) = (ours.latency(), gopay.latency());
         hour
+    }
+}
+
+impl LastHour {
+    fn add(&mut self, number: i64, minute: &Minute) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (succeeded, failed) = (read(&minute.succeeded), read(&minute.failed));
+        let (opened, succeeded_sen) = (read(&minute.opened), read(&minute.succeeded_sen));
+        self.opened = self.opened.saturating_add(opened);
+        self.refused = self.refused.saturating_add(read(&minute.refused));
+        self.succeeded = self.succeeded.saturating_add(succeeded);
+        self.succeeded_sen = self.succeeded_sen.saturating_add(succeeded_sen);
+        self.failed = self.failed.saturating_add(failed);
+        self.minutes.push(OneMinute {
+            at: Timestamp::from_micros(number.saturating_mul(MICROS)).to_string(),
+            opened,
+            succeeded,
+            succeeded_sen,
+            failed,
+            ours_p95_ms: minute.ours.read().within(95),
+            gopay_p95_ms: minute.gopay.read().within(95),
+        });
+    }
+}
+
+impl Times {
+    fn latency(&self) -> Latency {
+        Latency { count: self.count(), p50_ms: self.within(50), p95_ms: self.within(95) }
     }
 }
 
@@ -241,23 +307,41 @@ mod tests {
         }
         // A clock that was set back.
         recent.count(minute(5), Happening::Opened);
-        assert_eq!(recent.0.lock().unwrap().len(), MINUTES);
         assert_eq!(recent.hour(minute(399)).opened, 61);
     }
 
     #[test]
+    fn what_many_count_at_once_is_all_there() {
+        let recent = Recent::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..2_000 {
+                        // The minute ends while all count.
+                        recent.count(minute(100 + number / 1_000), Happening::Succeeded(7));
+                        recent.time(minute(100 + number / 1_000), Duration::ZERO, Duration::ZERO);
+                    }
+                });
+            }
+        });
+        let hour = recent.hour(minute(101));
+        assert_eq!((hour.succeeded, hour.succeeded_sen, hour.ours.count), (8_000, 56_000, 8_000));
+    }
+
+    #[test]
     fn times_are_told_by_the_bound_that_they_stay_within() {
-        let mut times = Times::default();
-        assert_eq!(times.within(95), None);
+        let timed = Timed::default();
+        assert_eq!(timed.read().within(95), None);
         for _ in 0..95 {
-            times.add(Duration::from_micros(900));
+            timed.add(Duration::from_micros(900));
         }
         for _ in 0..5 {
-            times.add(Duration::from_millis(101));
+            timed.add(Duration::from_millis(101));
         }
+        let times = timed.read();
         assert_eq!((times.count(), times.within(50), times.within(95)), (100, Some(1), Some(1)));
         assert_eq!(times.within(96), Some(200));
-        times.add(Duration::from_secs(60));
-        assert_eq!(times.within(100), Some(10_000));
+        timed.add(Duration::from_secs(60));
+        assert_eq!(timed.read().within(100), Some(10_000));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use gopay_core::payment::{Event, Payment};
+use gopay_core::account::AccountName;
+use gopay_core::payment::{Channel, Event, Payment};
 use gopay_core::refund::Refund;
 use gopay_core::translate::outcome::{NextStep, may_give_up, next_step};
 use gopay_store::StoreError;
@@ -15,6 +16,7 @@ use crate::Service;
 use crate::describe::log_store_error;
 use crate::midtrans::Asked;
 use crate::observe::{self, UseCase};
+use crate::thin::{self, FAULT_PAUSE};
 
 pub(super) async fn poll_loop(service: Service, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
@@ -148,10 +150,13 @@ impl Service {
     /// Looks after a payment whose check is due: asks, closes what must not stay open, gives up
     /// what Midtrans keeps silent about.
     pub(crate) async fn check(&self, payment: Payment) -> Result<(), StoreError> {
+        if !self.has_account(&payment) {
+            return Ok(());
+        }
         let (asked, applied) = self.ask_and_apply(&payment, vec![]).await?;
         observe::learn(|seen| seen.outcome = asked.event.word());
-        self.compare_clocks();
-        let now = self.session_time(payment.channel);
+        self.compare_clock_of(&payment);
+        let now = self.session_time(&payment);
         match next_step(&applied.payment, &asked.event, now) {
             NextStep::Nothing => Ok(()),
             NextStep::Close(how) => {
@@ -166,6 +171,24 @@ impl Service {
             NextStep::GiveUp => self.give_up(&applied.payment, asked).await,
             NextStep::Return(amount) => self.return_money(&applied.payment, amount).await,
         }
+    }
+
+    /// Whether the account of a payment is configured. Without it nobody can say what became of the
+    /// money, so the payment waits for it.
+    fn has_account(&self, payment: &Payment) -> bool {
+        if payment.channel.is_none() || self.parties().midtrans.of_payment(payment).is_some() {
+            return true;
+        }
+        let channel = payment.channel.map_or("", Channel::as_str);
+        let account = payment.account.as_ref().map_or(channel, AccountName::as_str);
+        observe::learn(|seen| seen.outcome = "no_account");
+        if let Some(repeats) = thin::due(&format!("no account {account}"), FAULT_PAUSE) {
+            tracing::error!(
+                payment.tx_id = %payment.tx_id, account, repeats,
+                "the account of a payment is not in the config: nobody can say what became of it"
+            );
+        }
+        false
     }
 
     /// Says FAILED without Midtrans, but not because of one bad moment: we may have been away

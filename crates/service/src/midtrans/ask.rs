@@ -6,13 +6,12 @@ use gopay_core::ids::TxId;
 use gopay_core::midtrans::{CloseReply, StatusReply, StatusView, TransactionStatus};
 use gopay_core::payment::{Event, Payment};
 use gopay_core::translate::outcome::{Close, claims_money, close_event, status_event, unconfirmed};
-use gopay_midtrans_client::MidtransClient;
 use gopay_store::{Applied, Note, StoreError};
 use serde_json::json;
 
 use crate::describe::{chain, describe};
 use crate::observe;
-use crate::{Service, note};
+use crate::{MidtransAccount, Service, note};
 
 /// What came of a question about a payment.
 pub(crate) struct Asked {
@@ -64,10 +63,10 @@ impl Service {
     /// Asks by one of the numbers of a payment: our own can name another transaction than Midtrans'.
     pub(crate) async fn ask_by(&self, id: &str, payment: &Payment, notes: Vec<Note>) -> Asked {
         let parties = self.parties();
-        let Some(account) = parties.midtrans.of(payment.channel) else {
+        let Some(account) = parties.midtrans.of_payment(payment) else {
             return Asked::silence(notes);
         };
-        let mut asked = Self::read_status(&account.client, id, payment).await;
+        let mut asked = Self::read_status(account, id, payment).await;
         let detail = json!({"about": "status", "answer": asked.said});
         asked.notes = notes;
         asked.notes.push(note("asked", detail));
@@ -84,9 +83,9 @@ impl Service {
         asked
     }
 
-    async fn read_status(client: &MidtransClient, id: &str, payment: &Payment) -> Asked {
+    async fn read_status(account: &MidtransAccount, id: &str, payment: &Payment) -> Asked {
         let nothing = |said: String| Asked { said, ..Asked::silence(vec![]) };
-        match observe::upstream("status", client.status(id)).await {
+        match observe::upstream("status", account.client.status(id)).await {
             Ok(StatusReply::Found(view)) => match status_event(payment, &view) {
                 Ok(event) => {
                     let mut said = view.status.as_str().to_owned();
@@ -107,7 +106,9 @@ impl Service {
                 Asked { event: Event::NotFound, ..nothing("not found".to_owned()) }
             }
             Ok(StatusReply::InProgress) => nothing("in progress".to_owned()),
-            Ok(StatusReply::Misconfigured(refusal)) => nothing(describe("status", &refusal)),
+            Ok(StatusReply::Misconfigured(refusal)) => {
+                nothing(describe(account, "status", &refusal))
+            }
             Ok(StatusReply::Unclear) => nothing("unclear".to_owned()),
             Ok(StatusReply::Unreadable(said)) => {
                 Asked { unreadable: true, ..nothing(format!("not to be understood: {said}")) }
@@ -143,7 +144,7 @@ impl Service {
     /// Ends a charge at Midtrans and says what it is now.
     pub(crate) async fn close(&self, payment: &Payment, how: Close) -> Asked {
         let parties = self.parties();
-        let Some(account) = parties.midtrans.of(payment.channel) else {
+        let Some(account) = parties.midtrans.of_payment(payment) else {
             return Asked::silence(vec![]);
         };
         let id = payment.upstream_id();
@@ -156,7 +157,7 @@ impl Service {
             Close::Cancel => observe::upstream("cancel", client.cancel(&id, &key)).await,
         };
         let (found, said) = match reply {
-            Ok(reply) => (close_event(payment, &reply), closed(&reply)),
+            Ok(reply) => (close_event(payment, &reply), closed(account, &reply)),
             Err(error) => (Event::NoAnswer, chain(&error)),
         };
         let notes = vec![note("close_sent", json!({"how": how.as_str(), "answer": said}))];
@@ -169,13 +170,13 @@ impl Service {
 }
 
 /// The answer to a cancel or expire, for the trail.
-fn closed(reply: &CloseReply) -> String {
+fn closed(account: &MidtransAccount, reply: &CloseReply) -> String {
     match reply {
         CloseReply::Closed(view) => view.status.as_str().to_owned(),
         CloseReply::WrongState => "wrong state".to_owned(),
         CloseReply::NotFound => "not found".to_owned(),
         CloseReply::InProgress => "in progress".to_owned(),
-        CloseReply::Misconfigured(refusal) => describe("close", refusal),
+        CloseReply::Misconfigured(refusal) => describe(account, "close", refusal),
         CloseReply::Unclear => "unclear".to_owned(),
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::CALL_DEADLINE;
 use crate::describe::{chain, describe_charge};
-use crate::{Service, note, observe};
+use crate::{MidtransAccount, Service, note, observe};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -37,7 +37,7 @@ impl Service {
     /// answered before, or refuses a duplicate, but never charges twice.
     pub(crate) async fn open_charge(&self, payment: &Payment, body: Bytes) -> (Event, Vec<Note>) {
         let parties = self.parties();
-        let Some(account) = parties.midtrans.of(payment.channel) else {
+        let Some(account) = parties.midtrans.of_payment(payment) else {
             let failure = Failure::new(
                 FailReason::LocalError,
                 "channel: not connected to GoPay here; contact support",
@@ -57,7 +57,7 @@ impl Service {
             }
             let reply = account.client.charge(body.clone(), &key, None);
             let reply = observe::upstream("charge", reply).await;
-            let (tried, said) = read(payment, &body, reply);
+            let (tried, said) = read(account, payment, &body, reply);
             notes.push(note("charge_sent", json!({"attempt": attempt, "answer": said})));
             match tried {
                 // After an unclear try, a refusal may be about the repeat.
@@ -103,12 +103,17 @@ impl Service {
 }
 
 /// What a try told, and a word for the trail.
-fn read(payment: &Payment, body: &[u8], reply: Result<ChargeReply, CallError>) -> (Tried, String) {
+fn read(
+    account: &MidtransAccount,
+    payment: &Payment,
+    body: &[u8],
+    reply: Result<ChargeReply, CallError>,
+) -> (Tried, String) {
     match reply {
         Ok(reply) => {
             let is_refusal = matches!(reply, ChargeReply::Denied(_) | ChargeReply::Refused(_));
             let personal = if is_refusal { personal_texts(body) } else { Vec::new() };
-            let refusal = describe_charge(&reply, &personal);
+            let refusal = describe_charge(account, &reply, &personal);
             let answer = charge_answer(payment, reply);
             let said = refusal.unwrap_or_else(|| answer.as_str().to_owned());
             (Tried::Answered(answer), said)

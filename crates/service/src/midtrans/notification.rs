@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::describe::log_store_error;
 use crate::observe::{self, UseCase};
 use crate::thin::{self, UNAUTHENTICATED_PAUSE};
+use crate::unbroken::unbroken;
 use crate::{Service, note};
 
 /// How to answer a notification, so that Midtrans does the right thing.
@@ -60,13 +61,13 @@ impl Service {
         };
         let service = self.clone();
         // Applied to its end even if Midtrans hangs up.
-        let task = tokio::spawn(async move {
+        let ended = unbroken(async move {
             let work = Box::pin(service.apply_notification(unverified));
             let answer = observe::observed(UseCase::Notification, work).await;
             drop(permit);
             answer
         });
-        match task.await {
+        match ended.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 log_store_error(&error);
@@ -91,7 +92,7 @@ impl Service {
             return self.unknown_order(unverified).await;
         };
         let parties = self.parties();
-        let account = parties.midtrans.of(payment.channel);
+        let account = parties.midtrans.of_payment(&payment);
         let verified = account.and_then(|account| account.verify(&unverified));
         let Some(notification) = verified else {
             if let Some(repeats) =
@@ -153,12 +154,18 @@ impl Service {
             if question.waited { self.0.store.payment_get(payment.tx_id).await? } else { None };
         let payment = known.as_ref().unwrap_or(payment);
         let needs_status = notification_needs_status(&payment.state, claimed);
-        if question.repeats && !needs_status && !claims_money_back(claimed) {
+        let other = other_transaction(payment, notification);
+        if question.repeats && !needs_status && !claims_money_back(claimed) && other.is_none() {
             // It is in the trail already, and tells nothing new however often it comes.
             return Ok(NotificationAnswer::Done);
         }
         if !self.0.questions.may_ask(&question) {
             return Ok(turned_away());
+        }
+        if let Some(other) = other {
+            let store = &self.0.store;
+            self.retry_while_busy(|| store.payment_note(payment.tx_id, &notes, self.now())).await?;
+            return self.money_beside(payment, other, notification).await;
         }
         if !needs_status {
             let store = &self.0.store;
@@ -186,6 +193,22 @@ impl Service {
             NotificationAnswer::Done
         })
     }
+}
+
+/// The transaction that a notification names as having money, if that is another one than the paid
+/// one of the order. Nothing signs its name.
+fn other_transaction<'n>(
+    payment: &Payment,
+    notification: &'n Notification,
+) -> Option<&'n MidtransTxId> {
+    let own = payment.midtrans_tx_id.as_deref()?;
+    let named = notification.claimed_tx_id()?;
+    let decided = payment.doubt.as_ref().and_then(|doubt| doubt.finding.midtrans_tx_id.as_deref());
+    let is_other = named.as_str() != own && Some(named.as_str()) != decided;
+    (payment.state == PaymentState::Succeeded
+        && claims_money(notification.claimed_status())
+        && is_other)
+        .then_some(named)
 }
 
 /// What tells news from repeats. What the signature does not cover can be changed by whoever repeats

@@ -1,7 +1,8 @@
 //! Whether an account at Midtrans lets us in, asked before the first payment needs it.
 
+use std::time::Duration;
+
 use gopay_core::midtrans::StatusReply;
-use gopay_core::payment::Channel;
 
 use crate::describe::{chain, describe};
 use crate::{MidtransAccount, Service};
@@ -24,7 +25,9 @@ pub enum Probe {
 pub async fn probe(account: &MidtransAccount) -> Probe {
     match account.client.status(NO_ORDER).await {
         Ok(StatusReply::NotFound | StatusReply::Found(_)) => Probe::LetIn,
-        Ok(StatusReply::Misconfigured(refusal)) => Probe::Refused(describe("status", &refusal)),
+        Ok(StatusReply::Misconfigured(refusal)) => {
+            Probe::Refused(describe(account, "status", &refusal))
+        }
         Ok(StatusReply::InProgress) => Probe::Unknown("in progress".to_owned()),
         Ok(StatusReply::Unclear | StatusReply::Unreadable(_)) => {
             Probe::Unknown("an answer that cannot be read".to_owned())
@@ -34,23 +37,41 @@ pub async fn probe(account: &MidtransAccount) -> Probe {
 }
 
 impl Service {
-    /// Tries the key of each account, and tells the log. The answers also bring Midtrans' time.
+    /// Tries the keys of the channels' accounts, and tells the log. The answers also bring Midtrans'
+    /// time.
     pub async fn probe_accounts(&self) {
-        for channel in [Channel::Test, Channel::Live] {
-            let parties = self.parties();
-            let Some(account) = parties.midtrans.of(Some(channel)) else { continue };
-            let channel = channel.as_str();
-            match probe(account).await {
-                Probe::LetIn => tracing::info!(channel, "Midtrans takes the key"),
-                // Logged as ERROR where it was described, like that of any call.
-                Probe::Refused(why) => {
-                    tracing::warn!(channel, why, "no payment can be made in this channel");
-                }
-                Probe::Unknown(why) => {
-                    tracing::warn!(channel, why, "whether Midtrans takes the key is not known yet");
-                }
-            }
+        for account in self.parties().midtrans.of_channels() {
+            told(account).await;
         }
         self.compare_clocks();
+    }
+
+    /// Tries the keys of the accounts with names, at an even pace, and tells the log.
+    pub async fn probe_named(&self) {
+        /// So that ten thousand are tried in some minutes, and nobody notices.
+        const PACE: Duration = Duration::from_millis(50);
+        let parties = self.parties();
+        for account in parties.midtrans.all().filter(|account| account.name.is_some()) {
+            tokio::time::sleep(PACE).await;
+            told(account).await;
+        }
+    }
+}
+
+async fn told(account: &MidtransAccount) {
+    let (channel, name) = (account.channel.as_str(), account.label());
+    match probe(account).await {
+        Probe::LetIn if account.name.is_some() => {
+            tracing::debug!(channel, account = name, "Midtrans takes the key");
+        }
+        Probe::LetIn => tracing::info!(channel, account = name, "Midtrans takes the key"),
+        // Logged as ERROR where it was described, like that of any call.
+        Probe::Refused(why) => {
+            tracing::warn!(channel, account = name, why, "no payment can be made in this account");
+        }
+        Probe::Unknown(why) => {
+            let said = "whether Midtrans takes the key is not known yet";
+            tracing::warn!(channel, account = name, why, "{said}");
+        }
     }
 }

@@ -127,7 +127,7 @@ impl Service {
         amount: Rupiah,
     ) -> (Tried, String) {
         let parties = self.parties();
-        let Some(account) = parties.midtrans.of(payment.channel) else {
+        let Some(account) = parties.midtrans.of_payment(payment) else {
             return (Tried::NotSent, "channel not connected".to_owned());
         };
         let id = payment.upstream_id();
@@ -136,7 +136,7 @@ impl Service {
         let reason = refund.descriptor.as_deref();
         let request = account.client.refund(&id, refund.refund_id, amount, reason, &key);
         match observe::upstream("refund", request).await {
-            Ok(reply) => (Tried::Answered(refund_answer(&reply)), describe_refund(&reply)),
+            Ok(reply) => (Tried::Answered(refund_answer(&reply)), describe_refund(account, &reply)),
             Err(error @ CallError::NotSent(_)) => (Tried::NotSent, chain(&error)),
             Err(error @ CallError::OutcomeUnknown(_)) => {
                 (Tried::Answered(RefundAnswer::Unknown("no answer")), chain(&error))
@@ -153,7 +153,7 @@ impl Service {
         notes: &mut Vec<Note>,
     ) -> Option<Option<MidtransRefund>> {
         let parties = self.parties();
-        let account = parties.midtrans.of(payment.channel)?;
+        let account = parties.midtrans.of_payment(payment)?;
         let id = payment.upstream_id();
         let found = match observe::upstream("status", account.client.status(&id)).await {
             Ok(StatusReply::Found(view)) => listed(&view, refund, amount),
@@ -211,7 +211,7 @@ impl Service {
             RefundState::Failed(_) => false,
         });
         let parties = self.parties();
-        let Some(account) = parties.midtrans.of(payment.channel) else { return Ok(true) };
+        let Some(account) = parties.midtrans.of_payment(payment) else { return Ok(true) };
         if refunds.is_empty() && !claims {
             return Ok(true);
         }

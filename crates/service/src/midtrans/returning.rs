@@ -31,7 +31,7 @@ impl Service {
 
     async fn try_return(&self, payment: &Payment, amount: Rupiah, notes: &mut Vec<Note>) -> Event {
         let parties = self.parties();
-        let Some(account) = parties.midtrans.of(payment.channel) else { return Event::NoAnswer };
+        let Some(account) = parties.midtrans.of_payment(payment) else { return Event::NoAnswer };
         // No refund has this number: both come from one generator.
         let Ok(key) = RefundId::new(payment.tx_id.get()) else { return Event::NoAnswer };
         let id = payment.upstream_id();
@@ -54,7 +54,7 @@ impl Service {
                     RefundAnswer::Refused(_) => Event::ReturnRefused,
                     RefundAnswer::Unknown(_) => Event::NoAnswer,
                 };
-                (event, describe_refund(&reply))
+                (event, describe_refund(account, &reply))
             }
             Err(error) => (Event::NoAnswer, chain(&error)),
         };

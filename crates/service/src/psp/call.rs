@@ -24,6 +24,7 @@ use crate::answer::{
 };
 use crate::credentials::{Attempt, Caller};
 use crate::observe::{UseCase, learn, observed, waited_upstream};
+use crate::unbroken::unbroken;
 use crate::{Parties, Service, meters, trace};
 
 /// What a decoded call wants; owns what it needs, since the form is gone by then.
@@ -84,11 +85,11 @@ impl Service {
             service.0.recent.time(service.now(), ours, upstream);
             Answer { upstream, ..answer }
         });
-        let task = match trace::current() {
-            None => tokio::spawn(observed(UseCase::Call, work)),
-            context => tokio::spawn(trace::within(context, observed(UseCase::Call, work))),
+        let ended = match trace::current() {
+            None => unbroken(observed(UseCase::Call, work)),
+            context => unbroken(trace::within(context, observed(UseCase::Call, work))),
         };
-        match task.await {
+        match ended.await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(error = %error, "a call ended in a bug");

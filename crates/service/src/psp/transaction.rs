@@ -11,12 +11,12 @@ use gopay_core::ppro::form::Form;
 use gopay_core::ppro::items::Item;
 use gopay_core::ppro::reply::{self, Reply, Sent};
 use gopay_core::ppro::transaction::{self, TransactionRequest};
-use gopay_core::rejection::{First, Rejection, Rule};
+use gopay_core::rejection::{All, First, Rejection, Rule};
 use gopay_core::translate::outcome::Close;
 use gopay_core::translate::{ChargeTerms, charge};
 use gopay_outbound::Refusal;
 use gopay_store::{Created, Note, StoreError};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer::Answer;
@@ -46,6 +46,34 @@ impl Draft {
     }
 }
 
+/// What is wrong, and what would pass, as the trail has it.
+fn described(rejection: Rejection) -> Value {
+    json!({
+        "code": rejection.code(),
+        "field": rejection.subject.to_string(),
+        "wanted": rejection.wanted(),
+        "source": rejection.source(),
+    })
+}
+
+/// What else is wrong with a call whose answer names the first fault. Only refused calls are looked
+/// through once more.
+fn further<'f>(
+    form: &Form<'f>,
+    items: &'f mut Vec<Item>,
+    contract: &Contract,
+    first: Rejection,
+) -> Vec<Value> {
+    /// A cart may be wrong in every item; nobody mends more at once.
+    const MORE_MAX: usize = 20;
+    let mut all = All::default();
+    if contract.enabled {
+        let _ = transaction::check(form, items, contract.terms(), &mut all);
+    }
+    let others = all.0.into_iter().filter(|one| *one != first);
+    others.take(MORE_MAX).map(described).collect()
+}
+
 impl Service {
     /// Checks a call and translates it. A refused call is recorded too, under an id of its own.
     pub(crate) fn draft<'f>(
@@ -59,7 +87,7 @@ impl Service {
         let request = call::record(form);
         let mut first = First::default();
         let order = if contract.enabled {
-            transaction::check(form, items, contract.terms(), &mut first)
+            transaction::check(form, &mut *items, contract.terms(), &mut first)
                 .filter(|order| self.has_receiver(order, &mut first))
         } else {
             first.0 = Some(Rejection::of(Field::Contractid, Rule::ContractDisabled));
@@ -72,12 +100,11 @@ impl Service {
                     rejection.unwrap_or(Rejection::of(Field::Orderitems, Rule::Missing));
                 let payment = Payment::refused(new, rejection.failure());
                 learn(|seen| (seen.outcome, seen.code) = ("refused", Some(rejection.code())));
-                let detail = json!({
-                    "code": rejection.code(),
-                    "field": rejection.subject.to_string(),
-                    "wanted": rejection.wanted(),
-                    "source": rejection.source(),
-                });
+                let mut detail = described(rejection);
+                let more = further(form, items, contract, rejection);
+                if let Some(members) = detail.as_object_mut().filter(|_| !more.is_empty()) {
+                    members.insert("more".to_owned(), Value::Array(more));
+                }
                 Draft { payment, request, charge: None, notes: vec![note("refused", detail)] }
             }
         }
@@ -107,12 +134,15 @@ impl Service {
         let good = |field: Field, check: fn(&str) -> Result<(), Rule>| {
             form.get(field).filter(|value| check(value).is_ok()).map(str::to_owned)
         };
+        let channel = form.get(Field::Channel).and_then(Channel::from_word);
+        let account = channel.and_then(|channel| contract.account(channel));
         let nonce = good(Field::Nonce, |value| check::ascii(value, 255));
         NewPayment {
             tx_id: self.0.ids.tx_id(now),
             psp: login.to_owned(),
             contract: contract.id.clone(),
-            channel: form.get(Field::Channel).and_then(Channel::from_word),
+            channel,
+            account: account.cloned(),
             merchant_tx_id: good(Field::Merchanttxid, check::reference),
             redirect_secret: self.0.ids.redirect_secret(),
             merchant_redirect_url: contract.redirect_url.clone(),

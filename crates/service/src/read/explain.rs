@@ -6,7 +6,7 @@ use gopay_core::doubt::{Doubt, Standing};
 use gopay_core::money::Sen;
 use gopay_core::text::Escaped;
 
-use super::story::{Erased, Failed, Happened, Owed, Refunded, Story, Transaction};
+use super::story::{Archived, Erased, Failed, Happened, Owed, Refunded, Story, Transaction};
 
 impl fmt::Display for Story {
     /// Lines for people. What came from outside is escaped, so that no value can look like a line
@@ -16,6 +16,10 @@ impl fmt::Display for Story {
         if let Some(Erased { at, by, reason }) = &self.erased {
             let (by, reason) = (Escaped(by), Escaped(reason));
             writeln!(out, "\nPersonal data erased on {at} by {by}, because {reason}")?;
+        }
+        if let Some(Archived { name, told, .. }) = &self.archived {
+            let what = if *told { "read from there" } else { "see there" };
+            writeln!(out, "\nIts call and trail are in archive {}: {what}", Escaped(name))?;
         }
         writeln!(out, "\nRequest (personal data masked, transient input and password not kept)")?;
         for (name, value) in &self.request {
@@ -48,6 +52,9 @@ impl Transaction {
         writeln!(out, "Transaction {}", self.txid)?;
         writeln!(out, "  client {}, contract {}", Escaped(&self.psp), Escaped(&self.contract))?;
         writeln!(out, "  channel {}", self.channel.unwrap_or("none"))?;
+        if let Some(account) = &self.midtrans_account {
+            writeln!(out, "  Midtrans account {account}")?;
+        }
         match (self.amount_sen, asked) {
             (Some(sen), _) => writeln!(out, "  amount {} (amount={sen})", rupiah(sen))?,
             (None, Some(asked)) => {

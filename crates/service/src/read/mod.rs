@@ -12,4 +12,7 @@ pub use paced::Dated;
 pub use find::{FOUND_MAX, find};
 
 pub(crate) use find::find_by_index;
-pub use story::{Erased, Failed, Happened, Owed, Refunded, Story, Transaction, story};
+pub use story::{
+    Archived, Erased, Failed, FromArchive, Happened, Owed, Refunded, Story, Transaction, story,
+    story_with,
+};

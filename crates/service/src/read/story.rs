@@ -27,6 +27,9 @@ pub struct Story {
     /// That its personal data was erased, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
+    /// Where its call and the older part of its trail are, if they have left the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<Archived>,
     /// The call, as far as it is kept; personal values are replaced by their length.
     pub request: BTreeMap<String, String>,
     /// The charge, rebuilt from what is kept; none if none was made.
@@ -50,6 +53,26 @@ pub struct Erased {
     pub reason: String,
 }
 
+/// See [`Story::archived`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Archived {
+    /// The number of the archive.
+    pub archive: i64,
+    /// The name of its folder.
+    pub name: String,
+    /// Whether the story tells what is in it.
+    pub told: bool,
+}
+
+/// What an archive holds of a payment, as it was.
+#[derive(Clone, Debug)]
+pub struct FromArchive {
+    /// Its call.
+    pub call: String,
+    /// Its trail.
+    pub trail: Vec<EventRecord>,
+}
+
 /// See [`Story::transaction`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Transaction {
@@ -61,6 +84,8 @@ pub struct Transaction {
     pub contract: String,
     /// `channel` of the call, if it was one.
     pub channel: Option<&'static str>,
+    /// The account at Midtrans, if it is not that of the channel.
+    pub midtrans_account: Option<String>,
     /// The PSP's reference.
     pub merchanttxid: Option<String>,
     /// The amount, once the call was accepted.
@@ -146,10 +171,29 @@ pub struct Owed {
 /// # Errors
 /// Those of the store.
 pub async fn story(store: &dyn Database, tx_id: TxId) -> Result<Option<Story>, StoreError> {
+    story_with(store, tx_id, None).await
+}
+
+/// The same with what was read in the archive of a payment.
+///
+/// # Errors
+/// Those of the store.
+pub async fn story_with(
+    store: &dyn Database,
+    tx_id: TxId,
+    read: Option<FromArchive>,
+) -> Result<Option<Story>, StoreError> {
     let Some(payment) = store.payment_get(tx_id).await? else { return Ok(None) };
-    let request = store.payment_request(tx_id).await?;
+    let archived = archived(store, tx_id, read.is_some()).await?;
+    let mut trail = store.payment_trail(tx_id).await?;
+    let request = match read {
+        Some(read) => {
+            trail.splice(0..0, read.trail);
+            read.call
+        }
+        None => store.payment_request(tx_id).await?,
+    };
     let request: BTreeMap<String, String> = serde_json::from_str(&request).unwrap_or_default();
-    let trail = store.payment_trail(tx_id).await?;
     let charge = charge_sent(&payment, &trail, &request);
     let masked = |(name, value): (String, String)| {
         let shown = masked(&name, value);
@@ -158,12 +202,24 @@ pub async fn story(store: &dyn Database, tx_id: TxId) -> Result<Option<Story>, S
     Ok(Some(Story {
         transaction: (&payment).into(),
         erased: store.erasure_get(tx_id).await?.map(Erased::from),
+        archived,
         request: request.into_iter().map(masked).collect(),
         charge,
         trail: in_order(trail).into_iter().map(Happened::from).collect(),
         refunds: store.refunds_of(tx_id).await?.iter().map(Refunded::from).collect(),
         deliveries: store.deliveries_of(tx_id).await?.into_iter().map(Owed::from).collect(),
     }))
+}
+
+async fn archived(
+    store: &dyn Database,
+    tx_id: TxId,
+    told: bool,
+) -> Result<Option<Archived>, StoreError> {
+    let Some(archive) = store.archive_of(tx_id).await? else { return Ok(None) };
+    let known = store.archives().await?.into_iter().find(|one| one.number == archive);
+    let name = known.map(|known| known.name).unwrap_or_default();
+    Ok(Some(Archived { archive, name, told }))
 }
 
 /// A step writes the state that it led to before what was known of it, under one time.
@@ -180,6 +236,7 @@ impl From<&Payment> for Transaction {
             psp: payment.psp.clone(),
             contract: payment.contract.clone(),
             channel: payment.channel.map(Channel::as_str),
+            midtrans_account: payment.account.as_ref().map(ToString::to_string),
             merchanttxid: payment.merchant_tx_id.clone(),
             amount_sen: payment.amount.map(|amount| amount.sen().get()),
             state: payment.state.as_str(),

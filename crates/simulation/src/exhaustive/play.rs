@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gopay_core::payment::Channel;
 use gopay_midtrans_client::{Endpoint, MidtransClient, RefundPath};
 use gopay_service::{
     Clock, Decision, MidtransAccount, MidtransAccounts, NotificationAnswer, Parties, Parts,
@@ -351,10 +352,11 @@ fn service(stage: &Arc<Stage>, who: Who) -> Service {
         settings,
         parties: Parties {
             directory: parties::directory(),
-            midtrans: MidtransAccounts {
-                test: Some(MidtransAccount::new(client, vec![server_key])),
-                live: None,
-            },
+            midtrans: MidtransAccounts::new([MidtransAccount::new(
+                Channel::Test,
+                client,
+                vec![server_key],
+            )]),
             page_keys: Vec::new(),
         },
         store: Arc::new(SteppedStore { stage: Arc::clone(stage), who }),

@@ -286,6 +286,8 @@ fn commands(engine: &Engine, found: &TransactionView) -> Markup {
             h2 { "By one command" }
             pre { "gopay-adapter trigger --simulator " (base) " paid " (quoted(&found.order_id)) }
             p.note { "Or " code { "declined" } ", " code { "expired" } ", " code { "late" } ", " code { "refund" } " instead of " code { "paid" } "." }
+            pre { "curl -d '{\"forge\":true}' " (base) "/simulator/v1/transactions/" (found.transaction_id) "/notify" }
+            p.note { "A notification: forged; " code { "{\"repeat\":true}" } " is the last one again, " code { "{}" } " the usual one." }
         }
     }
 }
@@ -379,6 +381,12 @@ pub(super) fn faults(engine: &Engine, status: u16, why: Option<&str>) -> ApiRepl
                         button.button.small.plain.bad type="submit" { "Remove all" }
                     }
                 }
+            }
+            div.card {
+                h2 { "By one command" }
+                @let [(_, first), ..] = &FAULTS;
+                pre { "curl -d '" (first) "' " (engine.config().base_url) "/simulator/v1/faults" }
+                p.note { "The choice says what each is called. " code { "curl -X DELETE" } " removes all." }
             }
         }
     };

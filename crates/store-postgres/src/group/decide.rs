@@ -9,7 +9,8 @@ use gopay_core::payment::Payment;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::{self, KIND_STATE, OwedDelivery};
 use gopay_store::sealing::WrappedKey;
-use gopay_store::{Applied, Created, Delivery};
+use gopay_store::sums::SumChanges;
+use gopay_store::{Applied, Created, Delivery, DeliveryState};
 
 use super::step::{Application, Attempt, Creation, Promise, Step};
 use crate::events::NewRecords;
@@ -42,6 +43,7 @@ pub(crate) struct Writes {
     pub(crate) records: Vec<NewRecord>,
     /// For the journal.
     pub(crate) entries: Vec<Entry>,
+    pub(crate) sums: SumChanges,
 }
 
 /// A record to be added to a payment's trail.
@@ -115,6 +117,7 @@ impl LockedRows {
         self.writes.requests.push((payment.tx_id.get(), request));
         self.writes.keys.extend(key.map(|key| (payment.tx_id.get(), key)));
         self.writes.entries.extend(journal::payment_created(&payment));
+        self.writes.sums.payment(None, &payment);
         self.writes.append(payment.tx_id, payment.created_at, records);
     }
 
@@ -131,7 +134,11 @@ impl LockedRows {
             self.writes.append(*tx_id, *now, record);
             self.payments.insert(tx_id.get(), step.applied.payment.clone());
             self.writes.payments.insert(tx_id.get());
-            self.writes.owed.extend(step.delivery.map(|owed| (owed, *now)));
+            self.writes.sums.payment(Some(&step.applied.before), &step.applied.payment);
+            if let Some(owed) = step.delivery {
+                self.writes.sums.delivery(*tx_id, None, DeliveryState::Waiting);
+                self.writes.owed.push((owed, *now));
+            }
             self.writes.entries.extend(step.entry);
         }
         self.writes.append(*tx_id, *now, records.clone());
@@ -141,7 +148,9 @@ impl LockedRows {
     fn record(&mut self, attempt: Attempt) {
         let Attempt { claimed, outcome, record, now } = attempt;
         let Some(stored) = self.deliveries.get_mut(&claimed.delivery_id) else { return };
-        *stored = stored.after(&claimed, &outcome);
+        let after = stored.after(&claimed, &outcome);
+        self.writes.sums.delivery(stored.tx_id, Some(stored.state), after.state);
+        *stored = after;
         self.writes.deliveries.insert(claimed.delivery_id);
         if outcome.counts() {
             self.writes.append(stored.tx_id, now, record);

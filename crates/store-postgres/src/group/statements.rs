@@ -16,6 +16,7 @@ use crate::error::DbError;
 use crate::journal::NewEntries;
 use crate::row::{Columns, PgRow, insert_in_order, insert_many, key, update_many};
 use crate::session::{Ended, Session, Statement, Value};
+use crate::sums::NewSums;
 use crate::{deliveries, payments};
 
 /// What a group begins with.
@@ -96,7 +97,7 @@ fn by_key<T, M: FromIterator<(i64, T)>>(
 
 /// Writes what was decided and commits.
 pub(crate) async fn write_and_commit(session: &Session, found: &LockedRows) -> Ended {
-    match Writes::of(found) {
+    match Writes::of(session, found) {
         Ok(writes) => session.write_all_and_commit(writes.statements()).await,
         Err(_) => Ended::Undone,
     }
@@ -111,14 +112,15 @@ struct Writes<'a> {
     attempts: Columns<'a>,
     records: Columns<'a>,
     entries: NewEntries<'a>,
+    sums: NewSums<'a>,
 }
 
 impl<'a> Writes<'a> {
-    fn of(found: &'a LockedRows) -> Result<Self, StoreError> {
+    fn of(session: &Session, found: &'a LockedRows) -> Result<Self, StoreError> {
         let decided = &found.writes;
         let mut requests = Columns::new(PAYMENT_REQUESTS.columns.len());
         for (tx_id, request) in &decided.requests {
-            requests.push([(*tx_id).into(), request.as_str().into()]);
+            requests.push([(*tx_id).into(), request.as_str().into(), Cell::Null]);
         }
         let mut keys = Columns::new(PAYMENT_KEYS.columns.len());
         for (tx_id, key) in &decided.keys {
@@ -147,12 +149,13 @@ impl<'a> Writes<'a> {
             records.push(row);
         }
         let entries = NewEntries::of(&decided.entries);
-        Ok(Self { requests, keys, changes, owed, attempts, records, entries })
+        let sums = NewSums::new(session, &decided.sums);
+        Ok(Self { requests, keys, changes, owed, attempts, records, entries, sums })
     }
 
-    /// The journal's is the last: it holds what other groups of the shard wait for.
-    fn statements(&self) -> [Option<Statement<'_>>; 7] {
-        let Self { requests, keys, changes, owed, attempts, records, entries } = self;
+    /// The journal's is the last but one: it holds what other groups of the shard wait for.
+    fn statements(&self) -> [Option<Statement<'_>>; 8] {
+        let Self { requests, keys, changes, owed, attempts, records, entries, sums } = self;
         [
             write(&REQUEST, requests),
             write(&KEYS, keys),
@@ -161,6 +164,7 @@ impl<'a> Writes<'a> {
             write(&RECORD, attempts),
             write(APPEND, records),
             entries.statement(),
+            sums.statement(),
         ]
     }
 }

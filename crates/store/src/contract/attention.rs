@@ -23,10 +23,11 @@ fn doubted(sen: u64) -> Event {
     })
 }
 
-fn order(number: i64, sen: Option<u64>) -> UnknownOrder {
+pub(super) fn order(number: i64, sen: Option<u64>) -> UnknownOrder {
     UnknownOrder {
         tx_id: tx(number),
         channel: Channel::Live,
+        account: Some("warung-71".parse().unwrap()),
         status: "settlement".into(),
         midtrans_tx_id: Some(format!("m-{number}")),
         amount: sen.map(Sen::new),

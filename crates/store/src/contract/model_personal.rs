@@ -148,7 +148,8 @@ impl PersonalData for Model {
 
     async fn key_proof_remove(&self, key_id: &str) -> Result<bool, StoreError> {
         let mut rows = self.rows();
-        if rows.keys.values().any(|key| key.key_id == key_id) {
+        let of_changes = rows.directory.iter().filter_map(|entry| entry.key.as_ref());
+        if rows.keys.values().chain(of_changes).any(|key| key.key_id == key_id) {
             return Ok(false);
         }
         rows.proofs.retain(|proof| proof.key_id != key_id);

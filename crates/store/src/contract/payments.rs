@@ -27,6 +27,7 @@ pub async fn a_payment_is_stored_whole(store: UnderTest) {
         midtrans_tx_id: Some("1a9c1a6d-0000-4000-8000-c0ffee000000".into()),
         deeplink: Some("gojek://gopay/merchanttransfer?tref=1".into()),
         channel: Some(Channel::Live),
+        account: Some("warung-71".parse().unwrap()),
         nonce: Some(nonce("n-1")),
         answer: Some(vec![0, 255, 10, 0]),
         final_at: Some(start().after(SECOND)),

@@ -231,7 +231,9 @@ fn shown<T: Debug>(result: T) -> String {
 }
 
 async fn everything(store: &dyn Database) -> Vec<String> {
-    let mut all = vec![shown(store.totals().await)];
+    let totals = shown(store.totals().await);
+    assert_eq!(totals, shown(store.totals_counted().await), "sums by day and a count");
+    let mut all = vec![totals];
     all.push(shown(store.journal_read(&Cursor::default(), 1_000).await));
     for order in [Order::OldestFirst, Order::NewestFirst] {
         let page = Page { scan: 9, ..Page::first(order, 7) };

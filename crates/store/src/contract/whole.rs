@@ -46,6 +46,9 @@ pub async fn totals_count_every_row(store: UnderTest) {
         attention: AttentionSums::default(),
     };
     assert_eq!(store.totals().await.unwrap(), expected);
+    assert_eq!(store.totals_counted().await.unwrap(), expected);
+    store.totals_refill().await.unwrap();
+    assert_eq!(store.totals().await.unwrap(), expected);
 }
 
 /// What waits is counted by its age, and what is done or in the end is not.

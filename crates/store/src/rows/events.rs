@@ -1,6 +1,7 @@
 //! The rows of payments' trails.
 
 use super::{RowReader, SqlRow, table};
+use crate::spelling::DETAIL;
 use crate::{EventRecord, StoreError};
 
 table! {
@@ -27,6 +28,7 @@ pub fn event(row: &dyn SqlRow) -> Result<EventRecord, StoreError> {
     Ok(EventRecord {
         at: row.time("at")?,
         kind: row.text("kind")?,
-        detail: row.parse("detail", |text| serde_json::from_str(text).ok())?,
+        detail: row
+            .parse("detail", |text| serde_json::from_str(&DETAIL.lengthen(text.to_owned())).ok())?,
     })
 }

@@ -8,7 +8,9 @@
 //! Reading order: [`Table`] (lists), [`Cell`] (values to write), [`RowReader`] (values read), then
 //! a file for each table.
 
+mod archives;
 mod deliveries;
+mod directory;
 mod events;
 mod journal;
 mod orders;
@@ -18,6 +20,7 @@ mod reader;
 mod reconciliations;
 mod refunds;
 mod settlements;
+mod sums;
 
 use std::borrow::Cow;
 
@@ -27,7 +30,11 @@ use gopay_core::time::Timestamp;
 
 use crate::StoreError;
 
+pub use archives::{ARCHIVES, archive, archive_cells, filed_event, payment_as_it_is};
 pub use deliveries::{DELIVERIES, delivery, delivery_changes, owed_cells};
+pub use directory::{
+    DIRECTORY_ENTRIES, DIRECTORY_KEYS, directory_entry, directory_entry_cells, directory_key_cells,
+};
 pub use events::{EVENTS, event};
 pub use journal::{JOURNAL, JOURNAL_HEADS, journal, journal_cells, journal_head, journal_select};
 pub use orders::{UNKNOWN_ORDERS, unknown_order, unknown_order_cells, unknown_order_changes};
@@ -50,6 +57,7 @@ pub use settlements::{
     SETTLEMENT_ADJUSTMENTS, SETTLEMENTS, settlement, settlement_adjustment,
     settlement_adjustment_cells, settlement_cells, with_adjustments,
 };
+pub use sums::{DAY_SUMS, day_sums};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The rows of orders that the store does not know.
 
+use gopay_core::account::AccountName;
 use gopay_core::doubt::Verdict;
 use gopay_core::payment::Channel;
 
@@ -24,6 +25,7 @@ table! {
     fixed {
         channel: Text,
         first_seen_at: Int,
+        midtrans_account: Text,
     }
     written {}
 }
@@ -44,6 +46,7 @@ pub fn unknown_order(row: &dyn SqlRow) -> Result<UnknownOrder, StoreError> {
         resolution: resolution(&mut row)?,
         channel: row.parse("channel", Channel::from_word)?,
         first_seen_at: row.time("first_seen_at")?,
+        account: row.parse_opt("midtrans_account", |name| name.parse().ok())?,
     })
 }
 
@@ -88,6 +91,10 @@ pub fn unknown_order_changes(order: &UnknownOrder) -> Result<[Cell<'_>; 10], Sto
 pub fn unknown_order_cells(order: &UnknownOrder) -> Result<Vec<Cell<'_>>, StoreError> {
     let mut cells = Vec::with_capacity(UNKNOWN_ORDERS.columns.len());
     cells.extend(unknown_order_changes(order)?);
-    cells.extend([order.channel.as_str().into(), order.first_seen_at.into()]);
+    cells.extend([
+        order.channel.as_str().into(),
+        order.first_seen_at.into(),
+        order.account.as_ref().map(AccountName::as_str).into(),
+    ]);
     Ok(cells)
 }

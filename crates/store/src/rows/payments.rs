@@ -1,5 +1,6 @@
 //! The rows of payments and of the calls that made them.
 
+use gopay_core::account::AccountName;
 use gopay_core::doubt::Doubt;
 use gopay_core::payment::{
     Channel, ChargeState, FailReason, FirstFailure, Nonce, PaidAtSource, Payment, PaymentRecord,
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::{Cell, RowReader, SqlRow, failure, sen, table};
 use crate::StoreError;
 use crate::engine::case_key;
+use crate::spelling::CALL;
 
 table! {
     /// Payments.
@@ -50,6 +52,7 @@ table! {
         fingerprint: Bytes,
         created_at: Int,
         deadline_at: Int,
+        midtrans_account: Text,
     }
     written { merchant_tx_key: Text, }
 }
@@ -60,7 +63,7 @@ table! {
     key { tx_id: Int, }
     changing {}
     fixed { request: Text, }
-    written {}
+    written { archive: Int, }
 }
 
 /// The column `fingerprint` of a payment without a nonce.
@@ -101,6 +104,7 @@ pub fn payment(row: &dyn SqlRow) -> Result<Payment, StoreError> {
         nonce: nonce(&mut row)?,
         created_at: row.time("created_at")?,
         deadline_at: row.time("deadline_at")?,
+        account: row.parse_opt("midtrans_account", |name| name.parse().ok())?,
     };
     Payment::restore(record).map_err(|broken| row.corrupt(broken.0))
 }
@@ -189,6 +193,7 @@ pub fn payment_cells(payment: &Payment) -> Result<Vec<Cell<'_>>, StoreError> {
         payment.nonce.as_ref().map_or(NO_FINGERPRINT, |nonce| &nonce.fingerprint).as_slice().into(),
         payment.created_at.into(),
         payment.deadline_at.into(),
+        payment.account.as_ref().map(AccountName::as_str).into(),
         payment.merchant_tx_id.as_deref().map(case_key).into(),
     ]);
     Ok(cells)
@@ -201,5 +206,5 @@ pub fn payment_cells(payment: &Payment) -> Result<Vec<Cell<'_>>, StoreError> {
 pub fn payment_request(row: &dyn SqlRow) -> Result<String, StoreError> {
     let mut row = RowReader::new(row, PAYMENT_REQUESTS.name);
     row.tx_id()?;
-    row.text("request")
+    Ok(CALL.lengthen(row.text("request")?))
 }

@@ -5,6 +5,7 @@ use gopay_core::ids::RefundId;
 
 use super::{Cell, RowReader, SqlRow, table};
 use crate::sealing::{KeyProof, WrappedKey};
+use crate::spelling::{CALL, DETAIL};
 use crate::{Erasure, KeyOf, Personal, PersonalRecord, StoreError};
 
 table! {
@@ -135,7 +136,7 @@ pub fn personal(row: &dyn SqlRow) -> Result<Personal, StoreError> {
         deeplink: row.text_opt("deeplink")?,
         answer: row.bytes_opt("answer")?,
         fingerprint: row.digest("fingerprint")?,
-        request: row.text("request")?,
+        request: CALL.lengthen(row.text("request")?),
         records: Vec::new(),
         descriptors: Vec::new(),
     })
@@ -163,7 +164,7 @@ pub fn personal_record(row: &dyn SqlRow) -> Result<PersonalRecord, StoreError> {
     Ok(PersonalRecord {
         seq: row.int("seq")?,
         kind: row.text("kind")?,
-        detail: row.text("detail")?,
+        detail: DETAIL.lengthen(row.text("detail")?),
     })
 }
 

@@ -13,6 +13,7 @@
 
 mod cache;
 mod check;
+mod directory;
 mod rekey;
 mod ring;
 mod store;

@@ -3,6 +3,7 @@
 
 use gopay_core::ids::TxId;
 
+use super::directory::rekey_directory;
 use super::ring::{KeyRing, WrappedKey};
 use super::store::{
     ANSWER, DEEPLINK, DESCRIPTOR, DETAIL, MERCHANT_REDIRECT_URL, REDIRECT_SECRET, REQUEST, Sealer,
@@ -26,6 +27,10 @@ pub struct Rekeyed {
     pub rewrapped: u64,
     /// Payments that were plain and are sealed now.
     pub sealed: u64,
+    /// Changes of the directory whose keys were wrapped anew.
+    pub changes_rewrapped: u64,
+    /// Changes of the directory that were plain and are sealed now.
+    pub changes_sealed: u64,
     /// Payments that were at work each time; the next run takes them.
     pub left: u64,
     /// Keys that nothing is wrapped in any more: they may go from the config.
@@ -50,6 +55,7 @@ pub async fn rekey(
         rekey_batch(store, ring, batch, &mut done).await?;
         seen(&done);
     }
+    (done.changes_sealed, done.changes_rewrapped) = rekey_directory(store, ring).await?;
     let current = ring.ids().next();
     for proof in store.key_proofs().await? {
         if Some(proof.key_id.as_str()) != current && store.key_proof_remove(&proof.key_id).await? {

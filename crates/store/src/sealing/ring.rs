@@ -87,9 +87,21 @@ impl KeyRing {
     /// # Errors
     /// [`SealError::NoRandom`].
     pub fn draw(&self, tx_id: TxId) -> Result<Option<(DataKey, WrappedKey)>, SealError> {
+        self.draw_for(key_place(tx_id))
+    }
+
+    /// The same for a change of the directory.
+    pub(super) fn draw_change(
+        &self,
+        change: TxId,
+    ) -> Result<Option<(DataKey, WrappedKey)>, SealError> {
+        self.draw_for(change_place(change))
+    }
+
+    fn draw_for(&self, place: Place<'_>) -> Result<Option<(DataKey, WrappedKey)>, SealError> {
         let Some(current) = self.0.first() else { return Ok(None) };
         let key = DataKey::draw()?;
-        let wrapped = current.wrap(key_place(tx_id), &key)?;
+        let wrapped = current.wrap(place, &key)?;
         Ok(Some((key, wrapped)))
     }
 
@@ -98,7 +110,20 @@ impl KeyRing {
     /// # Errors
     /// [`SealError::NoKey`] if the key that it is wrapped in is not here; [`SealError::Broken`].
     pub fn unwrap(&self, tx_id: TxId, stored: &WrappedKey) -> Result<DataKey, SealError> {
-        self.find(&stored.key_id)?.unwrap(key_place(tx_id), &stored.wrapped)
+        self.unwrap_at(key_place(tx_id), stored)
+    }
+
+    /// The data key of a change of the directory.
+    pub(super) fn unwrap_change(
+        &self,
+        change: TxId,
+        stored: &WrappedKey,
+    ) -> Result<DataKey, SealError> {
+        self.unwrap_at(change_place(change), stored)
+    }
+
+    fn unwrap_at(&self, place: Place<'_>, stored: &WrappedKey) -> Result<DataKey, SealError> {
+        self.find(&stored.key_id)?.unwrap(place, &stored.wrapped)
     }
 
     /// The same data key, wrapped in the key for new payments; none if it is already.
@@ -110,10 +135,27 @@ impl KeyRing {
         tx_id: TxId,
         stored: &WrappedKey,
     ) -> Result<Option<WrappedKey>, SealError> {
+        self.rewrap_at(key_place(tx_id), stored)
+    }
+
+    /// The same of a change of the directory.
+    pub(super) fn rewrap_change(
+        &self,
+        change: TxId,
+        stored: &WrappedKey,
+    ) -> Result<Option<WrappedKey>, SealError> {
+        self.rewrap_at(change_place(change), stored)
+    }
+
+    fn rewrap_at(
+        &self,
+        place: Place<'_>,
+        stored: &WrappedKey,
+    ) -> Result<Option<WrappedKey>, SealError> {
         let Some(current) = self.0.first().filter(|current| current.id != stored.key_id) else {
             return Ok(None);
         };
-        current.wrap(key_place(tx_id), &self.unwrap(tx_id, stored)?).map(Some)
+        current.wrap(place, &self.unwrap_at(place, stored)?).map(Some)
     }
 
     /// The proof of the key for new payments; none without keys.
@@ -142,6 +184,10 @@ impl KeyRing {
 
 const fn key_place(tx_id: TxId) -> Place<'static> {
     Place { tx_id, column: "payment_keys.data_key", row: "" }
+}
+
+const fn change_place(change: TxId) -> Place<'static> {
+    Place { tx_id: change, column: "directory_keys.data_key", row: "" }
 }
 
 fn proof_place() -> Result<Place<'static>, SealError> {

@@ -1,5 +1,6 @@
 //! The layer: seals what goes to an engine, opens what comes from it.
 
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -12,11 +13,12 @@ use super::cache::DataKeys;
 use super::ring::{KeyProof, KeyRing, WrappedKey};
 use super::value::{DataKey, Place, SealError, is_sealed};
 use crate::{
-    Applied, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor, Database,
-    Delivery, DeliveryFilter, Erasure, EventRecord, Journal, JournalPage, KeyChange, KeyOf, Listed,
-    Lookup, Note, OrderResolution, Page, PaymentFilter, Personal, PersonalData, ReconciliationRun,
-    Reconciliations, RefundFilter, Reserved, ReviewAct, Reviews, Rewrapping, Search,
-    SettlementAccount, Settlements, Store, StoreError, StoredBreak, Totals, UnknownOrder,
+    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
+    Database, Delivery, DeliveryFilter, Erasure, EventRecord, Filed, Journal, JournalPage,
+    KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page, PaymentFilter,
+    Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter, Reserved, ReviewAct,
+    Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store, StoreError, StoredBreak,
+    Totals, UnknownOrder, Upkeep,
 };
 
 pub(super) const REDIRECT_SECRET: &str = "payments.redirect_secret";
@@ -46,7 +48,11 @@ impl SealedStore {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
 
-    fn ring(&self) -> Arc<KeyRing> {
+    pub(super) fn engine(&self) -> &dyn Database {
+        self.engine.as_ref()
+    }
+
+    pub(super) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -694,3 +700,31 @@ forward! { Reconciliations {
     reconciliation_breaks(series: &str, after: &str, limit: usize) -> Vec<StoredBreak>;
     reconciliation_record(run: &ReconciliationRun, changes: &[StoredBreak], acts: &[ReviewAct]) -> ();
 } }
+
+forward! { Upkeep {
+    totals_counted() -> Totals;
+    totals_refill() -> ();
+    archivable(ids: Range<i64>, before: Timestamp, limit: usize) -> Vec<TxId>;
+    archive_read(tx_ids: &[TxId]) -> Vec<Filed>;
+    archives() -> Vec<Archive>;
+    archive_begin(archive: &Archive) -> ();
+    archive_take(number: i64, leaving: &[Leaving]) -> u64;
+    archive_end(number: i64, at: Timestamp) -> ();
+    archive_of(tx_id: TxId) -> Option<i64>;
+    archive_give_back(number: i64, filed: &[Filed]) -> u64;
+}
+    async fn archive_open(&self, mut filed: Filed) -> Result<Filed, StoreError> {
+        let tx_id = filed.tx_id;
+        if is_sealed(filed.call.as_bytes()) {
+            let key = self.key_of_sealed(REQUEST, tx_id).await?;
+            Opener { key: &key, tx_id }.text(REQUEST, &mut filed.call)?;
+        }
+        for event in &mut filed.events {
+            let detail = serde_json::from_str(&event.detail).unwrap_or_default();
+            let mut record = EventRecord { at: event.at, kind: event.kind.clone(), detail };
+            self.open_record(tx_id, &mut record).await?;
+            event.detail = record.detail.to_string();
+        }
+        Ok(filed)
+    }
+}

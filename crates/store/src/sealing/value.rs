@@ -39,7 +39,7 @@ pub enum SealError {
 /// Where a value belongs. What is sealed for one place does not open at another.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The payment.
+    /// The payment; of the directory the entry or the change.
     pub tx_id: TxId,
     /// Table and column, such as `payments.deeplink`.
     pub column: &'static str,

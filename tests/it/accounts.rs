@@ -1,0 +1,177 @@
+//! Several accounts at Midtrans: a contract has its own, a payment keeps its own, and the trouble of
+//! one is no trouble of the others.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::served::{Served, hash_password};
+use crate::support::wire::signature;
+
+const MAIN: &str = "SB-Mid-server-main";
+const WARUNG: &str = "SB-Mid-server-warung";
+const TOKO: &str = "SB-Mid-server-toko";
+const PSP: (&str, &str) = ("alpha", "password-a");
+
+const MERCHANTS: &str = "\
+    [[merchants]]\nserver_key = \"SB-Mid-server-main\"\nmerchant_id = \"G1\"\n\
+    [[merchants]]\nserver_key = \"SB-Mid-server-warung\"\nmerchant_id = \"G2\"\n\
+    [[merchants]]\nserver_key = \"SB-Mid-server-warung-new\"\nmerchant_id = \"G2\"\n\
+    [[merchants]]\nserver_key = \"SB-Mid-server-toko\"\nmerchant_id = \"G3\"\n";
+
+fn account(name: &str, keys: &str) -> String {
+    format!(
+        "[midtrans.{name}]\nchannel = \"testchannel\"\nbase_url = \"{{simulator}}\"\n\
+         server_key = {keys}\ntimeout = \"2s\"\nconnect_timeout = \"1s\"\n"
+    )
+}
+
+fn contract(id: &str, account: Option<&str>) -> String {
+    let account = account.map(|name| format!("midtrans = \"{name}\"\n")).unwrap_or_default();
+    format!(
+        "[[contract]]\nid = \"{id}\"\nclient = \"alpha\"\n{account}\
+         notification_url = \"https://psp.example/notify\"\n\
+         redirect_url = \"https://shop.example/return\"\n"
+    )
+}
+
+fn client() -> String {
+    let hash = hash_password(PSP.1);
+    format!(
+        "[[client]]\nlogin = \"alpha\"\npassword_hash = \"{hash}\"\n\
+         shared_secret = \"shared-secret-alpha\"\n\
+         notification_secrets = [\"notification-secret-alpha\"]\n"
+    )
+}
+
+fn who(contract: &str) -> (&'static str, &'static str, &str) {
+    (PSP.0, PSP.1, contract)
+}
+
+async fn status(served: &Served, contract: &str, txid: &str) -> String {
+    let answer = served.call_as(who(contract), "GETTXSTATUS", &[("txid", txid)]).await;
+    answer["STATUS"].clone()
+}
+
+async fn paid(served: &Served, contract: &str, txid: &str) {
+    served.wallet(txid, "pay", json!({})).await;
+    served.eventually("paid", async || status(served, contract, txid).await == "SUCCEEDED").await;
+}
+
+fn reload(served: &Served) {
+    let config = served.folder().join("config.toml");
+    let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .args(["reload", "--reason", "accounts", "--config"])
+        .arg(config)
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_payment_keeps_the_account_that_it_was_opened_in() {
+    let key = |key: &str| format!("\"{key}\"");
+    let parties =
+        |own: Option<&str>| [client(), contract("MAIN", None), contract("SHOP", own)].concat();
+    let accounts = [account("test", &key(MAIN)), account("warung", &key(WARUNG))].concat();
+    let config = [accounts, account("toko", &key(TOKO)), parties(Some("warung"))].concat();
+    let served = Served::start_beside(MERCHANTS, &config).await;
+    let open = async |contract: &str| served.open_as(who(contract), &[]).await["TXID"].clone();
+    let merchant = async |txid: &str| served.upstream(txid).await["merchant_id"].clone();
+
+    let (main, shop) = (open("MAIN").await, open("SHOP").await);
+    assert_eq!(merchant(&main).await, "G1");
+    assert_eq!(merchant(&shop).await, "G2");
+
+    // A notification is good under the key of its payment's account alone.
+    let mut news = served.news(&shop, "201", "pending").await;
+    let gross = news["gross_amount"].as_str().unwrap().to_owned();
+    for (key, expected) in [(MAIN, 403), (TOKO, 403), (WARUNG, 200)] {
+        news["signature_key"] = signature(&shop, "201", &gross, key).into();
+        assert_eq!(served.tell(news.to_string()).await, expected, "{key}");
+    }
+
+    // Its contract goes to another account, its key is replaced: what was opened before stays where
+    // it is.
+    let two = format!("[\"{WARUNG}-new\", \"{WARUNG}\"]");
+    let accounts = [account("test", &key(MAIN)), account("warung", &two)].concat();
+    served.rewrite(&[accounts, account("toko", &key(TOKO)), parties(Some("toko"))].concat());
+    reload(&served);
+    let later = open("SHOP").await;
+    assert_eq!(merchant(&later).await, "G3");
+    for (contract, txid) in [("MAIN", &main), ("SHOP", &shop), ("SHOP", &later)] {
+        paid(&served, contract, txid).await;
+        let pairs = [("txid", txid.as_str()), ("amount", "100000"), ("currency", "IDR")];
+        let refund = served.call_as(who(contract), "REFUND", &pairs).await;
+        assert_eq!(refund["STATUS"], "SUCCEEDED", "{refund:?}");
+        assert_eq!(served.upstream(txid).await["status"], "partial_refund");
+    }
+    // And so do those that are cancelled, or that nobody tells of.
+    served.silence().await;
+    let open_one = open("SHOP").await;
+    served.rewrite(
+        &[account("test", &key(MAIN)), account("toko", &key(TOKO)), parties(None)].concat(),
+    );
+    reload(&served);
+    served.call_as(who("SHOP"), "CANCELTX", &[("txid", open_one.as_str())]).await;
+    served
+        .eventually("cancelled", async || status(&served, "SHOP", &open_one).await == "FAILED")
+        .await;
+    assert_eq!(served.upstream(&open_one).await["status"], "cancel");
+    let (_, page) = served.get(&format!("{}/admin/v1/transactions/{shop}", served.admin)).await;
+    let story: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(story[0]["transaction"]["midtrans_account"], "warung", "{page}");
+}
+
+#[tokio::test]
+async fn the_trouble_of_one_account_is_named_and_stays_its_own() {
+    let key = |key: &str| format!("\"{key}\"");
+    let config = [
+        account("test", &key(MAIN)),
+        account("warung", "\"SB-Mid-server-mistyped\""),
+        account("toko", &key(TOKO)).replace("{simulator}", "http://127.0.0.1:9"),
+        client(),
+        contract("MAIN", None),
+        contract("SHOP", Some("warung")),
+        contract("DEAD", Some("toko")),
+    ]
+    .concat();
+    let served = Served::start_beside(MERCHANTS, &config).await;
+    let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .args(["check-config", "--online", "--config"])
+        .arg(served.folder().join("config.toml"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for said in [
+        "midtrans.warung.server_key: Midtrans does not take it",
+        "midtrans.toko.base_url: no answer that says whether the key is taken",
+    ] {
+        assert!(told.contains(said), "{told}");
+    }
+    assert!(!told.contains("midtrans.test"), "{told}");
+    assert!(!told.contains("mistyped"), "{told}");
+
+    let began = Instant::now();
+    for contract in ["SHOP", "DEAD", "SHOP", "DEAD"] {
+        let refused = served.open_as(who(contract), &[]).await;
+        assert_eq!(refused["STATUS"], "FAILED", "{contract}: {refused:?}");
+        let answer = served.open_as(who("MAIN"), &[]).await;
+        assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
+        paid(&served, "MAIN", &answer["TXID"]).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(60));
+    let (code, ready) = served.get(&format!("{}/health/ready", served.admin)).await;
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let refused = ready["midtrans_refuses"].as_array().unwrap();
+    assert_eq!(code, 200);
+    assert!(refused.iter().any(|one| one["call"] == "charge" && one["code"] == 401), "{ready}");
+    assert!(refused.iter().all(|one| one["account"] == "warung"), "{ready}");
+    let (_, page) = served.get(&format!("{}/console", served.admin)).await;
+    assert!(page.contains("in account <code>warung</code>"), "{page}");
+    let log = served.log();
+    assert!(log.contains("warung") && log.contains("did not let us in"), "{log}");
+    assert!(!log.contains("mistyped") && !ready.to_string().contains("mistyped"));
+}
