@@ -126,6 +126,10 @@ impl World {
         symlink(env!("CARGO_BIN_EXE_gopay-adapter"), at("bin/gopay-adapter")).expect("a link");
         let text = fs::read_to_string(at("config.toml")).expect("the config");
         let line = text.lines().find(|line| line.starts_with("url = ")).expect("a store");
+        write(
+            "config.toml",
+            &format!("{text}\n[retention]\nkeep = \"400d\"\nfolder = \"archive\"\n"),
+        );
         write("new.toml", &text.replace(line, "url = \"sqlite:new.db\""));
         write("simulator.toml", "merchant_name = \"Toko\"\n");
         write("rates.csv", "date,base,quote,rate,source\n2026-01-30,USD,IDR,16190.00,ECB\n");
@@ -555,7 +559,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 30] = [
+const ORDER: [(&str, Run); 32] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("completions", Run::Ends(&[0])),
@@ -568,6 +572,8 @@ const ORDER: [(&str, Run); 30] = [
     ("attention", Run::Ends(&[0, 1])),
     ("backup", Run::Ends(&[0])),
     ("journal", Run::Ends(&[0])),
+    ("totals", Run::Ends(&[0])),
+    ("retain", Run::Ends(&[0])),
     ("settle", Run::Ends(&[0])),
     ("verify-files", Run::Ends(&[0])),
     ("process-files", Run::Ends(&[0])),
