@@ -15,6 +15,7 @@ use crate::commands::completions::CompletionsArgs;
 #[cfg(feature = "postgres")]
 use crate::commands::copy_store::CopyArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::directory::DirectoryArgs;
 use crate::commands::erase::EraseArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::journal::JournalArgs;
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     Migrate(ConfigArgs),
     /// Reports every problem of a config file, each with its key and what would be valid.
     CheckConfig(CheckConfigArgs),
+    /// PSPs, contracts and Midtrans accounts that stand in the store (directory.source) in place of the
+    /// config file.
+    Directory(DirectoryArgs),
     /// Asks for a password, or reads it from standard input, and prints its hash for the config.
     HashPassword,
     /// Translates offline: one form body a line in, one JSON object a line out.

@@ -5,6 +5,7 @@ mod certify;
 mod cli;
 mod commands;
 mod config;
+mod directory;
 mod finance;
 #[cfg(feature = "otlp")]
 mod otlp;

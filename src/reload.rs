@@ -7,18 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gopay_http::guard::Access;
 use gopay_http::{Reload, Reloaded};
 use gopay_inbound::Tls;
-use gopay_service::{Clock as _, Parties, Service, SystemClock};
+use gopay_service::{Clock as _, SystemClock};
 use gopay_store::sealing::{SealedStore, check_keys};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Delivery, Limits, Listen, Problem};
+use crate::config::{Config, ConfigText, Delivery, Limits, Listen, Problem};
+use crate::directory::{Book, Follower, Whole, read_whole};
 use crate::start::{Face, Prepared, prepare};
 
 /// What a reload goes by, and what it changes.
 pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) running: Running,
-    pub(crate) service: Service,
+    pub(crate) follower: Arc<Follower>,
     /// What seals the store, if it is sealed.
     pub(crate) layer: Option<Arc<SealedStore>>,
     pub(crate) access: Access,
@@ -95,10 +96,11 @@ impl Reloader {
 
     fn reload(&self) -> Result<Reloaded, Vec<String>> {
         let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let prepared = crate::config::read(&self.path).and_then(prepare);
-        match prepared.and_then(|prepared| self.check_keys(&prepared.config).map(|()| prepared)) {
-            Ok(prepared) => {
+        let _turn = self.follower.turn.blocking_lock();
+        match self.read() {
+            Ok((prepared, whole)) => {
                 let done = self.go_by(prepared);
+                self.follower.go_by(whole);
                 let waiting = done.waiting.join(", ");
                 let waiting = (!waiting.is_empty()).then_some(waiting);
                 tracing::info!(
@@ -120,6 +122,17 @@ impl Reloader {
                 Err(problems)
             }
         }
+    }
+
+    /// Reads the file, and what stands in the store that runs.
+    fn read(&self) -> Result<(Prepared, Whole), Vec<Problem>> {
+        let text = ConfigText::read(&self.path)?;
+        let store = &self.follower.store;
+        let book = async |_: &Config| Ok(Some(Book::read(store.as_ref()).await?));
+        let read = read_whole(text, self.follower.clock.now(), book);
+        let (config, whole) = tokio::runtime::Handle::current().block_on(read)?;
+        self.check_keys(&config)?;
+        Ok((prepare(config)?, whole))
     }
 
     /// Whether the keys are those that the store is sealed under.
@@ -147,15 +160,7 @@ impl Reloader {
                 running.replace(loaded);
             }
         }
-        let directory = Arc::try_unwrap(parties.directory);
-        let before = self.service.parties();
-        let directory = match directory {
-            Ok(directory) => Arc::new(directory.following(&before.directory)),
-            Err(shared) => shared,
-        };
-        let midtrans = parties.midtrans.following(&before.midtrans);
-        let parties = Parties { directory, midtrans, ..parties };
-        self.service.replace_parties(parties, &config.limits.of_calls());
+        self.follower.replace(&config, parties);
         self.access.replace(rules);
         let warnings = config.warnings.iter().map(ToString::to_string).collect();
         Reloaded { waiting, warnings }

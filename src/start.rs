@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -190,7 +190,7 @@ const KEPT_RECEIVERS_MAX: usize = 64;
 pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
     let mut problems = Vec::new();
     let tls = LoadedFaces::load(&config.listen, &mut problems);
-    let midtrans = upstreams(&mut config, &mut problems);
+    let parties = parties(&mut config).map_err(|more| problems.extend(more));
     let receivers = HttpTransport::builder(config.delivery.policy())
         .connect_timeout(Duration::from_secs(5).min(config.delivery.timeout / 2))
         // There may be thousands of receivers, and few hear twice in a second.
@@ -198,23 +198,11 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
         .kept_hosts_max(KEPT_RECEIVERS_MAX)
         .build()
         .map_err(|error| problems.push(no_transport("delivery", &error)));
-    let salt = || {
-        let mut salt = [0; 32];
-        gopay_service::os_random(&mut salt);
-        salt
-    };
     let admin = std::mem::take(&mut config.admin);
-    let page_keys = std::mem::take(&mut config.page_keys);
-    let (clients, contracts) =
-        (std::mem::take(&mut config.clients), std::mem::take(&mut config.contracts));
-    match receivers {
-        Ok(receivers) if problems.is_empty() => Ok(Prepared {
+    match (receivers, parties) {
+        (Ok(receivers), Ok(parties)) if problems.is_empty() => Ok(Prepared {
             config,
-            parties: Parties {
-                directory: Arc::new(Directory::new(clients, contracts, salt())),
-                midtrans,
-                page_keys,
-            },
+            parties,
             rules: Rules { hosts: admin.hosts, operators: Operators::new(admin.operators, salt()) },
             tls,
             receivers,
@@ -223,22 +211,43 @@ pub(crate) fn prepare(mut config: Config) -> Result<Prepared, Vec<Problem>> {
     }
 }
 
-/// Those that share a time-out of connections also share the connections.
-#[derive(Default)]
-struct Transports(BTreeMap<Duration, Arc<dyn Transport>>);
-
-impl Transports {
-    fn of(&mut self, account: &Account) -> Result<Arc<dyn Transport>, Problem> {
-        let timeout = account.connect_timeout;
-        if let Some(transport) = self.0.get(&timeout) {
-            return Ok(Arc::clone(transport));
-        }
-        let built = HttpTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build();
-        let built = built.map_err(|error| no_transport(&account.section(), &error))?;
-        let transport: Arc<dyn Transport> = Arc::new(Traced(Arc::new(built)));
-        self.0.insert(timeout, Arc::clone(&transport));
-        Ok(transport)
+/// Who may call, and whom we call: all that the directory says.
+///
+/// # Errors
+/// What cannot be made, with the key that it comes from.
+pub(crate) fn parties(config: &mut Config) -> Result<Parties, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let midtrans = upstreams(config, &mut problems);
+    let page_keys = std::mem::take(&mut config.page_keys);
+    let (clients, contracts) =
+        (std::mem::take(&mut config.clients), std::mem::take(&mut config.contracts));
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    let directory = Arc::new(Directory::new(clients, contracts, salt()));
+    Ok(Parties { directory, midtrans, page_keys })
+}
+
+fn salt() -> [u8; 32] {
+    let mut salt = [0; 32];
+    gopay_service::os_random(&mut salt);
+    salt
+}
+
+/// The way to the account's Midtrans. Accounts with one time-out of connections share the connections,
+/// those of a config that is read later, too.
+fn transport_of(account: &Account) -> Result<Arc<dyn Transport>, Problem> {
+    static SHARED: Mutex<BTreeMap<Duration, Weak<Traced>>> = Mutex::new(BTreeMap::new());
+    let timeout = account.connect_timeout;
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(transport) = shared.get(&timeout).and_then(Weak::upgrade) {
+        return Ok(transport);
+    }
+    let built = HttpTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build();
+    let built = built.map_err(|error| no_transport(&account.section(), &error))?;
+    let transport = Arc::new(Traced(Arc::new(built)));
+    shared.insert(timeout, Arc::downgrade(&transport));
+    Ok(transport)
 }
 
 fn upstreams(config: &mut Config, problems: &mut Vec<Problem>) -> MidtransAccounts {
@@ -248,9 +257,8 @@ fn upstreams(config: &mut Config, problems: &mut Vec<Problem>) -> MidtransAccoun
     let notify = format!("{}/midtrans/notification", config.base_url);
     let accounts = std::mem::take(&mut config.accounts);
     let calls_max = (accounts.len() > 1).then_some(CALLS_MAX);
-    let mut transports = Transports::default();
     let read = |account: Account| {
-        let transport = transports.of(&account);
+        let transport = transport_of(&account);
         let made = transport.and_then(|transport| upstream(account, &notify, calls_max, transport));
         made.map_err(|problem| problems.push(problem)).ok()
     };
@@ -332,6 +340,7 @@ pub(crate) async fn build(
         access: Access::new(rules),
         reload: OnceLock::new(),
         breaks,
+        directory: OnceLock::new(),
         adjustments: Some(adjustments),
         metrics,
         draining,

@@ -11,7 +11,7 @@ use gopay_store::StoredAdjustment;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::config::Settlement;
 use crate::finance::adjustments;
 use crate::finance::approvals::{self, Done};
@@ -29,7 +29,7 @@ pub(crate) struct AdjustArgs {
 }
 
 pub(crate) fn run(args: &AdjustArgs) -> anyhow::Result<Outcome> {
-    let config = match valid_config(&args.config)? {
+    let config = match whole_config(&args.config)? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };

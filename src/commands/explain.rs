@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::retention;
 use crate::start::runtime;
 use crate::store::{Engine, StoreUrl};
@@ -80,7 +80,7 @@ fn place(args: &ExplainArgs) -> anyhow::Result<Result<Place, Outcome>> {
     let named = args.store.as_deref().map(|url| StoreUrl::of_option("--store", url)).transpose()?;
     let config = match &args.config {
         None => None,
-        Some(config) => match valid_config(&ConfigArgs { config: config.clone() })? {
+        Some(config) => match whole_config(&ConfigArgs { config: config.clone() })? {
             Ok(config) => Some(config),
             Err(no) => return Ok(Err(no)),
         },

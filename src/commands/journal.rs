@@ -15,7 +15,7 @@ use jiff::civil::Date;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::config::Settlement;
 use crate::finance::chain::manifest_of;
 use crate::finance::{events, position};
@@ -51,7 +51,7 @@ pub(crate) struct JournalArgs {
 }
 
 pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Outcome> {
-    let config = match valid_config(&args.config)? {
+    let config = match whole_config(&args.config)? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::start::runtime;
 use crate::store::Engine;
 
@@ -49,7 +49,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
 pub(crate) fn run(args: &ListenArgs) -> anyhow::Result<Outcome> {
-    let config = match valid_config(&args.config)? {
+    let config = match whole_config(&args.config)? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };

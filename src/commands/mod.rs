@@ -11,6 +11,7 @@ pub(crate) mod completions;
 #[cfg(feature = "postgres")]
 pub(crate) mod copy_store;
 pub(crate) mod demo;
+pub(crate) mod directory;
 pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod hash_password;
@@ -43,12 +44,16 @@ pub(crate) mod verify_files;
 use std::io::Write as _;
 use std::path::Path;
 
+use gopay_service::{Clock as _, SystemClock};
+
 use crate::args::ConfigArgs;
 #[cfg(feature = "manual")]
 use crate::cli::Cli;
 use crate::cli::Command;
-use crate::config::{Config, Problem};
-use crate::start::Prepared;
+use crate::config::{Config, ConfigText, Problem};
+use crate::directory::{Book, Whole, read_whole};
+use crate::start::{Prepared, runtime};
+use crate::store::Engine;
 use crate::{Outcome, start};
 #[cfg(feature = "manual")]
 use clap::CommandFactory as _;
@@ -57,6 +62,7 @@ use clap::CommandFactory as _;
 pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Demo(args) => demo::run(args),
+        Command::Directory(args) => directory::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Listen(args) => listen::run(&args),
@@ -107,16 +113,58 @@ fn valid_config(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
     }
 }
 
-/// Reads a config and makes of it all that `serve` needs; else prints its problems, and answers
-/// "no".
+/// Reads a config with what stands in the store; prints its problems and answers "no" if it has any.
+fn whole_config(args: &ConfigArgs) -> anyhow::Result<Result<Config, Outcome>> {
+    Ok(whole(args, book)?.map(|(config, _)| config))
+}
+
+/// Reads a config with what stands in the store, and makes of it all that `serve` needs; else prints
+/// its problems, and answers "no".
 fn prepared(args: &ConfigArgs) -> anyhow::Result<Result<Prepared, Outcome>> {
-    match crate::config::read(&args.config).and_then(start::prepare) {
-        Ok(prepared) => Ok(Ok(prepared)),
+    Ok(prepared_with(args, book)?.map(|(prepared, _)| prepared))
+}
+
+/// The same; `book` reads what stands in the store.
+fn prepared_with(
+    args: &ConfigArgs,
+    book: impl AsyncFnOnce(&Config) -> anyhow::Result<Option<Book>>,
+) -> anyhow::Result<Result<(Prepared, Whole), Outcome>> {
+    let (config, whole) = match whole(args, book)? {
+        Ok(read) => read,
+        Err(no) => return Ok(Err(no)),
+    };
+    match start::prepare(config) {
+        Ok(prepared) => Ok(Ok((prepared, whole))),
         Err(problems) => {
             report(&args.config, &problems)?;
             Ok(Err(Outcome::No))
         }
     }
+}
+
+fn whole(
+    args: &ConfigArgs,
+    book: impl AsyncFnOnce(&Config) -> anyhow::Result<Option<Book>>,
+) -> anyhow::Result<Result<(Config, Whole), Outcome>> {
+    let read = match ConfigText::read(&args.config) {
+        Ok(text) => runtime()?.block_on(read_whole(text, SystemClock.now(), book)),
+        Err(problems) => Err(problems),
+    };
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(problems) => {
+            report(&args.config, &problems)?;
+            Ok(Err(Outcome::No))
+        }
+    }
+}
+
+/// What stands in the store, which others may be running.
+async fn book(config: &Config) -> anyhow::Result<Option<Book>> {
+    let store = Engine::open_read_only(&config.store, &config.keys).await?;
+    let book = Book::read(store.handle().as_ref()).await;
+    store.close().await?;
+    Ok(Some(book?))
 }
 
 fn report(path: &Path, problems: &[Problem]) -> anyhow::Result<()> {

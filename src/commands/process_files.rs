@@ -13,7 +13,7 @@ use jiff::civil::Date;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::finance::day;
 use crate::start::runtime;
 use crate::store::Engine;
@@ -34,7 +34,7 @@ pub(crate) struct ProcessArgs {
 const GRACE: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) fn run(args: &ProcessArgs) -> anyhow::Result<Outcome> {
-    let config = match valid_config(&args.config)? {
+    let config = match whole_config(&args.config)? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };

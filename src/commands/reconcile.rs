@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::config::Config;
 use crate::finance::people::user;
 use crate::reconciliation::stored::Series;
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
         return told(&report, resolved);
     }
     let config = args.config.clone().context("neither --journal nor --config")?;
-    let config = match valid_config(&ConfigArgs { config })? {
+    let config = match whole_config(&ConfigArgs { config })? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };

@@ -56,6 +56,10 @@ pub(crate) struct RecoverArgs {
     /// Questions to Midtrans a second; `limits.checks_per_second` if not said.
     #[arg(long, env = "GOPAY_ADAPTER_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) per_second: Option<u32>,
+    /// Asks in this account only: NAME of its section [midtrans.NAME]. Every account is asked otherwise,
+    /// one after the other.
+    #[arg(long, env = "GOPAY_ADAPTER_ACCOUNT")]
+    pub(crate) account: Option<String>,
     /// One JSON object instead of text: the orders with money that are `listed`, those that gave
     /// `no_answer`, and how many others there are.
     #[arg(long, env = "GOPAY_ADAPTER_JSON", value_parser = FalseyValueParser::new())]
@@ -67,6 +71,11 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
         Ok(prepared) => prepared,
         Err(no) => return Ok(no),
     };
+    let known = |name: &String| prepared.parties.midtrans.all().any(|one| one.label() == name);
+    if let Some(name) = args.account.as_ref().filter(|name| !known(name)) {
+        writeln!(std::io::stderr(), "--account {name}: there is no section [midtrans.{name}]")?;
+        return Ok(Outcome::No);
+    }
     let config = &prepared.config;
     let instance = args.instance.unwrap_or(config.instance);
     let usual = u32::try_from(config.limits.checks_per_second).unwrap_or(u32::MAX).max(1);
@@ -89,7 +98,8 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
         let (_draining, watched) = tokio::sync::watch::channel(false);
         let adapter =
             build(prepared, false, None, Arc::new(SystemClock), metrics()?, watched).await?;
-        let done = ask_all(&adapter.service, orders, a_second, args.json).await;
+        let account = args.account.as_deref();
+        let done = ask_all(&adapter.service, orders, a_second, account, args.json).await;
         drop((adapter.service, adapter.app));
         adapter.store.close().await?;
         done
@@ -156,6 +166,7 @@ async fn ask_all(
     service: &Service,
     orders: BTreeSet<TxId>,
     a_second: u32,
+    account: Option<&str>,
     as_json: bool,
 ) -> anyhow::Result<Outcome> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / a_second);
@@ -167,9 +178,9 @@ async fn ask_all(
         progress.at(asked);
         pace.tick().await;
         let permit = Arc::clone(&permits).acquire_owned().await?;
-        let service = service.clone();
+        let (service, account) = (service.clone(), account.map(str::to_owned));
         running.spawn(async move {
-            let told = service.recover_order(tx_id).await;
+            let told = service.recover_order(tx_id, account.as_deref()).await;
             drop(permit);
             (tx_id, told)
         });
@@ -195,10 +206,10 @@ impl Found {
             Recovered::NoMoney => self.no_money = more(self.no_money),
             Recovered::NotFound => self.not_found = more(self.not_found),
             Recovered::Listed(order) => {
-                let (status, sen) = (format!("{:?}", order.status), order.amount.map(Sen::get));
+                let (status, sen) = (order.status.clone(), order.amount.map(Sen::get));
                 if !self.quiet {
                     let sen = sen.map_or_else(|| "?".to_owned(), |sen| sen.to_string());
-                    writeln!(std::io::stdout(), "{tx_id}: {status}, {sen} sen")?;
+                    writeln!(std::io::stdout(), "{tx_id}: {status:?}, {sen} sen")?;
                 }
                 self.listed.push((tx_id, status, sen));
             }

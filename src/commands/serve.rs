@@ -9,12 +9,14 @@ use gopay_service::{Service, SystemClock};
 
 use crate::Outcome;
 use crate::args::{ConfigArgs, Role};
-use crate::commands::prepared;
+use crate::commands::prepared_with;
+use crate::config::Config;
+use crate::directory::{Book, Desk, Follower};
 #[cfg(feature = "otlp")]
 use crate::otlp::Export;
 use crate::reload::{Reloader, Running, on_hangup};
 use crate::start::{Face, Listeners, build, run_adapter, runtime};
-use crate::store::Number;
+use crate::store::{Engine, Number};
 use crate::telemetry::metrics;
 use gopay_inbound::Ending;
 
@@ -31,7 +33,8 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
-    let mut prepared = match prepared(&args.config)? {
+    let book = async |config: &Config| stored(config, args.create_store).await;
+    let (mut prepared, whole) = match prepared_with(&args.config, book)? {
         Ok(prepared) => prepared,
         Err(no) => return Ok(no),
     };
@@ -59,10 +62,20 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             Role::All | Role::Api => Some(Number::take(&place, number).await?),
             Role::Worker => None,
         };
+        let follower = Arc::new(Follower::new(
+            adapter.service.clone(),
+            adapter.store.handle(),
+            Arc::new(SystemClock),
+            whole,
+        ));
+        let sealed = adapter.store.layer().is_some();
+        let desk = Desk { follower: Arc::clone(&follower), sealed };
+        let _ = adapter.app.directory.set(Arc::new(desk));
+        tokio::spawn(Arc::clone(&follower).run(stop.clone()));
         let reloader = Arc::new(Reloader {
             path: args.config.config.clone(),
             running,
-            service: adapter.service.clone(),
+            follower,
             layer: adapter.store.layer(),
             access: adapter.app.access.clone(),
             tls: listeners.tls(),
@@ -90,6 +103,16 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         }
         ended
     })
+}
+
+/// What stands in the store before it is served. As far as `serve` would, it creates the store or brings
+/// it up to date.
+async fn stored(config: &Config, create: bool) -> anyhow::Result<Option<Book>> {
+    let (place, keys) = (&config.store, &config.keys);
+    let store = Engine::open(place, keys, config.connections, create, None).await?;
+    let book = Book::read(store.handle().as_ref()).await;
+    store.close().await?;
+    Ok(Some(book?))
 }
 
 /// Tries the keys and compares the clocks, so that what is wrong is in the log before the first

@@ -14,7 +14,7 @@ use jiff::civil::Date;
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::config::Settlement;
 use crate::finance::chain::{Closing, Settled};
 use crate::finance::people::user;
@@ -51,7 +51,7 @@ pub(crate) struct SettleArgs {
 }
 
 pub(crate) fn run(args: &SettleArgs) -> anyhow::Result<Outcome> {
-    let config = match valid_config(&args.config)? {
+    let config = match whole_config(&args.config)? {
         Ok(config) => config,
         Err(no) => return Ok(no),
     };

@@ -24,7 +24,9 @@ use gopay_core::translate::{ChargeTerms, charge};
 use gopay_service::{Clock as _, Contract, Settings, SystemClock};
 
 use super::pipeline::{self, Block};
+use super::whole_config;
 use crate::Outcome;
+use crate::args::ConfigArgs;
 use crate::terminal::Progress;
 
 #[derive(Args)]
@@ -156,12 +158,9 @@ fn job(args: &TranslateArgs) -> anyhow::Result<Option<Job>> {
         line_bytes_max: 262_144,
     };
     let Some(path) = &args.config else { return Ok(Some(job)) };
-    let config = match crate::config::read(path) {
+    let config = match whole_config(&ConfigArgs { config: path.clone() })? {
         Ok(config) => config,
-        Err(problems) => {
-            super::report(path, &problems)?;
-            return Ok(None);
-        }
+        Err(_) => return Ok(None),
     };
     job.session = config.limits.session;
     job.line_bytes_max = config.limits.call_bytes;

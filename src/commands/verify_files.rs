@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::args::ConfigArgs;
-use crate::commands::valid_config;
+use crate::commands::whole_config;
 use crate::finance::verify::{BesideStore, Found, SetOnDisk, Verdict, check_sets, find_sets};
 use crate::finance::verify_day::{check_days, check_days_beside};
 use crate::start::runtime;
@@ -84,7 +84,7 @@ fn beside_store(
     whole: bool,
     verdict: &mut Verdict,
 ) -> anyhow::Result<Option<Outcome>> {
-    let config = match valid_config(&args)? {
+    let config = match whole_config(&args)? {
         Ok(config) => config,
         Err(no) => return Ok(Some(no)),
     };

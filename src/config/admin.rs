@@ -31,7 +31,7 @@ pub(super) fn read_admin(admin: &mut Section<'_>, to: &mut Admin) {
 }
 
 fn read_token(token: &mut Section<'_>) -> Option<Operator> {
-    const ROLES: &str = "a list of read, operate and finance";
+    const ROLES: &str = "a list of read, operate, finance and directory";
     let name = token.required("name");
     if name.as_deref().is_some_and(|name| name.contains([':', '.'])) {
         token.problem("name", "holds a colon or a stop", "a name without them");

@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod contract;
 mod delivery;
+mod directory;
 mod host;
 mod limits;
 mod listen;
@@ -25,10 +26,9 @@ use std::time::Duration;
 
 use gopay_core::payment::Channel;
 use gopay_core::refund::REFUND_WINDOW_MAX;
-use gopay_core::wipe::wipe;
 use gopay_service::{Contract, Psp, Settings};
 use gopay_store::sealing::KeyRing;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use toml::Table;
 
 pub(crate) use self::admin::Admin;
@@ -37,6 +37,8 @@ use self::client::read_client;
 use self::contract::{Known, read_contract};
 pub(crate) use self::delivery::Delivery;
 use self::delivery::read_delivery;
+use self::directory::read_directory;
+pub(crate) use self::directory::{Source, StoredSection};
 pub(crate) use self::limits::Limits;
 use self::limits::read_limits;
 pub(crate) use self::listen::Listen;
@@ -73,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) accounts: Vec<Account>,
     pub(crate) delivery: Delivery,
+    /// Where PSPs and contracts stand.
+    pub(crate) directory: Source,
     pub(crate) instance: u16,
     /// Where spans are sent; none: nowhere.
     pub(crate) otlp: Option<String>,
@@ -122,6 +126,7 @@ impl Default for Config {
                 allow_ports: Vec::new(),
                 allow_http: false,
             },
+            directory: Source::File,
             instance: 0,
             otlp: None,
             under_way_max: Settings::UNDER_WAY_MAX,
@@ -134,26 +139,59 @@ impl Default for Config {
     }
 }
 
-/// Reads a config file and the secrets it refers to.
+/// Reads a config file and the secrets it refers to, without what stands in the store.
 ///
 /// # Errors
 /// Every problem, in the order of the sections.
 pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let key = "file".to_owned();
-        vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
-    })?;
-    let parsed = parse(&text, &Outside::real());
-    wipe(&mut text.into_bytes());
-    let (mut config, holds_secrets) = parsed?;
-    if holds_secrets && open_to_all(path) {
-        config.warnings.push(Warning {
-            key: "file".to_owned(),
-            risk: "holds secrets, and every user of this machine may read it".to_owned(),
-            better: "mode 0600, or env:NAME and file:PATH in place of secrets",
-        });
+    ConfigText::read(path)?.alone()
+}
+
+/// The text of a config file, wiped when nobody needs it any more.
+#[derive(Clone)]
+pub(crate) struct ConfigText {
+    text: SecretString,
+    /// Every user of this machine may read it.
+    open: bool,
+}
+
+impl ConfigText {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn read(path: &Path) -> Result<Self, Vec<Problem>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let key = "file".to_owned();
+            vec![Problem { key, wrong: error.to_string(), wanted: "a file that can be read" }]
+        })?;
+        Ok(Self { text: text.into(), open: open_to_all(path) })
     }
-    Ok(config)
+
+    /// Without what stands in the store.
+    ///
+    /// # Errors
+    /// Every problem, in the order of the sections.
+    pub(crate) fn alone(&self) -> Result<Config, Vec<Problem>> {
+        let (mut config, holds_secrets) = parse(self.text.expose_secret(), &Outside::real())?;
+        if holds_secrets && self.open {
+            config.warnings.push(Warning {
+                key: "file".to_owned(),
+                risk: "holds secrets, and every user of this machine may read it".to_owned(),
+                better: "mode 0600, or env:NAME and file:PATH in place of secrets",
+            });
+        }
+        Ok(config)
+    }
+
+    /// With what stands in the store. If PSPs and contracts are to stand in the file, as if they were
+    /// to stand in the store.
+    ///
+    /// # Errors
+    /// Every problem, in the order of the sections.
+    pub(crate) fn with(&self, stored: Vec<StoredSection>) -> Result<Config, Vec<Problem>> {
+        parse_with(self.text.expose_secret(), &Outside::real(), Some(stored)).map(|read| read.0)
+    }
 }
 
 /// Reads a config; also says whether secrets stand in the text itself.
@@ -161,6 +199,14 @@ pub(crate) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
 /// # Errors
 /// Every problem, in the order of the sections.
 pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec<Problem>> {
+    parse_with(text, outside, None)
+}
+
+fn parse_with(
+    text: &str,
+    outside: &Outside,
+    stored: Option<Vec<StoredSection>>,
+) -> Result<(Config, bool), Vec<Problem>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line =
             error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
@@ -169,7 +215,8 @@ pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec
     })?;
     let mut report = Report::default();
     let mut root = Section { path: String::new(), table, outside, report: &mut report };
-    let mut config = read_config(&mut root);
+    let elsewhere = directory::place(&mut root, stored);
+    let mut config = read_config(&mut root, elsewhere);
     root.end();
     if !report.problems.is_empty() {
         return Err(report.problems);
@@ -178,7 +225,8 @@ pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec
     Ok((config, report.holds_secrets))
 }
 
-fn read_config(root: &mut Section<'_>) -> Config {
+/// `elsewhere`: PSPs and contracts stand where they are not read from now.
+fn read_config(root: &mut Section<'_>, elsewhere: bool) -> Config {
     let mut config = Config::default();
     let delivery = config.delivery.clone();
     let midtrans = KnownAccounts::of(root.table.get("midtrans"));
@@ -212,7 +260,8 @@ fn read_config(root: &mut Section<'_>) -> Config {
     let contract = |contract: &mut Section<'_>| read_contract(contract, &known, &terms);
     config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
     config.settlement.accounts = accounts(root, terms);
-    check_parties(root, &config);
+    root.section("directory", |section| read_directory(section, &mut config.directory));
+    check_parties(root, &config, elsewhere);
     check_encryption(root, config.keys.is_empty() && live);
     config
 }

@@ -8,8 +8,8 @@ use super::client::cost;
 use super::section::Section;
 use super::{Account, Config};
 
-pub(super) fn check_parties(root: &mut Section<'_>, config: &Config) {
-    if config.clients.is_empty() && !root.reported_within("client") {
+pub(super) fn check_parties(root: &mut Section<'_>, config: &Config, elsewhere: bool) {
+    if config.clients.is_empty() && !elsewhere && !root.reported_within("client") {
         let risk = "none: every call is refused";
         root.warn("client", risk, "a [[client]] for each PSP, and its [[contract]]s");
     }
@@ -23,7 +23,9 @@ pub(super) fn check_parties(root: &mut Section<'_>, config: &Config) {
     }
     check_equal_secrets(root, config);
     check_keys_of_channels(root, config);
-    check_page_key(root, config);
+    if !elsewhere {
+        check_page_key(root, config);
+    }
     check_equal_costs(root, config);
     check_certificates(root, config);
 }

@@ -40,6 +40,7 @@ fn the_shown_config_is_the_default() {
     assert_eq!(shown.limits, default.limits);
     assert_eq!(shown.delivery, default.delivery);
     assert_eq!(shown.instance, default.instance);
+    assert_eq!(shown.directory, default.directory);
     assert!(shown.clients.is_empty() && shown.contracts.is_empty() && shown.accounts.is_empty());
     assert_eq!(shown.otlp, default.otlp);
 }

@@ -315,7 +315,7 @@ const simulator = {
     await page.goto(`${SIMULATOR}/simulator/faults`)
     await page.getByLabel('What goes wrong').selectOption({ label: 'Charge: made, but the answer is lost' })
     await page.getByRole('button', { name: 'Script it' }).click()
-    await page.getByText('"lost_after"').waitFor()
+    await page.locator('.card', { hasText: 'Scripted' }).getByText('"lost_after"').waitFor()
     // The adapter asks again and finds the charge.
     const { TXID } = await transaction()
     assert.equal((await upstream(TXID)).status, 'pending')

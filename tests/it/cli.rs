@@ -10,7 +10,7 @@ use crate::support::Running;
 use crate::support::served::{free_port, hash_password};
 use serde_json::Value;
 
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 32] = [
     "demo",
     "serve",
     "simulate",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 31] = [
     "listen",
     "migrate",
     "check-config",
+    "directory",
     "hash-password",
     "translate",
     "backup",

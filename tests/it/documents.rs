@@ -494,6 +494,9 @@ fn config() -> String {
         r#"[[store.encryption]]
 id = "2026"
 key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+[retention]
+keep = "400d"
+folder = "{{folder}}/archive"
 [midtrans.test]
 base_url = "{{simulator}}"
 server_key = "{SERVER_KEY}"
@@ -559,7 +562,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 32] = [
+const ORDER: [(&str, Run); 33] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("completions", Run::Ends(&[0])),
@@ -570,6 +573,7 @@ const ORDER: [(&str, Run); 32] = [
     ("explain", Run::Ends(&[0])),
     // Somebody has to decide.
     ("attention", Run::Ends(&[0, 1])),
+    ("directory", Run::Ends(&[0])),
     ("backup", Run::Ends(&[0])),
     ("journal", Run::Ends(&[0])),
     ("totals", Run::Ends(&[0])),
@@ -584,6 +588,7 @@ const ORDER: [(&str, Run); 32] = [
     ("recover", Run::Ends(&[0])),
     ("resolve", Run::Ends(&[0])),
     ("redeliver", Run::Ends(&[0])),
+    ("retain", Run::Ends(&[0])),
     ("rekey", Run::Ends(&[0])),
     ("erase", Run::Ends(&[0])),
     // Nothing runs here that could; `exposed` has it done by a `serve`.

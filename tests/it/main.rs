@@ -11,6 +11,7 @@ mod book;
 mod certify;
 mod cli;
 mod console;
+mod directory;
 mod documents;
 mod exposed;
 mod failover;

@@ -23,6 +23,8 @@ impl Console {
             Role::Read => true,
             Role::Operate => who.operate,
             Role::Finance => who.finance,
+            // No page changes the directory.
+            Role::Directory => false,
         };
         if !may {
             let what = format!("POST {}", sent.visit.path);

@@ -91,6 +91,9 @@ fn card(client: &ClientView) -> Markup {
                 } }
             }
             (contracts(&client.contracts))
+            @if client.contract_count > client.contracts.len() {
+                p { (client.contract_count) " contracts in all; GET /admin/v1/directory has each." }
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn router(app: App) -> Router {
 }
 
 pub(crate) fn routes() -> Routes {
-    crate::books::routes(crate::desk::routes(Routes::default()))
+    crate::directory::routes(crate::books::routes(crate::desk::routes(Routes::default())))
         .get("/health/live", live)
         .get("/health/ready", ready)
         .get("/metrics", metrics)

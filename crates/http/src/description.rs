@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use crate::routes::Routes;
-use crate::{admin, books, desk, feed, pages, psp, public};
+use crate::{admin, books, desk, directory, feed, pages, psp, public};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,6 +55,8 @@ use crate::{admin, books, desk, feed, pages, psp, public};
         books::breaks,
         books::one_break,
         books::decide_break,
+        directory::entries,
+        directory::change,
         desk::audit,
         admin::lost,
         admin::acknowledge_lost
@@ -73,7 +75,7 @@ const SCHEMAS: [(&str, &str); 6] = [
 ];
 
 /// Method, path, the component of the body, and that of the answer.
-const BODIES: [(&str, &str, Option<&str>, &str); 30] = [
+const BODIES: [(&str, &str, Option<&str>, &str); 32] = [
     ("get", "/health/ready", None, "health"),
     ("get", "/admin/v1/totals", None, "totals"),
     ("get", "/admin/v1/attention", None, "attention"),
@@ -104,6 +106,8 @@ const BODIES: [(&str, &str, Option<&str>, &str); 30] = [
     ("get", "/admin/v1/breaks/{id}", None, "desk_break"),
     ("post", "/admin/v1/breaks/{id}", Some("desk_break_act"), "desk_break"),
     ("get", "/admin/v1/audit", None, "desk_audit"),
+    ("get", "/admin/v1/directory", None, "desk_directory"),
+    ("post", "/admin/v1/directory", Some("desk_directory_change"), "desk_directory_changed"),
 ];
 
 /// Where a reference of a schema leads to among the components.

@@ -179,6 +179,7 @@ async fn read_twice(app: &App, request: Request<Body>) -> Result<(Request<Body>,
 }
 
 const RELOAD: &str = "/admin/v1/reload";
+const DIRECTORY: &str = "/admin/v1/directory";
 
 /// Which roles a path is for, one of which is needed; none: anybody may ask, as health checks do.
 fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
@@ -193,6 +194,7 @@ fn needed(method: &Method, path: &str) -> Option<&'static [Role]> {
         {
             Some(&[Role::Finance])
         }
+        DIRECTORY => Some(&[Role::Directory]),
         _ => Some(&[Role::Operate]),
     }
 }
@@ -400,6 +402,8 @@ mod tests {
             (Method::POST, "/admin/v1/transactions/1/cancel", Some(Role::Operate)),
             (Method::POST, "/admin/v1/redeliver", Some(Role::Operate)),
             (Method::POST, "/admin/v1/breaks/B0", Some(Role::Finance)),
+            (Method::GET, "/admin/v1/directory", Some(Role::Read)),
+            (Method::POST, "/admin/v1/directory", Some(Role::Directory)),
             (Method::PUT, "/anything", Some(Role::Operate)),
         ] {
             let expected = role.map(|role| vec![role]);

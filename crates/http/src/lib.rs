@@ -14,6 +14,7 @@ mod caller;
 mod description;
 pub mod desk;
 mod device;
+mod directory;
 mod feed;
 pub mod guard;
 mod json;
@@ -36,7 +37,7 @@ use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use gopay_service::Service;
-use gopay_service::desk::{Adjustments, BreakReview};
+use gopay_service::desk::{Adjustments, BreakReview, DirectoryDesk};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
@@ -64,6 +65,8 @@ pub struct AppParts {
     pub reload: OnceLock<Reload>,
     /// Breaks of reconciliation; none in a program that is built without it.
     pub breaks: Option<Arc<dyn BreakReview>>,
+    /// The directory in the store; none where nothing follows it.
+    pub directory: OnceLock<Arc<dyn DirectoryDesk>>,
     /// Corrections of settlements; none in a program that settles nothing.
     pub adjustments: Option<Arc<dyn Adjustments>>,
     /// True once the process is about to end: calls are still taken, new callers are not wanted.

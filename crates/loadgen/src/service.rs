@@ -37,6 +37,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         }),
         reload: OnceLock::new(),
         breaks: None,
+        directory: OnceLock::new(),
         adjustments: None,
         metrics: PrometheusBuilder::new().install_recorder()?,
         draining,

@@ -136,7 +136,7 @@ impl Service {
         for _ in 0..ROUNDS {
             let mut again = Vec::new();
             for tx_id in lost {
-                match self.recover_order(tx_id).await {
+                match self.recover_order(tx_id, None).await {
                     Ok(Recovered::Listed(_)) => listed = listed.saturating_add(1),
                     Ok(Recovered::Known | Recovered::NoMoney | Recovered::NotFound) => {}
                     Ok(Recovered::NoAnswer) | Err(_) => again.push(tx_id),

@@ -20,13 +20,16 @@ pub enum Role {
     Operate,
     /// Decide about money.
     Finance,
+    /// Enter PSPs, contracts and accounts.
+    Directory,
 }
 
 impl Role {
     /// The role of a word of the config.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Read, Self::Operate, Self::Finance].into_iter().find(|role| role.as_str() == word)
+        let all = [Self::Read, Self::Operate, Self::Finance, Self::Directory];
+        all.into_iter().find(|role| role.as_str() == word)
     }
 
     /// Its word in the config.
@@ -36,6 +39,7 @@ impl Role {
             Self::Read => "read",
             Self::Operate => "operate",
             Self::Finance => "finance",
+            Self::Directory => "directory",
         }
     }
 }

@@ -183,12 +183,17 @@ impl Others {
     }
 }
 
-/// FNV-1a. Whoever makes names collide gains nothing: there are [`PARAMETERS_MAX`] at most.
+/// FNV-1a, by words of eight bytes. Whoever makes names collide gains nothing: there are
+/// [`PARAMETERS_MAX`] at most.
 fn hash(name: &[u8]) -> usize {
-    let start = 0x811c_9dc5_u32;
-    let mixed =
-        name.iter().fold(start, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    index(mixed ^ (mixed >> 15))
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+    let (words, rest) = name.as_chunks::<8>();
+    let start = 0xcbf2_9ce4_8422_2325;
+    let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let hash = rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)));
+    // High bits and low ones each know of some bytes only.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> 48).unwrap_or(0)
 }
 
 /// A decoded call.

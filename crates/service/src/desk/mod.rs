@@ -2,12 +2,14 @@
 //! are two faces of this, and hold no rules of their own.
 //!
 //! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `figures` and `recent`, `parties`
-//! (receivers, clients, contracts), `books` (settlements, reconciliations), `adjustments`, `audit`.
+//! (receivers, clients, contracts), `books` (settlements, reconciliations), `adjustments`, `directory`
+//! (PSPs, contracts and accounts in the store), `audit`.
 
 mod acts;
 mod adjustments;
 mod audit;
 mod books;
+mod directory;
 mod figures;
 mod lists;
 mod parties;
@@ -15,8 +17,8 @@ mod recent;
 
 /// What lists are asked for by.
 pub use gopay_store::{
-    DeliveryFilter, DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
-    RefundStateWord, Times,
+    DeliveryFilter, DeliveryState, EntryKind, Order, Page, PaymentFilter, PaymentStateWord,
+    RefundFilter, RefundStateWord, Times,
 };
 
 pub use acts::{ActError, Asked, Deed, RefundOrder, RefundRoom, check_texts};
@@ -27,6 +29,10 @@ pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
 pub use books::{
     AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow, Newest,
     RunRow, SettlementRow, Which,
+};
+pub use directory::{
+    DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
+    EntryRow,
 };
 pub use figures::{Barred, Figures, Queue};
 pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};

@@ -8,7 +8,7 @@ use gopay_core::ppro::transaction::Kyc;
 use gopay_core::time::Timestamp;
 use serde::Serialize;
 
-use crate::Service;
+use crate::{Contract, Service};
 
 /// The receivers that this process has tried lately, and what came of it.
 #[derive(Debug, Default)]
@@ -111,8 +111,10 @@ pub struct ClientView {
     pub concurrent_calls: Option<usize>,
     /// Calls that it may make in a second, if not as many as any.
     pub calls_per_second: Option<u32>,
-    /// Its contracts.
+    /// Its contracts, in the order of their ids; of all PSPs a thousand are shown.
     pub contracts: Vec<ContractView>,
+    /// How many there are.
+    pub contract_count: usize,
 }
 
 /// A contract, as configured.
@@ -154,11 +156,23 @@ impl Service {
     /// The PSPs and their contracts, as configured, in the order of their names.
     #[must_use]
     pub fn clients(&self) -> Vec<ClientView> {
+        /// So that an answer stays an answer where there are a hundred thousand.
+        const CONTRACTS_MAX: usize = 1_000;
         let parties = self.parties();
-        let mut clients: Vec<ClientView> = parties
-            .directory
-            .psps()
-            .map(|psp| ClientView {
+        let mut contracts: BTreeMap<&str, Vec<&Contract>> = BTreeMap::new();
+        for contract in parties.directory.contracts() {
+            contracts.entry(&contract.psp).or_default().push(contract);
+        }
+        let mut psps: Vec<_> = parties.directory.psps().collect();
+        psps.sort_by_key(|psp| &psp.login);
+        let mut left = CONTRACTS_MAX;
+        let clients = psps.into_iter().map(|psp| {
+            let mut own = contracts.remove(psp.login.as_str()).unwrap_or_default();
+            let contract_count = own.len();
+            own.sort_by_key(|contract| &contract.id);
+            own.truncate(left);
+            left = left.saturating_sub(own.len());
+            ClientView {
                 login: psp.login.clone(),
                 passwords: psp.password_hashes.len(),
                 shared_secrets: psp.shared_secrets.len(),
@@ -167,18 +181,17 @@ impl Service {
                 require_ok_body: psp.require_ok_body,
                 concurrent_calls: psp.concurrent_calls,
                 calls_per_second: psp.calls_per_second,
-                contracts: contracts(&parties.directory, &psp.login),
-            })
-            .collect();
-        clients.sort_by(|one, other| one.login.cmp(&other.login));
-        clients
+                contracts: own.into_iter().map(ContractView::from).collect(),
+                contract_count,
+            }
+        });
+        clients.collect()
     }
 }
 
-fn contracts(directory: &crate::Directory, login: &str) -> Vec<ContractView> {
-    let own = directory.contracts().filter(|contract| contract.psp == login);
-    let mut contracts: Vec<ContractView> = own
-        .map(|contract| ContractView {
+impl From<&Contract> for ContractView {
+    fn from(contract: &Contract) -> Self {
+        Self {
             contractid: contract.id.clone(),
             enabled: contract.enabled,
             channels: contract.channels.iter().copied().map(Channel::as_str).collect(),
@@ -190,10 +203,8 @@ fn contracts(directory: &crate::Directory, login: &str) -> Vec<ContractView> {
             refunds: contract.refunds,
             notification_url: contract.notification_url.clone(),
             redirect_url: contract.redirect_url.clone(),
-        })
-        .collect();
-    contracts.sort_by(|one, other| one.contractid.cmp(&other.contractid));
-    contracts
+        }
+    }
 }
 
 #[cfg(test)]

@@ -134,17 +134,23 @@ impl Service {
         })
     }
 
-    /// Asks Midtrans for an order that the store may have lost, in every account, and lists it if
-    /// it has money.
+    /// Asks Midtrans for an order that the store may have lost, in every account or in one that is
+    /// named, and lists it if it has money.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn recover_order(&self, tx_id: TxId) -> Result<Recovered, StoreError> {
+    pub async fn recover_order(
+        &self,
+        tx_id: TxId,
+        account: Option<&str>,
+    ) -> Result<Recovered, StoreError> {
         if self.0.store.payment_get(tx_id).await?.is_some() {
             return Ok(Recovered::Known);
         }
         let mut found = Recovered::NotFound;
-        for account in self.parties().midtrans.all() {
+        let parties = self.parties();
+        let asked = parties.midtrans.all();
+        for account in asked.filter(|one| account.is_none_or(|name| one.label() == name)) {
             match self.ask_for_order(tx_id, account, None).await? {
                 Recovered::NotFound | Recovered::Known => {}
                 listed @ Recovered::Listed(_) => return Ok(listed),

@@ -1,0 +1,111 @@
+//! The directory over the admin listener.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gopay_core::time::Timestamp;
+use gopay_service::desk::{
+    DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
+    EntryRow,
+};
+use gopay_store::{DirectoryEntry, StoreError};
+
+use super::change::{Changing, Entering, enter};
+use super::{ChangeError, Document, Follower, book, secrets};
+use crate::config::{Problem, Source};
+
+/// Entries looked at for one answer; who wants more goes on from there.
+const SCAN_MAX: usize = 20_000;
+
+/// Entries that are read at once.
+const BATCH: usize = 1_000;
+
+pub(crate) struct Desk {
+    pub(crate) follower: Arc<Follower>,
+    /// The store has a key to seal secrets under.
+    pub(crate) sealed: bool,
+}
+
+#[async_trait]
+impl DirectoryDesk for Desk {
+    async fn entries(&self, asked: &EntriesAsked) -> Result<EntryPage, StoreError> {
+        let (mut after, mut looked, mut rows) = (asked.after, 0_usize, Vec::new());
+        while looked < SCAN_MAX {
+            let batch = self.follower.store.directory_after(after, BATCH).await?;
+            if batch.is_empty() {
+                return Ok(EntryPage { rows, next: None });
+            }
+            for entry in batch {
+                (after, looked) = (entry.entry, looked.saturating_add(1));
+                let of_kind = asked.kind.is_none_or(|kind| kind == entry.kind);
+                let of_name = asked.name.as_ref().is_none_or(|name| *name == entry.name);
+                if of_kind && of_name {
+                    rows.push(row(&entry));
+                }
+                if rows.len() >= asked.limit {
+                    return Ok(EntryPage { rows, next: Some(after) });
+                }
+            }
+        }
+        Ok(EntryPage { rows, next: Some(after) })
+    }
+
+    async fn change(&self, change: DirectoryChange) -> Result<DirectoryChanged, DirectoryError> {
+        let valid_from = change.valid_from.as_deref().map(Timestamp::from_rfc3339).transpose();
+        let valid_from = valid_from.map_err(|error| {
+            DirectoryError::Wrong(vec![format!("valid_from: {error}; valid: a time to come")])
+        })?;
+        let (config, source) = self.follower.config();
+        if source == Source::File {
+            return Err(DirectoryError::Elsewhere);
+        }
+        let document = Document::of_change(&change).map_err(wrong)?;
+        let store = self.follower.store.as_ref();
+        let changing = Changing {
+            store,
+            config: &config,
+            may_hold_secrets: self.sealed,
+            dry_run: change.dry_run,
+        };
+        let entering = Entering { by: change.by, reason: change.reason, valid_from };
+        let clock = Arc::clone(&self.follower.clock);
+        let entered = enter(&changing, &document, &entering, move || clock.now()).await;
+        let changed = entered.map_err(|error| match error {
+            ChangeError::Problems(problems) => wrong(problems),
+            ChangeError::Others => DirectoryError::Others,
+            ChangeError::Store(error) => DirectoryError::Store(error),
+        })?;
+        self.follower.entered();
+        Ok(DirectoryChanged {
+            change: changed.change,
+            entered: changed.entered.values().sum(),
+            unchanged: changed.unchanged,
+            valid_from: changed.valid_from.as_ref().map(Timestamp::to_string),
+            warnings: changed.warnings.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+fn wrong(problems: Vec<Problem>) -> DirectoryError {
+    DirectoryError::Wrong(problems.iter().map(Problem::to_string).collect())
+}
+
+/// An entry without its secrets.
+fn row(entry: &DirectoryEntry) -> EntryRow {
+    let keys = book::section(entry).ok().map(|section| {
+        let mut keys = section.keys;
+        secrets::mask(entry.kind, &mut keys);
+        keys
+    });
+    EntryRow {
+        entry: entry.entry,
+        change: entry.change,
+        kind: entry.kind.as_str(),
+        name: entry.name.clone(),
+        valid_from: entry.valid_from.to_string(),
+        at: entry.at.to_string(),
+        by: entry.by.clone(),
+        reason: entry.reason.clone(),
+        keys: keys.and_then(|keys| serde_json::to_value(keys).ok()),
+    }
+}

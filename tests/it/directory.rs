@@ -1,0 +1,331 @@
+//! PSPs, contracts and accounts in the store: imported, exported, changed while instances run, and
+//! what strangers and hostile PSPs try with that.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::served::{Served, hash_password};
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const SERVER_KEY: &str = "SB-Mid-server-demo";
+const ALPHA: (&str, &str, &str) = ("alpha", "password-a", "A-1");
+const BETA: (&str, &str, &str) = ("beta", "password-b", "B-1");
+
+/// A config whose PSPs stand in the store, with operators: Sri may enter, Ana only reads.
+fn config(sealed: bool) -> String {
+    let token = |name: &str, role: &str| {
+        let hash = hash_password(&format!("token-of-{name}"));
+        format!("[[admin.token]]\nname = \"{name}\"\nhash = \"{hash}\"\nroles = [\"{role}\"]\n")
+    };
+    let key = format!("[[store.encryption]]\nid = \"k1\"\nkey = \"{KEY}\"\n");
+    let key = if sealed { key } else { String::new() };
+    format!(
+        "{key}[directory]\nsource = \"store\"\n\
+         [midtrans.test]\nbase_url = \"{{simulator}}\"\nserver_key = \"{SERVER_KEY}\"\n\
+         [delivery]\nallow_private = [\"127.0.0.0/8\"]\n{}{}",
+        token("sri", "directory"),
+        token("ana", "operate")
+    )
+}
+
+fn client((login, password, _): (&str, &str, &str)) -> String {
+    let hash = hash_password(password);
+    format!(
+        "[[client]]\nlogin = \"{login}\"\npassword_hash = \"{hash}\"\n\
+         shared_secret = \"shared-secret-of-{login}\"\n\
+         notification_secrets = [\"notification-secret-of-{login}\"]\n"
+    )
+}
+
+fn contract(id: &str, login: &str, more: &str) -> String {
+    format!(
+        "[[contract]]\nid = \"{id}\"\nclient = \"{login}\"\n\
+         notification_url = \"https://psp.example/notify\"\n\
+         redirect_url = \"https://shop.example/return\"\n{more}"
+    )
+}
+
+fn run(served: &Served, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .args(["--log", "warn", "directory"])
+        .args(args)
+        .arg("--config")
+        .arg(served.folder().join("config.toml"))
+        .output()
+        .expect("it runs")
+}
+
+fn import(served: &Served, text: &str, more: &[&str]) -> (Option<i32>, String) {
+    let file = served.folder().join("import.toml");
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("a path");
+    let who = ["import", file, "--by", "Sri", "--reason", "a new merchant"];
+    let output = run(served, &[&who[..], more].concat());
+    (output.status.code(), text_of(&output))
+}
+
+fn text_of(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+async fn post(served: &Served, who: &str, body: &Value) -> (u16, Value) {
+    let url = format!("{}/admin/v1/directory", served.admin);
+    let request = served.http.post(url).basic_auth(who, Some(format!("token-of-{who}")));
+    let answer = request.json(body).send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    (status, answer.json().await.unwrap_or_default())
+}
+
+async fn get(served: &Served, path: &str) -> (u16, String) {
+    let url = format!("{}{path}", served.admin);
+    let request = served.http.get(url).basic_auth("ana", Some("token-of-ana"));
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("text"))
+}
+
+/// How long it takes until a call with these credentials opens a payment.
+async fn until_served(served: &Served, who: (&str, &str, &str)) -> Duration {
+    let began = Instant::now();
+    while served.open_as(who, &[]).await.get("STATUS").is_none_or(|status| status != "PENDING") {
+        assert!(began.elapsed() < Duration::from_secs(5), "{who:?} is not served within 5 s");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    began.elapsed()
+}
+
+fn everything_in(folder: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(folder).expect("a folder");
+    let kept = files.map(|file| file.expect("a file").path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        path.is_file() && !name.ends_with(".toml")
+    });
+    kept.flat_map(|path| std::fs::read(path).expect("read")).collect()
+}
+
+#[tokio::test]
+async fn what_is_entered_is_used_within_seconds_without_a_reload_and_shows_no_secret() {
+    let served = Served::start(&config(true)).await;
+    let nobody = served.open_as(ALPHA, &[]).await;
+    assert_ne!(nobody.get("STATUS").map(String::as_str), Some("PENDING"), "{nobody:?}");
+
+    let both =
+        [client(ALPHA), client(BETA), contract("A-1", "alpha", ""), contract("B-1", "beta", "")];
+    let (code, told) = import(&served, &both.concat(), &["--dry-run"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("valid: 2 clients, 2 contracts to be entered"), "{told}");
+    let (code, told) = import(&served, &both.concat(), &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("2 clients, 2 contracts entered as change 1"), "{told}");
+    until_served(&served, ALPHA).await;
+    until_served(&served, BETA).await;
+    // The same again is nothing new, and an export says the same without the secrets.
+    let (_, told) = import(&served, &both.concat(), &[]);
+    assert!(told.contains("nothing is new; 4 as they are"), "{told}");
+    let shown = text_of(&run(&served, &["export"]));
+    assert!(shown.contains("shared_secret = \"stored:1\""), "{shown}");
+    let (_, told) = import(&served, &shown, &[]);
+    assert!(told.contains("nothing is new; 4 as they are"), "{told}");
+    let whole = served.folder().join("whole.toml");
+    let output = run(&served, &["export", whole.to_str().unwrap(), "--with-secrets"]);
+    assert!(output.status.success(), "{}", text_of(&output));
+    let kept = std::fs::read_to_string(&whole).unwrap();
+    assert!(kept.contains("shared-secret-of-alpha"), "{kept}");
+    let (_, told) = import(&served, &kept, &[]);
+    assert!(told.contains("nothing is new; 4 as they are"), "{told}");
+    std::fs::remove_file(whole).unwrap();
+
+    // Over the admin listener: a merchant with an account of its own, then one that is closed.
+    let body = json!({
+        "reason": "a merchant", "accounts": {"warung": {"channel": "testchannel",
+            "base_url": served.simulator, "server_key": "SB-Mid-server-of-warung"}},
+        "contracts": [{"id": "A-2", "client": "alpha", "midtrans": "warung",
+            "notification_url": "https://psp.example/notify",
+            "redirect_url": "https://shop.example/return"}],
+    });
+    let (status, told) = post(&served, "sri", &body).await;
+    assert_eq!((status, &told["entered"]), (200, &json!(2)), "{told}");
+    served
+        .eventually("the contract is known", async || {
+            let answer = served.open_as(("alpha", "password-a", "A-2"), &[]).await;
+            answer.get("STATUS").is_some_and(|status| status == "FAILED")
+        })
+        .await;
+    let body = json!({"reason": "closed", "contracts": [{"id": "B-1", "client": "beta",
+        "enabled": false, "notification_url": "https://psp.example/notify",
+        "redirect_url": "https://shop.example/return"}]});
+    assert_eq!(post(&served, "sri", &body).await.0, 200);
+    served
+        .eventually("the contract is closed", async || {
+            served.open_as(BETA, &[]).await.get("STATUS").is_none_or(|word| word != "PENDING")
+        })
+        .await;
+
+    // The past is there: who entered what, when and why.
+    let (status, page) = get(&served, "/admin/v1/directory?kind=contract&name=B-1").await;
+    let page: Value = serde_json::from_str(&page).unwrap();
+    let rows = page["rows"].as_array().unwrap();
+    assert_eq!((status, rows.len()), (200, 2), "{page}");
+    assert_eq!(rows[0]["keys"]["enabled"], Value::Null);
+    assert_eq!(rows[1]["keys"]["enabled"], false);
+    assert_eq!((&rows[0]["by"], &rows[0]["reason"]), (&json!("Sri"), &json!("a new merchant")));
+    assert_eq!((&rows[1]["by"], &rows[1]["reason"]), (&json!("sri"), &json!("closed")));
+    let (_, audit) = get(&served, "/admin/v1/audit").await;
+    assert!(audit.contains("POST /admin/v1/directory") && audit.contains("closed"), "{audit}");
+
+    let (_, entries) = get(&served, "/admin/v1/directory").await;
+    assert!(entries.contains("stored:1"), "{entries}");
+    let (_, clients) = get(&served, "/admin/v1/clients").await;
+    assert!(clients.contains("\"midtrans\":[\"warung\"]"), "{clients}");
+    let files = everything_in(served.folder());
+    for secret in [
+        "shared-secret-of-alpha",
+        "notification-secret-of-beta",
+        "SB-Mid-server-of-warung",
+        "$argon2id$v=19$m=19456,t=2,p=1$",
+    ] {
+        for (name, text) in [("entries", &entries), ("clients", &clients), ("audit", &audit)] {
+            assert!(!text.contains(secret), "{secret} in {name}");
+        }
+        let found = files.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(!found, "{secret} in the store or the log");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_or_not_allowed_leaves_everything_as_it_was() {
+    let served = Served::start(&config(true)).await;
+    let start = [client(ALPHA), client(BETA), contract("A-1", "alpha", "")].concat();
+    assert_eq!(import(&served, &start, &[]).0, Some(0));
+    until_served(&served, ALPHA).await;
+    let entries = async || {
+        let (_, page) = get(&served, "/admin/v1/directory").await;
+        serde_json::from_str::<Value>(&page).unwrap()["rows"].as_array().unwrap().len()
+    };
+    let before = entries().await;
+
+    let good = json!({"id": "A-3", "client": "alpha"});
+    let reference = |text: &str| {
+        json!({"warung": {"channel": "testchannel",
+        "base_url": "https://api.sandbox.midtrans.com", "server_key": text}})
+    };
+    for (body, named) in [
+        (
+            json!({"contracts": [good, {"id": "A-4", "client": "nobody"}]}),
+            "contract \"A-4\".client",
+        ),
+        (
+            json!({"contracts": [{"id": "A-1", "client": "beta"}]}),
+            "contract \"A-1\".client: another",
+        ),
+        (
+            json!({"contracts": [{"id": "A-3", "client": "alpha", "midtrans": "../test"}]}),
+            "contract \"A-3\".midtrans: there is no account",
+        ),
+        (json!({"contracts": [{"id": "A-3", "client": "alpha", "admin": true}]}), "unknown key"),
+        (
+            json!({"accounts": reference("file:/etc/passwd")}),
+            "midtrans.warung.server_key: a reference",
+        ),
+        (json!({"accounts": reference("env:PATH")}), "midtrans.warung.server_key: a reference"),
+        (json!({"accounts": reference("stored:1")}), "stored:1: there is none"),
+        (json!({"accounts": {"../up": reference("k")["warung"]}}), "is no name of an account"),
+        (
+            json!({"accounts": {"test": reference("SB-k")["warung"]}}),
+            "in the file and in the store",
+        ),
+        (json!({"clients": [{"login": "alpha"}]}), "client \"alpha\".password_hash: missing"),
+        (
+            json!({"contracts": [good], "valid_from": "2020-01-01T00:00:00Z"}),
+            "the past is not altered",
+        ),
+        (json!({"contracts": [good], "valid_from": "soon"}), "valid_from"),
+    ] {
+        let mut body = body;
+        body["reason"] = "try".into();
+        let (status, told) = post(&served, "sri", &body).await;
+        assert_eq!(status, 400, "{body}: {told}");
+        assert!(told["problems"].to_string().replace('\\', "").contains(named), "{named}: {told}");
+        assert!(!told.to_string().contains("root:"), "{told}");
+    }
+    let body = json!({"reason": "try", "contracts": [good]});
+    assert_eq!(post(&served, "ana", &body).await.0, 403, "it needs the role");
+    assert_eq!(post(&served, "nobody", &body).await.0, 401);
+    let unreasoned = json!({"reason": " ", "contracts": [good]});
+    assert_eq!(post(&served, "sri", &unreasoned).await.0, 400);
+    assert_eq!(entries().await, before);
+    // Another PSP's contract is no contract.
+    let stolen = served.open_as(("beta", "password-b", "A-1"), &[]).await;
+    assert_ne!(stolen.get("STATUS").map(String::as_str), Some("PENDING"), "{stolen:?}");
+
+    let (code, told) = import(&served, "[[contract]]\nid = \"A-5\"\nclient = \"nobody\"\n", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains("contract \"A-5\".client: no such client") && told.contains("nothing has")
+    );
+    // A file of before in which PSPs still stand is refused, not half used.
+    served.rewrite(&[config(true), contract("A-9", "alpha", "")].concat());
+    let output = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .args(["check-config", "--config"])
+        .arg(served.folder().join("config.toml"))
+        .output()
+        .unwrap();
+    assert!(text_of(&output).contains("contract: stands in the store"), "{}", text_of(&output));
+}
+
+#[tokio::test]
+async fn what_is_planned_counts_from_its_time_and_plain_secrets_need_to_be_wanted() {
+    let served = Served::start(&config(false)).await;
+    let start = [client(ALPHA), contract("A-1", "alpha", "")].concat();
+    let (code, told) = import(&served, &start, &[]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("client \"alpha\": holds secrets, and the store has no key"), "{told}");
+    let (code, told) = import(&served, &start, &["--plain-secrets"]);
+    assert_eq!(code, Some(0), "{told}");
+    until_served(&served, ALPHA).await;
+    let body = json!({"reason": "x", "clients": [{"login": "gamma", "shared_secret": "k"}]});
+    let (status, told) = post(&served, "sri", &body).await;
+    assert_eq!(status, 400);
+    assert!(told.to_string().contains("no key to seal them under"), "{told}");
+
+    let seconds = |from_now: i64| {
+        let at = gopay_core::time::Timestamp::from(std::time::SystemTime::now());
+        at.after(Duration::from_secs(from_now.unsigned_abs())).to_string()
+    };
+    let planned = contract("A-2", "alpha", "");
+    let at = seconds(4);
+    assert_eq!(import(&served, &planned, &["--valid-from", &at]).0, Some(0));
+    let second = ("alpha", "password-a", "A-2");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let early = served.open_as(second, &[]).await;
+    assert_ne!(early.get("STATUS").map(String::as_str), Some("PENDING"), "{early:?}");
+    let now = text_of(&run(&served, &["export"]));
+    let then = text_of(&run(&served, &["export", "--at", &at]));
+    assert!(!now.contains("A-2") && then.contains("A-2"), "{now}\n{then}");
+    until_served(&served, second).await;
+
+    // Terms in force stay; further ones may follow.
+    let terms = |first: &str, more: &str| {
+        let settlement = format!(
+            "[contract.settlement]\nclient_number = 7\n[[contract.settlement.terms]]\n\
+             valid_from = \"2026-01-01\"\ncurrency = \"USD\"\nfrequency = \"D\"\n\
+             discount_basis_points = {first}\n{more}"
+        );
+        contract("A-1", "alpha", &settlement)
+    };
+    let later = "[[contract.settlement.terms]]\nvalid_from = \"2099-01-01\"\ncurrency = \"USD\"\n\
+                 frequency = \"D\"\ndiscount_basis_points = 30\n";
+    for (text, expected) in [
+        (terms("10", ""), Some(0)),
+        (terms("20", ""), Some(1)),
+        (contract("A-1", "alpha", ""), Some(1)),
+        (terms("10", later), Some(0)),
+    ] {
+        let (code, told) = import(&served, &text, &[]);
+        assert_eq!(code, expected, "{told}");
+        let named = "contract \"A-1\".settlement.terms: others than those in force";
+        assert_eq!(told.contains(named), expected == Some(1), "{told}");
+    }
+}
