@@ -558,7 +558,7 @@ enum Run {
 
 /// Each command in the order in which the world allows them. A command that is not here has no test
 /// that runs it as the documents show it.
-const ORDER: [(&str, Run); 32] = [
+const ORDER: [(&str, Run); 33] = [
     ("--help", Run::Ends(&[0])),
     ("hash-password", Run::Ends(&[0])),
     ("completions", Run::Ends(&[0])),
@@ -572,6 +572,8 @@ const ORDER: [(&str, Run); 32] = [
     ("directory", Run::Ends(&[0])),
     ("backup", Run::Ends(&[0])),
     ("journal", Run::Ends(&[0])),
+    ("totals", Run::Ends(&[0])),
+    ("retain", Run::Ends(&[0])),
     ("settle", Run::Ends(&[0])),
     ("verify-files", Run::Ends(&[0])),
     ("process-files", Run::Ends(&[0])),
@@ -582,7 +584,6 @@ const ORDER: [(&str, Run); 32] = [
     ("recover", Run::Ends(&[0])),
     ("resolve", Run::Ends(&[0])),
     ("redeliver", Run::Ends(&[0])),
-    ("retain", Run::Ends(&[0])),
     ("rekey", Run::Ends(&[0])),
     ("erase", Run::Ends(&[0])),
     // Nothing runs here that could; `exposed` has it done by a `serve`.
