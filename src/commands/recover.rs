@@ -206,10 +206,10 @@ impl Found {
             Recovered::NoMoney => self.no_money = more(self.no_money),
             Recovered::NotFound => self.not_found = more(self.not_found),
             Recovered::Listed(order) => {
-                let (status, sen) = (format!("{:?}", order.status), order.amount.map(Sen::get));
+                let (status, sen) = (order.status.clone(), order.amount.map(Sen::get));
                 if !self.quiet {
                     let sen = sen.map_or_else(|| "?".to_owned(), |sen| sen.to_string());
-                    writeln!(std::io::stdout(), "{tx_id}: {status}, {sen} sen")?;
+                    writeln!(std::io::stdout(), "{tx_id}: {status:?}, {sen} sen")?;
                 }
                 self.listed.push((tx_id, status, sen));
             }

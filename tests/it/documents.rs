@@ -490,6 +490,9 @@ fn config() -> String {
         r#"[[store.encryption]]
 id = "2026"
 key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+[retention]
+keep = "400d"
+folder = "{{folder}}/archive"
 [midtrans.test]
 base_url = "{{simulator}}"
 server_key = "{SERVER_KEY}"
@@ -579,6 +582,7 @@ const ORDER: [(&str, Run); 31] = [
     ("recover", Run::Ends(&[0])),
     ("resolve", Run::Ends(&[0])),
     ("redeliver", Run::Ends(&[0])),
+    ("retain", Run::Ends(&[0])),
     ("rekey", Run::Ends(&[0])),
     ("erase", Run::Ends(&[0])),
     // Nothing runs here that could; `exposed` has it done by a `serve`.

@@ -117,13 +117,12 @@ impl Out {
                 let at = zeros(special);
                 // The digits of an escape are never special.
                 special &= special - 1;
+                copy(from.add(begin), to, at - begin);
+                to = to.add(at - begin);
                 let here = from.add(at);
                 let byte = *here;
                 let (first, last) = (digit(*here.add(1)), digit(*here.add(2)));
-                // By branches, which are guessed: what is copied next need not wait for the digits.
                 if byte == b'%' && (first | last) < 16 {
-                    copy(from.add(begin), to, at - begin);
-                    to = to.add(at - begin);
                     let byte = (first << 4) | last;
                     high |= byte;
                     *to = byte;
@@ -134,26 +133,21 @@ impl Out {
                         worst = Fault::Nul;
                     }
                     begin = at + 3;
-                    to = to.add(1);
-                } else if byte == b'+' {
-                    copy(from.add(begin), to, at - begin);
-                    to = to.add(at - begin);
-                    *to = b' ';
-                    begin = at + 1;
-                    to = to.add(1);
                 } else {
-                    // Stands for itself, and is copied with what is around it.
-                    *marks.add(count) = place(text, to.add(at - begin));
+                    *to = if byte == b'+' { b' ' } else { byte };
+                    *marks.add(count) = place(text, to);
                     let separates = matches!(byte, b'&' | b'=');
                     count += usize::from(separates);
+                    let fault = if byte == 0 { Fault::Nul } else { Fault::Broken };
                     if matches!(byte, b'%' | 0) {
-                        let fault = if byte == 0 { Fault::Nul } else { Fault::Broken };
                         count += usize::from(fault > worst);
                         worst = worst.max(fault);
                     } else if separates {
                         worst = Fault::None;
                     }
+                    begin = at + 1;
                 }
+                to = to.add(1);
             }
             if begin < length {
                 copy(from.add(begin), to, length - begin);

@@ -8,34 +8,36 @@ pub(super) fn turn(
     text: &mut [u8],
     marks: &mut [u32; MARKS],
 ) -> usize {
-    let end = body.len().min(cursor.at.saturating_add(TURN));
+    // A copy, which the compiler keeps in registers.
+    let mut now = *cursor;
+    let end = body.len().min(now.at.saturating_add(TURN));
     let mut count = 0;
-    while let Some(rest) = body.get(cursor.at..end).filter(|rest| !rest.is_empty()) {
+    while let Some(rest) = body.get(now.at..end).filter(|rest| !rest.is_empty()) {
         let run = rest.iter().take_while(|byte| is_plain(**byte)).count();
         if run > 0
-            && let (Some(to), Some(from)) =
-                (text.get_mut(cursor.len..cursor.len + run), rest.get(..run))
+            && let (Some(to), Some(from)) = (text.get_mut(now.len..now.len + run), rest.get(..run))
         {
             to.copy_from_slice(from);
         }
-        cursor.at += run;
-        cursor.len += run;
+        now.at += run;
+        now.len += run;
         if run == rest.len() {
             break;
         }
-        let (byte, length, marked) = cursor.other(body.get(cursor.at..).unwrap_or_default());
-        cursor.breaks |= may_break(byte);
-        cursor.high |= !byte.is_ascii();
-        if let Some(place) = text.get_mut(cursor.len) {
+        let (byte, length, marked) = now.other(body.get(now.at..).unwrap_or_default());
+        now.breaks |= may_break(byte);
+        now.high |= !byte.is_ascii();
+        if let Some(place) = text.get_mut(now.len) {
             *place = byte;
         }
         if marked && let Some(mark) = marks.get_mut(count) {
-            *mark = u32::try_from(cursor.len).unwrap_or(u32::MAX);
+            *mark = u32::try_from(now.len).unwrap_or(u32::MAX);
             count += 1;
         }
-        cursor.len += 1;
-        cursor.at += length;
+        now.len += 1;
+        now.at += length;
     }
+    *cursor = now;
     count
 }
 

@@ -191,8 +191,9 @@ fn hash(name: &[u8]) -> usize {
     let start = 0xcbf2_9ce4_8422_2325;
     let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
     let hash = rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)));
-    // The high bits, which every byte has changed.
-    usize::try_from(hash >> 48).unwrap_or(0)
+    // High bits and low ones each know of some bytes only.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> 48).unwrap_or(0)
 }
 
 /// A decoded call.
