@@ -577,7 +577,6 @@ const ORDER: [(&str, Run); 33] = [
     ("backup", Run::Ends(&[0])),
     ("journal", Run::Ends(&[0])),
     ("totals", Run::Ends(&[0])),
-    ("retain", Run::Ends(&[0])),
     ("settle", Run::Ends(&[0])),
     ("verify-files", Run::Ends(&[0])),
     ("process-files", Run::Ends(&[0])),
