@@ -126,10 +126,6 @@ impl World {
         symlink(env!("CARGO_BIN_EXE_gopay-adapter"), at("bin/gopay-adapter")).expect("a link");
         let text = fs::read_to_string(at("config.toml")).expect("the config");
         let line = text.lines().find(|line| line.starts_with("url = ")).expect("a store");
-        write(
-            "config.toml",
-            &format!("{text}\n[retention]\nkeep = \"400d\"\nfolder = \"archive\"\n"),
-        );
         write("new.toml", &text.replace(line, "url = \"sqlite:new.db\""));
         write("simulator.toml", "merchant_name = \"Toko\"\n");
         write("rates.csv", "date,base,quote,rate,source\n2026-01-30,USD,IDR,16190.00,ECB\n");
