@@ -4,10 +4,10 @@
 
 #[path = "../../src/config/mod.rs"]
 mod config;
+#[path = "../../src/store/url.rs"]
+mod place;
 mod store {
-    #[path = "../../../src/store/url.rs"]
-    mod url;
-    pub(crate) use url::StoreUrl;
+    pub(crate) use crate::place::StoreUrl;
 }
 
 use config::{Outside, parse};
