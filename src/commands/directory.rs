@@ -41,7 +41,7 @@ enum DirectoryCommand {
 struct ImportArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// TOML with [[client]], [[contract]] and [midtrans.NAME], as in a config; the other sections of a
+    /// TOML with `[[client]]`, `[[contract]]` and `[midtrans.NAME]`, as in a config; the other sections of a
     /// config are left out. `env:NAME` and `file:PATH` are looked up here and now.
     file: PathBuf,
     /// Why; kept.
