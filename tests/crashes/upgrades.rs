@@ -141,7 +141,9 @@ async fn a_store_of_every_released_schema_opens_and_goes_on() {
     if !have("faketime") {
         return;
     }
-    for version in 1..=SqliteStore::schema_version_known() {
+    // One release brought the schemas 7 and 8: no store has stood at 7.
+    let released = |version: &i64| *version != 7;
+    for version in (1..=SqliteStore::schema_version_known()).filter(released) {
         assert!(fixture(version, "db").exists(), "schema {version} has no fixture; see this file");
         opens_and_goes_on(version).await;
     }
