@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,6 +15,8 @@ use rustix::io::Errno;
 
 /// The end of the names of folders under way.
 const UNDER_WAY: &str = ".under-way";
+/// Each other run that begins meanwhile takes a folder at most once.
+const TRIES: usize = 100;
 
 /// A folder under way. Dropped before it is put in place, it is removed; killed before, the next
 /// one that is made beside it removes it.
@@ -30,10 +33,13 @@ impl Staging {
         fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
         remove_abandoned(out, name);
         let path = out.join(format!(".{name}.{}{UNDER_WAY}", std::process::id()));
-        let made = fs::create_dir(&path).and_then(|()| File::open(&path));
-        let lock = made.with_context(|| format!("cannot make {}", path.display()))?;
-        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { path, target: out.join(name), lock: Some(lock) })
+        for _ in 0..TRIES {
+            let made = made(&path).with_context(|| format!("cannot make {}", path.display()))?;
+            if let Some(lock) = made {
+                return Ok(Self { path, target: out.join(name), lock: Some(lock) });
+            }
+        }
+        anyhow::bail!("cannot keep {}: others remove it", path.display())
     }
 
     /// Where files are written.
@@ -72,7 +78,22 @@ impl Drop for Staging {
     }
 }
 
-/// Removes what killed processes left of the same set.
+/// Makes a folder and locks it; none if another took it for abandoned before it was locked.
+fn made(path: &Path) -> io::Result<Option<File>> {
+    let there = |found: io::Result<File>| match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    };
+    fs::create_dir(path)?;
+    let Some(lock) = there(File::open(path))? else { return Ok(None) };
+    lock.lock()?;
+    let Some(found) = there(File::open(path))? else { return Ok(None) };
+    let (found, own) = (found.metadata()?, lock.metadata()?);
+    Ok(((found.dev(), found.ino()) == (own.dev(), own.ino())).then_some(lock))
+}
+
+/// Removes what killed processes left of the same set. Each is locked until it is gone: who has just made
+/// it waits for the lock, and finds that it is.
 fn remove_abandoned(out: &Path, name: &str) {
     let Ok(entries) = fs::read_dir(out) else { return };
     let prefix = format!(".{name}.");
@@ -81,8 +102,10 @@ fn remove_abandoned(out: &Path, name: &str) {
             .file_name()
             .and_then(|name| name.to_str())
             .is_some_and(|found| found.starts_with(&prefix) && found.ends_with(UNDER_WAY));
-        let free = || File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok());
-        if left && free() {
+        if left
+            && let Ok(folder) = File::open(&path)
+            && folder.try_lock().is_ok()
+        {
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -152,5 +175,37 @@ impl Write for Twin {
 
     fn flush(&mut self) -> io::Result<()> {
         self.plain.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn nobody_takes_a_folder_that_was_just_made_for_abandoned() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        remove_abandoned(folder.path(), "set");
+                    }
+                });
+            }
+            for number in 0..500 {
+                let staging = Staging::new(folder.path(), "set").unwrap();
+                fs::write(staging.path().join("file"), "content").unwrap();
+                assert!(staging.path().join("file").exists(), "{number}");
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        // What a killed process leaves has no lock.
+        fs::create_dir(folder.path().join(".set.1.under-way")).unwrap();
+        drop(Staging::new(folder.path(), "set").unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
