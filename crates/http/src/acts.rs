@@ -145,6 +145,17 @@ pub fn told<T: DeserializeOwned>(
     serde_json::from_value(value)
 }
 
+/// What a body asks for, in the name of who shows a token; else the answer that says what is wrong.
+pub(crate) async fn wanted<B: DeserializeOwned>(
+    app: &App,
+    who: Option<Extension<Who>>,
+    request: Request<Body>,
+) -> Result<B, Response> {
+    let body = sent(app, request).await?;
+    let operator = who.and_then(|Extension(Who(name))| name);
+    told(&body, operator.as_deref()).map_err(|error| no(400, error.to_string()))
+}
+
 /// Does what a body asks for, and answers what came of it.
 pub(crate) async fn act<B, T, E, Done>(
     app: &App,
@@ -158,19 +169,14 @@ where
     E: NotDone,
     Done: Future<Output = Result<T, E>>,
 {
-    let body = match sent(app, request).await {
-        Ok(body) => body,
-        Err(answer) => return answer,
-    };
-    let operator = who.and_then(|Extension(Who(name))| name);
-    match told::<B>(&body, operator.as_deref()) {
+    match wanted::<B>(app, who, request).await {
         Ok(wanted) => {
             let why = Why(wanted.why().to_owned());
             let mut response = answered(work(app.service.clone(), wanted).await);
             response.extensions_mut().insert(why);
             response
         }
-        Err(error) => no(400, error.to_string()),
+        Err(answer) => answer,
     }
 }
 

@@ -171,6 +171,14 @@ impl Asked {
     pub fn before(&self) -> Result<Option<i64>, AskedError> {
         self.word("before", |text| text.parse().ok(), "what `next` said")
     }
+
+    /// Which page of a list that goes down, with so many rows unless `limit` says otherwise.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn newest(&self, usual: usize) -> Result<(Option<i64>, usize), AskedError> {
+        Ok((self.before()?, self.limit(usual)?))
+    }
 }
 
 fn channel(text: &str) -> Option<Channel> {

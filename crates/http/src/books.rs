@@ -52,7 +52,7 @@ pub(crate) async fn settlements(
     RawQuery(query): RawQuery,
 ) -> Response {
     let asked = asked(query);
-    match asked.before().and_then(|before| Ok((before, asked.limit(ROWS)?))) {
+    match asked.newest(ROWS) {
         Ok((before, limit)) => match app.service.settlements(&account, before, limit).await {
             Ok(None) => no(404, "no such account"),
             Ok(Some(page)) => answer(&page),
@@ -135,7 +135,7 @@ pub const SERIES: &str = "default";
 ))]
 pub(crate) async fn reconciliations(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let asked = asked(query);
-    match asked.before().and_then(|before| Ok((before, asked.limit(ROWS)?))) {
+    match asked.newest(ROWS) {
         Ok((before, limit)) => {
             let series = asked.get("series").unwrap_or(SERIES);
             answered(app.service.reconciliation_runs(series, before, limit).await)

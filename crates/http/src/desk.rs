@@ -371,7 +371,7 @@ pub(crate) async fn clients(State(app): State<App>) -> Response {
 ))]
 pub(crate) async fn audit(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let asked = asked(query);
-    match asked.before().and_then(|before| Ok((before, asked.limit(ROWS)?))) {
+    match asked.newest(ROWS) {
         Ok((before, limit)) => {
             let day = asked.get("day").map_or_else(|| app.service.today(), str::to_owned);
             answered(app.service.audit(&day, before, limit).await)

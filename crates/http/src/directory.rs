@@ -8,7 +8,7 @@ use gopay_core::text::printable_json;
 use gopay_service::desk::{DirectoryChange, DirectoryError, EntriesAsked, EntryKind, check_texts};
 use serde_json::json;
 
-use crate::acts::{answer, answered, sent, told};
+use crate::acts::{self, answer, answered};
 use crate::asked::{Asked, AskedError};
 use crate::desk::{ROWS, asked, wrong};
 use crate::guard::{Who, Why};
@@ -84,14 +84,9 @@ pub(crate) async fn change(
     request: Request<Body>,
 ) -> Response {
     let Some(desk) = app.directory.get().cloned() else { return no(404, WITHOUT) };
-    let body = match sent(&app, request).await {
-        Ok(body) => body,
-        Err(answer) => return answer,
-    };
-    let operator = who.and_then(|Extension(Who(name))| name);
-    let change = match told::<DirectoryChange>(&body, operator.as_deref()) {
+    let change = match acts::wanted::<DirectoryChange>(&app, who, request).await {
         Ok(change) => change,
-        Err(error) => return no(400, error.to_string()),
+        Err(answer) => return answer,
     };
     if let Err(error) = check_texts(&change.reason, &change.by) {
         return no(400, gopay_service::chain(&error));
