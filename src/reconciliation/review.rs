@@ -61,10 +61,15 @@ fn broken(error: anyhow::Error) -> BookError {
     }
 }
 
-/// The first thing that is wrong, without the place in a list, as there is none.
-fn refused(error: DecisionsError) -> BookError {
+/// The first thing that is wrong, without the place in a list, as there is none, and without the break,
+/// so that it begins with the field if one is the cause.
+fn refused(error: DecisionsError, id: &BreakId) -> BookError {
     let why = error.0.first().and_then(|why| why.split_once(": "));
-    BookError::Refused(why.map_or_else(|| error.to_string(), |(_, why)| why.to_owned()))
+    let of_break = format!("{id}: ");
+    BookError::Refused(why.map_or_else(
+        || error.to_string(),
+        |(_, why)| why.strip_prefix(&of_break).unwrap_or(why).to_owned(),
+    ))
 }
 
 fn row(stored: &StoredBreak, decided: Option<&Decided>) -> Option<BreakRow> {
@@ -166,7 +171,8 @@ impl BreakReview for StoredReview {
         for _ in 0..TRIES {
             let mut history = series.history().await.map_err(broken)?;
             let present = std::slice::from_ref(&found);
-            let acts = history.decide(std::slice::from_ref(&list), present).map_err(refused)?;
+            let acts = history.decide(std::slice::from_ref(&list), present);
+            let acts = acts.map_err(|error| refused(error, &id))?;
             if acts.is_empty() {
                 let why = format!("{id}: that was decided before, as it is");
                 return Err(BookError::Refused(why));

@@ -35,6 +35,23 @@ impl Shown {
             self.text.split_once(&mark).unwrap_or_else(|| panic!("{name} in {}", self.text));
         rest.split('"').next().unwrap()
     }
+
+    /// The first field of a name in the form that is sent to an address, as it is marked up.
+    fn tag(&self, action: &str, name: &str) -> &str {
+        let of_form = self.text.split_once(&format!("method=\"post\" action=\"{action}\""));
+        let (_, form) = of_form.unwrap_or_else(|| panic!("{action} in {}", self.text));
+        let (form, _) = form.split_once("</form>").unwrap();
+        let mark = format!(" name=\"{name}\"");
+        let tag = form.split('<').find(|tag| tag.contains(&mark));
+        tag.unwrap_or_else(|| panic!("{name} in {form}"))
+    }
+
+    /// The form is there again, with what was typed into a field, which is marked if it is wrong.
+    fn keeps(&self, action: &str, name: &str, value: &str, wrong: bool) {
+        let tag = self.tag(action, name);
+        let typed = value.is_empty() || tag.contains(&format!("value=\"{value}\""));
+        assert!(typed && tag.contains("aria-invalid") == wrong, "{name}={value}: {tag}");
+    }
 }
 
 impl<'a> Browser<'a> {
@@ -225,8 +242,25 @@ async fn roles_hold_and_what_was_done_is_in_the_trail_and_in_the_audit() {
             form.push(("refundid", &fresh));
         }
         form.push((name, value));
-        assert_eq!(sri.send(&page, &to, &form).await.status, status, "{name}={value}");
+        let shown = sri.send(&page, &to, &form).await;
+        assert_eq!(shown.status, status, "{name}={value}");
+        assert!(shown.text.contains("<b>Not done. </b>"), "{name}={value}: {}", shown.text);
+        for (field, usual) in &refund {
+            let wrong = *field == name;
+            match *field {
+                // An id that cannot be used is not offered again.
+                "refundid" if name == "refundid" => {
+                    assert!(!shown.tag(&to, field).contains(&format!("\"{value}\"")));
+                }
+                "refundid" => shown.keeps(&to, field, &fresh, false),
+                _ if *field == name => shown.keeps(&to, field, value, wrong),
+                _ => shown.keeps(&to, field, usual, false),
+            }
+        }
     }
+    // A form's own address is no page: it leads to the one that has the form.
+    let led = sri.get(&to).await;
+    assert_eq!((led.status, led.to), (303, page.clone()));
     assert_eq!(
         ops.send(&page, &format!("{page}/redeliver"), &[("reason", "lost")]).await.status,
         303
@@ -379,7 +413,13 @@ async fn a_break_is_decided_by_two_people_in_two_acts() {
         ("decided_by", "ana"),
         ("version", &version),
     ];
-    assert_eq!(budi.send(&page, &page, &early).await.status, 409);
+    let shown = budi.send(&page, &page, &early).await;
+    assert_eq!(shown.status, 409);
+    let unexplained: Vec<_> =
+        decide.iter().map(|pair| if pair.0 == "reason" { ("reason", "") } else { *pair }).collect();
+    let shown = ana.send(&page, &page, &unexplained).await;
+    shown.keeps(&page, "reason", "", true);
+    assert!(shown.tag(&page, "decision").contains("value=\"accept\" required checked"));
     assert_eq!(ana.send(&page, &page, &decide).await.status, 303);
     let shown = budi.get(&page).await;
     assert!(shown.text.contains("waits for approval"), "{}", shown.text);
@@ -490,6 +530,11 @@ async fn one_asks_for_a_correction_another_approves_it_and_the_next_settlement_t
     ] {
         let shown = ana.send(PAGE, PAGE, &form(&[(name, value)])).await;
         assert_eq!(shown.status, status, "{name}={value}: {}", shown.text);
+        for (field, usual) in form(&[(name, value)]) {
+            if matches!(field, "id" | "amount" | "reason") {
+                shown.keeps(PAGE, field, usual, field == name);
+            }
+        }
     }
     assert_eq!(ana.send(PAGE, PAGE, &form(&[])).await.to, format!("{PAGE}?done=asked"));
     assert!(ana.get(PAGE).await.text.contains("waits for approval"));

@@ -9,7 +9,7 @@ use gopay_service::desk::{ActError, check_texts};
 use gopay_service::{AttentionList, Decision, Item, LIST_MAX, Role, StoreError};
 use maud::{Markup, html};
 
-use crate::door::Admitted;
+use crate::form::Form;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, show};
@@ -50,7 +50,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let all = sums.payments.saturating_add(sums.orders);
     let lost = console.app.service.lost();
     let content = html! {
-        @if !lost.is_empty() { (missing(&lost, &visit.who)) }
+        @if !lost.is_empty() { (missing(&lost, &visit)) }
         p {
             (show::count(sums.payments, "payment", "payments")) " with money that does not fit, "
             (show::count(sums.orders, "order", "orders")) " that the store does not know; " b { (show::rupiah(sums.at_risk_sen)) } " at risk."
@@ -60,7 +60,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
             (show::select(&visit.asked, "kind", "What", &["", "payment", "order"]))
             (show::select(&visit.asked, "order", "Order", &["oldest", "newest"]))
         }))
-        @for item in items { (card(item, &visit.who)) }
+        @for item in items { (card(item, &visit)) }
         @if all == 0 { p.alert.good { "Nothing needs a person." } }
         (show::paging(&visit.asked, PATH, "after", next.as_deref(), Some("/console/attention.csv")))
         p.note {
@@ -74,10 +74,14 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await
 }
 
+/// The form that acknowledges what is missing.
+const LOST: &str = "lost";
+
 /// Payments that were answered and are missing from the store.
-fn missing(lost: &[TxId], who: &Admitted) -> Markup {
+fn missing(lost: &[TxId], visit: &Visit) -> Markup {
     /// So many are named.
     const NAMED: usize = 20;
+    let form = Form::of(visit, LOST);
     html! {
         section.card #lost {
             h2 { "Missing from the store " span.pill.fail { (lost.len()) } }
@@ -87,12 +91,12 @@ fn missing(lost: &[TxId], who: &Admitted) -> Markup {
                 "; see OPERATIONS, \"After a restore\". Then acknowledge it: no call is taken until then."
             }
             p { @for tx_id in lost.iter().take(NAMED) { code { (tx_id) } " " } @if lost.len() > NAMED { "..." } }
-            @if who.operate {
-                details {
+            @if visit.who.operate {
+                details open[form.is_open()] {
                     summary { "Go on with the store as it is" }
                     form method="post" action="/console/lost" {
-                        (frame::key(who))
-                        (frame::reason(who, "lost"))
+                        (form.key())
+                        (form.reason())
                         button.button type="submit" { "Acknowledge" }
                     }
                 }
@@ -111,10 +115,11 @@ pub(crate) async fn acknowledge(State(console): State<Console>, sent: Sent) -> R
             _ => Ok(format!("{PATH}?done=lost")),
         }
     };
-    console.act(&sent, Role::Operate, work).await
+    let again = |visit| page(State(console.clone()), visit);
+    console.act((&sent, LOST), Role::Operate, work, again).await
 }
 
-fn card(item: &Item, who: &Admitted) -> Markup {
+fn card(item: &Item, visit: &Visit) -> Markup {
     let id = item.txid.to_string();
     html! {
         section.card {
@@ -139,8 +144,8 @@ fn card(item: &Item, who: &Admitted) -> Markup {
             }
             @if item.standing == "returning" {
                 p { "The money goes back to the shopper; Midtrans has not confirmed that yet." }
-            } @else if who.finance {
-                (decision(item, who))
+            } @else if visit.who.finance {
+                (decision(item, visit))
             } @else {
                 p.note { "To decide needs the role finance." }
             }
@@ -148,30 +153,28 @@ fn card(item: &Item, who: &Admitted) -> Markup {
     }
 }
 
-fn decision(item: &Item, who: &Admitted) -> Markup {
+fn decision(item: &Item, visit: &Visit) -> Markup {
     let id = item.txid.to_string();
+    let form = Form::of(visit, &id);
     let choices = [
         ("paid", "Paid", "it is this payment's money: the PSP is told SUCCEEDED"),
         ("failed", "Failed", "it is not: the PSP is told FAILED, and the money stays where it is"),
         ("refund", "Refund", "all of it goes back to the shopper, then the PSP is told FAILED"),
     ];
     html! {
-        details {
+        details open[form.is_open()] {
             summary { "Decide" }
             form method="post" action={ (PATH) "/" (id) } {
-                (frame::key(who))
+                (form.key())
                 fieldset {
                     legend { "What is decided" }
                     @for (word, name, means) in choices {
                         @if item.kind == "payment" || word != "refund" {
-                            label.choice {
-                                input type="radio" name="verdict" value=(word) required;
-                                b { (name) } span { (means) }
-                            }
+                            (form.choice("verdict", word, name, means))
                         }
                     }
                 }
-                (frame::reason(who, &id))
+                (form.reason())
                 button.button type="submit" { "Store the decision" }
             }
         }
@@ -195,7 +198,8 @@ pub(crate) async fn decide(
         console.app.service.decide(tx_id, &decision).await?;
         Ok(format!("{PATH}?done=decided"))
     };
-    console.act(&sent, Role::Finance, work).await
+    let again = |visit| page(State(console.clone()), visit);
+    console.act((&sent, &id), Role::Finance, work, again).await
 }
 
 const TITLES: [&str; 13] = [

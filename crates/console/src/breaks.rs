@@ -11,7 +11,7 @@ use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, DecidedRow
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
 
-use crate::door::Admitted;
+use crate::form::Form;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, runs, show};
@@ -182,44 +182,42 @@ fn facts(row: &BreakRow) -> Markup {
 }
 
 fn forms(visit: &Visit, row: &BreakRow) -> Markup {
-    let who = &visit.who;
     let to = address(&visit.asked, &row.break_id);
     let waits = row.decided.as_ref().filter(|decided| !decided.holds && decided.decision != "open");
     html! {
-        @if !who.finance {
+        @if !visit.who.finance {
             p.note { "To decide or approve needs the role finance." }
         } @else {
             div.acts {
-                @if let Some(decided) = waits { (approval(who, &to, row, decided)) }
-                (decide_form(who, &to, row))
+                @if let Some(decided) = waits { (approval(visit, &to, row, decided)) }
+                (decide_form(visit, &to, row))
             }
         }
     }
 }
 
-fn approval(who: &Admitted, to: &str, row: &BreakRow, decided: &DecidedRow) -> Markup {
+fn approval(visit: &Visit, to: &str, row: &BreakRow, decided: &DecidedRow) -> Markup {
+    let form = Form::of(visit, "approve");
     html! {
         div.act {
             h2 { "Approve" }
             p.note { "By another person than who has decided." }
             form method="post" action=(to) {
-                (frame::key(who))
+                (form.key())
                 input type="hidden" name="act" value="approve";
                 input type="hidden" name="version" value=(row.version);
                 input type="hidden" name="decision" value=(decided.decision);
                 input type="hidden" name="reason" value=(decided.reason);
                 input type="hidden" name="decided_by" value=(decided.by);
-                @if who.name.is_none() {
-                    label for="approve-by" { "Your name" }
-                    input #approve-by name="by" required maxlength="100" autocomplete="name";
-                }
+                (form.by())
                 button.button type="submit" { "Approve: " (decided.decision.replace('_', " ")) }
             }
         }
     }
 }
 
-fn decide_form(who: &Admitted, to: &str, row: &BreakRow) -> Markup {
+fn decide_form(visit: &Visit, to: &str, row: &BreakRow) -> Markup {
+    let form = Form::of(visit, "decide");
     let choices = [
         ("accept", "it is explained; nothing is to be done"),
         ("write_off", "it is lost"),
@@ -228,25 +226,22 @@ fn decide_form(who: &Admitted, to: &str, row: &BreakRow) -> Markup {
         ("open", "an earlier decision is withdrawn"),
     ];
     html! {
-        details open[row.decided.is_none()] {
+        details open[row.decided.is_none() || form.is_open()] {
             summary { @if row.decided.is_none() { "Decide" } @else { "Decide anew" } }
             form method="post" action=(to) {
                 p.note { "It counts once another person has approved it." }
-                (frame::key(who))
+                (form.key())
                 input type="hidden" name="act" value="decide";
                 input type="hidden" name="version" value=(row.version);
                 fieldset {
                     legend { "What is done about it" }
                     @for (word, means) in choices {
                         @if word != "open" || row.decided.is_some() {
-                            label.choice {
-                                input type="radio" name="decision" value=(word) required;
-                                b { (word.replace('_', " ")) } span { (means) }
-                            }
+                            (form.choice("decision", word, &word.replace('_', " "), means))
                         }
                     }
                 }
-                (frame::reason(who, "decide"))
+                (form.reason())
                 button.button type="submit" { "Store the decision" }
             }
         }
@@ -258,9 +253,9 @@ pub(crate) async fn act(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Response {
+    let approves = sent.text("act") == "approve";
     let work = async {
         let review = console.app.breaks.as_ref().ok_or_else(|| Failed::new(404, WITHOUT))?;
-        let approves = sent.text("act") == "approve";
         let (by, approved_by) =
             if approves { (sent.text("decided_by"), Some(sent.by())) } else { (sent.by(), None) };
         let act = BreakAct {
@@ -274,7 +269,9 @@ pub(crate) async fn act(
         let done = if approves { "approved" } else { "decided" };
         Ok(format!("{}&done={done}", address(&sent.visit.asked, &id)))
     };
-    console.act(&sent, Role::Finance, work).await
+    let form = if approves { "approve" } else { "decide" };
+    let again = |visit| one(State(console.clone()), Path(id.clone()), visit);
+    console.act((&sent, form), Role::Finance, work, again).await
 }
 
 const TITLES: [&str; 16] = [
