@@ -9,8 +9,8 @@ use gopay_http::acts::NotDone as _;
 use gopay_http::asked::{Asked, AskedError};
 use gopay_http::books::UNSETTLED;
 use gopay_service::desk::{
-    AdjustmentAct, AdjustmentFilter, AdjustmentView, Adjustments, BookError, Newest,
-    SettledContract,
+    AdjustmentAct, AdjustmentFilter, AdjustmentView, Adjustments, BookError, Numbered,
+    SettledContract, Walk,
 };
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
@@ -35,25 +35,24 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let Some(adjustments) = &console.app.adjustments else {
         return answer::fault(StatusCode::NOT_FOUND, UNSETTLED);
     };
-    let wanted = asked.adjustments().and_then(|filter| Ok((filter, asked.before()?)));
-    let (filter, before) = match wanted {
-        Ok(wanted) => wanted,
-        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
-    };
-    let listed = match adjustments.list(&filter, before, ROWS).await {
-        Ok(listed) => listed,
-        Err(error) => return broken(&error),
+    let listed = match asked.adjustments().and_then(|filter| Ok((filter, asked.walk()?))) {
+        Ok((filter, walk)) => match adjustments.list(&filter, walk, ROWS).await {
+            Ok(listed) => html! {
+                (list(&listed, &visit))
+                (show::walking(asked, PATH, (walk, listed.next), Some("/console/adjustments.csv")))
+            },
+            Err(error) => return broken(&error),
+        },
+        Err(AskedError(why)) => show::wrong(&why),
     };
     let contracts = adjustments.contracts();
-    let next = listed.next.map(|next| next.to_string());
     let content = html! {
         p {
             "A closed settlement never changes. A correction goes into the next one: one person asks for it, "
             "another approves it, and " code { "gopay-adapter settle --approved" } " takes it."
         }
         (filters(asked))
-        (list(&listed, &visit))
-        (show::paging(asked, PATH, "before", next.as_deref(), Some("/console/adjustments.csv")))
+        (listed)
         @if contracts.is_empty() {
             p.note { "No contract of the config is settled." }
         } @else if visit.who.finance {
@@ -70,15 +69,16 @@ fn filters(asked: &Asked) -> Markup {
     let fields = html! {
         (show::select(asked, "state", "State", &["", "asked", "approved"]))
         (show::field(asked, "contract", "Contract", ""))
+        (show::select(asked, "order", "Last act", &["newest", "oldest"]))
     };
-    show::filters(asked, PATH, &["state", "contract"], &fields)
+    show::filters(asked, PATH, &["state", "contract", "order"], &fields)
 }
 
 fn money(row: &AdjustmentView) -> String {
     show::hundredths(row.currency.as_deref().unwrap_or_default(), row.amount)
 }
 
-fn list(listed: &Newest<AdjustmentView>, visit: &Visit) -> Markup {
+fn list(listed: &Numbered<AdjustmentView>, visit: &Visit) -> Markup {
     html! {
         @if listed.rows.is_empty() { p { "There is none." } }
         @for row in &listed.rows { (card(row, visit)) }
@@ -243,11 +243,11 @@ fn cells(row: AdjustmentView) -> Vec<String> {
 async fn rows(
     adjustments: Arc<dyn Adjustments>,
     filter: AdjustmentFilter,
-    before: Option<i64>,
+    walk: Walk,
 ) -> csv::Part<i64> {
     /// Rows read at once.
     const PAGE: usize = 500;
-    match adjustments.list(&filter, before, PAGE).await {
+    match adjustments.list(&filter, walk, PAGE).await {
         Ok(page) => Ok((page.rows.into_iter().map(cells).collect(), page.next)),
         Err(BookError::Store(error)) => Err(error),
         Err(error) => Err(StoreError::Down(chain(&error).into())),
@@ -258,11 +258,12 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     let Some(adjustments) = console.app.adjustments.clone() else {
         return answer::fault(StatusCode::NOT_FOUND, UNSETTLED);
     };
-    let filter = match visit.asked.adjustments() {
-        Ok(filter) => filter,
+    let asked = &visit.asked;
+    let (filter, first) = match asked.adjustments().and_then(|it| Ok((it, asked.walk()?))) {
+        Ok(wanted) => wanted,
         Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
-    csv::file("adjustments.csv", &TITLES, move |before| {
-        rows(adjustments.clone(), filter.clone(), before)
+    csv::file("adjustments.csv", &TITLES, move |from| {
+        rows(adjustments.clone(), filter.clone(), Walk { from, ..first })
     })
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_core::doubt::Verdict;
 use gopay_core::ids::TxId;
+use gopay_http::asked::Asked;
 use gopay_service::desk::{ActError, check_texts};
 use gopay_service::{AttentionList, Decision, Item, LIST_MAX, Role, StoreError};
 use maud::{Markup, html};
@@ -19,18 +20,25 @@ const PATH: &str = "/console/attention";
 /// Cards of a page.
 const ROWS: usize = 20;
 
+/// The items that are asked for, in the order that is asked for.
+fn wanted<'a>(list: &'a AttentionList, asked: &Asked) -> Vec<&'a Item> {
+    let kind = asked.get("kind");
+    let fits = |item: &&Item| kind.is_none_or(|kind| item.kind == kind);
+    let mut items: Vec<&Item> = list.items.iter().filter(fits).collect();
+    match asked.get("order") {
+        Some("newest") => items.reverse(),
+        Some("risk") => items.sort_by_key(|item| std::cmp::Reverse(item.at_risk_sen)),
+        _ => {}
+    }
+    items
+}
+
 /// The items after a place, and the place after those that fit.
 fn part<'a>(
     list: &'a AttentionList,
     visit: &Visit,
 ) -> (impl Iterator<Item = &'a Item>, Option<String>) {
-    let kind = visit.asked.get("kind").map(str::to_owned);
-    let fits = move |item: &&Item| kind.as_deref().is_none_or(|kind| item.kind == kind);
-    let newest = visit.asked.get("order") == Some("newest");
-    let mut items: Vec<&Item> = list.items.iter().filter(fits).collect();
-    if newest {
-        items.reverse();
-    }
+    let mut items = wanted(list, &visit.asked);
     // The key of an item is its TXID: it stays, whatever is decided meanwhile.
     let after = visit.asked.get("after").unwrap_or_default();
     let from = items.iter().position(|item| item.txid.to_string() == after);
@@ -58,7 +66,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         }
         (show::filters(&visit.asked, PATH, &["kind", "order"], &html! {
             (show::select(&visit.asked, "kind", "What", &["", "payment", "order"]))
-            (show::select(&visit.asked, "order", "Order", &["oldest", "newest"]))
+            (show::select(&visit.asked, "order", "Order", &["oldest", "newest", "risk"]))
         }))
         @for item in items { (card(item, &visit)) }
         @if all == 0 { p.alert.good { "Nothing needs a person." } }
@@ -237,10 +245,11 @@ fn cells(item: &Item) -> Vec<String> {
     ]
 }
 
-pub(crate) async fn export(State(console): State<Console>, _visit: Visit) -> Response {
+pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Response {
     match console.app.service.attention().await {
         Ok(list) => {
-            let rows: Vec<Vec<String>> = list.items.iter().map(cells).collect();
+            let rows: Vec<Vec<String>> =
+                wanted(&list, &visit.asked).into_iter().map(cells).collect();
             csv::file("needs-a-person.csv", &TITLES, move |_: Option<()>| {
                 let rows = rows.clone();
                 async move { Ok::<_, StoreError>((rows, None)) }

@@ -130,7 +130,9 @@ fn deliveries(deliveries: &[Owed]) -> Markup {
                 td data-label="State" { (show::state(owed.state)) }
                 td.num data-label="Tries" { (owed.attempts) }
                 td.nowrap data-label="Next try, UTC" {
-                    @if let Some(at) = &owed.next_attempt_at { (show::time(at)) } @else { "none" }
+                    @if owed.held_back { "once the one before is over" }
+                    @else if let Some(at) = &owed.next_attempt_at { (show::time(at)) }
+                    @else { "none" }
                 }
                 td data-label="Receiver" { code.long { (owed.receiver) } }
             }
