@@ -238,7 +238,12 @@ fn told(what: &Trigger, answer: &Value) -> String {
         Trigger::Notify(it) | Trigger::Repeat(it) | Trigger::Forge(it) => {
             format!("{}: a notification is on its way", it.order)
         }
-        _ => standing(answer),
+        Trigger::Paid(_)
+        | Trigger::Declined(_)
+        | Trigger::Expired(_)
+        | Trigger::Late(_)
+        | Trigger::Refund(_)
+        | Trigger::Chargeback(_) => standing(answer),
     }
 }
 

@@ -20,13 +20,10 @@ pub(crate) struct Returned {
     pub(crate) why: String,
 }
 
-/// The id of the alert that says why.
-const WHY: &str = "not-done";
-
 impl Returned {
     /// What stands above the page.
     pub(crate) fn alert(&self) -> Markup {
-        html! { p.alert.fail #(WHY) role="alert" { b { "Not done. " } (self.why) } }
+        html! { p.alert.fail #not-done role="alert" { b { "Not done. " } (self.why) } }
     }
 }
 
@@ -68,14 +65,17 @@ impl<'a> Form<'a> {
 
     /// A line of text. `usual` stands in it before anybody has typed.
     pub(crate) fn text(self, field: &Field<'_>) -> Markup {
-        let wrong = self.is_wrong(field.name);
+        let why = self.returned.filter(|_| self.is_wrong(field.name)).map(|it| it.why.as_str());
         let (id, usual) = (format!("{}-{}", self.name, field.name), field.usual.as_deref());
+        let says = why.map(|_| format!("{id}-wrong"));
         html! {
             label for=(id) { (field.label) }
+            // Whoever types into it need not look for what is wrong.
+            @if let (Some(says), Some(why)) = (&says, why) { p.note.fail #(says) { (why) } }
             input #(id) name=(field.name) required[!field.optional] maxlength=[field.chars_max]
                 autocomplete=(if field.name == "by" { "name" } else { "off" }) inputmode=[field.keyboard]
                 placeholder=[field.hint] value=[self.typed(field.name).or(usual)]
-                aria-invalid=[wrong.then_some("true")] aria-describedby=[wrong.then_some(WHY)] autofocus[wrong];
+                aria-invalid=[why.map(|_| "true")] aria-describedby=[says.as_deref()] autofocus[why.is_some()];
         }
     }
 
@@ -146,11 +146,12 @@ mod tests {
         let shown = html! { (form.text(&amount)) (form.reason()) }.0;
         assert!(
             shown.contains(
-                "value=\"1,5\" aria-invalid=\"true\" aria-describedby=\"not-done\" autofocus"
+                "value=\"1,5\" aria-invalid=\"true\" aria-describedby=\"refund-amount-wrong\" autofocus"
             ),
             "{shown}"
         );
         assert_eq!(shown.matches("aria-invalid").count(), 1, "{shown}");
+        assert_eq!(shown.matches("amount: must be whole rupiah").count(), 1, "{shown}");
         assert!(
             shown.contains("value=\"&lt;b&gt;twice\"") && shown.contains("value=\"Sri\""),
             "{shown}"
