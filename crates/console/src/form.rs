@@ -1,31 +1,10 @@
 //! The forms of pages: what every one repeats, and how one comes back that was not done, with what was
 //! typed and with what is wrong.
 
-use axum::http::StatusCode;
-use gopay_http::asked::Asked;
 use maud::{Markup, html};
 
 use crate::door::Admitted;
-use crate::visit::Visit;
-
-/// A form that was sent and not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Returned {
-    /// Its name on the page.
-    pub(crate) form: String,
-    /// What was typed.
-    pub(crate) typed: Asked,
-    pub(crate) status: StatusCode,
-    /// Why it was not done; begins with the name of a field if that is the cause.
-    pub(crate) why: String,
-}
-
-impl Returned {
-    /// What stands above the page.
-    pub(crate) fn alert(&self) -> Markup {
-        html! { p.alert.fail #not-done role="alert" { b { "Not done. " } (self.why) } }
-    }
-}
+use crate::visit::{Returned, Visit};
 
 /// A form of a page.
 #[derive(Clone, Copy)]
@@ -129,6 +108,9 @@ impl Field<'_> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+    use gopay_http::asked::Asked;
+
     use super::*;
 
     #[test]

@@ -155,7 +155,7 @@ fn header(who: &Admitted, part: Option<Part>, needed: u64) -> Markup {
 /// What was just done, as a word in the address says, or why a form was not.
 fn said(visit: &Visit) -> Markup {
     if let Some(returned) = &visit.returned {
-        return returned.alert();
+        return html! { p.alert.fail #not-done role="alert" { b { "Not done. " } (returned.why) } };
     }
     let text = match visit.asked.get("done") {
         Some("refund") => "The refund was taken on; its state is below.",

@@ -15,7 +15,6 @@ use gopay_inbound::Peer;
 use gopay_service::{Refused, chain};
 
 use crate::door::{Admitted, cookie_of, same};
-use crate::form::Returned;
 use crate::{Console, answer};
 
 /// The header of the script that looks again: it keeps no session alive.
@@ -30,6 +29,18 @@ pub(crate) struct Visit {
     pub(crate) source: IpAddr,
     /// A form of the page that was sent and not done.
     pub(crate) returned: Option<Returned>,
+}
+
+/// A form that was sent and not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// Its name on the page.
+    pub(crate) form: String,
+    /// What was typed.
+    pub(crate) typed: Asked,
+    pub(crate) status: StatusCode,
+    /// Why it was not done; begins with the name of a field if that is the cause.
+    pub(crate) why: String,
 }
 
 /// The session that a request shows.
