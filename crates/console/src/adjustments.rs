@@ -22,6 +22,9 @@ use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/adjustments";
 
+/// Contracts that somebody can choose from; of more, one is typed.
+const CHOICE_MAX: usize = 200;
+
 /// Corrections of a page.
 const ROWS: usize = 50;
 
@@ -160,11 +163,15 @@ fn ask_form(who: &Admitted, contracts: &[SettledContract]) -> Markup {
                 label for="id" { "Id, used once" }
                 input #id name="id" required maxlength="200" autocomplete="off";
                 label for="of" { "Contract" }
-                select #of name="contract" {
-                    @for one in contracts {
-                        option value=(one.contract) {
-                            (one.contract) ", settled under " (one.account)
-                            @if let Some(currency) = &one.currency { " in " (currency) }
+                @if contracts.len() > CHOICE_MAX {
+                    input #of name="contract" required autocomplete="off";
+                } @else {
+                    select #of name="contract" {
+                        @for one in contracts {
+                            option value=(one.contract) {
+                                (one.contract) ", settled under " (one.account)
+                                @if let Some(currency) = &one.currency { " in " (currency) }
+                            }
                         }
                     }
                 }

@@ -15,6 +15,7 @@ mod breaks;
 mod chart;
 mod csv;
 mod deliveries;
+mod directory;
 mod door;
 mod frame;
 mod login;
@@ -82,6 +83,8 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/attention/{txid}", post(attention::decide))
         .route("/console/lost", post(attention::acknowledge))
         .route("/console/parties", get(parties::page))
+        .route("/console/directory", get(directory::page))
+        .route("/console/directory/one", get(directory::one))
         .route("/console/settlements", get(books::settlements))
         .route("/console/settlements/{account}", get(books::account))
         .route("/console/settlements/{account}/settlements.csv", get(books::export))

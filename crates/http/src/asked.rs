@@ -7,8 +7,8 @@ use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{
-    AdjustmentFilter, AdjustmentState, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter,
-    PaymentStateWord, RefundFilter, RefundStateWord, Times,
+    AdjustmentFilter, AdjustmentState, DeliveryFilter, DeliveryState, EntryKind, Order, Page,
+    PaymentFilter, PaymentStateWord, RefundFilter, RefundStateWord, SubjectsAsked, Times,
 };
 
 /// The parameters of a query; of one that is there twice, the last counts.
@@ -127,6 +127,27 @@ impl Asked {
         Ok(AdjustmentFilter {
             state: self.word("state", state, "asked or approved")?,
             contract: self.text("contract"),
+        })
+    }
+
+    /// Which kind of entries of the directory.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn entry_kind(&self) -> Result<Option<EntryKind>, AskedError> {
+        self.word("kind", EntryKind::from_word, "account, client or contract")
+    }
+
+    /// Which accounts, PSPs or contracts of the directory.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn subjects(&self, limit: usize) -> Result<SubjectsAsked, AskedError> {
+        Ok(SubjectsAsked {
+            kind: self.entry_kind()?.unwrap_or(EntryKind::Contract),
+            begins: self.text("begins").unwrap_or_default(),
+            after: self.text("after"),
+            limit: self.limit(limit)?,
         })
     }
 
