@@ -77,6 +77,10 @@ pub(crate) fn keep_memory_private() {
 mod tests {
     use std::process::{Command, Stdio};
 
+    use std::path::{Path, PathBuf};
+
+    use rustix::process::dumpable_behavior;
+
     use super::*;
 
     const MARKER: &str = "Kartini Wulandari";
@@ -94,6 +98,97 @@ mod tests {
         let _ = std::panic::catch_unwind(|| panic!("words of the source"));
     }
 
+    /// Not a test of its own either: it changes the process.
+    #[test]
+    #[ignore = "another test runs it"]
+    fn keeps_its_memory_private() {
+        keep_memory_private();
+        println!("{:?} {:?}", dumpable_behavior().unwrap(), getrlimit(Resource::Core).current);
+    }
+
+    #[test]
+    fn no_memory_of_what_keeps_payments_is_written_to_a_disk() {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::tests::keeps_its_memory_private"])
+            .args(["--ignored", "--nocapture"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("NotDumpable Some(0)"), "{told}");
+    }
+
+    /// The files of the product's source in a folder.
+    fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, into);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                into.push(path);
+            }
+        }
+    }
+
+    /// Fields that hold what is private, as text that is no secret's own type.
+    fn is_private(field: &str) -> bool {
+        const PERSONAL: [&str; 8] = [
+            "account_holder",
+            "first_name",
+            "last_name",
+            "phone",
+            "email",
+            "city",
+            "call",
+            "request",
+        ];
+        let Some((name, kind)) = field.trim_start_matches("pub ").split_once(": ") else {
+            return false;
+        };
+        let name = name.trim_start_matches("pub(crate) ");
+        let texts = ["String", "&'f str", "Vec<u8>"];
+        let text = texts.iter().any(|text| kind.contains(text)) && !kind.contains("SecretString");
+        let secret = name.contains("password") || name.contains("secret");
+        text && (secret || PERSONAL.contains(&name))
+    }
+
+    #[test]
+    fn nothing_that_prints_itself_holds_what_is_private() {
+        /// What `explain` shows of a call, without what is private.
+        const SHOWN: [&str; 2] = ["FromArchive", "Story"];
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = Vec::new();
+        for room in ["core", "store", "store-sqlite", "store-postgres", "service", "http"] {
+            sources(&root.join("crates").join(room).join("src"), &mut files);
+        }
+        for room in ["console", "finance", "inbound", "midtrans-client", "outbound"] {
+            sources(&root.join("crates").join(room).join("src"), &mut files);
+        }
+        sources(&root.join("src"), &mut files);
+        let (mut structs, mut found) = (0, Vec::new());
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let (mut prints, mut inside) = (false, None);
+            for line in text.lines() {
+                if line.starts_with("#[derive(") {
+                    prints = line.contains("Debug");
+                } else if let Some((_, name)) = line.split_once("struct ") {
+                    let name = name.split(['<', ' ', '(', ';']).next().unwrap_or_default();
+                    inside = prints.then(|| name.to_owned());
+                    structs += usize::from(prints);
+                } else if line == "}" {
+                    (prints, inside) = (false, None);
+                }
+                let named = inside.as_ref().filter(|name| !SHOWN.contains(&name.as_str()));
+                if let Some(name) = named.filter(|_| is_private(line.trim())) {
+                    found.push(format!("{}: {name} has {}", file.display(), line.trim()));
+                }
+            }
+        }
+        assert!(structs > 200, "{structs} structs were looked at");
+        assert!(is_private("pub phone: Option<&'f str>,") && is_private("password: String,"));
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
     #[test]
     fn what_a_panic_was_made_of_is_not_told() {
         let output = Command::new(std::env::current_exe().unwrap())
@@ -105,7 +200,8 @@ mod tests {
             .output()
             .unwrap();
         let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert_eq!(told.matches("panicked at src/crash.rs:").count(), 4, "{told}");
+        assert_eq!(told.matches(" panicked at ").count(), 4, "{told}");
+        assert!(told.contains("panicked at src/crash.rs:"), "{told}");
         assert!(told.contains("a bug: words of the source"), "{told}");
         assert_eq!(told.matches("a bug: left out").count(), 3, "{told}");
         assert!(told.contains("panics_as_the_program_does"), "the calls are named: {told}");

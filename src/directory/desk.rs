@@ -115,7 +115,7 @@ impl Desk {
             let read = batch.len();
             for entry in batch.into_iter().take_while(|entry| entry.name == name) {
                 at = entry.entry;
-                let keys = book::section(&entry).ok().map(|section| section.keys);
+                let keys = book::keys(&entry).ok();
                 if at > asked.after {
                     let changed = Some(changed(before.as_ref(), keys.as_ref()));
                     rows.push(EntryRow { changed, ..row(&entry) });
@@ -149,8 +149,7 @@ fn wrong(problems: Vec<Problem>) -> DirectoryError {
 
 /// An entry without its secrets.
 pub(super) fn row(entry: &DirectoryEntry) -> EntryRow {
-    let keys = book::section(entry).ok().map(|section| {
-        let mut keys = section.keys;
+    let keys = book::keys(entry).ok().map(|mut keys| {
         secrets::mask(entry.kind, &mut keys);
         keys
     });

@@ -115,7 +115,7 @@ impl Follower {
         let seen = Seen { last: book.last(), next: book.next(now) };
         let (config, _) = self.config();
         let parties = tokio::task::block_in_place(|| {
-            let mut config = config.with(book.into_sections(now)?)?;
+            let mut config = config.with(book.into_entries(now))?;
             let parties = start::parties(&mut config)?;
             Ok::<_, Vec<Problem>>((config, parties))
         });
@@ -195,7 +195,7 @@ pub(crate) async fn read_whole(
     };
     let seen = Seen { last: book.last(), next: book.next(now) };
     let of_file = config.warnings.into_iter().filter(|warning| warning.key == "file");
-    let mut read = text.with(book.into_sections(now)?)?;
+    let mut read = text.with(book.into_entries(now))?;
     read.warnings.extend(of_file);
     Ok((read, Whole { text, source, seen }))
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::console::Browser;
+use crate::schemas::assert_desk;
 use crate::support::instances::Shared;
 use crate::support::served::{Served, hash_password};
 use crate::support::{Demo, body_as, decode};
@@ -185,6 +187,7 @@ async fn what_is_entered_is_used_within_seconds_without_a_reload_and_shows_no_se
     let (_, audit) = get(&served, "/admin/v1/audit").await;
     assert!(audit.contains("POST /admin/v1/directory") && audit.contains("closed"), "{audit}");
 
+    assert_eq!(rows[1]["changed"], json!(["enabled"]), "{page}");
     let (_, entries) = get(&served, "/admin/v1/directory").await;
     assert!(entries.contains("stored:1"), "{entries}");
     let (_, clients) = get(&served, "/admin/v1/clients").await;
@@ -475,4 +478,88 @@ async fn each_of_two_instances_goes_by_a_change_within_seconds_without_a_reload(
         slowest = slowest.max(first).max(second);
     }
     println!("the slowest of ten: {slowest:.2?}; promised: 5 s");
+}
+
+#[tokio::test]
+async fn who_reads_finds_each_by_its_name_as_in_force_and_as_to_come_and_nobody_sees_a_secret() {
+    let served = Served::start(&config(true)).await;
+    let contracts: String = (0..60).map(|n| contract(&format!("B-{n:02}"), "beta", "")).collect();
+    let terms = "[contract.settlement]\nclient_number = 7\n[[contract.settlement.terms]]\n\
+         valid_from = \"2026-01-01\"\ncurrency = \"USD\"\nfrequency = \"D\"\n";
+    let settled = contract("A-1", "alpha", terms);
+    let start = [client(ALPHA), client(BETA), settled.clone(), contracts].concat();
+    let (code, told) = import(&served, &start, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    let planned = settled.replace("[[contract]]", "[[contract]]\nrefunds = false");
+    let body = json!({"reason": "<b>closed</b> & done", "contracts": [{"id": "B-59",
+        "client": "beta", "enabled": false, "notification_url": "https://psp.example/notify",
+        "redirect_url": "https://shop.example/return"}]});
+    assert_eq!(post(&served, "sri", &body).await.0, 200);
+    let (code, told) = import(&served, &planned, &["--valid-from", "2099-01-01T00:00:00Z"]);
+    assert_eq!(code, Some(0), "{told}");
+    let moved = client(ALPHA).replace("shared-secret-of-alpha", "another-secret-of-alpha");
+    assert_eq!(import(&served, &moved, &[]).0, Some(0));
+
+    // A page at a time, by what the name begins with.
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/admin/v1/directory/subjects?begins=B-&limit=25&after={after}");
+        let (status, page) = get(&served, &path).await;
+        assert_eq!(status, 200, "{page}");
+        let page: Value = serde_json::from_str(&page).unwrap();
+        assert_desk("directory_subjects", &page);
+        for row in page["rows"].as_array().unwrap() {
+            names.push(row["name"].as_str().unwrap().to_owned());
+            assert!(row["in_force"]["by"] == "Sri" || row["name"] == "B-59", "{row}");
+        }
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => break,
+        }
+    }
+    let expected: Vec<String> = (0..60).map(|n| format!("B-{n:02}")).collect();
+    assert_eq!(names, expected);
+    for (query, status) in [("kind=shop", 400), ("limit=0", 400), ("begins=nobody", 200)] {
+        assert_eq!(get(&served, &format!("/admin/v1/directory/subjects?{query}")).await.0, status);
+    }
+    let path = "/admin/v1/directory?kind=client&name=alpha";
+    let (_, page) = get(&served, path).await;
+    let page: Value = serde_json::from_str(&page).unwrap();
+    assert_desk("directory", &page);
+    // A secret that was replaced is told as changed, and neither is shown.
+    assert_eq!(page["rows"][1]["changed"], json!(["shared_secret"]), "{page}");
+
+    let ana = Browser::of(&served, "ana").await;
+    let list = ana.get("/console/directory").await;
+    assert_eq!(list.status, 200);
+    assert!(list.text.contains("2099-01-01 00:00:00"), "{}", list.text);
+    assert!(list.text.contains("Next page") && list.text.contains("directory import"));
+    let found = ana.get("/console/directory?kind=contract&begins=B-59").await.text;
+    assert!(found.contains("B-59") && !found.contains("B-58"), "{found}");
+    assert!(found.contains("&lt;b&gt;closed&lt;/b&gt; &amp; done") && found.contains("disabled"));
+    let one = ana.get("/console/directory/one?kind=contract&name=A-1").await.text;
+    for part in [
+        "settlement.terms 1.currency",
+        "From 2099-01-01T00:00:00",
+        "<b>false</b>",
+        "a new merchant",
+        "refunds",
+    ] {
+        assert!(one.contains(part), "{part} in {one}");
+    }
+    let client = ana.get("/console/directory/one?kind=client&name=alpha").await.text;
+    assert!(client.contains("stored:1") && client.contains("shared_secret"), "{client}");
+    for page in [&list.text, &one, &client] {
+        for secret in
+            ["shared-secret-of", "another-secret-of", "notification-secret-of", "$argon2id"]
+        {
+            assert!(!page.contains(secret), "{secret} in {page}");
+        }
+    }
+    assert_eq!(ana.get("/console/directory/one?kind=client&name=nobody").await.status, 404);
+    // Without a session, and without a token, there is nothing to see.
+    let (status, _) = served.get(&format!("{}/console/directory", served.admin)).await;
+    assert_eq!(status, 303, "to the login");
+    let url = format!("{}/admin/v1/directory/subjects", served.admin);
+    assert_eq!(served.http.get(url).send().await.unwrap().status().as_u16(), 401);
 }
