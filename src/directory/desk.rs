@@ -22,6 +22,9 @@ const SCAN_MAX: usize = 20_000;
 /// Entries that are read at once.
 const BATCH: usize = 1_000;
 
+/// Entries about one name that are read at once: most have a few.
+const HISTORY: usize = 50;
+
 pub(crate) struct Desk {
     pub(crate) follower: Arc<Follower>,
     /// The store has a key to seal secrets under.
@@ -111,8 +114,9 @@ impl Desk {
         let (mut at, mut before, mut rows) = (0, None, Vec::new());
         loop {
             let store = &self.follower.store;
-            let batch = store.directory_named(kind, name, at, BATCH).await?;
-            let read = batch.len();
+            let batch = store.directory_named(kind, name, at, HISTORY).await?;
+            // Behind the last of one name comes the next name.
+            let ended = batch.len() < HISTORY || batch.last().is_some_and(|last| last.name != name);
             for entry in batch.into_iter().take_while(|entry| entry.name == name) {
                 at = entry.entry;
                 let keys = book::keys(&entry).ok();
@@ -127,7 +131,7 @@ impl Desk {
                     return Ok(EntryPage { rows, next });
                 }
             }
-            if read < BATCH {
+            if ended {
                 return Ok(EntryPage { rows, next: None });
             }
         }
