@@ -487,7 +487,8 @@ async fn who_reads_finds_each_by_its_name_as_in_force_and_as_to_come_and_nobody_
     let terms = "[contract.settlement]\nclient_number = 7\n[[contract.settlement.terms]]\n\
          valid_from = \"2026-01-01\"\ncurrency = \"USD\"\nfrequency = \"D\"\n";
     let settled = contract("A-1", "alpha", terms);
-    let start = [client(ALPHA), client(BETA), settled.clone(), contracts].concat();
+    let alpha = client(ALPHA);
+    let start = [alpha.clone(), client(BETA), settled.clone(), contracts].concat();
     let (code, told) = import(&served, &start, &[]);
     assert_eq!(code, Some(0), "{told}");
     let planned = settled.replace("[[contract]]", "[[contract]]\nrefunds = false");
@@ -505,7 +506,7 @@ async fn who_reads_finds_each_by_its_name_as_in_force_and_as_to_come_and_nobody_
     assert_eq!(post(&served, "sri", &body).await.0, 200);
     let (code, told) = import(&served, &planned, &["--valid-from", "2099-01-01T00:00:00Z"]);
     assert_eq!(code, Some(0), "{told}");
-    let moved = client(ALPHA).replace("shared-secret-of-alpha", "another-secret-of-alpha");
+    let moved = alpha.replace("shared-secret-of-alpha", "another-secret-of-alpha");
     assert_eq!(import(&served, &moved, &[]).0, Some(0));
 
     // A page at a time, by what the name begins with.
