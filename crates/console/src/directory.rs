@@ -31,11 +31,12 @@ const HISTORY: usize = 20;
 /// Further columns beside what is in force.
 const COMING_MAX: usize = 3;
 
-const WITHOUT: &str = "this program has no directory in a store";
+fn desk(console: &Console) -> Option<Arc<dyn DirectoryDesk>> {
+    console.app.directory.get().cloned()
+}
 
-fn desk(console: &Console) -> Result<Arc<dyn DirectoryDesk>, Response> {
-    let desk = console.app.directory.get().cloned();
-    desk.ok_or_else(|| answer::fault(StatusCode::NOT_FOUND, WITHOUT))
+fn without() -> Response {
+    answer::fault(StatusCode::NOT_FOUND, "this program has no directory in a store")
 }
 
 fn wrong(AskedError(why): AskedError) -> Response {
@@ -43,10 +44,7 @@ fn wrong(AskedError(why): AskedError) -> Response {
 }
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
-    let desk = match desk(&console) {
-        Ok(desk) => desk,
-        Err(answer) => return answer,
-    };
+    let Some(desk) = desk(&console) else { return without() };
     let wanted = match visit.asked.subjects(ROWS) {
         Ok(wanted) => wanted,
         Err(error) => return wrong(error),
@@ -157,10 +155,7 @@ fn how_to_change() -> Markup {
 }
 
 pub(crate) async fn one(State(console): State<Console>, visit: Visit) -> Response {
-    let desk = match desk(&console) {
-        Ok(desk) => desk,
-        Err(answer) => return answer,
-    };
+    let Some(desk) = desk(&console) else { return without() };
     let asked = visit.asked.entry_kind().and_then(|kind| Ok((kind, after(&visit.asked)?)));
     let (kind, after) = match asked {
         Ok((kind, after)) => (kind.unwrap_or(EntryKind::Contract), after),
