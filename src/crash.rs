@@ -43,10 +43,8 @@ pub(crate) fn report_panics() {
         let Told { words, place, thread } = Told::of(panic);
         // Names of functions, where RUST_BACKTRACE asks for them; nothing of what they were given.
         let backtrace = Backtrace::capture();
-        let calls = match backtrace.status() {
-            BacktraceStatus::Captured => Some(backtrace.to_string()),
-            _ => None,
-        };
+        let captured = backtrace.status() == BacktraceStatus::Captured;
+        let calls = captured.then(|| backtrace.to_string());
         if tracing::enabled!(tracing::Level::ERROR) {
             tracing::error!(thread, place, words, calls, "panicked: a bug");
         } else {
@@ -94,7 +92,9 @@ mod tests {
         let cut = |at: usize| name.split_at(at).0.len();
         let _ = std::panic::catch_unwind(|| panic!("no payment of {name}"));
         let _ = std::panic::catch_unwind(|| cut(name.len() + 1));
-        let _ = std::panic::catch_unwind(|| Err::<(), _>(name.clone()).expect("it was checked"));
+        let _ = std::panic::catch_unwind(|| {
+            name.parse::<u64>().map_err(|_| &name).expect("it was checked")
+        });
         let _ = std::panic::catch_unwind(|| panic!("words of the source"));
     }
 

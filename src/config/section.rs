@@ -129,9 +129,9 @@ impl Section<'_> {
             }
         };
         let path = self.key(key);
-        let tables = entries.into_iter().map(|entry| match entry {
-            Value::Table(table) => Ok(table),
-            _ => Err(Problem { key: path.clone(), wrong: "not a section".to_owned(), wanted }),
+        let tables = entries.into_iter().map(|entry| {
+            let wrong = || Problem { key: path.clone(), wrong: "not a section".to_owned(), wanted };
+            if let Value::Table(table) = entry { Ok(table) } else { Err(wrong()) }
         });
         self.list_of(key, name, names, tables, run)
     }
