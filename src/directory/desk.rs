@@ -9,11 +9,12 @@ use gopay_service::desk::{
     DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
     EntryRow, SubjectPage, SubjectsAsked,
 };
-use gopay_store::{DirectoryEntry, EntryKind, StoreError};
+use gopay_store::{EntryKind, StoreError};
 use toml::Table;
 
 use super::change::{Changing, Entering, enter};
-use super::{ChangeError, Document, Follower, book, secrets, subjects};
+use super::subjects::{self, row};
+use super::{ChangeError, Document, Follower, book};
 use crate::config::{Problem, Source};
 
 /// Entries looked at for one answer; who wants more goes on from there.
@@ -149,24 +150,4 @@ fn changed(before: Option<&Table>, after: Option<&Table>) -> Vec<String> {
 
 fn wrong(problems: Vec<Problem>) -> DirectoryError {
     DirectoryError::Wrong(problems.iter().map(Problem::to_string).collect())
-}
-
-/// An entry without its secrets.
-pub(super) fn row(entry: &DirectoryEntry) -> EntryRow {
-    let keys = book::keys(entry).ok().map(|mut keys| {
-        secrets::mask(entry.kind, &mut keys);
-        keys
-    });
-    EntryRow {
-        entry: entry.entry,
-        change: entry.change,
-        kind: entry.kind.as_str(),
-        name: entry.name.clone(),
-        valid_from: entry.valid_from.to_string(),
-        at: entry.at.to_string(),
-        by: entry.by.clone(),
-        reason: entry.reason.clone(),
-        keys: keys.and_then(|keys| serde_json::to_value(keys).ok()),
-        changed: None,
-    }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use gopay_core::time::Timestamp;
-use gopay_service::desk::{SubjectPage, SubjectRow, SubjectsAsked};
+use gopay_service::desk::{EntryRow, SubjectPage, SubjectRow, SubjectsAsked};
 use gopay_store::{Database, DirectoryEntry, StoreError};
 
-use super::desk::row;
+use super::{book, secrets};
 
 /// Entries read at once.
 const BATCH: usize = 200;
@@ -78,6 +78,26 @@ pub(super) async fn page(
             rows.extend(open.map(|done| done.into_row(kind)));
             return Ok(SubjectPage { rows, next: None });
         }
+    }
+}
+
+/// An entry without its secrets.
+pub(super) fn row(entry: &DirectoryEntry) -> EntryRow {
+    let keys = book::keys(entry).ok().map(|mut keys| {
+        secrets::mask(entry.kind, &mut keys);
+        keys
+    });
+    EntryRow {
+        entry: entry.entry,
+        change: entry.change,
+        kind: entry.kind.as_str(),
+        name: entry.name.clone(),
+        valid_from: entry.valid_from.to_string(),
+        at: entry.at.to_string(),
+        by: entry.by.clone(),
+        reason: entry.reason.clone(),
+        keys: keys.and_then(|keys| serde_json::to_value(keys).ok()),
+        changed: None,
     }
 }
 
