@@ -5,6 +5,7 @@ mod certify;
 mod cli;
 mod commands;
 mod config;
+mod crash;
 mod directory;
 mod finance;
 #[cfg(feature = "otlp")]
@@ -55,9 +56,11 @@ fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => return failed(false, &anyhow::Error::from(error).context("no log")),
     };
+    crash::report_panics();
     if cli.command.keeps_payments() {
         // Store, log, lock and copies hold names and secrets of shoppers: for their owner only.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        crash::keep_memory_private();
     }
     if let Err(error) = kept {
         tracing::warn!(error = %error, "SIGHUP ends this process until it is ready");

@@ -160,9 +160,9 @@ impl Reloader {
                 running.replace(loaded);
             }
         }
-        self.follower.replace(&config, parties);
-        self.access.replace(rules);
         let warnings = config.warnings.iter().map(ToString::to_string).collect();
+        self.follower.replace(config, parties);
+        self.access.replace(rules);
         Reloaded { waiting, warnings }
     }
 }

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use crate::Outcome;
 use crate::args::Role;
 use crate::config::{Account, Config, Listen, Problem};
-use crate::finance::desk::StoredAdjustments;
+use crate::finance::desk::{StoredAdjustments, TermsInForce};
 use crate::silence::Noticed;
 use crate::store::Engine;
 use crate::telemetry;
@@ -34,6 +34,8 @@ pub(crate) struct Adapter {
     pub(crate) service: Service,
     pub(crate) store: Engine,
     pub(crate) app: App,
+    /// What corrections go by.
+    pub(crate) terms: Arc<TermsInForce>,
 }
 
 /// What is served to whom.
@@ -325,12 +327,13 @@ pub(crate) async fn build(
         notification_bytes_max: config.limits.notification_bytes,
         body_timeout: config.limits.body_timeout,
     };
-    let Prepared { config, parties, rules, receivers, .. } = prepared;
+    let Prepared { mut config, parties, rules, receivers, .. } = prepared;
+    let terms = Arc::new(TermsInForce::new(std::mem::take(&mut config.settlement.accounts)));
     let breaks = review(store.handle(), Arc::clone(&clock));
     let adjustments = Arc::new(StoredAdjustments {
         store: store.handle(),
         clock: Arc::clone(&clock),
-        accounts: config.settlement.accounts.clone(),
+        terms: Arc::clone(&terms),
     });
     let service = service(config, parties, receivers, store.handle(), clock);
     let app = App::from(AppParts {
@@ -345,7 +348,7 @@ pub(crate) async fn build(
         metrics,
         draining,
     });
-    Ok(Adapter { service, store, app })
+    Ok(Adapter { service, store, app, terms })
 }
 
 /// Breaks of reconciliation, in a program that knows their rules.
@@ -410,7 +413,7 @@ pub(crate) async fn run_adapter(
     role: Role,
     stop: Stop,
 ) -> anyhow::Result<Outcome> {
-    let Adapter { service, store, app } = adapter;
+    let Adapter { service, store, app, .. } = adapter;
     let mut tasks = JoinSet::new();
     if role != Role::Api {
         service.reclaim().await;

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::Outcome;
 use crate::args::ConfigArgs;
 use crate::commands::report;
-use crate::config::{Config, ConfigText, Source};
+use crate::config::{Config, ConfigText, Problem, Source, StoredEntry, StoredSection};
 use crate::directory::{Book, ChangeError, Changed, Changing, Document, Entering, enter, exported};
 use crate::start::runtime;
 use crate::store::Engine;
@@ -192,10 +192,13 @@ fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
         store.close().await?;
         anyhow::Ok(book?)
     })?;
-    let sections = match book.at(args.at.unwrap_or_else(|| SystemClock.now())) {
+    let valid = book.into_entries(args.at.unwrap_or_else(|| SystemClock.now()));
+    let read: Result<Vec<StoredSection>, Problem> =
+        valid.into_iter().map(StoredEntry::into_section).collect();
+    let sections = match read {
         Ok(sections) => sections,
-        Err(problems) => {
-            report(&args.config.config, &problems)?;
+        Err(problem) => {
+            report(&args.config.config, &[problem])?;
             return Ok(Outcome::No);
         }
     };

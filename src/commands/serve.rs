@@ -66,6 +66,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
             adapter.service.clone(),
             adapter.store.handle(),
             Arc::new(SystemClock),
+            Arc::clone(&adapter.terms),
             whole,
         ));
         let sealed = adapter.store.layer().is_some();
@@ -85,7 +86,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         tokio::spawn(on_hangup(reloader.hook(), hangups));
         look_around(&adapter.service).await;
         let service = adapter.service.clone();
-        tokio::spawn(async move { service.probe_named().await });
+        let named = service.parties().midtrans.named();
+        tokio::spawn(async move { service.probe_evenly(named).await });
         tracing::info!(
             psp = listeners.address(Face::Psp).map(display),
             public = listeners.address(Face::Public).map(display),

@@ -4,6 +4,7 @@
 use gopay_store::EntryKind;
 use toml::{Table, Value};
 
+use super::report::Problem;
 use super::section::Section;
 
 /// Where PSPs and contracts stand.
@@ -16,12 +17,63 @@ pub(crate) enum Source {
     Store,
 }
 
-/// A section as it stands in the store.
+/// A section that stands in the store, or shall.
 #[derive(Clone)]
 pub(crate) struct StoredSection {
     pub(crate) kind: EntryKind,
     pub(crate) name: String,
     pub(crate) keys: Table,
+}
+
+/// The same before it is read. Where there are a hundred thousand each is read when it is its turn: read,
+/// they take several times the room.
+#[derive(Clone)]
+pub(crate) struct StoredEntry {
+    pub(crate) kind: EntryKind,
+    pub(crate) name: String,
+    /// Its number.
+    pub(crate) entry: i64,
+    /// The keys, as JSON.
+    pub(crate) content: String,
+}
+
+impl StoredEntry {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// That it is none.
+    pub(crate) fn read(&self) -> Result<Table, Problem> {
+        // Not the error, which may repeat what stands there.
+        serde_json::from_str(&self.content).map_err(|_| Problem {
+            key: format!("{} {:?}", self.kind.as_str(), self.name),
+            wrong: format!("entry {} of the directory does not parse", self.entry),
+            wanted: "what `directory import` wrote",
+        })
+    }
+
+    /// The same as a section.
+    ///
+    /// # Errors
+    /// That it is none.
+    pub(crate) fn into_section(self) -> Result<StoredSection, Problem> {
+        let keys = self.read()?;
+        Ok(StoredSection { kind: self.kind, name: self.name, keys })
+    }
+}
+
+/// Where the sections of PSPs and contracts are.
+pub(super) enum Placed {
+    /// In the file.
+    File,
+    /// In the store, which is not at hand.
+    Elsewhere,
+    /// In the store, not read yet.
+    Stored {
+        /// PSPs.
+        clients: Vec<StoredEntry>,
+        /// Contracts.
+        contracts: Vec<StoredEntry>,
+    },
 }
 
 impl Source {
@@ -41,25 +93,23 @@ pub(super) fn read_directory(directory: &mut Section<'_>, source: &mut Source) {
     }
 }
 
-/// Puts the sections of the store beside those of the file, if they are at hand; whether they are
-/// elsewhere.
-pub(super) fn place(root: &mut Section<'_>, stored: Option<Vec<StoredSection>>) -> bool {
+/// Puts the accounts of the store beside those of the file, if they are at hand.
+pub(super) fn place(root: &mut Section<'_>, stored: Option<Vec<StoredEntry>>) -> Placed {
     match (Source::of(&root.table), stored) {
-        (Source::File, None) => return false,
+        (Source::File, None) => Placed::File,
         (Source::Store, None) => {
             check_file(root);
-            return true;
+            Placed::Elsewhere
         }
         (Source::Store, Some(stored)) => {
             check_file(root);
-            merge(root, stored);
+            merge(root, stored)
         }
         (Source::File, Some(stored)) => {
             leave_out(root, &stored);
-            merge(root, stored);
+            merge(root, stored)
         }
     }
-    false
 }
 
 /// What a file may not hold beside a directory in the store.
@@ -73,30 +123,29 @@ fn check_file(root: &mut Section<'_>) {
 }
 
 /// Leaves out of a file what is to stand in the store.
-fn leave_out(root: &mut Section<'_>, stored: &[StoredSection]) {
+fn leave_out(root: &mut Section<'_>, stored: &[StoredEntry]) {
     root.table.remove("client");
     root.table.remove("contract");
     if let Some(Value::Table(midtrans)) = root.table.get_mut("midtrans") {
-        for section in stored.iter().filter(|section| section.kind == EntryKind::Account) {
-            midtrans.remove(&section.name);
+        for entry in stored.iter().filter(|entry| entry.kind == EntryKind::Account) {
+            midtrans.remove(&entry.name);
         }
     }
 }
 
-fn merge(root: &mut Section<'_>, sections: Vec<StoredSection>) {
+fn merge(root: &mut Section<'_>, entries: Vec<StoredEntry>) -> Placed {
     let (mut clients, mut contracts) = (Vec::new(), Vec::new());
-    for StoredSection { kind, name, keys } in sections {
-        match kind {
-            EntryKind::Account => merge_account(root, name, keys),
-            EntryKind::Client => clients.push(Value::Table(keys)),
-            EntryKind::Contract => contracts.push(Value::Table(keys)),
+    for entry in entries {
+        match entry.kind {
+            EntryKind::Account => match entry.read() {
+                Ok(keys) => merge_account(root, entry.name, keys),
+                Err(problem) => root.report.problems.push(problem),
+            },
+            EntryKind::Client => clients.push(entry),
+            EntryKind::Contract => contracts.push(entry),
         }
     }
-    for (key, list) in [("client", clients), ("contract", contracts)] {
-        if !list.is_empty() {
-            root.table.insert(key.to_owned(), Value::Array(list));
-        }
-    }
+    Placed::Stored { clients, contracts }
 }
 
 fn merge_account(root: &mut Section<'_>, name: String, keys: Table) {

@@ -37,8 +37,8 @@ use self::client::read_client;
 use self::contract::{Known, read_contract};
 pub(crate) use self::delivery::Delivery;
 use self::delivery::read_delivery;
-use self::directory::read_directory;
-pub(crate) use self::directory::{Source, StoredSection};
+use self::directory::{Placed, read_directory};
+pub(crate) use self::directory::{Source, StoredEntry, StoredSection};
 pub(crate) use self::limits::Limits;
 use self::limits::read_limits;
 pub(crate) use self::listen::Listen;
@@ -189,7 +189,7 @@ impl ConfigText {
     ///
     /// # Errors
     /// Every problem, in the order of the sections.
-    pub(crate) fn with(&self, stored: Vec<StoredSection>) -> Result<Config, Vec<Problem>> {
+    pub(crate) fn with(&self, stored: Vec<StoredEntry>) -> Result<Config, Vec<Problem>> {
         parse_with(self.text.expose_secret(), &Outside::real(), Some(stored)).map(|read| read.0)
     }
 }
@@ -205,7 +205,7 @@ pub(crate) fn parse(text: &str, outside: &Outside) -> Result<(Config, bool), Vec
 fn parse_with(
     text: &str,
     outside: &Outside,
-    stored: Option<Vec<StoredSection>>,
+    stored: Option<Vec<StoredEntry>>,
 ) -> Result<(Config, bool), Vec<Problem>> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line =
@@ -215,8 +215,8 @@ fn parse_with(
     })?;
     let mut report = Report::default();
     let mut root = Section { path: String::new(), table, outside, report: &mut report };
-    let elsewhere = directory::place(&mut root, stored);
-    let mut config = read_config(&mut root, elsewhere);
+    let placed = directory::place(&mut root, stored);
+    let mut config = read_config(&mut root, placed);
     root.end();
     if !report.problems.is_empty() {
         return Err(report.problems);
@@ -225,8 +225,7 @@ fn parse_with(
     Ok((config, report.holds_secrets))
 }
 
-/// `elsewhere`: PSPs and contracts stand where they are not read from now.
-fn read_config(root: &mut Section<'_>, elsewhere: bool) -> Config {
+fn read_config(root: &mut Section<'_>, placed: Placed) -> Config {
     let mut config = Config::default();
     let delivery = config.delivery.clone();
     let midtrans = KnownAccounts::of(root.table.get("midtrans"));
@@ -255,15 +254,41 @@ fn read_config(root: &mut Section<'_>, elsewhere: bool) -> Config {
     });
     root.section("telemetry", |telemetry| read_telemetry(telemetry, &mut config.otlp));
     root.section("settlement", |section| read_settlement(section, &mut config.settlement));
-    config.clients = root.list("client", "login", &mut known.logins, read_client);
+    let elsewhere = matches!(placed, Placed::Elsewhere);
     let terms = ReadTerms::default();
-    let contract = |contract: &mut Section<'_>| read_contract(contract, &known, &terms);
-    config.contracts = root.list("contract", "id", &mut BTreeSet::new(), contract);
+    read_parties(root, placed, &mut known, &terms, &mut config);
     config.settlement.accounts = accounts(root, terms);
     root.section("directory", |section| read_directory(section, &mut config.directory));
     check_parties(root, &config, elsewhere);
     check_encryption(root, config.keys.is_empty() && live);
     config
+}
+
+/// PSPs, then contracts, which name them.
+fn read_parties(
+    root: &mut Section<'_>,
+    placed: Placed,
+    known: &mut Known,
+    terms: &ReadTerms,
+    config: &mut Config,
+) {
+    let (clients, contracts) = match placed {
+        Placed::File | Placed::Elsewhere => (None, None),
+        Placed::Stored { clients, contracts } => (Some(clients), Some(contracts)),
+    };
+    // Each is forgotten as soon as it is read.
+    let tables = |entries: Vec<StoredEntry>| entries.into_iter().map(|entry| entry.read());
+    config.clients = match clients {
+        None => root.list("client", "login", &mut known.logins, read_client),
+        Some(all) => root.list_of("client", "login", &mut known.logins, tables(all), read_client),
+    };
+    let known = &*known;
+    let contract = |contract: &mut Section<'_>| read_contract(contract, known, terms);
+    let mut ids = BTreeSet::new();
+    config.contracts = match contracts {
+        None => root.list("contract", "id", &mut ids, contract),
+        Some(all) => root.list_of("contract", "id", &mut ids, tables(all), contract),
+    };
 }
 
 #[cfg(test)]

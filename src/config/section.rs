@@ -119,19 +119,40 @@ impl Section<'_> {
         names: &mut BTreeSet<String>,
         run: impl Fn(&mut Section<'_>) -> Option<T>,
     ) -> Vec<T> {
+        let wanted = "sections in double brackets";
         let entries = match self.table.remove(key) {
             None => return Vec::new(),
             Some(Value::Array(entries)) => entries,
             Some(_) => {
-                self.problem(key, "not a list", "sections in double brackets");
+                self.problem(key, "not a list", wanted);
                 return Vec::new();
             }
         };
+        let path = self.key(key);
+        let tables = entries.into_iter().map(|entry| {
+            let wrong = || Problem { key: path.clone(), wrong: "not a section".to_owned(), wanted };
+            if let Value::Table(table) = entry { Ok(table) } else { Err(wrong()) }
+        });
+        self.list_of(key, name, names, tables, run)
+    }
+
+    /// The same of sections that come one by one, or are none.
+    pub(super) fn list_of<T>(
+        &mut self,
+        key: &str,
+        name: &'static str,
+        names: &mut BTreeSet<String>,
+        tables: impl Iterator<Item = Result<Table, Problem>>,
+        run: impl Fn(&mut Section<'_>) -> Option<T>,
+    ) -> Vec<T> {
         let mut read = Vec::new();
-        for (number, entry) in (1_u32..).zip(entries) {
-            let Value::Table(table) = entry else {
-                self.problem(key, "not a section", "sections in double brackets");
-                continue;
+        for (number, table) in (1_u32..).zip(tables) {
+            let table = match table {
+                Ok(table) => table,
+                Err(problem) => {
+                    self.report.problems.push(problem);
+                    continue;
+                }
             };
             let called = table.get(name).and_then(Value::as_str).filter(|name| !name.is_empty());
             let called = called.map(str::to_owned);

@@ -6,7 +6,7 @@ use gopay_core::time::Timestamp;
 use gopay_store::{Database, DirectoryEntry, EntryKind, StoreError};
 use toml::Table;
 
-use crate::config::{Problem, StoredSection};
+use crate::config::{Problem, StoredEntry};
 
 /// Every entry of a store.
 pub(crate) struct Book {
@@ -60,23 +60,33 @@ impl Book {
         valid
     }
 
-    /// The sections that are valid at a time.
-    ///
-    /// # Errors
-    /// Which entry is none.
-    pub(crate) fn at(&self, at: Timestamp) -> Result<Vec<StoredSection>, Vec<Problem>> {
-        self.valid(at).into_values().map(section).collect()
+    /// What is valid at a time.
+    pub(crate) fn at(&self, at: Timestamp) -> Vec<StoredEntry> {
+        self.valid(at).into_values().map(|entry| unread(entry.clone())).collect()
     }
 
-    /// The same of a book that nobody needs any more: each entry is forgotten when it is read, so that a
-    /// hundred thousand are not held twice.
+    /// The same of a book that nobody needs any more, so that a hundred thousand are not held twice.
+    pub(crate) fn into_entries(self, at: Timestamp) -> Vec<StoredEntry> {
+        let valid: BTreeSet<i64> = self.valid(at).into_values().map(|entry| entry.entry).collect();
+        let valid = self.entries.into_iter().filter(|entry| valid.contains(&entry.entry));
+        valid.map(unread).collect()
+    }
+
+    /// The keys of these as they are valid at a time, where they are.
     ///
     /// # Errors
     /// Which entry is none.
-    pub(crate) fn into_sections(self, at: Timestamp) -> Result<Vec<StoredSection>, Vec<Problem>> {
-        let valid: BTreeSet<i64> = self.valid(at).into_values().map(|entry| entry.entry).collect();
-        let valid = self.entries.into_iter().filter(|entry| valid.contains(&entry.entry));
-        valid.map(|entry| section(&entry)).collect()
+    pub(super) fn keys_at(
+        &self,
+        at: Timestamp,
+        subjects: &BTreeSet<(EntryKind, &str)>,
+    ) -> Result<BTreeMap<Subject, Table>, Vec<Problem>> {
+        let valid = self.valid(at).into_iter().filter(|(subject, _)| subjects.contains(subject));
+        let read = |((kind, name), entry): (_, &DirectoryEntry)| {
+            let keys = keys(entry).map_err(|problem| vec![problem])?;
+            Ok(((kind, String::from(name)), keys))
+        };
+        valid.map(read).collect()
     }
 
     /// Of which subjects something becomes valid after one time, and until another.
@@ -88,18 +98,17 @@ impl Book {
     }
 }
 
-/// An entry as a section of the config.
-pub(super) fn section(entry: &DirectoryEntry) -> Result<StoredSection, Vec<Problem>> {
-    let (kind, name) = (entry.kind, entry.name.clone());
-    match serde_json::from_str::<Table>(&entry.content) {
-        Ok(keys) => Ok(StoredSection { kind, name, keys }),
-        // Not the error, which may repeat what stands there.
-        Err(_) => Err(vec![Problem {
-            key: format!("{} {name:?}", kind.as_str()),
-            wrong: format!("entry {} of the directory does not parse", entry.entry),
-            wanted: "what `directory import` wrote",
-        }]),
-    }
+fn unread(entry: DirectoryEntry) -> StoredEntry {
+    let DirectoryEntry { entry, kind, name, content, .. } = entry;
+    StoredEntry { kind, name, entry, content }
+}
+
+/// The keys of an entry.
+///
+/// # Errors
+/// That it is none.
+pub(super) fn keys(entry: &DirectoryEntry) -> Result<Table, Problem> {
+    unread(entry.clone()).read()
 }
 
 #[cfg(test)]
@@ -140,12 +149,12 @@ mod tests {
             (30, vec![("a", 3), ("b", 5)]),
         ] {
             let at = Timestamp::from_micros(at);
-            let sections = book.at(at).unwrap();
-            let number = |section: &StoredSection| section.keys["n"].as_integer().unwrap();
+            let sections = book.at(at);
+            let number = |entry: &StoredEntry| entry.read().unwrap()["n"].as_integer().unwrap();
             let found: Vec<_> =
                 sections.iter().map(|one| (one.name.as_str(), number(one))).collect();
             assert_eq!(found, expected);
-            let again = Book { entries: book.entries.clone() }.into_sections(at).unwrap();
+            let again = Book { entries: book.entries.clone() }.into_entries(at);
             assert_eq!(again.len(), expected.len());
             assert!(again.iter().all(|one| expected.contains(&(&one.name, number(one)))));
         }
@@ -167,8 +176,7 @@ mod tests {
     fn what_does_not_parse_is_named_and_not_shown() {
         let content = "{\"shared_secret\": hush}".to_owned();
         let book = Book { entries: vec![DirectoryEntry { content, ..entry(7, "a", 1) }] };
-        let Err(problems) = book.at(Timestamp::from_micros(1)) else { panic!("it parses") };
-        let told = problems[0].to_string();
+        let told = book.at(Timestamp::from_micros(1))[0].read().unwrap_err().to_string();
         assert!(told.starts_with("contract \"a\": entry 7 of the directory"), "{told}");
         assert!(!told.contains("hush"), "{told}");
     }

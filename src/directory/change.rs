@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::book::{Book, Subject};
 use super::document::{Document, called};
 use super::secrets;
-use crate::config::{ConfigText, Problem, StoredSection, Warning};
+use crate::config::{ConfigText, Problem, StoredEntry, StoredSection, Warning};
 use crate::start;
 
 /// Who enters something, why, and from when on it counts.
@@ -133,7 +133,7 @@ fn check(
         at: now,
         by: entering.by.clone(),
         reason: entering.reason.clone(),
-        content: serde_json::to_string(&section.keys).unwrap_or_default(),
+        content: entered(section).content,
         key: None,
     };
     Ok(Checked { entries: sections.iter().zip(first..).map(entry).collect(), changed })
@@ -150,13 +150,11 @@ fn different(
     let mut problems = Vec::new();
     let mut sections = Vec::new();
     let mut unchanged = 0_usize;
-    let before: BTreeMap<Subject, StoredSection> = {
-        let sections = book.at(valid_from)?.into_iter();
-        sections.map(|section| ((section.kind, section.name.clone()), section)).collect()
-    };
+    let named = document.sections.iter().map(|one| (one.kind, one.name.as_str())).collect();
+    let before = book.keys_at(valid_from, &named)?;
     for section in &document.sections {
         let StoredSection { kind, name, mut keys } = section.clone();
-        let before = before.get(&(kind, name.clone())).map(|section| &section.keys);
+        let before = before.get(&(kind, name.clone()));
         let called = called(kind, &name);
         problems.extend(secrets::settle(kind, &called, &mut keys, before, document.references));
         if before == Some(&keys) {
@@ -239,17 +237,16 @@ fn check_moments(
     let mut warnings = Vec::new();
     let later = book.moments(valid_from);
     for moment in std::iter::once(valid_from).chain(later) {
-        let mut all: BTreeMap<Subject, StoredSection> = BTreeMap::new();
-        let before = book.at(moment)?;
-        for section in before {
-            all.insert((section.kind, section.name.clone()), section);
+        let mut all: BTreeMap<Subject, StoredEntry> = BTreeMap::new();
+        for entry in book.at(moment) {
+            all.insert((entry.kind, entry.name.clone()), entry);
         }
         // What is planned for later than the change takes over again.
         let planned = book.planned(valid_from, moment);
         for section in sections {
             let subject = (section.kind, section.name.clone());
             if !planned.contains(&subject) {
-                all.insert(subject, section.clone());
+                all.insert(subject, entered(section));
             }
         }
         let mut read = config.with(all.into_values().collect())?;
@@ -262,6 +259,13 @@ fn check_moments(
         sections.iter().map(|section| called(section.kind, &section.name)).collect();
     warnings.retain(|warning| named.contains(section_of(&warning.key)));
     Ok(warnings)
+}
+
+/// A section as it will stand in the store.
+fn entered(section: &StoredSection) -> StoredEntry {
+    let StoredSection { kind, name, keys } = section;
+    let content = serde_json::to_string(keys).unwrap_or_default();
+    StoredEntry { kind: *kind, name: name.clone(), entry: 0, content }
 }
 
 /// Of `client "a".shared_secret` or `midtrans.a.server_key` what comes before the key.

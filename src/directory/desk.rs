@@ -1,17 +1,20 @@
 //! The directory over the admin listener.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{
     DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
-    EntryRow,
+    EntryRow, SubjectPage, SubjectsAsked,
 };
-use gopay_store::{DirectoryEntry, StoreError};
+use gopay_store::{EntryKind, StoreError};
+use toml::Table;
 
 use super::change::{Changing, Entering, enter};
-use super::{ChangeError, Document, Follower, book, secrets};
+use super::subjects::{self, row};
+use super::{ChangeError, Document, Follower, book};
 use crate::config::{Problem, Source};
 
 /// Entries looked at for one answer; who wants more goes on from there.
@@ -19,6 +22,9 @@ const SCAN_MAX: usize = 20_000;
 
 /// Entries that are read at once.
 const BATCH: usize = 1_000;
+
+/// Entries about one name that are read at once: most have a few.
+const HISTORY: usize = 50;
 
 pub(crate) struct Desk {
     pub(crate) follower: Arc<Follower>,
@@ -28,7 +34,19 @@ pub(crate) struct Desk {
 
 #[async_trait]
 impl DirectoryDesk for Desk {
+    fn is_in_force(&self) -> bool {
+        self.follower.config().1 == Source::Store
+    }
+
+    async fn subjects(&self, asked: &SubjectsAsked) -> Result<SubjectPage, StoreError> {
+        let now = self.follower.clock.now();
+        subjects::page(self.follower.store.as_ref(), asked, now).await
+    }
+
     async fn entries(&self, asked: &EntriesAsked) -> Result<EntryPage, StoreError> {
+        if let (Some(kind), Some(name)) = (asked.kind, &asked.name) {
+            return self.history(kind, name, asked).await;
+        }
         let (mut after, mut looked, mut rows) = (asked.after, 0_usize, Vec::new());
         while looked < SCAN_MAX {
             let batch = self.follower.store.directory_after(after, BATCH).await?;
@@ -86,26 +104,50 @@ impl DirectoryDesk for Desk {
     }
 }
 
-fn wrong(problems: Vec<Problem>) -> DirectoryError {
-    DirectoryError::Wrong(problems.iter().map(Problem::to_string).collect())
+impl Desk {
+    /// What was entered about one, with what each entry has changed.
+    async fn history(
+        &self,
+        kind: EntryKind,
+        name: &str,
+        asked: &EntriesAsked,
+    ) -> Result<EntryPage, StoreError> {
+        let (mut at, mut before, mut rows) = (0, None, Vec::new());
+        loop {
+            let store = &self.follower.store;
+            let batch = store.directory_named(kind, name, at, HISTORY).await?;
+            // Behind the last of one name comes the next name.
+            let ended = batch.len() < HISTORY || batch.last().is_some_and(|last| last.name != name);
+            for entry in batch.into_iter().take_while(|entry| entry.name == name) {
+                at = entry.entry;
+                let keys = book::keys(&entry).ok();
+                if at > asked.after {
+                    let changed = Some(changed(before.as_ref(), keys.as_ref()));
+                    rows.push(EntryRow { changed, ..row(&entry) });
+                }
+                before = keys;
+                if rows.len() > asked.limit {
+                    rows.truncate(asked.limit);
+                    let next = rows.last().map(|last| last.entry);
+                    return Ok(EntryPage { rows, next });
+                }
+            }
+            if ended {
+                return Ok(EntryPage { rows, next: None });
+            }
+        }
+    }
 }
 
-/// An entry without its secrets.
-fn row(entry: &DirectoryEntry) -> EntryRow {
-    let keys = book::section(entry).ok().map(|section| {
-        let mut keys = section.keys;
-        secrets::mask(entry.kind, &mut keys);
-        keys
-    });
-    EntryRow {
-        entry: entry.entry,
-        change: entry.change,
-        kind: entry.kind.as_str(),
-        name: entry.name.clone(),
-        valid_from: entry.valid_from.to_string(),
-        at: entry.at.to_string(),
-        by: entry.by.clone(),
-        reason: entry.reason.clone(),
-        keys: keys.and_then(|keys| serde_json::to_value(keys).ok()),
-    }
+/// The keys of which one section has something else than another, or that only one has.
+fn changed(before: Option<&Table>, after: Option<&Table>) -> Vec<String> {
+    let none = Table::new();
+    let [before, after] = [before, after].map(|section| section.unwrap_or(&none));
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differs = |key: &&String| before.get(key.as_str()) != after.get(key.as_str());
+    all.into_iter().filter(differs).cloned().collect()
+}
+
+fn wrong(problems: Vec<Problem>) -> DirectoryError {
+    DirectoryError::Wrong(problems.iter().map(Problem::to_string).collect())
 }

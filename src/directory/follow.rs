@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::Book;
 use crate::config::{Config, ConfigText, Problem, Source};
+use crate::finance::desk::TermsInForce;
 use crate::start;
 
 /// How often the store is asked whether something was entered.
@@ -31,6 +32,8 @@ pub(crate) struct Follower {
     pub(crate) service: Service,
     pub(crate) store: Arc<dyn Database>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What corrections of settlements go by.
+    terms: Arc<TermsInForce>,
     used: Mutex<Used>,
     changed: Notify,
     /// One at a time replaces what the service goes by; a reload of the config, too.
@@ -50,12 +53,13 @@ impl Follower {
         service: Service,
         store: Arc<dyn Database>,
         clock: Arc<dyn Clock>,
+        terms: Arc<TermsInForce>,
         read: Whole,
     ) -> Self {
         let Whole { text, source, seen } = read;
         let used = Mutex::new(Used { config: text, source, seen, refused: None });
         let (changed, turn) = (Notify::new(), tokio::sync::Mutex::default());
-        Self { service, store, clock, used, changed, turn }
+        Self { service, store, clock, terms, used, changed, turn }
     }
 
     /// The config that is used, and whether the directory in the store is.
@@ -111,13 +115,13 @@ impl Follower {
         let seen = Seen { last: book.last(), next: book.next(now) };
         let (config, _) = self.config();
         let parties = tokio::task::block_in_place(|| {
-            let mut config = config.with(book.into_sections(now)?)?;
+            let mut config = config.with(book.into_entries(now))?;
             let parties = start::parties(&mut config)?;
             Ok::<_, Vec<Problem>>((config, parties))
         });
         match parties {
             Ok((config, parties)) => {
-                self.replace(&config, parties);
+                self.replace(config, parties);
                 let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
                 (used.seen, used.refused) = (seen, None);
                 let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -138,16 +142,20 @@ impl Follower {
         Ok(())
     }
 
-    /// Has the service go by other parties.
-    pub(crate) fn replace(&self, config: &Config, parties: Parties) {
+    /// Has the service go by other parties, and corrections by other terms.
+    pub(crate) fn replace(&self, config: Config, parties: Parties) {
         let before = self.service.parties();
         let midtrans = parties.midtrans.following(&before.midtrans);
         let directory = match Arc::try_unwrap(parties.directory) {
             Ok(directory) => Arc::new(directory.following(&before.directory)),
             Err(shared) => shared,
         };
+        // What is wrong with a key shall be in the log before the first payment, as at the start.
+        let (service, new) = (self.service.clone(), midtrans.without(&before.midtrans));
+        tokio::spawn(async move { service.probe_evenly(new).await });
         let parties = Parties { directory, midtrans, ..parties };
         self.service.replace_parties(parties, &config.limits.of_calls());
+        self.terms.replace(config.settlement.accounts);
     }
 }
 
@@ -187,7 +195,7 @@ pub(crate) async fn read_whole(
     };
     let seen = Seen { last: book.last(), next: book.next(now) };
     let of_file = config.warnings.into_iter().filter(|warning| warning.key == "file");
-    let mut read = text.with(book.into_sections(now)?)?;
+    let mut read = text.with(book.into_entries(now))?;
     read.warnings.extend(of_file);
     Ok((read, Whole { text, source, seen }))
 }

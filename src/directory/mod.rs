@@ -3,7 +3,7 @@
 //!
 //! Reading order: `book` (what was entered, and what is valid when), `secrets`, `document` (what
 //! somebody wants entered), `change` (checks and enters it), `follow` (a running `serve` goes by it),
-//! `desk` (over the admin listener). The command is `commands/directory.rs`.
+//! `subjects` (one by one, by name), `desk` (over the admin listener). The command is `commands/directory.rs`.
 
 mod book;
 mod change;
@@ -11,6 +11,7 @@ mod desk;
 mod document;
 mod follow;
 mod secrets;
+mod subjects;
 
 pub(crate) use book::Book;
 pub(crate) use change::{ChangeError, Changed, Changing, Entering, enter};

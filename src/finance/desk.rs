@@ -2,7 +2,7 @@
 //! lines that `adjust` reads.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use gopay_finance::period::day_of;
@@ -23,12 +23,30 @@ const SOURCE: &str = "the console";
 /// Settlements read at once.
 const PAGE: i64 = 16;
 
+/// Every account of the contracts that are in force: a reload, or a change of the directory in the
+/// store, replaces them.
+pub(crate) struct TermsInForce(RwLock<Arc<[AccountTerms]>>);
+
+impl TermsInForce {
+    pub(crate) fn new(accounts: Vec<AccountTerms>) -> Self {
+        Self(RwLock::new(accounts.into()))
+    }
+
+    /// These count from now on; who works by those before goes on with them.
+    pub(crate) fn replace(&self, accounts: Vec<AccountTerms>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = accounts.into();
+    }
+
+    fn now(&self) -> Arc<[AccountTerms]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// The corrections of a store.
 pub(crate) struct StoredAdjustments {
     pub(crate) store: Arc<dyn Database>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Every account of the config.
-    pub(crate) accounts: Vec<AccountTerms>,
+    pub(crate) terms: Arc<TermsInForce>,
 }
 
 /// What cannot be read is as if the store did not answer; a rule that is broken says which.
@@ -45,13 +63,14 @@ fn refused(error: anyhow::Error) -> BookError {
     }
 }
 
-impl StoredAdjustments {
-    fn account_of(&self, contract: &str) -> Option<&AccountTerms> {
-        self.accounts
-            .iter()
-            .find(|account| account.contracts.iter().any(|settled| settled.contract == contract))
-    }
+/// The account that a contract is settled in.
+fn account_of<'a>(accounts: &'a [AccountTerms], contract: &str) -> Option<&'a AccountTerms> {
+    let settles =
+        |account: &&AccountTerms| account.contracts.iter().any(|one| one.contract == contract);
+    accounts.iter().find(settles)
+}
 
+impl StoredAdjustments {
     fn currency_of(&self, account: &AccountTerms) -> Option<String> {
         let day = day_of(self.clock.now());
         account.at(day).map(|terms| terms.currency.to_string())
@@ -88,6 +107,9 @@ impl StoredAdjustments {
             .filter(|row| row.account == name && row.approved_by.is_some())
             .map(|row| (row.id.clone(), row))
             .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
         let head = self.store.settlement_head(account).await?;
         let mut end = head.map_or(0, |head| head.ordinal);
         while end > 0 && !open.is_empty() {
@@ -129,7 +151,7 @@ impl Adjustments for StoredAdjustments {
             });
             contracts.collect()
         };
-        self.accounts.iter().flat_map(of).collect()
+        self.terms.now().iter().flat_map(of).collect()
     }
 
     async fn list(
@@ -138,15 +160,16 @@ impl Adjustments for StoredAdjustments {
         walk: Walk,
         limit: usize,
     ) -> Result<Numbered<AdjustmentView>, BookError> {
+        let accounts = self.terms.now();
         let mut rows = Vec::new();
-        for account in &self.accounts {
+        for account in accounts.iter() {
             let standing = approvals::standing(self.store.as_ref(), account.account).await;
             let standing = standing.map_err(refused)?;
             rows.extend(standing.into_iter().map(|one| self.view(account, one)));
         }
         rows.retain(|row| filter.takes(row));
         let mut page = walk.page(rows, limit, |row| row.act);
-        for account in &self.accounts {
+        for account in accounts.iter() {
             self.find_settlements(account.account, &mut page.rows).await?;
         }
         Ok(page)
@@ -157,7 +180,8 @@ impl Adjustments for StoredAdjustments {
         let cells = [&act.id, &act.contract, &act.amount, &act.reason, &act.by, approver];
         let one = adjustments::checked(cells);
         let one = one.map_err(|error| BookError::Field(format!("{error:#}")))?;
-        let Some(account) = self.account_of(&one.contract) else {
+        let accounts = self.terms.now();
+        let Some(account) = account_of(&accounts, &one.contract) else {
             return Err(BookError::Unknown(format!("contract {:?} is not settled", one.contract)));
         };
         let (store, id) = (self.store.as_ref(), one.id.clone());

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::receiver::{Receiver, Reply};
 use crate::support::served::{Served, hash_password};
 use crate::support::wire::signature;
 
@@ -174,4 +175,105 @@ async fn the_trouble_of_one_account_is_named_and_stays_its_own() {
     let log = served.log();
     assert!(log.contains("warung") && log.contains("did not let us in"), "{log}");
     assert!(!log.contains("mistyped") && !ready.to_string().contains("mistyped"));
+}
+
+/// What a Midtrans that is in trouble answers to every call about an account.
+#[tokio::test]
+async fn an_account_without_its_merchant_or_over_its_quota_takes_nothing_from_the_others() {
+    let trouble = Receiver::start().await;
+    let key = |key: &str| format!("\"{key}\"");
+    let config = [
+        account("test", &key(MAIN)),
+        account("warung", &key(WARUNG)).replace("{simulator}", &trouble.base),
+        account("toko", &key(TOKO)),
+        client(),
+        contract("MAIN", None),
+        contract("SHOP", Some("warung")),
+        contract("TOKO", Some("toko")),
+    ]
+    .concat();
+    let served = Served::start_beside(MERCHANTS, &config).await;
+    let refused = async || -> Vec<Value> {
+        let (code, ready) = served.get(&format!("{}/health/ready", served.admin)).await;
+        let ready: Value = serde_json::from_str(&ready).unwrap();
+        assert_eq!(code, 200, "{ready}");
+        ready["midtrans_refuses"].as_array().cloned().unwrap_or_default()
+    };
+    // HTTP status, code in the body, whether only the operator can mend it.
+    for (status, code, barred) in [(402, "402", true), (200, "402", true), (429, "429", false)] {
+        let said = json!({"status_code": code, "status_message": "not now", "id": "x"});
+        trouble.always(Reply::Body(status, said.to_string()));
+        let before = trouble.seen().len();
+        for _ in 0..8 {
+            let answer = served.open_as(who("SHOP"), &[]).await;
+            assert_eq!(answer["STATUS"], "FAILED", "{status} {code}: {answer:?}");
+            for own in ["MAIN", "TOKO"] {
+                let began = Instant::now();
+                let answer = served.open_as(who(own), &[]).await;
+                assert_eq!(answer["STATUS"], "PENDING", "{status} {code}, {own}: {answer:?}");
+                assert!(began.elapsed() < Duration::from_secs(2), "{own} waited");
+            }
+        }
+        assert!(trouble.seen().len() >= before + 8, "{status} {code}: each was asked for");
+        let refused = refused().await;
+        assert!(refused.iter().all(|one| one["account"] == "warung"), "{refused:?}");
+        let charge = refused.iter().any(|one| one["call"] == "charge" && one["code"] == 402);
+        assert_eq!(charge, barred, "{status} {code}: {refused:?}");
+    }
+    for own in ["MAIN", "TOKO"] {
+        let answer = served.open_as(who(own), &[]).await;
+        paid(&served, own, &answer["TXID"]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_hangs_is_given_few_calls_and_the_others_all_of_theirs() {
+    let trouble = Receiver::start().await;
+    trouble.always(Reply::Hang);
+    let key = |key: &str| format!("\"{key}\"");
+    let config = [
+        account("test", &key(MAIN)),
+        account("warung", &key(WARUNG)).replace("{simulator}", &trouble.base),
+        client(),
+        contract("MAIN", None),
+        contract("SHOP", Some("warung")),
+    ]
+    .concat();
+    let served = Served::start_beside(MERCHANTS, &config).await;
+    let slow = |count: usize| {
+        futures::future::join_all((0..count).map(|_| served.open_as(who("SHOP"), &[])))
+    };
+    // After five without an answer it counts as silent.
+    for answer in slow(6).await {
+        assert_eq!(answer["STATUS"], "FAILED", "{answer:?}");
+    }
+    let asked = trouble.seen().len();
+    let began = Instant::now();
+    let own = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let began = Instant::now();
+            let answer = served.open_as(who("MAIN"), &[]).await;
+            assert_eq!(answer["STATUS"], "PENDING", "{answer:?}");
+            slowest = slowest.max(began.elapsed());
+        }
+        slowest
+    };
+    let (answers, slowest) = futures::join!(slow(60), own);
+    assert!(answers.iter().all(|answer| answer["STATUS"] == "FAILED"), "{answers:?}");
+    println!("beside 60 calls to an account that hangs, the slowest of 20: {slowest:.2?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(began.elapsed() < Duration::from_secs(30), "they do not wait for one another");
+    // 8 of 128 are under way at once; the others are refused without being sent.
+    let sent = trouble.seen().iter().skip(asked).filter(|one| one.path == "/v2/charge").count();
+    assert!((1..60).contains(&sent), "{sent} of 60 were sent");
+    // As soon as it answers, it has its calls again.
+    trouble.always(Reply::Body(429, json!({"status_code": "429"}).to_string()));
+    served
+        .eventually("its calls are sent again", async || {
+            let before = trouble.seen().len();
+            slow(20).await;
+            trouble.seen().len() >= before + 20
+        })
+        .await;
 }

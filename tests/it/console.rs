@@ -14,17 +14,17 @@ use crate::support::served::{Served, rates_of, settled_day, with_operators, with
 const NOBODY: &str = "http://127.0.0.1:1/notify";
 
 /// Somebody with a browser.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     demo: &'a Demo,
     cookie: Option<String>,
 }
 
 /// What a browser is shown.
-struct Shown {
-    status: u16,
+pub(crate) struct Shown {
+    pub(crate) status: u16,
     /// Where it is sent.
     to: String,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Shown {
@@ -60,7 +60,7 @@ impl<'a> Browser<'a> {
     }
 
     /// One that has logged in.
-    async fn of(demo: &'a Demo, name: &str) -> Self {
+    pub(crate) async fn of(demo: &'a Demo, name: &str) -> Self {
         let mut browser = Self::new(demo);
         let shown = browser.login(name, &format!("token-of-{name}")).await;
         assert_eq!((shown.status, shown.to.as_str()), (303, "/console"), "{name}");
@@ -72,7 +72,7 @@ impl<'a> Browser<'a> {
         self.post("/console/login", &[("key", &key), ("name", name), ("token", token)]).await
     }
 
-    async fn get(&self, path: &str) -> Shown {
+    pub(crate) async fn get(&self, path: &str) -> Shown {
         let mut request = self.demo.http.get(format!("{}{path}", self.demo.admin));
         if let Some(cookie) = &self.cookie {
             request = request.header(COOKIE, cookie);

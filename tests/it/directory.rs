@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::console::Browser;
+use crate::schemas::assert_desk;
+use crate::support::instances::Shared;
 use crate::support::served::{Served, hash_password};
+use crate::support::{Demo, body_as, decode};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const SERVER_KEY: &str = "SB-Mid-server-demo";
 const ALPHA: (&str, &str, &str) = ("alpha", "password-a", "A-1");
 const BETA: (&str, &str, &str) = ("beta", "password-b", "B-1");
 
-/// A config whose PSPs stand in the store, with operators: Sri may enter, Ana only reads.
+/// A config whose PSPs stand in the store, with operators: Sri may enter, Budi correct, Ana only act.
 fn config(sealed: bool) -> String {
     let token = |name: &str, role: &str| {
         let hash = hash_password(&format!("token-of-{name}"));
@@ -27,7 +31,7 @@ fn config(sealed: bool) -> String {
          [midtrans.test]\nbase_url = \"{{simulator}}\"\nserver_key = \"{SERVER_KEY}\"\n\
          [delivery]\nallow_private = [\"127.0.0.0/8\"]\n{}{}",
         token("sri", "directory"),
-        token("ana", "operate")
+        [token("ana", "operate"), token("budi", "finance")].concat()
     )
 }
 
@@ -72,7 +76,11 @@ fn text_of(output: &Output) -> String {
 }
 
 async fn post(served: &Served, who: &str, body: &Value) -> (u16, Value) {
-    let url = format!("{}/admin/v1/directory", served.admin);
+    post_to(served, "directory", who, body).await
+}
+
+async fn post_to(served: &Served, path: &str, who: &str, body: &Value) -> (u16, Value) {
+    let url = format!("{}/admin/v1/{path}", served.admin);
     let request = served.http.post(url).basic_auth(who, Some(format!("token-of-{who}")));
     let answer = request.json(body).send().await.expect("an answer");
     let status = answer.status().as_u16();
@@ -80,8 +88,12 @@ async fn post(served: &Served, who: &str, body: &Value) -> (u16, Value) {
 }
 
 async fn get(served: &Served, path: &str) -> (u16, String) {
+    get_as(served, "ana", path).await
+}
+
+async fn get_as(served: &Served, who: &str, path: &str) -> (u16, String) {
     let url = format!("{}{path}", served.admin);
-    let request = served.http.get(url).basic_auth("ana", Some("token-of-ana"));
+    let request = served.http.get(url).basic_auth(who, Some(format!("token-of-{who}")));
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), answer.text().await.expect("text"))
 }
@@ -175,6 +187,7 @@ async fn what_is_entered_is_used_within_seconds_without_a_reload_and_shows_no_se
     let (_, audit) = get(&served, "/admin/v1/audit").await;
     assert!(audit.contains("POST /admin/v1/directory") && audit.contains("closed"), "{audit}");
 
+    assert_eq!(rows[1]["changed"], json!(["enabled"]), "{page}");
     let (_, entries) = get(&served, "/admin/v1/directory").await;
     assert!(entries.contains("stored:1"), "{entries}");
     let (_, clients) = get(&served, "/admin/v1/clients").await;
@@ -328,4 +341,248 @@ async fn what_is_planned_counts_from_its_time_and_plain_secrets_need_to_be_wante
         let named = "contract \"A-1\".settlement.terms: others than those in force";
         assert_eq!(told.contains(named), expected == Some(1), "{told}");
     }
+}
+
+#[tokio::test]
+async fn corrections_and_keys_of_accounts_go_by_what_is_in_force_and_not_by_the_start() {
+    let served = Served::start(&config(true)).await;
+    let terms = |currency: &str| {
+        format!(
+            "[contract.settlement]\nclient_number = 7\n[[contract.settlement.terms]]\n\
+             valid_from = \"2026-01-01\"\ncurrency = \"{currency}\"\nfrequency = \"D\"\n"
+        )
+    };
+    let correct = async |id: &str, contract: &str| {
+        let body = json!({"id": id, "contract": contract, "amount": "-12.50", "reason": "twice"});
+        post_to(&served, "adjustments", "budi", &body).await
+    };
+    let (status, told) = correct("c-1", "A-1").await;
+    assert_eq!(status, 404, "{told}");
+    // Entered into the store while the service runs.
+    let entered = [client(ALPHA), contract("A-1", "alpha", &terms("USD"))].concat();
+    let (code, told) = import(&served, &entered, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    let known = async |id: &str, contract: &str| {
+        let (status, told) = correct(id, contract).await;
+        assert!(status == 200 || status == 404, "{status}: {told}");
+        (status == 200).then_some(told)
+    };
+    served.eventually("A-1 can be corrected", async || known("c-1", "A-1").await.is_some()).await;
+    let (_, page) = get(&served, "/admin/v1/adjustments?contract=A-1").await;
+    let page: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(
+        (&page["rows"][0]["currency"], &page["rows"][0]["amount"]),
+        (&json!("USD"), &json!(-1250))
+    );
+    let (_, page) = get_as(&served, "budi", "/admin/v1/adjustments").await;
+    assert!(page.contains("\"account\":\"1-7\""), "{page}");
+
+    // A key that Midtrans does not take is told before anybody pays by it.
+    let account = |key: &str| {
+        json!({"reason": "a merchant", "accounts": {"warung": {"channel": "testchannel",
+            "base_url": served.simulator, "server_key": key}}})
+    };
+    assert_eq!(post(&served, "sri", &account("SB-Mid-server-mistyped")).await.0, 200);
+    served
+        .eventually("the account is told of", async || {
+            let log = served.log();
+            log.contains("no payment can be made in this account") && log.contains("warung")
+        })
+        .await;
+    let (_, ready) = get(&served, "/health/ready").await;
+    assert!(ready.contains("warung"), "{ready}");
+}
+
+#[tokio::test]
+async fn a_reload_of_the_file_replaces_the_terms_that_corrections_go_by() {
+    let file = |contracts: &str| {
+        let config = config(true).replace("source = \"store\"", "source = \"file\"");
+        [config, client(ALPHA), contracts.to_owned()].concat()
+    };
+    let settled = |id: &str| {
+        let terms = "[contract.settlement]\nclient_number = 7\n[[contract.settlement.terms]]\n\
+             valid_from = \"2026-01-01\"\ncurrency = \"USD\"\nfrequency = \"D\"\n";
+        contract(id, "alpha", terms)
+    };
+    let served = Served::start(&file(&settled("A-1"))).await;
+    let correct = async |contract: &str| {
+        let body = json!({"id": format!("of-{contract}"), "contract": contract, "amount": "1.00",
+            "reason": "twice"});
+        post_to(&served, "adjustments", "budi", &body).await.0
+    };
+    assert_eq!((correct("A-1").await, correct("A-2").await), (200, 404));
+    served.rewrite(&file(&[settled("A-1"), settled("A-2")].concat()));
+    served.signal(rustix::process::Signal::HUP);
+    served.eventually("A-2 can be corrected", async || correct("A-2").await == 200).await;
+}
+
+/// How an instance answers a TRANSACTION of a password and a contract.
+async fn status_at(demo: &Demo, password: &str, contract: &str) -> String {
+    let psp = gopay_psp_client::Credentials::new("testclient", password, contract);
+    let pairs = crate::support::example(&[]);
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let (_, text) = demo.post(body_as(&psp, "TRANSACTION", &pairs)).await;
+    decode(&text).get("STATUS").cloned().unwrap_or_default()
+}
+
+/// How long it takes from now on until an instance has noticed.
+async fn until_noticed(demo: &Demo, password: &str, contract: &str, opens: bool) -> Duration {
+    let began = Instant::now();
+    while (status_at(demo, password, contract).await == "PENDING") != opens {
+        // Machines that build something beside the test are slow; the figure is told in any case.
+        assert!(began.elapsed() < Duration::from_secs(20), "{contract}, {opens}: not noticed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn each_of_two_instances_goes_by_a_change_within_seconds_without_a_reload() {
+    let Some(shared) = Shared::start().await else { return };
+    assert!(shared.run(&["migrate"], 1).status.success());
+    let elsewhere = format!(
+        "[[store.encryption]]\nid = \"k1\"\nkey = \"{KEY}\"\n[directory]\nsource = \"store\"\n"
+    );
+    let (one, two) = (shared.serve_by(1, &elsewhere).await, shared.serve_by(2, &elsewhere).await);
+    let folder = tempfile::tempdir().unwrap();
+    let enter = |text: &str| {
+        let file = folder.path().join("import.toml");
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        let command = ["directory", "import", file, "--by", "Sri", "--reason", "measured"];
+        let output = shared.run_by(&command, 3, &elsewhere);
+        assert!(output.status.success(), "{}", text_of(&output));
+    };
+    let parties = shared.parties();
+    let renewed = parties.replace(
+        parties.lines().find(|line| line.starts_with("password_hash")).unwrap(),
+        &format!("password_hash = \"{}\"", hash_password("renewed")),
+    );
+    let third = contract("THIRD", "testclient", "");
+    let closed = third.replace("[[contract]]", "[[contract]]\nenabled = false");
+    let mut slowest = Duration::ZERO;
+    for (what, entered, password, contract, opens) in [
+        ("a client with its contract", parties.clone(), "test123", "TESTCONTRACT", true),
+        ("a contract", third, "test123", "THIRD", true),
+        ("a contract that is closed", closed, "test123", "THIRD", false),
+        ("a password", renewed.clone(), "renewed", "TESTCONTRACT", true),
+        ("a password that is replaced", renewed, "test123", "TESTCONTRACT", false),
+    ] {
+        enter(&entered);
+        let (first, second) = futures::join!(
+            until_noticed(&one, password, contract, opens),
+            until_noticed(&two, password, contract, opens)
+        );
+        println!("{what}: known after {first:.2?} and {second:.2?}");
+        slowest = slowest.max(first).max(second);
+    }
+    println!("the slowest of ten: {slowest:.2?}; promised: 5 s");
+}
+
+#[tokio::test]
+async fn who_reads_finds_each_by_its_name_as_in_force_and_as_to_come_and_nobody_sees_a_secret() {
+    let served = Served::start(&config(true)).await;
+    let contracts: String = (0..60).map(|n| contract(&format!("B-{n:02}"), "beta", "")).collect();
+    let terms = "[contract.settlement]\nclient_number = 7\n[[contract.settlement.terms]]\n\
+         valid_from = \"2026-01-01\"\ncurrency = \"USD\"\nfrequency = \"D\"\n";
+    let settled = contract("A-1", "alpha", terms);
+    let alpha = client(ALPHA);
+    let start = [alpha.clone(), client(BETA), settled.clone(), contracts].concat();
+    let (code, told) = import(&served, &start, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    let planned = settled.replace("[[contract]]", "[[contract]]\nrefunds = false");
+    // More entries than are read at once, with another name behind them.
+    for round in 0..60 {
+        let changed = json!({"id": "B-07", "client": "beta", "refunds": round % 2 == 0,
+            "notification_url": "https://psp.example/notify",
+            "redirect_url": "https://shop.example/return"});
+        let body = json!({"reason": "again", "contracts": [changed]});
+        assert_eq!(post(&served, "sri", &body).await.0, 200);
+    }
+    let body = json!({"reason": "<b>closed</b> & done", "contracts": [{"id": "B-59",
+        "client": "beta", "enabled": false, "notification_url": "https://psp.example/notify",
+        "redirect_url": "https://shop.example/return"}]});
+    assert_eq!(post(&served, "sri", &body).await.0, 200);
+    let (code, told) = import(&served, &planned, &["--valid-from", "2099-01-01T00:00:00Z"]);
+    assert_eq!(code, Some(0), "{told}");
+    let moved = alpha.replace("shared-secret-of-alpha", "another-secret-of-alpha");
+    assert_eq!(import(&served, &moved, &[]).0, Some(0));
+
+    // A page at a time, by what the name begins with.
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/admin/v1/directory/subjects?begins=B-&limit=25&after={after}");
+        let (status, page) = get(&served, &path).await;
+        assert_eq!(status, 200, "{page}");
+        let page: Value = serde_json::from_str(&page).unwrap();
+        assert_desk("directory_subjects", &page);
+        for row in page["rows"].as_array().unwrap() {
+            names.push(row["name"].as_str().unwrap().to_owned());
+            let entered_here = ["B-07", "B-59"].contains(&row["name"].as_str().unwrap());
+            assert_eq!(row["in_force"]["by"], if entered_here { "sri" } else { "Sri" }, "{row}");
+        }
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => break,
+        }
+    }
+    let expected: Vec<String> = (0..60).map(|n| format!("B-{n:02}")).collect();
+    assert_eq!(names, expected);
+    for (query, status) in [("kind=shop", 400), ("limit=0", 400), ("begins=nobody", 200)] {
+        assert_eq!(get(&served, &format!("/admin/v1/directory/subjects?{query}")).await.0, status);
+    }
+    let path = "/admin/v1/directory?kind=client&name=alpha";
+    let (_, page) = get(&served, path).await;
+    let page: Value = serde_json::from_str(&page).unwrap();
+    assert_desk("directory", &page);
+    // A secret that was replaced is told as changed, and neither is shown.
+    assert_eq!(page["rows"][1]["changed"], json!(["shared_secret"]), "{page}");
+
+    let (mut seen, mut after) = (0, 0);
+    loop {
+        let path = format!("/admin/v1/directory?kind=contract&name=B-07&limit=25&after={after}");
+        let (_, page) = get(&served, &path).await;
+        let page: Value = serde_json::from_str(&page).unwrap();
+        seen += page["rows"].as_array().unwrap().len();
+        match page["next"].as_i64() {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(seen, 61);
+
+    let ana = Browser::of(&served, "ana").await;
+    let list = ana.get("/console/directory").await;
+    assert_eq!(list.status, 200);
+    assert!(list.text.contains("2099-01-01 00:00:00"), "{}", list.text);
+    assert!(list.text.contains("Next page") && list.text.contains("directory import"));
+    let found = ana.get("/console/directory?kind=contract&begins=B-59").await.text;
+    assert!(found.contains("B-59") && !found.contains("B-58"), "{found}");
+    assert!(found.contains("&lt;b&gt;closed&lt;/b&gt; &amp; done") && found.contains("disabled"));
+    let one = ana.get("/console/directory/one?kind=contract&name=A-1").await.text;
+    for part in [
+        "settlement.terms 1.currency",
+        "From 2099-01-01T00:00:00",
+        "<b>false</b>",
+        "a new merchant",
+        "refunds",
+    ] {
+        assert!(one.contains(part), "{part} in {one}");
+    }
+    let client = ana.get("/console/directory/one?kind=client&name=alpha").await.text;
+    assert!(client.contains("stored:1") && client.contains("shared_secret"), "{client}");
+    for page in [&list.text, &one, &client] {
+        for secret in
+            ["shared-secret-of", "another-secret-of", "notification-secret-of", "$argon2id"]
+        {
+            assert!(!page.contains(secret), "{secret} in {page}");
+        }
+    }
+    assert_eq!(ana.get("/console/directory/one?kind=client&name=nobody").await.status, 404);
+    // Without a session, and without a token, there is nothing to see.
+    let (status, _) = served.get(&format!("{}/console/directory", served.admin)).await;
+    assert_eq!(status, 303, "to the login");
+    let url = format!("{}/admin/v1/directory/subjects", served.admin);
+    assert_eq!(served.http.get(url).send().await.unwrap().status().as_u16(), 401);
 }

@@ -66,16 +66,19 @@ async fn the_admin_listener_answers_what_the_schemas_say() {
     }
 }
 
+/// Fails if an answer of the desk is not of a definition of its schema.
+pub(crate) fn assert_desk(def: &str, document: &Value) {
+    let mut schema = schema("admin-desk");
+    schema["$ref"] = json!(format!("#/$defs/{def}"));
+    let validator = jsonschema::draft202012::options().build(&schema).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{def}: {errors:#?}\n{document}");
+}
+
 /// Each list and each act, of what the demo has.
 async fn assert_desk_answers(demo: &Demo) {
-    let held = |def: &str, document: &Value| {
-        let mut schema = schema("admin-desk");
-        schema["$ref"] = json!(format!("#/$defs/{def}"));
-        let validator = jsonschema::draft202012::options().build(&schema).unwrap();
-        let errors: Vec<String> =
-            validator.iter_errors(document).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{def}: {errors:#?}\n{document}");
-    };
+    let held = assert_desk;
     let get = async |path: &str| -> Value {
         let (status, text) = demo.get(&format!("{}/admin/v1/{path}", demo.admin)).await;
         assert_eq!(status, 200, "{path}: {text}");

@@ -40,8 +40,21 @@ impl Shared {
         })
     }
 
-    /// A config with the demo's credentials; the path and the base addresses.
-    fn config(&self, store: &str, number: u16) -> (String, String, String) {
+    /// The demo's PSP and contract as sections of a config.
+    pub(crate) fn parties(&self) -> String {
+        format!(
+            "[[client]]\nlogin = \"testclient\"\npassword_hash = \"{}\"\n\
+             shared_secret = \"examplesharedsecret\"\n\
+             notification_secrets = [\"examplenotificationsecret\"]\n\
+             [[contract]]\nid = \"TESTCONTRACT\"\nclient = \"testclient\"\nkyc = \"verified\"\n\
+             notification_url = \"http://127.0.0.1:9/nobody\"\n\
+             redirect_url = \"https://shop.example/return\"\n",
+            self.password_hash
+        )
+    }
+
+    /// A config with these PSPs; the path and the base addresses.
+    fn config(&self, store: &str, number: u16, parties: &str) -> (String, String, String) {
         let (port, admin) = (free_port(), free_port());
         let text = format!(
             "[listen]\npsp = \"127.0.0.1:{port}\"\npublic = \"127.0.0.1:{port}\"\n\
@@ -49,13 +62,8 @@ impl Shared {
              [store]\nurl = \"{store}\"\nconnections = 8\n[instance]\nnumber = {number}\n\
              [midtrans.test]\nbase_url = \"{}\"\nserver_key = \"{SERVER_KEY}\"\n\
              [delivery]\nallow_private = [\"127.0.0.0/8\"]\nschedule = [\"20 x 1s\"]\n\
-             timeout = \"1s\"\n[[client]]\nlogin = \"testclient\"\npassword_hash = \"{}\"\n\
-             shared_secret = \"examplesharedsecret\"\n\
-             notification_secrets = [\"examplenotificationsecret\"]\n\
-             [[contract]]\nid = \"TESTCONTRACT\"\nclient = \"testclient\"\nkyc = \"verified\"\n\
-             notification_url = \"http://127.0.0.1:9/nobody\"\n\
-             redirect_url = \"https://shop.example/return\"\n",
-            self.simulator, self.password_hash
+             timeout = \"1s\"\n{parties}",
+            self.simulator
         );
         let path = self.folder.path().join(format!("{port}.toml"));
         std::fs::write(&path, text).expect("the config is written");
@@ -65,7 +73,12 @@ impl Shared {
 
     /// Runs another command on the database to its end.
     pub(crate) fn run(&self, command: &[&str], number: u16) -> Output {
-        let (config, _, _) = self.config(&self.url, number);
+        self.run_by(command, number, &self.parties())
+    }
+
+    /// The same by a config with other PSPs.
+    pub(crate) fn run_by(&self, command: &[&str], number: u16, parties: &str) -> Output {
+        let (config, _, _) = self.config(&self.url, number, parties);
         Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
             .args(["--log", "warn"])
             .args(command)
@@ -94,9 +107,18 @@ impl Shared {
         self.serve_on(&self.url, number).await
     }
 
+    /// The same by a config with other PSPs.
+    pub(crate) async fn serve_by(&self, number: u16, parties: &str) -> Demo {
+        self.start_one(&self.url, number, parties).await
+    }
+
     /// The same on another store.
     pub(crate) async fn serve_on(&self, store: &str, number: u16) -> Demo {
-        let (config, adapter, admin) = self.config(store, number);
+        self.start_one(store, number, &self.parties()).await
+    }
+
+    async fn start_one(&self, store: &str, number: u16, parties: &str) -> Demo {
+        let (config, adapter, admin) = self.config(store, number, parties);
         let child = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
             .args(["--log", "error", "serve", "--create-store", "--config", &config])
             .stdout(Stdio::null())

@@ -22,6 +22,9 @@ use crate::{Console, answer, csv, frame, show};
 
 const PATH: &str = "/console/adjustments";
 
+/// Contracts that somebody can choose from; of more, one is typed.
+const CHOICE_MAX: usize = 200;
+
 /// Corrections of a page.
 const ROWS: usize = 50;
 
@@ -171,12 +174,16 @@ fn ask_form(visit: &Visit, contracts: &[SettledContract]) -> Markup {
                 (form.key())
                 input type="hidden" name="act" value="ask";
                 (form.text(&id))
-                label for="of" { "Contract" }
-                select #of name="contract" {
-                    @for one in contracts {
-                        option value=(one.contract) selected[form.typed("contract") == Some(&one.contract)] {
-                            (one.contract) ", settled under " (one.account)
-                            @if let Some(currency) = &one.currency { " in " (currency) }
+                @if contracts.len() > CHOICE_MAX {
+                    (form.text(&Field { name: "contract", label: "Contract", ..Field::EMPTY }))
+                } @else {
+                    label for="of" { "Contract" }
+                    select #of name="contract" {
+                        @for one in contracts {
+                            option value=(one.contract) selected[form.typed("contract") == Some(&one.contract)] {
+                                (one.contract) ", settled under " (one.account)
+                                @if let Some(currency) = &one.currency { " in " (currency) }
+                            }
                         }
                     }
                 }

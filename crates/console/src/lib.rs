@@ -15,6 +15,7 @@ mod breaks;
 mod chart;
 mod csv;
 mod deliveries;
+mod directory;
 mod door;
 mod form;
 mod frame;
@@ -85,6 +86,8 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/lost", post(attention::acknowledge).get(to_page))
         .route("/console/parties", get(parties::page))
         .route("/console/receivers.csv", get(parties::export))
+        .route("/console/directory", get(directory::page))
+        .route("/console/directory/one", get(directory::one))
         .route("/console/settlements", get(books::settlements))
         .route("/console/settlements/{account}", get(books::account))
         .route("/console/settlements/{account}/settlements.csv", get(books::export))

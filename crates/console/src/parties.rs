@@ -10,11 +10,17 @@ use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, csv, frame, show};
+use crate::{Console, csv, directory, frame, show};
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
     let service = &console.app.service;
     let content = html! {
+        @if console.app.directory.get().is_some_and(|desk| desk.is_in_force()) {
+            p {
+                a href=(directory::PATH) { "The directory" } " has each account, PSP and contract as in force and as to come, and "
+                "who has changed what."
+            }
+        }
         h2 { "Receivers" }
         (receivers(&worst_first(service.receivers())))
         h2 { "As configured" }
@@ -139,7 +145,10 @@ fn card(client: &ClientView) -> Markup {
             }
             (contracts(&client.contracts))
             @if client.contract_count > client.contracts.len() {
-                p { (client.contract_count) " contracts in all; GET /admin/v1/directory has each." }
+                p {
+                    (client.contract_count) " contracts in all; "
+                    a href={ (directory::PATH) "?kind=contract" } { "the directory" } " has each."
+                }
             }
         }
     }

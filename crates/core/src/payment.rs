@@ -170,7 +170,7 @@ pub struct FirstFailure {
 }
 
 /// What is known of a purchase. Inside a [`Payment`] nobody can write to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PaymentRecord {
     /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
     pub tx_id: TxId,
@@ -232,6 +232,14 @@ pub struct PaymentRecord {
     pub doubt: Option<Doubt>,
 }
 
+impl std::fmt::Debug for PaymentRecord {
+    /// Which one and how far it is, without the secrets of its links.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tx_id, state, refund_reserved, next_check_at, .. } = self;
+        write!(out, "PaymentRecord({tx_id}, {state:?}, {refund_reserved:?}, {next_check_at:?})")
+    }
+}
+
 /// One purchase.
 ///
 /// Born by [`Payment::open`] or [`Payment::refused`], changed by [`Payment::on`], the refunds'
@@ -250,7 +258,7 @@ impl Deref for Payment {
 }
 
 /// What is known of a purchase when its call comes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewPayment {
     /// Ours; PPRO's `TXID`, Midtrans' `order_id`.
     pub tx_id: TxId,
@@ -276,6 +284,13 @@ pub struct NewPayment {
     pub created_at: Timestamp,
     /// How long the shopper may take.
     pub session: Duration,
+}
+
+impl std::fmt::Debug for NewPayment {
+    /// Which one, without the secrets of its links.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "NewPayment({})", self.tx_id)
+    }
 }
 
 /// A record contradicts itself; names the field.

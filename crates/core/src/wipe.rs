@@ -1,4 +1,23 @@
-//! Overwriting what nobody needs any more, before its memory goes to others.
+//! What is private stays so: overwriting what nobody needs any more, before its memory goes to others,
+//! and printing nothing of what is held.
+
+/// `Debug` of a type that holds personal data or a secret: its name alone.
+///
+/// ```
+/// struct Shopper(&'static str);
+/// gopay_core::shows_nothing!("Shopper", Shopper);
+/// assert_eq!(format!("{:?}", Shopper("Kartini")), "Shopper(..)");
+/// ```
+#[macro_export]
+macro_rules! shows_nothing {
+    ($name:literal, $type:ty) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str(concat!($name, "(..)"))
+            }
+        }
+    };
+}
 
 /// Fills with zeros what holds a secret.
 ///

@@ -169,7 +169,7 @@ const CHARGEBACK: [&str; 10] = [
 ];
 
 /// What its call said of a payment: personal data among it, so that it may be gone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct CallDetails {
     /// `accountholdername`.
     pub account_holder: Option<String>,
@@ -180,6 +180,8 @@ pub struct CallDetails {
     /// `soldservice`.
     pub sold_service: Option<String>,
 }
+
+gopay_core::shows_nothing!("CallDetails", CallDetails);
 
 /// A payment that entered a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,7 +238,7 @@ pub struct RefundRow {
 }
 
 /// Money that the shopper's side took back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChargebackRow {
     /// `CBID`.
     pub id: Option<RefundId>,
@@ -255,6 +257,8 @@ pub struct ChargebackRow {
     /// The contract.
     pub contract: Option<String>,
 }
+
+gopay_core::shows_nothing!("ChargebackRow", ChargebackRow);
 
 impl ChargebackRow {
     pub(crate) fn fields(&self) -> [String; 10] {

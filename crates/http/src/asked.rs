@@ -8,8 +8,8 @@ use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{
     AdjustmentFilter, AdjustmentState, AuditFilter, BreakFilter, BreakOrder, DeliveryFilter,
-    DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter, RefundStateWord,
-    Times, Walk, Which,
+    DeliveryState, EntryKind, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter,
+    RefundStateWord, SubjectsAsked, Times, Walk, Which,
 };
 
 /// The parameters of a query; of one that is there twice, the last counts.
@@ -128,6 +128,27 @@ impl Asked {
         Ok(AdjustmentFilter {
             state: self.word("state", state, "asked or approved")?,
             contract: self.text("contract"),
+        })
+    }
+
+    /// Which kind of entries of the directory.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn entry_kind(&self) -> Result<Option<EntryKind>, AskedError> {
+        self.word("kind", EntryKind::from_word, "account, client or contract")
+    }
+
+    /// Which accounts, PSPs or contracts of the directory.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn subjects(&self, limit: usize) -> Result<SubjectsAsked, AskedError> {
+        Ok(SubjectsAsked {
+            kind: self.entry_kind()?.unwrap_or(EntryKind::Contract),
+            begins: self.text("begins").unwrap_or_default(),
+            after: self.text("after"),
+            limit: self.limit(limit)?,
         })
     }
 

@@ -57,6 +57,7 @@ use crate::{admin, books, desk, directory, feed, pages, psp, public};
         books::decide_break,
         directory::entries,
         directory::change,
+        directory::subjects,
         desk::audit,
         admin::lost,
         admin::acknowledge_lost
@@ -75,7 +76,7 @@ const SCHEMAS: [(&str, &str); 6] = [
 ];
 
 /// Method, path, the component of the body, and that of the answer.
-const BODIES: [(&str, &str, Option<&str>, &str); 32] = [
+const BODIES: [(&str, &str, Option<&str>, &str); 33] = [
     ("get", "/health/ready", None, "health"),
     ("get", "/admin/v1/totals", None, "totals"),
     ("get", "/admin/v1/attention", None, "attention"),
@@ -108,6 +109,7 @@ const BODIES: [(&str, &str, Option<&str>, &str); 32] = [
     ("get", "/admin/v1/audit", None, "desk_audit"),
     ("get", "/admin/v1/directory", None, "desk_directory"),
     ("post", "/admin/v1/directory", Some("desk_directory_change"), "desk_directory_changed"),
+    ("get", "/admin/v1/directory/subjects", None, "desk_directory_subjects"),
 ];
 
 /// Where a reference of a schema leads to among the components.

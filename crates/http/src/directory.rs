@@ -5,7 +5,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::Request;
 use axum::response::Response;
 use gopay_core::text::printable_json;
-use gopay_service::desk::{DirectoryChange, DirectoryError, EntriesAsked, EntryKind, check_texts};
+use gopay_service::desk::{DirectoryChange, DirectoryError, EntriesAsked, check_texts};
 use serde_json::json;
 
 use crate::acts::{self, answer, answered};
@@ -17,7 +17,10 @@ use crate::routes::Routes;
 use crate::{App, respond};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.get("/admin/v1/directory", entries).post("/admin/v1/directory", change)
+    routes
+        .get("/admin/v1/directory", entries)
+        .post("/admin/v1/directory", change)
+        .get("/admin/v1/directory/subjects", subjects)
 }
 
 const WITHOUT: &str = "this program has no directory in a store";
@@ -46,15 +49,33 @@ pub(crate) async fn entries(State(app): State<App>, RawQuery(query): RawQuery) -
     }
 }
 
+/// Accounts, PSPs or contracts in the order of their names, each with what is in force and what is to
+/// come, without secrets.
+#[cfg_attr(test, utoipa::path(get, path = "/admin/v1/directory/subjects", tag = "admin",
+    params(
+        ("kind" = Option<String>, Query, description = "`account`, `client`, `contract`, which is the default"),
+        ("begins" = Option<String>, Query, description = "What the name begins with"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<usize>, Query, description = "1 to 500")
+    ),
+    responses(
+        (status = 200, description = "A page"),
+        (status = 400, description = "A parameter is wrong; the answer names it"),
+        (status = 404, description = "There is none"),
+        (status = 503, description = "The store does not answer")
+    )
+))]
+pub(crate) async fn subjects(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    let Some(desk) = app.directory.get().cloned() else { return no(404, WITHOUT) };
+    match asked(query).subjects(ROWS) {
+        Ok(wanted) => answered(desk.subjects(&wanted).await),
+        Err(error) => wrong(error),
+    }
+}
+
 fn wanted(asked: &Asked) -> Result<EntriesAsked, AskedError> {
     let named = |name: &str| asked.get(name).filter(|text| !text.is_empty());
-    let kind =
-        match named("kind") {
-            None => None,
-            Some(word) => Some(EntryKind::from_word(word).ok_or_else(|| {
-                AskedError("kind: must be account, client or contract".to_owned())
-            })?),
-        };
+    let kind = asked.entry_kind()?;
     let after = match named("after") {
         None => 0,
         Some(text) => text

@@ -403,6 +403,7 @@ mod tests {
             (Method::POST, "/admin/v1/redeliver", Some(Role::Operate)),
             (Method::POST, "/admin/v1/breaks/B0", Some(Role::Finance)),
             (Method::GET, "/admin/v1/directory", Some(Role::Read)),
+            (Method::GET, "/admin/v1/directory/subjects", Some(Role::Read)),
             (Method::POST, "/admin/v1/directory", Some(Role::Directory)),
             (Method::PUT, "/anything", Some(Role::Operate)),
         ] {

@@ -53,11 +53,12 @@ pub struct Bounds {
 
 impl Bounds {
     /// Idle connections: longer than the 60 s for which common proxies keep one. Who keeps one
-    /// should be the one to close it, or a request can meet the closing.
+    /// should be the one to close it, or a request can meet the closing. Who takes nothing is gone 15 s
+    /// after the last byte that it took.
     pub const PATIENCE: Patience = Patience {
         idle: Duration::from_secs(75),
         head: Duration::from_secs(10),
-        write: Duration::from_secs(15),
+        write: Duration::from_secs(14),
     };
 
     /// The longest head of a request, in bytes: ten times that of a browser with cookies. Longer ones
@@ -238,7 +239,8 @@ async fn retire_after_changes(connections: &Connections, tls: Option<Tls>) -> In
 
 /// Closes connections that use up their patience, for ever.
 async fn close_overdue(connections: &Connections, patience: Patience) -> Infallible {
-    const PAUSE: Duration = Duration::from_secs(1);
+    /// Of thousands of connections a look takes a fraction of a millisecond.
+    const PAUSE: Duration = Duration::from_millis(500);
     let Patience { idle, head, write } = patience;
     let mut looks = tokio::time::interval(PAUSE.min(idle).min(head).min(write));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -284,7 +286,7 @@ mod tests {
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-    /// A listener that says from which port a request comes.
+    /// A listener that says from which port a request comes, or says much.
     async fn served(bounds: Bounds) -> (SocketAddr, watch::Sender<bool>, JoinSet<()>) {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -294,7 +296,7 @@ mod tests {
         serve(
             &mut tasks,
             Listener::new(listener, bounds),
-            Router::new().route("/", get(say)),
+            Router::new().route("/", get(say)).route("/much", get(async || vec![b'x'; 32 << 20])),
             &stop,
         );
         (address, sender, tasks)
@@ -396,11 +398,23 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_no_answers_is_closed() {
+        assert!(Bounds::PATIENCE.write < Duration::from_secs(15));
         let (address, _stop, _tasks) = served(patience(60_000, 60_000, 50)).await;
         let stream = TcpStream::connect(address).await.unwrap();
         let (_unread, mut sending) = stream.into_split();
         let asked = async { while sending.write_all(&REQUEST.repeat(1_000)).await.is_ok() {} };
         tokio::time::timeout(Duration::from_secs(20), asked).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_takes_is_not_kept_by_the_system_either() {
+        let (address, _stop, _tasks) = served(patience(60_000, 60_000, 50)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest).await;
+        assert!(ended.is_err(), "closed in good order, after {} bytes", rest.len());
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -186,6 +187,11 @@ impl Connection {
         self.state().stalled = None;
     }
 
+    /// The peer takes nothing of what it was sent last.
+    fn is_stalled(&self) -> bool {
+        self.state().stalled.is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here can panic half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -194,13 +200,13 @@ impl Connection {
 
 /// A stream that tells its [`Connection`] of each byte that moves.
 #[derive(Debug)]
-pub(crate) struct Watched<T> {
-    stream: T,
+pub(crate) struct Watched {
+    stream: TcpStream,
     connection: Arc<Connection>,
 }
 
-impl<T> Watched<T> {
-    pub(crate) const fn new(stream: T, connection: Arc<Connection>) -> Self {
+impl Watched {
+    pub(crate) const fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
         Self { stream, connection }
     }
 
@@ -212,7 +218,16 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Closed in good order, the system would hold what the peer does not take for minutes.
+        if self.connection.is_stalled() {
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -227,7 +242,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

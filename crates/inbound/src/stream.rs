@@ -5,15 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::connection::Watched;
 
 /// See the module. TLS is outside, so that each byte of a handshake is watched too.
 pub(crate) enum Stream {
-    Plain(Watched<TcpStream>),
-    Tls(Box<TlsStream<Watched<TcpStream>>>),
+    Plain(Watched),
+    Tls(Box<TlsStream<Watched>>),
 }
 
 /// The same of both.

@@ -13,8 +13,8 @@ use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
-    Delivery, DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Filed, Journal,
-    JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
+    Delivery, DeliveryFilter, Directories, DirectoryEntry, EntryKind, Erasure, EventRecord, Filed,
+    Journal, JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
     PaymentFilter, Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter,
     Reserved, ReviewAct, Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store,
     StoreError, StoredBreak, Totals, UnknownOrder, Upkeep, engine,
@@ -469,6 +469,16 @@ impl Directories for NullStore {
 
     async fn directory_stored(
         &self,
+        _entry: i64,
+        _limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn directory_named(
+        &self,
+        _kind: EntryKind,
+        _name: &str,
         _entry: i64,
         _limit: usize,
     ) -> Result<Vec<DirectoryEntry>, StoreError> {

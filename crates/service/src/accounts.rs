@@ -131,6 +131,23 @@ impl MidtransAccounts {
         self
     }
 
+    /// Those that are not among others: new ones, and those with other settings.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Vec<Arc<MidtransAccount>> {
+        let is_new = |account: &&Arc<MidtransAccount>| {
+            let same = others.get(account.channel, account.name.as_ref());
+            same.is_none_or(|same| !Arc::ptr_eq(same, account))
+        };
+        let channels = self.test.iter().chain(&self.live);
+        channels.chain(self.named.values()).filter(is_new).cloned().collect()
+    }
+
+    /// Those with names of their own.
+    #[must_use]
+    pub fn named(&self) -> Vec<Arc<MidtransAccount>> {
+        self.named.values().cloned().collect()
+    }
+
     /// That of a channel, if it has one.
     #[must_use]
     pub fn of(&self, channel: Option<Channel>) -> Option<&MidtransAccount> {
@@ -303,6 +320,9 @@ mod tests {
         assert_eq!(kept(Some("changed")), Some(false));
         assert_eq!(kept(Some("gone")), None);
         assert_eq!(kept(None), Some(false), "nobody said what it was made of");
+        let new: Vec<_> = after.without(&before);
+        let labels: Vec<_> = new.iter().map(|account| account.label()).collect();
+        assert_eq!(labels, ["live", "changed"]);
     }
 
     #[tokio::test(start_paused = true)]

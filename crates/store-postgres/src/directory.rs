@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use gopay_store::rows::{self, DIRECTORY_ENTRIES, DIRECTORY_KEYS};
 use gopay_store::sealing::WrappedKey;
-use gopay_store::{Directories, DirectoryEntry, StoreError, directory_columns};
+use gopay_store::{Directories, DirectoryEntry, EntryKind, StoreError, directory_columns};
 
 use crate::error::DbError;
 use crate::row::{Columns, insert_many, key, limit_cell, read_all, read_opt};
@@ -36,6 +36,26 @@ pub(crate) async fn directory_stored(
         WHERE e.entry > $1 ORDER BY e.entry LIMIT $2"
     );
     let found = session.rows(sql, &[&entry, &limit_cell(limit)]).await?;
+    Ok(read_all(&found, rows::directory_entry)?)
+}
+
+/// In the order of the bytes, whatever order the database has for texts.
+pub(crate) async fn directory_named(
+    session: &Session,
+    kind: EntryKind,
+    name: &str,
+    entry: i64,
+    limit: usize,
+) -> Result<Vec<DirectoryEntry>, DbError> {
+    let sql = concat!(
+        "-- directory_named\nSELECT ",
+        directory_columns!(),
+        " FROM directory_entries e LEFT JOIN directory_keys k ON k.change = e.change
+        WHERE e.kind = $1 AND (e.name COLLATE \"C\", e.entry) > ($2, $3)
+        ORDER BY e.name COLLATE \"C\", e.entry LIMIT $4"
+    );
+    let limit = limit_cell(limit);
+    let found = session.rows(sql, &[&kind.as_str(), &name, &entry, &limit]).await?;
     Ok(read_all(&found, rows::directory_entry)?)
 }
 
@@ -109,6 +129,18 @@ impl Directories for PgStore {
         limit: usize,
     ) -> Result<Vec<DirectoryEntry>, StoreError> {
         self.connections.alone(|db| async move { directory_stored(&db, entry, limit).await }).await
+    }
+
+    async fn directory_named(
+        &self,
+        kind: EntryKind,
+        name: &str,
+        entry: i64,
+        limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        self.connections
+            .alone(|db| async move { directory_named(&db, kind, name, entry, limit).await })
+            .await
     }
 
     async fn directory_add(&self, change: &[DirectoryEntry]) -> Result<(), StoreError> {

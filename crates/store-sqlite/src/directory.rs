@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use gopay_store::rows::{self, DIRECTORY_ENTRIES, DIRECTORY_KEYS, RowReader, SqlRow};
 use gopay_store::sealing::WrappedKey;
-use gopay_store::{Directories, DirectoryEntry, StoreError, directory_columns};
+use gopay_store::{Directories, DirectoryEntry, EntryKind, StoreError, directory_columns};
 use rusqlite::{Connection, params};
 
 use crate::query::{all, first, limit_cell, write, write_cells};
@@ -37,6 +37,23 @@ pub(crate) fn directory_stored(
         WHERE e.entry > ?1 ORDER BY e.entry LIMIT ?2"
     );
     all(db, sql, params![entry, limit_cell(limit)], rows::directory_entry)
+}
+
+pub(crate) fn directory_named(
+    db: &Connection,
+    kind: EntryKind,
+    name: &str,
+    entry: i64,
+    limit: usize,
+) -> Result<Vec<DirectoryEntry>, StoreError> {
+    let sql = concat!(
+        "-- directory_named\nSELECT ",
+        directory_columns!(),
+        " FROM directory_entries e LEFT JOIN directory_keys k ON k.change = e.change
+        WHERE e.kind = ?1 AND (e.name, e.entry) > (?2, ?3) ORDER BY e.name, e.entry LIMIT ?4"
+    );
+    let limit = limit_cell(limit);
+    all(db, sql, params![kind.as_str(), name, entry, limit], rows::directory_entry)
 }
 
 pub(crate) fn directory_add(db: &Connection, change: &[DirectoryEntry]) -> Result<(), StoreError> {
@@ -92,6 +109,17 @@ impl Directories for SqliteStore {
         limit: usize,
     ) -> Result<Vec<DirectoryEntry>, StoreError> {
         self.read(move |db| directory_stored(db, entry, limit)).await
+    }
+
+    async fn directory_named(
+        &self,
+        kind: EntryKind,
+        name: &str,
+        entry: i64,
+        limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |db| directory_named(db, kind, &name, entry, limit)).await
     }
 
     async fn directory_add(&self, change: &[DirectoryEntry]) -> Result<(), StoreError> {

@@ -148,6 +148,7 @@ cases! { $
     runs_of_reconciliation_are_recorded_whole,
     runs_that_race_leave_one,
     entries_of_the_directory_are_added_whole_and_in_order,
+    entries_of_the_directory_are_found_by_name,
     changes_of_the_directory_that_race_leave_one,
     totals_count_every_row,
     what_still_owes_something_is_not_archivable,

@@ -101,6 +101,16 @@ pub trait Directories: Send + Sync {
         self.directory_stored(entry, limit).await
     }
 
+    /// The entries of a kind in the order of the bytes of their names, then of their numbers: those
+    /// behind a name and a number, at most `limit`.
+    async fn directory_named(
+        &self,
+        kind: EntryKind,
+        name: &str,
+        entry: i64,
+        limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError>;
+
     /// Adds a change: all of it is durable, or none.
     ///
     /// [`StoreError::Conflict`] if another came first; [`StoreError::Invalid`] as

@@ -11,7 +11,7 @@ use crate::sealing::{KeyProof, WrappedKey};
 use crate::{Created, Note, StoreError};
 
 /// Everything that the store has of the persons of one payment, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Personal {
     /// `payments.redirect_secret`.
     pub redirect_secret: String,
@@ -30,6 +30,8 @@ pub struct Personal {
     /// The refunds that name it, by id: `refunds.descriptor`.
     pub descriptors: Vec<(RefundId, Option<String>)>,
 }
+
+gopay_core::shows_nothing!("Personal", Personal);
 
 /// A record of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]

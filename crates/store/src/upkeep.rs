@@ -38,7 +38,7 @@ pub struct Archive {
 }
 
 /// What an archive holds of one payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filed {
     /// Which.
     pub tx_id: TxId,
@@ -49,6 +49,8 @@ pub struct Filed {
     /// Its trail as it was stored.
     pub events: Vec<FiledEvent>,
 }
+
+gopay_core::shows_nothing!("Filed", Filed);
 
 /// A record of a trail in an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +66,7 @@ pub struct FiledEvent {
 }
 
 /// What leaves the store for an archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Leaving {
     /// The payment.
     pub tx_id: TxId,
@@ -73,6 +75,8 @@ pub struct Leaving {
     /// What stays of the call.
     pub call: String,
 }
+
+gopay_core::shows_nothing!("Leaving", Leaving);
 
 /// Work on the store as a whole, apart from the money path.
 #[async_trait]

@@ -191,7 +191,7 @@ pub fn refund_id(form: &Form<'_>) -> Result<Option<RefundId>, Rejection> {
 }
 
 /// A well-formed REFUND call. Whether it is admitted depends on the payment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RefundCall<'f> {
     /// The PSP's reference.
     pub merchant_refund_id: Option<&'f str>,
@@ -202,6 +202,8 @@ pub struct RefundCall<'f> {
     /// Text for the shopper's GoPay history.
     pub descriptor: Option<&'f str>,
 }
+
+crate::shows_nothing!("RefundCall", RefundCall<'_>);
 
 /// Checks a REFUND call but for its `txid`.
 ///

@@ -55,7 +55,7 @@ impl Terms<'static> {
 }
 
 /// One party's address; what was not sent, or sent empty, is absent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Address<'f> {
     /// At most 255 characters, as all of these.
     pub first_name: Option<&'f str>,
@@ -73,8 +73,10 @@ pub struct Address<'f> {
     pub country: Option<&'f str>,
 }
 
+crate::shows_nothing!("Address", Address<'_>);
+
 /// A TRANSACTION call that passed every check. Borrows from the decoded form.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct TransactionRequest<'f> {
     /// Where it goes.
     pub channel: Channel,
@@ -112,6 +114,8 @@ pub struct TransactionRequest<'f> {
     /// Where in `padded` the cart begins.
     pub(crate) items_start: usize,
 }
+
+crate::shows_nothing!("TransactionRequest", TransactionRequest<'_>);
 
 /// Checks everything but credentials; reports faults in order of precedence.
 ///

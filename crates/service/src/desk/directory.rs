@@ -111,11 +111,57 @@ pub struct EntryRow {
     pub reason: String,
     /// The keys of the section; `stored:1` and so on stand for secrets. None if it does not parse.
     pub keys: Option<Value>,
+    /// Which keys are others than in the entry before it; none where not one subject alone was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
+}
+
+/// Which accounts, PSPs or contracts are asked for.
+#[derive(Clone, Debug)]
+pub struct SubjectsAsked {
+    /// Of this kind.
+    pub kind: EntryKind,
+    /// Whose names begin so.
+    pub begins: String,
+    /// Behind this name.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Accounts, PSPs or contracts, in the order of their names.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubjectPage {
+    /// At most as many as asked for.
+    pub rows: Vec<SubjectRow>,
+    /// Where to go on, if there are more.
+    pub next: Option<String>,
+}
+
+/// An account, a PSP or a contract as the store has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubjectRow {
+    /// `account`, `client`, `contract`.
+    pub kind: &'static str,
+    /// Name, login, `contractid`.
+    pub name: String,
+    /// How many entries there are about it.
+    pub entries: usize,
+    /// What is in force now; none if all is to come.
+    pub in_force: Option<EntryRow>,
+    /// What takes over when, in that order.
+    pub coming: Vec<EntryRow>,
 }
 
 /// The directory, for whoever reads and changes it while the service runs.
 #[async_trait]
 pub trait DirectoryDesk: Send + Sync {
+    /// Whether the service goes by it, and not by the config file.
+    fn is_in_force(&self) -> bool;
+
+    /// Accounts, PSPs or contracts with what is in force of each, and what is to come.
+    async fn subjects(&self, asked: &SubjectsAsked) -> Result<SubjectPage, StoreError>;
+
     /// What was entered.
     async fn entries(&self, asked: &EntriesAsked) -> Result<EntryPage, StoreError>;
 

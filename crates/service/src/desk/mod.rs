@@ -33,7 +33,7 @@ pub use books::{
 };
 pub use directory::{
     DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
-    EntryRow,
+    EntryRow, SubjectPage, SubjectRow, SubjectsAsked,
 };
 pub use figures::{Barred, Figures, Queue};
 pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};

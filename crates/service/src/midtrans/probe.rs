@@ -1,5 +1,6 @@
 //! Whether an account at Midtrans lets us in, asked before the first payment needs it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gopay_core::midtrans::StatusReply;
@@ -46,14 +47,14 @@ impl Service {
         self.compare_clocks();
     }
 
-    /// Tries the keys of the accounts with names, at an even pace, and tells the log.
-    pub async fn probe_named(&self) {
+    /// Tries the keys of accounts at an even pace, and tells the log. For those that came while the
+    /// service runs, and at its start for those with names.
+    pub async fn probe_evenly(&self, accounts: Vec<Arc<MidtransAccount>>) {
         /// So that ten thousand are tried in some minutes, and nobody notices.
         const PACE: Duration = Duration::from_millis(50);
-        let parties = self.parties();
-        for account in parties.midtrans.all().filter(|account| account.name.is_some()) {
+        for account in accounts {
             tokio::time::sleep(PACE).await;
-            told(account).await;
+            told(&account).await;
         }
     }
 }

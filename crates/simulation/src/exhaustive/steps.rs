@@ -15,8 +15,8 @@ use gopay_core::time::Timestamp;
 use gopay_store::sealing::{KeyProof, WrappedKey};
 use gopay_store::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
-    Delivery, DeliveryFilter, Directories, DirectoryEntry, Erasure, EventRecord, Filed, Journal,
-    JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
+    Delivery, DeliveryFilter, Directories, DirectoryEntry, EntryKind, Erasure, EventRecord, Filed,
+    Journal, JournalPage, KeyChange, KeyOf, Leaving, Listed, Lookup, Note, OrderResolution, Page,
     PaymentFilter, Personal, PersonalData, ReconciliationRun, Reconciliations, RefundFilter,
     Reserved, ReviewAct, Reviews, Rewrapping, Search, SettlementAccount, Settlements, Store,
     StoreError, StoredBreak, Totals, UnknownOrder, Upkeep,
@@ -215,6 +215,7 @@ at_once {
     directory_last() -> i64;
     directory_stored(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
     directory_after(entry: i64, limit: usize) -> Vec<DirectoryEntry>;
+    directory_named(kind: EntryKind, name: &str, entry: i64, limit: usize) -> Vec<DirectoryEntry>;
     directory_add(change: &[DirectoryEntry]) -> ();
     directory_seal(change: i64, from: Option<&WrappedKey>, to: &WrappedKey, contents: &[(i64, String)]) -> bool;
 } }

@@ -65,6 +65,38 @@ pub async fn entries_of_the_directory_are_added_whole_and_in_order(store: UnderT
     assert_eq!(store.directory_last().await.unwrap(), 6);
 }
 
+/// Entries are found by kind and name, names in the order of their bytes.
+pub async fn entries_of_the_directory_are_found_by_name(store: UnderTest) {
+    use EntryKind::{Client, Contract};
+    let named = [
+        (Contract, "b"),
+        (Contract, "a"),
+        (Client, "a"),
+        (Contract, "B-1"),
+        (Contract, "a"),
+        (Contract, "a-1"),
+        (Contract, "é"),
+        (Contract, "a%"),
+    ];
+    for ((kind, name), number) in named.into_iter().zip(1..) {
+        store.directory_add(&[entry(number, number, kind, name)]).await.unwrap();
+    }
+    for (kind, name, after, limit, expected) in [
+        (Contract, "", 0, 100, &["B-1 4", "a 2", "a 5", "a% 8", "a-1 6", "b 1", "é 7"][..]),
+        (Contract, "", 0, 2, &["B-1 4", "a 2"]),
+        (Contract, "a", 2, 2, &["a 5", "a% 8"]),
+        (Contract, "a", i64::MAX, 1, &["a% 8"]),
+        (Contract, "aa", 0, 100, &["b 1", "é 7"]),
+        (Client, "", 0, 100, &["a 3"]),
+        (EntryKind::Account, "", 0, 100, &[]),
+    ] {
+        let found = store.directory_named(kind, name, after, limit).await.unwrap();
+        assert!(found.iter().all(|one| one.kind == kind), "{found:?}");
+        let found: Vec<_> = found.iter().map(|one| format!("{} {}", one.name, one.entry)).collect();
+        assert_eq!(found, expected, "{kind:?} behind {name:?} {after}");
+    }
+}
+
 /// Of changes that were made of one state, one is there.
 pub async fn changes_of_the_directory_that_race_leave_one(store: UnderTest) {
     let mut racing = JoinSet::new();
@@ -94,6 +126,10 @@ pub async fn the_directory_is_sealed_wrapped_anew_and_never_opens_elsewhere(engi
     store.directory_add(&change(4)).await.unwrap();
     let all = [change(1), change(4)].concat();
     assert_eq!(store.directory_after(0, 100).await.unwrap(), all);
+    for one in &all {
+        let named = store.directory_named(one.kind, &one.name, 0, 1).await.unwrap();
+        assert_eq!(named, std::slice::from_ref(one), "it is opened");
+    }
     let plain = async || {
         let stored = engine.directory_stored(0, 100).await.unwrap();
         stored.iter().filter(|one| !is_sealed(one.content.as_bytes())).count()

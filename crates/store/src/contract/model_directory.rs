@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::model::Model;
 use crate::sealing::WrappedKey;
-use crate::{Directories, DirectoryEntry, StoreError};
+use crate::{Directories, DirectoryEntry, EntryKind, StoreError};
 
 #[async_trait]
 impl Directories for Model {
@@ -20,6 +20,21 @@ impl Directories for Model {
         let rows = self.rows();
         let later = rows.directory.iter().filter(|one| one.entry > entry);
         Ok(later.take(limit).cloned().collect())
+    }
+
+    async fn directory_named(
+        &self,
+        kind: EntryKind,
+        name: &str,
+        entry: i64,
+        limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        let place = |one: &DirectoryEntry| (one.name.clone(), one.entry);
+        let mut found = self.rows().directory.clone();
+        found.retain(|one| one.kind == kind && place(one) > (name.to_owned(), entry));
+        found.sort_by_key(place);
+        found.truncate(limit);
+        Ok(found)
     }
 
     async fn directory_add(&self, change: &[DirectoryEntry]) -> Result<(), StoreError> {

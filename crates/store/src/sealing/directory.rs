@@ -6,7 +6,7 @@ use gopay_core::ids::TxId;
 use super::ring::{KeyRing, WrappedKey};
 use super::store::SealedStore;
 use super::value::{DataKey, Place, SealError, is_sealed};
-use crate::{Database, Directories, DirectoryEntry, StoreError};
+use crate::{Database, Directories, DirectoryEntry, EntryKind, StoreError};
 
 const CONTENT: &str = "directory_entries.content";
 
@@ -41,6 +41,32 @@ fn opened(key: &DataKey, entry: &DirectoryEntry) -> Result<String, StoreError> {
     key.open_text(place, &entry.content).map_err(|error| fault(error, entry.entry))
 }
 
+/// Entries as they were added, of entries as they are stored.
+fn open_all(
+    ring: &KeyRing,
+    mut entries: Vec<DirectoryEntry>,
+) -> Result<Vec<DirectoryEntry>, StoreError> {
+    let mut last: Option<(i64, DataKey)> = None;
+    for entry in &mut entries {
+        let stored = entry.key.take();
+        if !is_sealed(entry.content.as_bytes()) {
+            continue;
+        }
+        let known = last.as_ref().filter(|(change, _)| *change == entry.change);
+        let key = match (known, stored) {
+            (Some((_, key)), _) => key.clone(),
+            (None, Some(stored)) => {
+                let key = ring.unwrap_change(number(entry.change)?, &stored);
+                key.map_err(|error| fault(error, entry.entry))?
+            }
+            (None, None) => return Err(fault(SealError::Broken, entry.entry)),
+        };
+        entry.content = opened(&key, entry)?;
+        last = Some((entry.change, key));
+    }
+    Ok(entries)
+}
+
 #[async_trait]
 impl Directories for SealedStore {
     async fn directory_last(&self) -> Result<i64, StoreError> {
@@ -60,27 +86,17 @@ impl Directories for SealedStore {
         entry: i64,
         limit: usize,
     ) -> Result<Vec<DirectoryEntry>, StoreError> {
-        let ring = self.ring();
-        let mut entries = self.engine().directory_stored(entry, limit).await?;
-        let mut last: Option<(i64, DataKey)> = None;
-        for entry in &mut entries {
-            let stored = entry.key.take();
-            if !is_sealed(entry.content.as_bytes()) {
-                continue;
-            }
-            let known = last.as_ref().filter(|(change, _)| *change == entry.change);
-            let key = match (known, stored) {
-                (Some((_, key)), _) => key.clone(),
-                (None, Some(stored)) => {
-                    let key = ring.unwrap_change(number(entry.change)?, &stored);
-                    key.map_err(|error| fault(error, entry.entry))?
-                }
-                (None, None) => return Err(fault(SealError::Broken, entry.entry)),
-            };
-            entry.content = opened(&key, entry)?;
-            last = Some((entry.change, key));
-        }
-        Ok(entries)
+        open_all(&self.ring(), self.engine().directory_stored(entry, limit).await?)
+    }
+
+    async fn directory_named(
+        &self,
+        kind: EntryKind,
+        name: &str,
+        entry: i64,
+        limit: usize,
+    ) -> Result<Vec<DirectoryEntry>, StoreError> {
+        open_all(&self.ring(), self.engine().directory_named(kind, name, entry, limit).await?)
     }
 
     async fn directory_add(&self, change: &[DirectoryEntry]) -> Result<(), StoreError> {
