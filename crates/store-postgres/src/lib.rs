@@ -19,8 +19,8 @@
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `row`
 //! (rows to values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
 //! may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
-//! becomes of connections when none does), `schema`, `instance`, `copy`; with the
-//! feature `cluster`, a PostgreSQL for tests.
+//! becomes of connections when none does), `schema`, `lease` (on the instance's
+//! number), `holder` (whether it lives), `copy`; with the feature `cluster`, a PostgreSQL for tests.
 
 mod archives;
 #[cfg(feature = "cluster")]
@@ -32,9 +32,10 @@ mod directory;
 mod error;
 mod events;
 mod group;
+mod holder;
 mod hosts;
-mod instance;
 mod journal;
+mod lease;
 mod lists;
 mod options;
 mod orders;
@@ -54,6 +55,6 @@ mod sums;
 
 pub use connect::DatabaseUrl;
 pub use copy::{PgSource, PgTarget};
-pub use instance::InstanceLock;
+pub use lease::NumberLease;
 pub use options::Options;
 pub use store::PgStore;

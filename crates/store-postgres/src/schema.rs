@@ -18,14 +18,17 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_personal_data.sql"),
     include_str!("../migrations/0007_directory.sql"),
     GROWTH,
+    LEASES,
 ];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing
 /// without what is derived from it, so they must not run; all others only add what those ignore.
-const AT_REST: &[&str] = &[JOURNAL, GROWTH];
+/// Programs before leases hold their numbers by locks of sessions, and claim whatever is due.
+const AT_REST: &[&str] = &[JOURNAL, GROWTH, LEASES];
 
 const JOURNAL: &str = include_str!("../migrations/0002_journal.sql");
 const GROWTH: &str = include_str!("../migrations/0008_growth.sql");
+const LEASES: &str = include_str!("../migrations/0009_leases.sql");
 
 /// The second half of the key under which migrations run; the first is [`LOCKS`].
 const MIGRATING: i32 = -1;

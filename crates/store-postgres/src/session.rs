@@ -9,12 +9,13 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool::managed::Object;
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3, join4};
 use gopay_store::StoreError;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::error::{DbError, down, store_error};
+use crate::lease::Fence;
 use crate::reach::Maker;
 
 /// A value of a statement.
@@ -39,6 +40,8 @@ pub(crate) enum Ended {
 pub(crate) struct Session {
     /// None only while dropping.
     client: Option<Object<Maker>>,
+    /// What each transaction that writes begins with, if this process holds a number.
+    fence: Option<Fence>,
     /// A transaction is open, or may be.
     open: AtomicBool,
     /// The last statement was answered and no transaction is open.
@@ -46,8 +49,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) const fn new(client: Object<Maker>) -> Self {
-        Self { client: Some(client), open: AtomicBool::new(false), clean: AtomicBool::new(false) }
+    pub(crate) const fn new(client: Object<Maker>, fence: Option<Fence>) -> Self {
+        let (open, clean) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { client: Some(client), fence, open, clean }
+    }
+
+    /// The number that this process holds.
+    pub(crate) fn holder(&self) -> Option<i64> {
+        self.fence.map(|fence| fence.number)
     }
 
     fn client(&self) -> Result<&Object<Maker>, StoreError> {
@@ -85,18 +94,58 @@ impl Session {
         Ok(self.client()?.execute(&statement, values).await?)
     }
 
+    /// Runs one statement that writes, outside of a transaction; the first row that it returns.
+    pub(crate) async fn write_row(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+    ) -> Result<Option<Row>, DbError> {
+        let Some(fence) = self.fenced().await? else { return self.row(sql, values).await };
+        let statement = self.prepare(sql).await?;
+        let client = self.client()?;
+        self.open.store(true, Ordering::Relaxed);
+        let (begin, commit) = (client.batch_execute("BEGIN"), client.batch_execute("COMMIT"));
+        let written = client.query(&statement, values);
+        let (begun, held, rows, committed) =
+            join4(begin, self.hold(Some(&fence)), written, commit).await;
+        committed?;
+        self.open.store(false, Ordering::Relaxed);
+        begun?;
+        held?;
+        Ok(rows?.into_iter().next())
+    }
+
+    /// What a transaction that writes has to begin with.
+    async fn fenced(&self) -> Result<Option<(tokio_postgres::Statement, Fence)>, DbError> {
+        let Some(fence) = self.fence else { return Ok(None) };
+        Ok(Some((self.prepare(Fence::SQL).await?, fence)))
+    }
+
+    /// Keeps the number from going to another until the transaction ends; fails if it has gone.
+    async fn hold(
+        &self,
+        fence: Option<&(tokio_postgres::Statement, Fence)>,
+    ) -> Result<(), DbError> {
+        if let Some((statement, fence)) = fence {
+            self.client()?.query(statement, &[&fence.number, &fence.epoch]).await?;
+        }
+        Ok(())
+    }
+
     /// Begins a transaction with a statement that reads.
     pub(crate) async fn begin_rows(
         &self,
         sql: &str,
         values: &Values<'_>,
     ) -> Result<Vec<Row>, DbError> {
-        let statement = self.prepare(sql).await?;
+        let (fence, statement) = (self.fenced().await?, self.prepare(sql).await?);
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let begin = client.batch_execute("BEGIN");
-        let (begun, rows) = join(begin, client.query(&statement, values)).await;
+        let read = client.query(&statement, values);
+        let (begun, held, rows) = join3(begin, self.hold(fence.as_ref()), read).await;
         begun?;
+        held?;
         Ok(rows?)
     }
 
@@ -156,15 +205,17 @@ impl Session {
         &self,
         statements: [Option<Statement<'_>>; N],
     ) -> Result<[Vec<Row>; N], DbError> {
-        let prepared = self.prepare_all(statements).await?;
+        let (fence, prepared) = (self.fenced().await?, self.prepare_all(statements).await?);
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let queries = prepared.iter().map(async |prepared| match prepared {
             Some((statement, values)) => client.query(statement, values).await,
             None => Ok(Vec::new()),
         });
-        let (begun, rows) = join(client.batch_execute("BEGIN"), join_all(queries)).await;
+        let begin = client.batch_execute("BEGIN");
+        let (begun, held, rows) = join3(begin, self.hold(fence.as_ref()), join_all(queries)).await;
         begun?;
+        held?;
         let rows: Vec<_> = rows.into_iter().collect::<Result<_, _>>()?;
         rows.try_into().map_err(|_| down("statements were lost").into())
     }

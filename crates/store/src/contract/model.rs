@@ -12,6 +12,7 @@ use gopay_core::payment::{Event, Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, SeenBack};
 use gopay_core::time::Timestamp;
 
+use super::model_leases::Leases;
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
@@ -42,7 +43,8 @@ pub(super) struct Rows {
     /// Whose call and trail are in which.
     archived: BTreeMap<TxId, i64>,
     pub(super) directory: Vec<DirectoryEntry>,
-    deliveries: Vec<Delivery>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) leases: Leases,
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,
     settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
@@ -170,7 +172,7 @@ impl Rows {
         }
     }
 
-    fn first_of_payment(&self, delivery: &Delivery) -> bool {
+    pub(super) fn first_of_payment(&self, delivery: &Delivery) -> bool {
         !self.deliveries.iter().any(|other| {
             other.tx_id == delivery.tx_id
                 && other.delivery_id < delivery.delivery_id
@@ -460,16 +462,7 @@ impl Store for Model {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError> {
-        let mut rows = self.rows();
-        let mut due: Vec<&mut Refund> = rows
-            .refunds
-            .values_mut()
-            .filter(|refund| refund.next_check_at.is_some_and(|at| at <= now))
-            .collect();
-        due.sort_by_key(|refund| (refund.next_check_at, refund.refund_id));
-        due.truncate(limit);
-        due.iter_mut().for_each(|refund| **refund = refund.checked(now));
-        Ok(due.into_iter().map(|refund| refund.clone()).collect())
+        self.refunds_claim(None, now, limit)
     }
 
     async fn delivery_claim_due(
@@ -479,25 +472,7 @@ impl Store for Model {
         limit: usize,
         busy: &[String],
     ) -> Result<Vec<Delivery>, StoreError> {
-        let mut rows = self.rows();
-        let due = |delivery: &&Delivery| {
-            delivery.state == DeliveryState::Waiting
-                && delivery.next_attempt_at <= now
-                && rows.first_of_payment(delivery)
-                && !busy.contains(&crate::receiver_of(&delivery.url))
-        };
-        let mut claimed: Vec<Delivery> = rows.deliveries.iter().filter(due).cloned().collect();
-        claimed.sort_by_key(|delivery| (delivery.next_attempt_at, delivery.delivery_id));
-        claimed.truncate(limit);
-        for delivery in &mut claimed {
-            delivery.next_attempt_at = lease_until;
-            let id = delivery.delivery_id;
-            rows.deliveries
-                .iter_mut()
-                .filter(|row| row.delivery_id == id)
-                .for_each(|row| row.clone_from(delivery));
-        }
-        Ok(claimed)
+        self.deliveries_claim(None, now, lease_until, limit, busy)
     }
 
     async fn delivery_record(
