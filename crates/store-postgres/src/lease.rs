@@ -15,12 +15,14 @@ use gopay_store::lease::{LOOK, StoredLease, TERM, WORKERS, Watch};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{DbError, down, store_error};
 use crate::holder::Process;
 use crate::pool::Connections;
 use crate::reclaim::{self, Claims};
+use crate::session::Value;
 
 /// How long the database may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -43,6 +45,10 @@ impl Fence {
     pub(crate) const SQL: &str = "-- lease: fence
         SELECT 1 / count(*) FROM (
             SELECT FROM shards WHERE shard = $1 AND epoch = $2 FOR KEY SHARE) held";
+
+    fn values(&self) -> [(Value<'_>, Type); 2] {
+        [(&self.number, Type::INT8), (&self.epoch, Type::INT8)]
+    }
 }
 
 /// A number that this process holds, until it is released or lost. Its lease runs out when this is
@@ -213,7 +219,10 @@ impl Desk {
                 SELECT FROM shards WHERE shard = number AND holder IS NOT NULL AND until <> 0)";
         loop {
             let (first, last) = (i64::from(WORKERS), i64::from(i16::MAX));
-            let row = client.query_one(sql, &[&first, &last]).await.map_err(store_error)?;
+            let row = client
+                .query_typed_one(sql, &[(&first, Type::INT8), (&last, Type::INT8)])
+                .await
+                .map_err(store_error)?;
             let number: i64 = row.try_get(0).map_err(store_error)?;
             let number = u16::try_from(number).map_err(|_| down("there is no number left"))?;
             let found = answered(self.find(client, number)).await?;
@@ -228,7 +237,7 @@ impl Desk {
         let shard = i64::from(number);
         let sql = "-- lease: first
             INSERT INTO shards (shard, epoch, until) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING";
-        client.execute(sql, &[&shard]).await.map_err(store_error)?;
+        client.execute_typed(sql, &[(&shard, Type::INT8)]).await.map_err(store_error)?;
         let sql = concat!(
             "-- lease: find
             SELECT shard, epoch, until, holder, ",
@@ -241,7 +250,10 @@ impl Desk {
                     AND l.classid = $2::bigint::oid AND l.objid = $1::bigint::oid LIMIT 1)
             FROM shards WHERE shard = $1"
         );
-        let row = client.query_one(sql, &[&shard, &i64::from(LOCKS)]).await.map_err(store_error)?;
+        let row = client
+            .query_typed_one(sql, &[(&shard, Type::INT8), (&i64::from(LOCKS), Type::INT8)])
+            .await
+            .map_err(store_error)?;
         let lease = lease(&row)?;
         let (holder, now) = (row.try_get(3), row.try_get(4));
         let (holder, now) = (holder.map_err(store_error)?, now.map_err(store_error)?);
@@ -263,9 +275,14 @@ impl Desk {
             " FROM free WHERE s.shard = free.shard RETURNING s.epoch"
         );
         let (number, holder, term) = (i64::from(found.number), self.process.text(), term());
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&number, &found.epoch, &found.until, &holder, &term];
-        let taken = timeout(BEGUN, client.query_opt(sql, &values)).await;
+        let values: [(Value<'_>, Type); 5] = [
+            (&number, Type::INT8),
+            (&found.epoch, Type::INT8),
+            (&found.until, Type::INT8),
+            (&holder, Type::TEXT),
+            (&term, Type::INT8),
+        ];
+        let taken = timeout(BEGUN, client.query_typed_opt(sql, &values)).await;
         let taken = taken.map_err(|_| down("what its holder has begun does not end"))?;
         let row = taken.map_err(store_error)?;
         row.map(|row| row.try_get(0).map_err(store_error)).transpose()
@@ -275,7 +292,7 @@ impl Desk {
         let sql = "-- lease: release
             UPDATE shards SET until = 0 WHERE shard = $1 AND epoch = $2";
         let client = self.client().await?;
-        client.execute(sql, &[&fence.number, &fence.epoch]).await.map_err(store_error)?;
+        client.execute_typed(sql, &fence.values()).await.map_err(store_error)?;
         Ok(())
     }
 }
@@ -349,8 +366,13 @@ impl Keeper {
             " WHERE shard = $1 AND epoch = $2"
         );
         let (Fence { number, epoch }, began) = (self.fence, Instant::now());
-        let renewed =
-            client.execute(sql, &[&number, &epoch, &term()]).await.map_err(store_error)?;
+        let renewed = client
+            .execute_typed(
+                sql,
+                &[(&number, Type::INT8), (&epoch, Type::INT8), (&term(), Type::INT8)],
+            )
+            .await
+            .map_err(store_error)?;
         let own = u16::try_from(number).unwrap_or(u16::MAX);
         let found = self.desk.find(client, own).await?;
         if renewed == 0 || found.older.is_some() {
@@ -360,7 +382,7 @@ impl Keeper {
         self.connections.held_until(began + TERM);
         let sql = "-- lease: look
             SELECT shard, epoch, until FROM shards WHERE holder IS NOT NULL AND shard <> $1";
-        let rows = client.query(sql, &[&number]).await.map_err(store_error)?;
+        let rows = client.query_typed(sql, &[(&number, Type::INT8)]).await.map_err(store_error)?;
         let leases: Vec<_> = rows.iter().map(lease).collect::<Result<_, _>>()?;
         for dead in self.watch.look(found.now, &leases) {
             self.bury(client, dead, Timestamp::from_micros(found.now)).await?;
@@ -415,13 +437,18 @@ impl Keeper {
             UPDATE shards s SET holder = NULL, epoch = s.epoch + 1, until = 0
             FROM dead WHERE s.shard = dead.shard RETURNING s.epoch";
         let number = i64::from(dead.number);
-        client.query_one(Fence::SQL, &[&self.fence.number, &self.fence.epoch]).await?;
-        let ended = client.query_opt(sql, &[&number, &dead.epoch, &dead.until]).await?;
+        client.query_typed_one(Fence::SQL, &self.fence.values()).await?;
+        let ended = client
+            .query_typed_opt(
+                sql,
+                &[(&number, Type::INT8), (&dead.epoch, Type::INT8), (&dead.until, Type::INT8)],
+            )
+            .await?;
         if ended.is_none() {
             return Ok(None);
         }
         let claims = Claims::new(number, dead.is_released(), now, now);
-        let row = client.query_one(reclaim::SQL, &claims.values()).await?;
+        let row = client.query_typed_one(reclaim::SQL, &claims.typed()).await?;
         Ok(Some(row.try_get(0)?))
     }
 }

@@ -17,7 +17,7 @@
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `row`
-//! (rows to values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
+//! (rows to values and back); `session` (transactions), `statement`, `error`; `store` (alone or in a group), `pool` (who
 //! may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
 //! becomes of connections when none does), `schema`, `lease` (on the instance's
 //! number), `holder` (whether it lives), `copy`; with the feature `cluster`, a PostgreSQL for tests.
@@ -42,6 +42,8 @@ mod orders;
 mod payments;
 mod personal;
 mod pool;
+#[cfg(feature = "cluster")]
+mod pooler;
 mod reach;
 mod reclaim;
 mod reconciliations;
@@ -50,6 +52,7 @@ mod row;
 mod schema;
 mod session;
 mod settlements;
+mod statement;
 mod store;
 mod sums;
 
@@ -57,4 +60,6 @@ pub use connect::DatabaseUrl;
 pub use copy::{PgSource, PgTarget};
 pub use lease::NumberLease;
 pub use options::Options;
+#[cfg(feature = "cluster")]
+pub use pooler::Pooler;
 pub use store::PgStore;

@@ -58,7 +58,8 @@ impl Connections {
         setup: Setup,
     ) -> Result<Self, StoreError> {
         let connections = options.connections.max(2);
-        let reach = Arc::new(Reach::new(place.hosts(), place.asked(options, setup)?));
+        let asked = place.asked(options, setup)?;
+        let reach = Arc::new(Reach::new(place.hosts(), asked, place.is_pooled()));
         // Making a connection has bounds of its own, by host.
         let pool = Pool::builder(Maker(Arc::clone(&reach)))
             .max_size(connections)

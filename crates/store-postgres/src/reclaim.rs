@@ -4,6 +4,8 @@ use gopay_core::time::Timestamp;
 use gopay_store::engine::UNDER_WAY_MAX;
 use gopay_store::rows::RowReader;
 
+use tokio_postgres::types::Type;
+
 use crate::error::DbError;
 use crate::row::read_opt;
 use crate::session::{Session, Value};
@@ -52,6 +54,12 @@ impl Claims {
 
     pub(crate) fn values(&self) -> [Value<'_>; 5] {
         [&self.due, &self.number, &self.leased, &self.under_way, &self.certain]
+    }
+
+    pub(crate) fn typed(&self) -> [(Value<'_>, Type); 5] {
+        let types = [Type::INT8, Type::INT8, Type::INT8, Type::INT8, Type::BOOL];
+        let mut types = types.into_iter();
+        self.values().map(|value| (value, types.next().unwrap_or(Type::INT8)))
     }
 }
 

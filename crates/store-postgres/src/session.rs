@@ -17,6 +17,7 @@ use tokio_postgres::{Error, Row};
 use crate::error::{DbError, down, store_error};
 use crate::lease::Fence;
 use crate::reach::Maker;
+use crate::statement::Prepared;
 
 /// A value of a statement.
 pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -73,14 +74,18 @@ impl Session {
         self.client.as_ref().map_or(0, |client| client.slot())
     }
 
-    async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, DbError> {
-        Ok(self.client()?.prepare_cached(sql).await?)
+    async fn prepare<'a>(&self, sql: &'a str) -> Result<Prepared<'a>, DbError> {
+        let client = self.client()?;
+        let Some(types) = client.types() else {
+            return Ok(Prepared::Named(client.prepare_cached(sql).await?));
+        };
+        Ok(types.prepare(client, sql, self.open.load(Ordering::Relaxed)).await?)
     }
 
     /// The rows of one statement, inside or outside of a transaction.
     pub(crate) async fn rows(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, DbError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client()?.query(&statement, values).await?)
+        Ok(statement.rows(self.client()?, values).await?)
     }
 
     /// The first row of one statement.
@@ -91,7 +96,7 @@ impl Session {
     /// Runs one statement; the number of rows that it wrote.
     pub(crate) async fn run(&self, sql: &str, values: &Values<'_>) -> Result<u64, DbError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client()?.execute(&statement, values).await?)
+        Ok(statement.run(self.client()?, values).await?)
     }
 
     /// Runs one statement that writes, outside of a transaction; the first row that it returns.
@@ -105,7 +110,7 @@ impl Session {
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let (begin, commit) = (client.batch_execute("BEGIN"), client.batch_execute("COMMIT"));
-        let written = client.query(&statement, values);
+        let written = statement.rows(client, values);
         let (begun, held, rows, committed) =
             join4(begin, self.hold(Some(&fence)), written, commit).await;
         committed?;
@@ -116,18 +121,15 @@ impl Session {
     }
 
     /// What a transaction that writes has to begin with.
-    async fn fenced(&self) -> Result<Option<(tokio_postgres::Statement, Fence)>, DbError> {
+    async fn fenced(&self) -> Result<Option<(Prepared<'static>, Fence)>, DbError> {
         let Some(fence) = self.fence else { return Ok(None) };
         Ok(Some((self.prepare(Fence::SQL).await?, fence)))
     }
 
     /// Keeps the number from going to another until the transaction ends; fails if it has gone.
-    async fn hold(
-        &self,
-        fence: Option<&(tokio_postgres::Statement, Fence)>,
-    ) -> Result<(), DbError> {
+    async fn hold(&self, fence: Option<&(Prepared<'static>, Fence)>) -> Result<(), DbError> {
         if let Some((statement, fence)) = fence {
-            self.client()?.query(statement, &[&fence.number, &fence.epoch]).await?;
+            statement.rows(self.client()?, &[&fence.number, &fence.epoch]).await?;
         }
         Ok(())
     }
@@ -142,7 +144,7 @@ impl Session {
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let begin = client.batch_execute("BEGIN");
-        let read = client.query(&statement, values);
+        let read = statement.rows(client, values);
         let (begun, held, rows) = join3(begin, self.hold(fence.as_ref()), read).await;
         begun?;
         held?;
@@ -166,7 +168,7 @@ impl Session {
     ) -> Result<(), DbError> {
         let statement = self.prepare(sql).await?;
         let client = self.client()?;
-        self.committed(async { client.execute(&statement, values).await.map(|_| ()) }).await
+        self.committed(async { statement.run(client, values).await.map(|_| ()) }).await
     }
 
     /// Ends the transaction with several statements that write, in their order; none of those that
@@ -177,7 +179,7 @@ impl Session {
     ) -> Result<(), DbError> {
         let prepared = self.prepare_all(statements).await?;
         let client = self.client()?;
-        let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
+        let writes = prepared.iter().flatten().map(|(sql, values)| sql.run(client, values));
         let all = async { join_all(writes).await.into_iter().try_for_each(|one| one.map(|_| ())) };
         self.committed(all).await
     }
@@ -209,7 +211,7 @@ impl Session {
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let queries = prepared.iter().map(async |prepared| match prepared {
-            Some((statement, values)) => client.query(statement, values).await,
+            Some((statement, values)) => statement.rows(client, values).await,
             None => Ok(Vec::new()),
         });
         let begin = client.batch_execute("BEGIN");
@@ -227,7 +229,7 @@ impl Session {
     ) -> Ended {
         let Ok(prepared) = self.prepare_all(statements).await else { return Ended::Undone };
         let Ok(client) = self.client() else { return Ended::Undone };
-        let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
+        let writes = prepared.iter().flatten().map(|(sql, values)| sql.run(client, values));
         let (written, committed) = join(join_all(writes), client.batch_execute("COMMIT")).await;
         if let Err(error) = committed {
             return Ended::Failed(store_error(error));
@@ -241,7 +243,7 @@ impl Session {
     async fn prepare_all<'v, const N: usize>(
         &self,
         statements: [Option<Statement<'v>>; N],
-    ) -> Result<Vec<Option<(tokio_postgres::Statement, Vec<Value<'v>>)>>, DbError> {
+    ) -> Result<Vec<Option<(Prepared<'v>, Vec<Value<'v>>)>>, DbError> {
         let mut prepared = Vec::with_capacity(N);
         for statement in statements {
             prepared.push(match statement {

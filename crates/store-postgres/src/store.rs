@@ -70,6 +70,9 @@ impl PgStore {
         if setup == Setup::Write {
             schema::check_server(&client).await?;
         }
+        if place.is_pooled() {
+            schema::check_role(&client).await?;
+        }
         schema::check(&client).await?;
         drop(client);
         let groups = Arc::new(Groups::new(Arc::clone(&connections), &options));
