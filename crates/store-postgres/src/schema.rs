@@ -46,7 +46,12 @@ pub(crate) fn known() -> i64 {
 /// The version in the database; 0 if there is no schema.
 pub(crate) async fn version(client: &Client) -> Result<i64, StoreError> {
     let there = client
-        .query_typed_one("SELECT to_regclass('gopay_schema') IS NOT NULL", &[])
+        .query_typed_one(
+            // Reading a catalogue makes the session hear of tables that others have made, also where it
+            // has waited for them inside of its transaction.
+            "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('gopay_schema'))",
+            &[],
+        )
         .await
         .and_then(|row| row.try_get::<_, bool>(0))
         .map_err(store_error)?;

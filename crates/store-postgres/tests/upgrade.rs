@@ -59,6 +59,18 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     assert_eq!(old.journal_end().await.unwrap(), new.journal_end().await.unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_migrate_at_once_do_it_once() {
+    let Some(cluster) = Cluster::start(Durability::Off).unwrap() else { return };
+    for _ in 0..3 {
+        let place = DatabaseUrl::parse(&cluster.empty().await.unwrap()).unwrap();
+        let all = (0..6).map(|_| PgStore::migrate(&place));
+        for version in futures::future::try_join_all(all).await.unwrap() {
+            assert_eq!(version, PgStore::schema_version_known());
+        }
+    }
+}
+
 /// Writes a fixture of the newest version, for the day before the next, by `pg_dump`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "makes a file that is then committed"]

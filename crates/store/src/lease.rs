@@ -136,6 +136,28 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Whatever the database's clock does, and however seldom anybody looks.
+        #[test]
+        fn who_renews_at_every_other_look_is_never_dead(
+            looks in proptest::collection::vec((-4_000_000_i64..12_000_000, 0_u8..2), 1..60),
+            leaps in proptest::collection::vec((0_usize..60, -90_000_000_000_i64..90_000_000_000), 0..4),
+        ) {
+            let term = i64::try_from(TERM.as_micros()).unwrap();
+            let (mut watch, mut now, mut missed) = (Watch::default(), 1_000_000 * SECOND, 0);
+            let mut held = lease(0);
+            held.until = now + term;
+            for (at, (step, skips)) in looks.into_iter().enumerate() {
+                now += step + leaps.iter().filter(|leap| leap.0 == at).map(|leap| leap.1).sum::<i64>();
+                missed = if skips == 1 && missed == 0 { 1 } else { 0 };
+                if missed == 0 {
+                    held.until = now + term;
+                }
+                proptest::prop_assert_eq!(watch.look(now, &[held]), []);
+            }
+        }
+    }
+
     #[test]
     fn a_dead_holder_is_found_within_twenty_seconds() {
         let worst = TERM + LOOK + LOOK * 3;
