@@ -86,11 +86,11 @@ pub const WORLDS: &[SmallWorld] = &[
         calls: &[Call::Transaction { nonce: "n" }],
         prologue: OWED,
         budget: Budget {
-            deliveries: 3,
+            deliveries: 2,
             receiver_faults: 1,
             deaths: 1,
             burials: 1,
-            ticks: 2,
+            ticks: 1,
             ..NOTHING
         },
         amount_is_wrong: false,
