@@ -388,7 +388,7 @@ fn service(
         store,
         receivers: Arc::new(Traced(Arc::new(receivers))),
         clock,
-        random: Box::new(gopay_service::os_random),
+        random: Box::new(gopay_service::pooled_random),
     })
 }
 

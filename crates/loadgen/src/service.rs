@@ -115,6 +115,6 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
         store: Arc::new(NullStore::default()),
         receivers: Arc::new(transport()?),
         clock: Arc::new(SystemClock),
-        random: Box::new(gopay_service::os_random),
+        random: Box::new(gopay_service::pooled_random),
     }))
 }

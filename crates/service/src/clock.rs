@@ -1,6 +1,7 @@
 //! Time and chance, given from outside, so that tests and the demo can move the one and repeat
 //! the other.
 
+use std::cell::RefCell;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -187,6 +188,38 @@ pub fn os_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
+/// Random bytes of the operating system, asked for many at once: for what every call needs. Who gets
+/// bytes is the only one that ever has them.
+///
+/// # Panics
+/// As [`os_random`].
+pub fn pooled_random(bytes: &mut [u8]) {
+    /// Bytes that nobody has had yet, at the end of the buffer.
+    struct Pool {
+        buffer: [u8; 512],
+        left: usize,
+    }
+    thread_local! {
+        static POOL: RefCell<Pool> = const { RefCell::new(Pool { buffer: [0; 512], left: 0 }) };
+    }
+    POOL.with_borrow_mut(|Pool { buffer, left }| {
+        if bytes.len() > *left {
+            os_random(buffer);
+            *left = buffer.len();
+        }
+        let rest = left.saturating_sub(bytes.len());
+        match buffer.get_mut(rest..*left) {
+            Some(next) if next.len() == bytes.len() => {
+                bytes.copy_from_slice(next);
+                next.fill(0);
+                *left = rest;
+            }
+            // More than the pool holds.
+            _ => os_random(bytes),
+        }
+    });
+}
+
 /// The source of ids and secrets.
 pub(crate) struct IdSource {
     ids: Mutex<IdGenerator>,
@@ -281,6 +314,20 @@ mod tests {
                 "{uptime:?}: {says:?}"
             );
         }
+    }
+
+    #[test]
+    fn pooled_bytes_are_given_once_whatever_their_number() {
+        let mut given = std::collections::HashSet::new();
+        // Parts of the pool, all of it, and more than it holds.
+        for length in [16, 500, 12, 512, 16, 513, 2_000, 40].into_iter().cycle().take(400) {
+            let mut bytes = vec![0; length];
+            pooled_random(&mut bytes);
+            for part in bytes.chunks_exact(8) {
+                assert!(given.insert(part.to_vec()), "given twice");
+            }
+        }
+        assert!(!given.contains(&vec![0; 8]), "wiped bytes were given");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use answered::{Lost, NotReady};
 pub use attention::{
     AttentionList, Decision, Item, LIST_MAX, ResolveError, Resolved, attention, resolve,
 };
-pub use clock::{Clock, RandomBytes, SystemClock, os_random};
+pub use clock::{Clock, RandomBytes, SystemClock, os_random, pooled_random};
 pub use credentials::{Caller, Certificate};
 pub use describe::chain;
 pub use directory::{CertificateOf, Contract, Directory, Psp, hash_password, is_password_hash};

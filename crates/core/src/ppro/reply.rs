@@ -137,15 +137,35 @@ fn push_encoded(out: &mut String, value: &str) {
         for byte in escaped.bytes() {
             let digit =
                 |nibble: u8| char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            out.push('%');
+            out.push(digit(byte >> 4));
+            out.push(digit(byte & 15));
         }
         rest = after;
     }
 }
 
-/// Whether a byte stands for itself.
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+/// Bytes that stand for themselves.
+#[expect(clippy::indexing_slicing, reason = "the compiler computes it, and finds a wrong place")]
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        #[expect(clippy::as_conversions, reason = "a byte as its place")]
+        {
+            plain[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        }
+        if byte == u8::MAX {
+            break plain;
+        }
+        byte += 1;
+    }
+};
+
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    PLAIN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// `CHANNEL` and `TAG` as they were sent: echoed in the answer to a call that was refused at once.

@@ -152,7 +152,8 @@ impl Service {
                     parties.directory.credentials().pace(progress.caller.source).await;
                     return self.answer(&reply);
                 }
-                Dispatch::Transaction(draft) => match self.transact(*draft).await {
+                // Boxed, as all that is large, so that calls that do little carry little.
+                Dispatch::Transaction(draft) => match Box::pin(self.transact(draft)).await {
                     Ok(answer) => return answer,
                     // The id was taken: plan anew with the next.
                     Err(StoreError::Conflict) => {}
@@ -173,14 +174,16 @@ impl Service {
             Other::StatusByReference { contract, reference } => {
                 self.status_by_reference(&contract, &reference).await
             }
-            Other::Refund(draft) => self.refund(*draft).await,
+            Other::Refund(draft) => Box::pin(self.refund(*draft)).await,
             Other::RefundStatus { contract, refund_id } => {
                 self.refund_status(&contract, refund_id).await
             }
             Other::RefundStatusByReference { contract, reference } => {
                 self.refund_status_by_reference(&contract, &reference).await
             }
-            Other::Cancel { contract, tx_id, body } => self.cancel(&contract, tx_id, &body).await,
+            Other::Cancel { contract, tx_id, body } => {
+                Box::pin(self.cancel(&contract, tx_id, &body)).await
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use gopay_core::rejection::{All, First, Rejection, Rule};
 use gopay_core::translate::outcome::Close;
 use gopay_core::translate::{ChargeTerms, charge};
 use gopay_outbound::Refusal;
-use gopay_store::{Created, Note, StoreError};
+use gopay_store::{Applied, Created, Note, StoreError};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -180,7 +180,7 @@ impl Service {
     }
 
     /// Runs a drafted call. `Conflict` asks the caller to draft again: the id was taken.
-    pub(crate) async fn transact(&self, mut draft: Draft) -> Result<Answer, StoreError> {
+    pub(crate) async fn transact(&self, mut draft: Box<Draft>) -> Result<Answer, StoreError> {
         let refused = draft.charge.is_none();
         let refusal = refused.then(|| self.render_refused(&draft.payment, &draft.request));
         if let Some(refusal) = &refusal {
@@ -191,13 +191,13 @@ impl Service {
         let created = match self.create(draft.intent(), until, &mut progress).await {
             Err(error) if progress.perhaps && draft.payment.nonce.is_some() => {
                 log_store_error(&error);
-                return Ok(Answer::of(self.go_on_later(draft, progress)));
+                return Ok(Answer::of(self.go_on_later(*draft, progress)));
             }
             created => created?,
         };
-        let Draft { payment, request, charge, .. } = draft;
+        let Draft { payment, request, charge, .. } = *draft;
         if let Created::NonceTaken(earlier) = created {
-            return self.repeat(*earlier, payment, &request).await;
+            return Box::pin(self.repeat(*earlier, payment, &request)).await;
         }
         let Some(body) = charge else {
             self.0.recent.count(self.now(), Happening::Refused);
@@ -253,14 +253,11 @@ impl Service {
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
         let until = Instant::now() + hold::PATIENCE;
         match self.apply_until(until, payment.tx_id, event, repeatable, notes).await {
-            Ok(applied) if applied.effect == Effect::Moved => {
-                self.store_answer(applied.payment, body).await
-            }
-            // A notification was faster, or a worker, because this call took too long: what is
-            // stored is the truth.
-            Ok(applied) => {
-                let body = self.render(&applied.payment);
-                self.store_answer(applied.payment, body).await
+            Ok(Applied { payment, effect, .. }) => {
+                // Unless a notification was faster, or a worker, because this call took too long: what
+                // is stored is the truth.
+                let body = if effect == Effect::Moved { body } else { self.render(&payment) };
+                self.store_answer(&payment, body).await
             }
             Err(error) => {
                 log_store_error(&error);
@@ -307,7 +304,7 @@ impl Service {
 
     /// The answer about a payment whose call is over: the stored one, which `body` becomes if
     /// there was none, so that every repeat gets the same bytes.
-    async fn store_answer(&self, payment: Payment, body: Vec<u8>) -> Vec<u8> {
+    async fn store_answer(&self, payment: &Payment, body: Vec<u8>) -> Vec<u8> {
         if payment.nonce.is_none() {
             return body;
         }
@@ -315,12 +312,13 @@ impl Service {
             return answer.clone();
         }
         let store = &self.0.store;
-        match self.retry_while_busy(|| store.payment_answer(payment.tx_id, &body)).await {
+        let stored = self.retry_while_busy(|| store.payment_answer(payment.tx_id, &body));
+        match Box::pin(stored).await {
             Ok(stored) => stored.into_record().answer.unwrap_or(body),
             Err(error) => {
                 log_store_error(&error);
                 let text = "The answer could not be stored; repeat the call or ask GETTXSTATUS";
-                self.render_fault(&payment, text)
+                self.render_fault(payment, text)
             }
         }
     }
@@ -380,7 +378,7 @@ impl Service {
             // its own call's to give.
             PaymentState::Initialized => body,
             PaymentState::Pending | PaymentState::Succeeded | PaymentState::Failed(_) => {
-                self.store_answer(first, body).await
+                self.store_answer(&first, body).await
             }
         };
         Ok(Answer::of(body))
