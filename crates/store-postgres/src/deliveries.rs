@@ -11,7 +11,8 @@ use gopay_store::{AttemptOutcome, Delivery, DeliveryState, StoreError, delivery_
 use crate::error::DbError;
 use crate::events::NewRecords;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
-use crate::session::{Session, Value};
+use crate::session::Session;
+use crate::statement::Value;
 use crate::sums::NewSums;
 
 const TABLE: &str = DELIVERIES.name;

@@ -19,10 +19,11 @@ use tokio_postgres::types::Type;
 
 use crate::connect::{DatabaseUrl, LOCKS};
 use crate::error::{DbError, down, store_error};
+use crate::fence::Fence;
 use crate::holder::Process;
 use crate::pool::Connections;
 use crate::reclaim::{self, Claims};
-use crate::session::Value;
+use crate::statement::Value;
 
 /// How long the database may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -30,26 +31,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 const BEGUN: Duration = Duration::from_secs(10);
 /// After a renewal failed.
 const AGAIN: Duration = Duration::from_millis(250);
-
-/// A number in the epoch in which this process has it. Each transaction that writes locks the row as it
-/// begins, or fails: who takes the number from us waits for those that have begun, and none begins later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fence {
-    pub(crate) number: i64,
-    pub(crate) epoch: i64,
-}
-
-impl Fence {
-    /// It fails where there is no such row, so that statements that were sent along do nothing:
-    /// `division by zero`, which no other statement brings about.
-    pub(crate) const SQL: &str = "-- lease: fence
-        SELECT 1 / count(*) FROM (
-            SELECT FROM shards WHERE shard = $1 AND epoch = $2 FOR KEY SHARE) held";
-
-    fn values(&self) -> [(Value<'_>, Type); 2] {
-        [(&self.number, Type::INT8), (&self.epoch, Type::INT8)]
-    }
-}
 
 /// A number that this process holds, until it is released or lost. Its lease runs out when this is
 /// dropped.

@@ -20,7 +20,7 @@
 //! (rows to values and back); `session` (transactions), `statement`, `error`; `store` (alone or in a group), `pool` (who
 //! may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
 //! becomes of connections when none does), `schema`, `lease` (on the instance's
-//! number), `holder` (whether it lives), `copy`; with the feature `cluster`, a PostgreSQL for tests.
+//! number), `fence`, `holder` (whether it lives), `copy`; with the feature `cluster`, a PostgreSQL for tests.
 
 mod archives;
 #[cfg(feature = "cluster")]
@@ -31,6 +31,7 @@ mod deliveries;
 mod directory;
 mod error;
 mod events;
+mod fence;
 mod group;
 mod holder;
 mod hosts;

@@ -20,7 +20,8 @@ use crate::error::DbError;
 use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
-use crate::session::{Session, Value};
+use crate::session::Session;
+use crate::statement::Value;
 use crate::sums::NewSums;
 
 const TABLE: &str = PAYMENTS.name;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::connect::{DatabaseUrl, Setup};
 use crate::error::{DbError, down};
-use crate::lease::Fence;
+use crate::fence::Fence;
 use crate::options::Options;
 use crate::reach::{Maker, Reach};
 use crate::session::Session;

@@ -8,7 +8,8 @@ use tokio_postgres::types::Type;
 
 use crate::error::DbError;
 use crate::row::read_opt;
-use crate::session::{Session, Value};
+use crate::session::Session;
+use crate::statement::Value;
 
 /// Makes due what a number had claimed. A payment, and a refund that nobody has claimed yet, are taken
 /// for claimed by the instance that made them, whose number is in their ids.

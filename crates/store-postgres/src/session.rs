@@ -11,18 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use deadpool::managed::Object;
 use futures::future::{join, join_all, join3, join4};
 use gopay_store::StoreError;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::error::{DbError, down, store_error};
-use crate::lease::Fence;
+use crate::fence::Fence;
 use crate::reach::Maker;
-use crate::statement::Prepared;
-
-/// A value of a statement.
-pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
-/// The values of a statement.
-pub(crate) type Values<'a> = [Value<'a>];
+use crate::statement::{Prepared, Value, Values};
 
 /// A statement to be prepared, with its values.
 pub(crate) type Statement<'a> = (&'a str, Vec<Value<'a>>);

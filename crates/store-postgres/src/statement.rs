@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-use crate::session::{Value, Values};
+/// A value of a statement.
+pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
+/// The values of a statement.
+pub(crate) type Values<'a> = [Value<'a>];
 
 /// A statement that can be run on a connection.
 #[derive(Clone)]

@@ -12,8 +12,8 @@ use gopay_core::payment::{Event, Payment, PaymentState};
 use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, SeenBack};
 use gopay_core::time::Timestamp;
 
-use super::model_leases::Leases;
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
+use crate::lease::StoredLease;
 use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
@@ -52,6 +52,26 @@ pub(super) struct Rows {
     runs: Vec<ReconciliationRun>,
     /// By series and id, as of the last change.
     breaks: BTreeMap<(String, String), StoredBreak>,
+}
+
+/// Which number holds what, and who has claimed what.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    /// Those that somebody holds, or died with.
+    pub(super) held: Vec<StoredLease>,
+    /// The last of each number.
+    epochs: BTreeMap<u16, i64>,
+    /// By delivery, with the time that the claim has set.
+    pub(super) deliveries: BTreeMap<i64, (u16, Timestamp)>,
+    pub(super) refunds: BTreeMap<RefundId, u16>,
+}
+
+impl Leases {
+    pub(super) fn next_epoch(&mut self, number: u16) -> i64 {
+        let epoch = self.epochs.entry(number).or_default();
+        *epoch += 1;
+        *epoch
+    }
 }
 
 impl Model {

@@ -1,9 +1,7 @@
 //! Leases in the model: what a store does that instances share, where `now` of its steps is each
 //! instance's own and the times of leases are the database's.
 
-use std::collections::BTreeMap;
-
-use gopay_core::ids::{RefundId, TxId};
+use gopay_core::ids::TxId;
 use gopay_core::payment::PaymentState;
 use gopay_core::refund::Refund;
 use gopay_core::time::Timestamp;
@@ -11,18 +9,6 @@ use gopay_core::time::Timestamp;
 use super::model::{Model, Rows};
 use crate::lease::StoredLease;
 use crate::{Delivery, DeliveryState, StoreError, engine};
-
-/// Which number holds what, and who has claimed what.
-#[derive(Debug, Default)]
-pub(super) struct Leases {
-    /// Those that somebody holds, or died with.
-    held: Vec<StoredLease>,
-    /// The last of each number.
-    epochs: BTreeMap<u16, i64>,
-    /// By delivery, with the time that the claim has set.
-    deliveries: BTreeMap<i64, (u16, Timestamp)>,
-    refunds: BTreeMap<RefundId, u16>,
-}
 
 /// A dead holder's claims.
 #[derive(Clone, Copy, Debug)]
@@ -138,14 +124,6 @@ impl Model {
             rows.leases.refunds.extend(ids);
         }
         Ok(claimed)
-    }
-}
-
-impl Leases {
-    fn next_epoch(&mut self, number: u16) -> i64 {
-        let epoch = self.epochs.entry(number).or_default();
-        *epoch += 1;
-        *epoch
     }
 }
 
