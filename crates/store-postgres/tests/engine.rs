@@ -38,7 +38,6 @@ fn hurried() -> Options {
         wait: Duration::from_millis(200),
         lock_timeout: Duration::from_millis(200),
         step_timeout: Duration::from_millis(500),
-        ..Options::default()
     }
 }
 
