@@ -76,7 +76,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// The GoPay and Midtrans simulator alone.
     Simulate(SimulateArgs),
-    /// Brings a payment at a running simulator to any end. Answers "no" if it cannot end so.
+    /// Does at a running simulator what its pages do by clicking: any end of a payment, refunds,
+    /// notifications, faults, the clock. Answers "no" if the simulator refuses.
     Trigger(TriggerArgs),
     /// Plays notifications at a PSP's endpoint, good, repeated, late and forged ones, and reports what it
     /// does wrong. Answers "no" if it does anything wrong.

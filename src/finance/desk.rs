@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use gopay_finance::period::day_of;
 use gopay_finance::terms::AccountTerms;
 use gopay_service::desk::{
-    AdjustmentAct, AdjustmentFilter, AdjustmentView, Adjustments, BookError, Newest,
-    SettledContract,
+    AdjustmentAct, AdjustmentFilter, AdjustmentView, Adjustments, BookError, Numbered,
+    SettledContract, Walk,
 };
 use gopay_service::{Clock, StoreError};
 use gopay_store::{ClosedSettlement, Database, SettlementAccount, StoredAdjustment};
@@ -135,24 +135,21 @@ impl Adjustments for StoredAdjustments {
     async fn list(
         &self,
         filter: &AdjustmentFilter,
-        before: Option<i64>,
+        walk: Walk,
         limit: usize,
-    ) -> Result<Newest<AdjustmentView>, BookError> {
+    ) -> Result<Numbered<AdjustmentView>, BookError> {
         let mut rows = Vec::new();
         for account in &self.accounts {
             let standing = approvals::standing(self.store.as_ref(), account.account).await;
             let standing = standing.map_err(refused)?;
             rows.extend(standing.into_iter().map(|one| self.view(account, one)));
         }
-        rows.retain(|row| filter.takes(row) && before.is_none_or(|before| row.act < before));
-        rows.sort_by_key(|row| std::cmp::Reverse(row.act));
-        let more = rows.len() > limit;
-        rows.truncate(limit);
+        rows.retain(|row| filter.takes(row));
+        let mut page = walk.page(rows, limit, |row| row.act);
         for account in &self.accounts {
-            self.find_settlements(account.account, &mut rows).await?;
+            self.find_settlements(account.account, &mut page.rows).await?;
         }
-        let next = rows.last().filter(|_| more).map(|row| row.act);
-        Ok(Newest { rows, next })
+        Ok(page)
     }
 
     async fn act(&self, act: &AdjustmentAct) -> Result<AdjustmentView, BookError> {

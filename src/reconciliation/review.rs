@@ -1,14 +1,18 @@
 //! Breaks in the store, as people review them while the service runs: by the same rules as in the
 //! edited lists that `reconcile` reads.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gopay_reconcile::breaks::{Break, BreakId, Decided, Decision};
+use gopay_reconcile::breaks::{Break, BreakId, Decided, Decision, Kind};
 use gopay_reconcile::edited::EditedList;
 use gopay_reconcile::history::DecisionsError;
-use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, DecidedRow, Listing, Which};
+use gopay_reconcile::money::Money;
+use gopay_service::desk::{
+    BookError, BreakAct, BreakFilter, BreakOrder, BreakReview, BreakRow, DecidedRow, Listing,
+};
 use gopay_service::{Clock, StoreError};
 use gopay_store::{Database, StoredBreak};
 
@@ -26,6 +30,10 @@ const TRIES: u32 = 5;
 /// Breaks looked at for one answer; who wants more goes on from there.
 const SCAN_MAX: usize = 5_000;
 
+/// Breaks that are sorted at most: 20 MB of them. A series has as many after a month in which one payment
+/// in a hundred of two million broke.
+const SORT_MAX: usize = 20_000;
+
 /// The breaks of a store.
 pub(crate) struct StoredReview {
     pub(crate) store: Arc<dyn Database>,
@@ -42,6 +50,52 @@ impl StoredReview {
         self.series(series, "").decided().await.map_err(broken)
     }
 
+    /// The breaks after one of an id, in another order than that of the store.
+    async fn sorted(
+        &self,
+        series: &str,
+        filter: &BreakFilter,
+        after: &str,
+        limit: usize,
+    ) -> Result<Listing<BreakRow>, BookError> {
+        let decided = self.decided(series).await?;
+        let (mut rows, mut from, mut last) = (Vec::new(), None, String::new());
+        loop {
+            let page = self.store.reconciliation_breaks(series, &last, PAGE).await?;
+            let full = page.len() == PAGE;
+            for stored in page {
+                last.clone_from(&stored.break_id);
+                let Some(found) = Break::from_content(&stored.content) else { continue };
+                let risk = found.at_risk;
+                let one = row_of(&stored, found, decided.get(&stored.break_id));
+                let rank = rank(filter.order, risk, &one);
+                // The row of the place itself may fit no more: somebody has decided about it meanwhile.
+                if one.break_id == after {
+                    from = Some(rank.clone());
+                }
+                if filter.takes(&one) {
+                    rows.push((rank, one));
+                }
+                if rows.len() > SORT_MAX {
+                    let why = format!(
+                        "order: more than {SORT_MAX} fit; narrow them by kind, or list them by id"
+                    );
+                    return Err(BookError::Refused(why));
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        rows.retain(|(rank, _)| from.as_ref().is_none_or(|from| rank > from));
+        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let rows: Vec<BreakRow> = rows.into_iter().map(|(_, row)| row).collect();
+        let next = rows.last().filter(|_| more).map(|row| row.break_id.clone());
+        Ok(Listing { rows, next })
+    }
+
     /// A break by its id.
     async fn stored(&self, series: &str, id: &BreakId) -> Result<Option<StoredBreak>, BookError> {
         /// As many ids as there are signs share all but the last of theirs.
@@ -53,6 +107,19 @@ impl StoredReview {
     }
 }
 
+/// The place of a break in an order: less comes first, and no two are alike.
+type Rank = (Reverse<Money>, String, String);
+
+fn rank(order: BreakOrder, at_risk: Money, row: &BreakRow) -> Rank {
+    let (risk, age) = match order {
+        BreakOrder::Id => (Money::ZERO, String::new()),
+        // As numbers, whatever the currency: nearly all are rupiah.
+        BreakOrder::Risk => (at_risk, String::new()),
+        BreakOrder::Age => (Money::ZERO, row.first_seen.clone()),
+    };
+    (Reverse(risk), age, row.break_id.clone())
+}
+
 /// What cannot be read is as if the store did not answer.
 fn broken(error: anyhow::Error) -> BookError {
     match error.downcast::<StoreError>() {
@@ -61,14 +128,22 @@ fn broken(error: anyhow::Error) -> BookError {
     }
 }
 
-/// The first thing that is wrong, without the place in a list, as there is none.
-fn refused(error: DecisionsError) -> BookError {
+/// The first thing that is wrong, without the place in a list, as there is none, and without the break,
+/// so that it begins with the field if one is the cause.
+fn refused(error: DecisionsError, id: &BreakId) -> BookError {
     let why = error.0.first().and_then(|why| why.split_once(": "));
-    BookError::Refused(why.map_or_else(|| error.to_string(), |(_, why)| why.to_owned()))
+    let of_break = format!("{id}: ");
+    BookError::Refused(why.map_or_else(
+        || error.to_string(),
+        |(_, why)| why.strip_prefix(&of_break).unwrap_or(why).to_owned(),
+    ))
 }
 
 fn row(stored: &StoredBreak, decided: Option<&Decided>) -> Option<BreakRow> {
-    let found = Break::from_content(&stored.content)?;
+    Some(row_of(stored, Break::from_content(&stored.content)?, decided))
+}
+
+fn row_of(stored: &StoredBreak, found: Break, decided: Option<&Decided>) -> BreakRow {
     let sign = found.values_sign();
     let version = decided.map_or(0, |decided| decided.version);
     let decided = decided.map(|decided| {
@@ -82,7 +157,7 @@ fn row(stored: &StoredBreak, decided: Option<&Decided>) -> Option<BreakRow> {
             holds: decided.holds() && !outdated,
         }
     });
-    Some(BreakRow {
+    BreakRow {
         break_id: stored.break_id.clone(),
         kind: found.kind.as_str().to_owned(),
         txid: found.txid,
@@ -99,18 +174,25 @@ fn row(stored: &StoredBreak, decided: Option<&Decided>) -> Option<BreakRow> {
         resolved: stored.resolved,
         version: format!("v{version}-{sign}"),
         decided,
-    })
+    }
 }
 
 #[async_trait]
 impl BreakReview for StoredReview {
+    fn kinds(&self) -> Vec<&'static str> {
+        Kind::ALL.map(Kind::as_str).to_vec()
+    }
+
     async fn breaks(
         &self,
         series: &str,
-        which: Which,
+        filter: &BreakFilter,
         after: &str,
         limit: usize,
     ) -> Result<Listing<BreakRow>, BookError> {
+        if filter.order != BreakOrder::Id {
+            return self.sorted(series, filter, after, limit).await;
+        }
         let decided = self.decided(series).await?;
         let mut found = Listing { rows: Vec::new(), next: None };
         let (mut after, mut seen) = (after.to_owned(), 0_usize);
@@ -124,7 +206,7 @@ impl BreakReview for StoredReview {
                 }
                 seen = seen.saturating_add(1);
                 let one = row(&stored, decided.get(&stored.break_id));
-                found.rows.extend(one.filter(|row| which.takes(row)));
+                found.rows.extend(one.filter(|row| filter.takes(row)));
                 after = stored.break_id;
             }
             if !full {
@@ -166,7 +248,8 @@ impl BreakReview for StoredReview {
         for _ in 0..TRIES {
             let mut history = series.history().await.map_err(broken)?;
             let present = std::slice::from_ref(&found);
-            let acts = history.decide(std::slice::from_ref(&list), present).map_err(refused)?;
+            let acts = history.decide(std::slice::from_ref(&list), present);
+            let acts = acts.map_err(|error| refused(error, &id))?;
             if acts.is_empty() {
                 let why = format!("{id}: that was decided before, as it is");
                 return Err(BookError::Refused(why));

@@ -570,6 +570,15 @@ const consoles = {
     await form.getByLabel('Reason').fill('Too much')
     await form.getByRole('button', { name: 'Refund' }).click()
     assert.match(await page.getByRole('alert').innerText(), /more than is left/)
+    // It is there again as it was typed, and the field that is wrong is the one to type into.
+    assert.equal(await form.getByLabel('Amount, rupiah').inputValue(), '90.001')
+    assert.equal(await form.getByLabel('Reason').inputValue(), 'Too much')
+    assert.equal(await page.evaluate(() => document.activeElement.name), 'amount')
+    await page.keyboard.press('Control+a')
+    await page.keyboard.type('1.000')
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').waitFor()
+    assert.match(await content(page), /Refund: Rp.89\.000 left/)
     await done()
   },
   async 'operators cancel, ask and send again' (browser) {

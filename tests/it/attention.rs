@@ -627,3 +627,21 @@ async fn orders_that_a_restored_store_has_lost_are_found_again() {
     let shown = text(&command("attention", &path, &[]));
     assert!(shown.starts_with("0 payments and 0 unknown orders"), "{shown}");
 }
+
+#[tokio::test]
+async fn the_file_of_what_needs_a_person_is_narrowed_and_sorted_as_the_list_is() {
+    let demo = Demo::start().await;
+    let (first, second) = (in_doubt(&demo).await, in_doubt(&demo).await);
+    let (first, second) = (first.as_str(), second.as_str());
+    for (query, wanted) in [
+        ("", vec![first, second]),
+        ("kind=payment&order=newest", vec![second, first]),
+        ("kind=order", vec![]),
+    ] {
+        let url = format!("{}/console/attention.csv?{query}", demo.admin);
+        let (status, file) = demo.get(&url).await;
+        assert_eq!(status, 200, "{file}");
+        let txids = file.lines().skip(1).filter_map(|line| line.split(',').nth(2));
+        assert_eq!(txids.collect::<Vec<_>>(), wanted, "{query}");
+    }
+}

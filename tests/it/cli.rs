@@ -205,9 +205,14 @@ async fn post(port: u16, body: String) -> crate::support::Answer {
 
 /// A simulator by itself, and its port.
 fn simulate() -> (Running, u16) {
+    simulate_with(&[])
+}
+
+fn simulate_with(options: &[&str]) -> (Running, u16) {
     let mut simulator = Running(
         program()
             .args(["--log", "off", "simulate", "--listen", "127.0.0.1:0"])
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts"),
@@ -278,6 +283,8 @@ fn wrong_usage_ends_with_2() {
         &["serve", "--config", "x", "--role", "boss"],
         &["simulate", "--listen", "here"],
         &["trigger", "paid"],
+        &["trigger", "paid", "ORDER-1", "--amount", "5"],
+        &["trigger", "fault", "charge"],
         &["trigger", "settled", "ORDER-1"],
         &["trigger", "--simulator", "here", "paid", "ORDER-1"],
         &["demo", "--seed", "-1"],
@@ -1053,7 +1060,14 @@ fn trigger_brings_a_payment_to_any_end() {
         (&["late", "T-0"], 1, "T-0: the payment is partial_refund already\n"),
         (&["late", "nobody"], 1, "nobody: no such transaction\n"),
         (&["refund", "T-0", "--amount", "0"], 1, "T-0: the amount is not between 1 and the 9999"),
-        (&["paid", "T-0", "--amount", "5"], 3, "--amount is for refund only"),
+        (&["clock", "yesterday"], 1, "advance is not a span"),
+        (&["fault", "charge", "explode"], 1, "unknown variant `explode`"),
+        (&["fault", "charge", "drop"], 1, "this action does not apply to what"),
+        (
+            &["fault", "charge", "drop", "--times", "often"],
+            3,
+            "--times: must be a number or `always`",
+        ),
     ] {
         let ended = trigger(args);
         assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{args:?}: {ended:?}");
@@ -1063,6 +1077,44 @@ fn trigger_brings_a_payment_to_any_end() {
     let silent = trigger(&["paid", "T-0"]);
     assert_eq!(silent.code, 3, "{silent:?}");
     assert!(silent.err.contains("is `gopay-adapter simulate` or `demo` running?"), "{silent:?}");
+}
+
+#[test]
+fn trigger_does_by_one_command_what_the_simulator_does_by_clicking() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("simulator.toml");
+    // Nobody listens there: what counts is that it was sent.
+    std::fs::write(&config, "notification_url = \"http://127.0.0.1:1/\"\n").expect("written");
+    let (simulator, port) = simulate_with(&["--config", config.to_str().expect("text")]);
+    let url = format!("http://127.0.0.1:{port}/");
+    let ended =
+        |args: &[&str]| run(&[&["trigger", "--simulator", &url, "--json"][..], args].concat());
+    let trigger = |args: &[&str]| {
+        let ended = ended(args);
+        assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{args:?}: {ended:?}");
+        serde_json::from_str::<Value>(&ended.out).expect("JSON")
+    };
+    charge_at(port, "T-1");
+    let queued = |answer: &Value| answer["notifications"]["queued"].as_u64().expect("a number");
+    let notified = queued(&trigger(&["notify", "T-1"]));
+    let forged = queued(&trigger(&["forge", "T-1"]));
+    assert_eq!(forged, notified + 1);
+    // There is a last one as soon as one was sent.
+    while ended(&["repeat", "T-1"]).code != 0 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(queued(&trigger(&["repeat", "T-1"])) >= forged + 2);
+    let spent = trigger(&["fault", "status", "{\"http\":{\"status\":503}}", "--times", "always"]);
+    assert_eq!(spent["id"], 1);
+    assert_eq!(trigger(&["fault", "charge", "lost_after", "--order", "T-2"])["id"], 2);
+    assert_eq!(trigger(&["no-faults"])["cleared"], 2);
+    trigger(&["paid", "T-1"]);
+    assert_eq!(trigger(&["chargeback", "T-1", "--amount", "4000"])["charged_back"], 4_000);
+    charge_at(port, "T-3");
+    trigger(&["clock", "1h"]);
+    let late = run(&["trigger", "--simulator", &url, "paid", "T-3"]);
+    assert_eq!((late.code, late.err.as_str()), (1, "T-3: the payment is expire already\n"));
+    drop(simulator);
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -35,6 +35,23 @@ impl Shown {
             self.text.split_once(&mark).unwrap_or_else(|| panic!("{name} in {}", self.text));
         rest.split('"').next().unwrap()
     }
+
+    /// The first field of a name in the form that is sent to an address, as it is marked up.
+    fn tag(&self, action: &str, name: &str) -> &str {
+        let of_form = self.text.split_once(&format!("method=\"post\" action=\"{action}\""));
+        let (_, form) = of_form.unwrap_or_else(|| panic!("{action} in {}", self.text));
+        let (form, _) = form.split_once("</form>").unwrap();
+        let mark = format!(" name=\"{name}\"");
+        let tag = form.split('<').find(|tag| tag.contains(&mark));
+        tag.unwrap_or_else(|| panic!("{name} in {form}"))
+    }
+
+    /// The form is there again, with what was typed into a field, which is marked if it is wrong.
+    fn keeps(&self, action: &str, name: &str, value: &str, wrong: bool) {
+        let tag = self.tag(action, name);
+        let typed = value.is_empty() || tag.contains(&format!("value=\"{value}\""));
+        assert!(typed && tag.contains("aria-invalid") == wrong, "{name}={value}: {tag}");
+    }
 }
 
 impl<'a> Browser<'a> {
@@ -225,8 +242,25 @@ async fn roles_hold_and_what_was_done_is_in_the_trail_and_in_the_audit() {
             form.push(("refundid", &fresh));
         }
         form.push((name, value));
-        assert_eq!(sri.send(&page, &to, &form).await.status, status, "{name}={value}");
+        let shown = sri.send(&page, &to, &form).await;
+        assert_eq!(shown.status, status, "{name}={value}");
+        assert!(shown.text.contains("<b>Not done. </b>"), "{name}={value}: {}", shown.text);
+        for (field, usual) in &refund {
+            let wrong = *field == name;
+            match *field {
+                // An id that cannot be used is not offered again.
+                "refundid" if name == "refundid" => {
+                    assert!(!shown.tag(&to, field).contains(&format!("\"{value}\"")));
+                }
+                "refundid" => shown.keeps(&to, field, &fresh, false),
+                _ if *field == name => shown.keeps(&to, field, value, wrong),
+                _ => shown.keeps(&to, field, usual, false),
+            }
+        }
     }
+    // A form's own address is no page: it leads to the one that has the form.
+    let led = sri.get(&to).await;
+    assert_eq!((led.status, led.to), (303, page.clone()));
     assert_eq!(
         ops.send(&page, &format!("{page}/redeliver"), &[("reason", "lost")]).await.status,
         303
@@ -262,6 +296,28 @@ async fn roles_hold_and_what_was_done_is_in_the_trail_and_in_the_audit() {
         .map(|row| row["status"].as_u64().unwrap())
         .collect();
     assert_eq!(of_sri, [409, 409, 400, 400, 400, 400, 409, 303, 303], "newest first");
+    let first = told(&served, "reader", "audit?who=SRI&order=oldest&limit=3").await;
+    let next = format!("audit?who=SRI&order=oldest&limit=9&after={}", first["next"]);
+    let rest = told(&served, "reader", &next).await;
+    assert_eq!(
+        (column(&first, "status"), rest["next"].clone()),
+        (json!([303, 303, 409]), json!(null))
+    );
+    assert_eq!(column(&rest, "status"), json!([400, 400, 400, 400, 409, 409]));
+    assert_eq!(
+        column(&told(&served, "reader", "audit?what=ReDeliver").await, "who"),
+        json!(["ops"])
+    );
+    let shown = reader.get("/console/audit?what=redeliver&order=oldest").await.text;
+    assert!(shown.contains("/redeliver</code>") && !shown.contains("/refund</code>"), "{shown}");
+    let file = reader.get("/console/audit.csv?who=sri&order=oldest").await.text;
+    assert_eq!(file.lines().nth(1).unwrap().rsplit(',').next(), Some("303"), "{file}");
+    // A wrong word is named, and what else was asked for stays.
+    let shown = reader.get("/console/audit?who=sri&order=up").await.text;
+    assert!(
+        shown.contains("order: must be newest or oldest") && shown.contains("value=\"sri\""),
+        "{shown}"
+    );
     let log = served.log();
     assert!(!log.contains("token-of"), "{log}");
 }
@@ -339,6 +395,100 @@ async fn lists_go_on_by_key_whatever_comes_meanwhile() {
     assert_eq!(column[..5], txids[..]);
 }
 
+/// A column of the rows of a list.
+fn column(list: &Value, name: &str) -> Value {
+    list["rows"].as_array().unwrap().iter().map(|row| row[name].clone()).collect()
+}
+
+#[tokio::test]
+async fn breaks_are_listed_by_risk_or_age_and_narrowed_to_a_kind() {
+    let served = Served::start(&with_operators(NOBODY, &[("ana", "finance")])).await;
+    let mut report =
+        "Order ID,Payment type,Currency,Amount,Transaction status,Transaction Time\n".to_owned();
+    for (order, amount) in [(2, "9800.00"), (3, "25000.00"), (4, "1800.00"), (5, "9800.00")] {
+        report.push_str(&format!(
+            "730000000000000000{order},gopay,IDR,{amount},settlement,2026-10-05 13:15:00\n"
+        ));
+    }
+    std::fs::write(served.folder().join("report.csv"), report).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_gopay-adapter"))
+        .current_dir(served.folder())
+        .args(["reconcile", "--today", "2026-11-03", "--config", "config.toml"])
+        .args(["--report", "report.csv", "--out", "out"])
+        .status();
+    assert_eq!(run.unwrap().code(), Some(1));
+    let by_id = told(&served, "ana", "breaks").await;
+    let mut ids: Vec<&str> = by_id["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["break_id"].as_str().unwrap())
+        .collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    // A page at a time, and none is missed or told twice, though two are alike.
+    let (mut risks, mut seen, mut after) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = told(&served, "ana", &format!("breaks?order=risk&limit=1&after={after}")).await;
+        let row = &page["rows"][0];
+        risks.push(row["at_risk"].as_str().unwrap().to_owned());
+        seen.push(row["break_id"].as_str().unwrap().to_owned());
+        let Some(next) = page["next"].as_str() else { break };
+        next.clone_into(&mut after);
+    }
+    assert_eq!(risks, ["25000.00", "9800.00", "9800.00", "1800.00"]);
+    seen.sort_unstable();
+    ids.sort_unstable();
+    assert_eq!(seen, ids);
+    let listed = async |query: &str| told(&served, "ana", &format!("breaks?{query}")).await;
+    assert_eq!(column(&listed("order=age").await, "break_id"), json!(ids));
+    assert_eq!(column(&listed("kind=missing_here").await, "break_id"), json!(ids));
+    assert_eq!(listed("kind=duplicate").await["rows"], json!([]));
+    let ana = Browser::of(&served, "ana").await;
+    let shown = ana.get("/console/reconciliation?order=risk&kind=missing_here").await.text;
+    let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text} in {shown}"));
+    assert!(at("Rp\u{a0}25.000") < at("Rp\u{a0}1.800"));
+    // There is no story of what is missing here.
+    assert!(!shown.contains("/console/transactions/73000"), "{shown}");
+    let runs = ana.get("/console/runs.csv").await.text;
+    assert_eq!(runs.lines().count(), 2, "{runs}");
+    assert!(runs.lines().nth(1).unwrap().starts_with("1,default,"), "{runs}");
+    let wrong = ana.get("/console/reconciliation?kind=lost").await;
+    assert!(wrong.text.contains("kind: must be one of missing_at_midtrans"), "{}", wrong.text);
+}
+
+#[tokio::test]
+async fn corrections_are_listed_from_either_end() {
+    const PAGE: &str = "/console/adjustments";
+    let day = settled_day();
+    let config = with_settlements(&with_operators(NOBODY, &[("ana", "finance")]), &day);
+    let served = Served::start_with(&config, &[("rates.csv", &rates_of(&day))]).await;
+    let mut ana = Browser::of(&served, "ana").await;
+    for id in ["C-1", "C-2", "C-3"] {
+        let form = [
+            ("act", "ask"),
+            ("id", id),
+            ("contract", "TESTCONTRACT"),
+            ("amount", "1.00"),
+            ("reason", "x"),
+        ];
+        assert_eq!(ana.send(PAGE, PAGE, &form).await.status, 303);
+    }
+    for (query, ids) in [
+        ("", json!(["C-3", "C-2", "C-1"])),
+        ("order=oldest", json!(["C-1", "C-2", "C-3"])),
+        ("order=oldest&limit=2", json!(["C-1", "C-2"])),
+    ] {
+        let listed = told(&served, "ana", &format!("adjustments?{query}")).await;
+        assert_eq!(column(&listed, "id"), ids, "{query}");
+        if !listed["next"].is_null() {
+            let rest = format!("adjustments?{query}&after={}", listed["next"]);
+            assert_eq!(column(&told(&served, "ana", &rest).await, "id"), json!(["C-3"]));
+        }
+    }
+    let file = ana.get("/console/adjustments.csv?order=oldest").await.text;
+    assert!(file.lines().nth(1).unwrap().contains(",C-1,"), "{file}");
+}
+
 #[tokio::test]
 async fn a_break_is_decided_by_two_people_in_two_acts() {
     let served =
@@ -379,7 +529,13 @@ async fn a_break_is_decided_by_two_people_in_two_acts() {
         ("decided_by", "ana"),
         ("version", &version),
     ];
-    assert_eq!(budi.send(&page, &page, &early).await.status, 409);
+    let shown = budi.send(&page, &page, &early).await;
+    assert_eq!(shown.status, 409);
+    let unexplained: Vec<_> =
+        decide.iter().map(|pair| if pair.0 == "reason" { ("reason", "") } else { *pair }).collect();
+    let shown = ana.send(&page, &page, &unexplained).await;
+    shown.keeps(&page, "reason", "", true);
+    assert!(shown.tag(&page, "decision").contains("value=\"accept\" required checked"));
     assert_eq!(ana.send(&page, &page, &decide).await.status, 303);
     let shown = budi.get(&page).await;
     assert!(shown.text.contains("waits for approval"), "{}", shown.text);
@@ -490,6 +646,11 @@ async fn one_asks_for_a_correction_another_approves_it_and_the_next_settlement_t
     ] {
         let shown = ana.send(PAGE, PAGE, &form(&[(name, value)])).await;
         assert_eq!(shown.status, status, "{name}={value}: {}", shown.text);
+        for (field, usual) in form(&[(name, value)]) {
+            if matches!(field, "id" | "amount" | "reason") {
+                shown.keeps(PAGE, field, usual, field == name);
+            }
+        }
     }
     assert_eq!(ana.send(PAGE, PAGE, &form(&[])).await.to, format!("{PAGE}?done=asked"));
     assert!(ana.get(PAGE).await.text.contains("waits for approval"));

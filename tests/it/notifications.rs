@@ -511,6 +511,8 @@ async fn the_second_notification_of_a_payment_waits_for_the_first(engine: Engine
     demo.until_status(&txid, "SUCCEEDED").await;
     all_due_is_out(&demo).await;
     assert_eq!(receiver.seen_of(&txid).len(), 1, "the second waits");
+    let (_, page) = demo.get(&format!("{}/console/transactions/{txid}", demo.admin)).await;
+    assert_eq!(page.matches("once the one before is over").count(), 1, "{page}");
     demo.advance("10m1s").await;
     until_seen(&demo, &receiver, &txid, 2).await;
     all_due_is_out(&demo).await;

@@ -5,18 +5,20 @@ use axum::response::Response;
 use gopay_http::guard::{self, Deed};
 use gopay_service::{Refused, Role};
 
+use crate::Console;
 use crate::answer::{fault, to};
-use crate::visit::{Failed, Sent};
-use crate::{Console, frame};
+use crate::visit::{Failed, Sent, Visit};
 
 impl Console {
     /// Does what a form asks for, if its sender has the role, and records that they asked and how it
-    /// ended. `work` says which page is shown then.
-    pub(crate) async fn act(
+    /// ended. `work` says which page is shown then. If it is not done, `page` shows the page of the form,
+    /// `form` by name, again.
+    pub(crate) async fn act<Again: Future<Output = Response>>(
         &self,
-        sent: &Sent,
+        (sent, form): (&Sent, &str),
         role: Role,
         work: impl Future<Output = Result<String, Failed>>,
+        page: impl FnOnce(Visit) -> Again,
     ) -> Response {
         let who = &sent.visit.who;
         let may = match role {
@@ -42,10 +44,7 @@ impl Console {
         let answered = async {
             match work.await {
                 Ok(place) => to(&place),
-                Err(Failed { status, why }) => {
-                    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
-                    frame::not_done(&sent.visit, status, &why)
-                }
+                Err(failed) => page(sent.returned(form, failed)).await,
             }
         };
         guard::recorded(&self.app.service, deed, false, answered)

@@ -9,13 +9,13 @@ use gopay_http::acts::NotDone as _;
 use gopay_http::asked::{Asked, AskedError};
 use gopay_http::books::UNSETTLED;
 use gopay_service::desk::{
-    AdjustmentAct, AdjustmentFilter, AdjustmentView, Adjustments, BookError, Newest,
-    SettledContract,
+    AdjustmentAct, AdjustmentFilter, AdjustmentView, Adjustments, BookError, Numbered,
+    SettledContract, Walk,
 };
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
 
-use crate::door::Admitted;
+use crate::form::{Field, Form};
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, show};
@@ -35,29 +35,28 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let Some(adjustments) = &console.app.adjustments else {
         return answer::fault(StatusCode::NOT_FOUND, UNSETTLED);
     };
-    let wanted = asked.adjustments().and_then(|filter| Ok((filter, asked.before()?)));
-    let (filter, before) = match wanted {
-        Ok(wanted) => wanted,
-        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
-    };
-    let listed = match adjustments.list(&filter, before, ROWS).await {
-        Ok(listed) => listed,
-        Err(error) => return broken(&error),
+    let listed = match asked.adjustments().and_then(|filter| Ok((filter, asked.walk()?))) {
+        Ok((filter, walk)) => match adjustments.list(&filter, walk, ROWS).await {
+            Ok(listed) => html! {
+                (list(&listed, &visit))
+                (show::walking(asked, PATH, (walk, listed.next), Some("/console/adjustments.csv")))
+            },
+            Err(error) => return broken(&error),
+        },
+        Err(AskedError(why)) => show::wrong(&why),
     };
     let contracts = adjustments.contracts();
-    let next = listed.next.map(|next| next.to_string());
     let content = html! {
         p {
             "A closed settlement never changes. A correction goes into the next one: one person asks for it, "
             "another approves it, and " code { "gopay-adapter settle --approved" } " takes it."
         }
         (filters(asked))
-        (list(&listed, &visit.who))
-        (show::paging(asked, PATH, "before", next.as_deref(), Some("/console/adjustments.csv")))
+        (listed)
         @if contracts.is_empty() {
             p.note { "No contract of the config is settled." }
         } @else if visit.who.finance {
-            (ask_form(&visit.who, &contracts))
+            (ask_form(&visit, &contracts))
         } @else {
             p.note { "To ask for a correction or to approve one needs the role finance." }
         }
@@ -70,22 +69,23 @@ fn filters(asked: &Asked) -> Markup {
     let fields = html! {
         (show::select(asked, "state", "State", &["", "asked", "approved"]))
         (show::field(asked, "contract", "Contract", ""))
+        (show::select(asked, "order", "Last act", &["newest", "oldest"]))
     };
-    show::filters(asked, PATH, &["state", "contract"], &fields)
+    show::filters(asked, PATH, &["state", "contract", "order"], &fields)
 }
 
 fn money(row: &AdjustmentView) -> String {
     show::hundredths(row.currency.as_deref().unwrap_or_default(), row.amount)
 }
 
-fn list(listed: &Newest<AdjustmentView>, who: &Admitted) -> Markup {
+fn list(listed: &Numbered<AdjustmentView>, visit: &Visit) -> Markup {
     html! {
         @if listed.rows.is_empty() { p { "There is none." } }
-        @for row in &listed.rows { (card(row, who)) }
+        @for row in &listed.rows { (card(row, visit)) }
     }
 }
 
-fn card(row: &AdjustmentView, who: &Admitted) -> Markup {
+fn card(row: &AdjustmentView, visit: &Visit) -> Markup {
     html! {
         section.card {
             h2 { code { (row.id) } " " (standing(row)) }
@@ -99,7 +99,7 @@ fn card(row: &AdjustmentView, who: &Admitted) -> Markup {
                 div { dt { "Last act, UTC" } dd { (show::time(&row.at)) } }
                 div { dt { "Settlements of" } dd { a href={ "/console/settlements/" (row.account) } { (row.account) } } }
             }
-            @if row.approved_by.is_none() && who.finance { (approval(row, who)) }
+            @if row.approved_by.is_none() && visit.who.finance { (approval(row, visit)) }
         }
     }
 }
@@ -125,6 +125,7 @@ fn repeated(row: &AdjustmentView) -> Markup {
     let (whole, rest) = (row.amount.unsigned_abs() / 100, row.amount.unsigned_abs() % 100);
     html! {
         input type="hidden" name="act" value="approve";
+        input type="hidden" name="place" value=(row.act);
         input type="hidden" name="id" value=(row.id);
         input type="hidden" name="contract" value=(row.contract);
         input type="hidden" name="amount" value={ (sign) (whole) (format!(".{rest:02}")) };
@@ -133,45 +134,55 @@ fn repeated(row: &AdjustmentView) -> Markup {
     }
 }
 
-fn approval(row: &AdjustmentView, who: &Admitted) -> Markup {
-    let by = format!("by-{}", row.act);
+/// The name of the form that approves what stands at a place.
+fn approval_of(place: &str) -> String {
+    format!("approve-{place}")
+}
+
+fn approval(row: &AdjustmentView, visit: &Visit) -> Markup {
+    let name = approval_of(&row.act.to_string());
+    let form = Form::of(visit, &name);
     html! {
         form method="post" action=(PATH) {
-            (frame::key(who))
+            (form.key())
             (repeated(row))
-            @if who.name.is_none() {
-                label for=(by) { "Your name" }
-                input #(by) name="by" required maxlength="100" autocomplete="name";
-            }
+            (form.by())
             button.button.small type="submit" { "Approve " (money(row)) }
             span.note { "By another person than " (row.by) "." }
         }
     }
 }
 
-fn ask_form(who: &Admitted, contracts: &[SettledContract]) -> Markup {
+fn ask_form(visit: &Visit, contracts: &[SettledContract]) -> Markup {
+    let form = Form::of(visit, "ask");
+    let id = Field { name: "id", label: "Id, used once", chars_max: Some(200), ..Field::EMPTY };
+    let amount = Field {
+        name: "amount",
+        label: "Amount in the settlement currency",
+        keyboard: Some("text"),
+        hint: Some("-12.50"),
+        ..Field::EMPTY
+    };
     html! {
-        details.act #ask {
+        details.act #ask open[form.is_open()] {
             summary { "Ask for a correction" }
             form method="post" action=(PATH) {
                 p.note { "It counts once another person has approved it." }
-                (frame::key(who))
+                (form.key())
                 input type="hidden" name="act" value="ask";
-                label for="id" { "Id, used once" }
-                input #id name="id" required maxlength="200" autocomplete="off";
+                (form.text(&id))
                 label for="of" { "Contract" }
                 select #of name="contract" {
                     @for one in contracts {
-                        option value=(one.contract) {
+                        option value=(one.contract) selected[form.typed("contract") == Some(&one.contract)] {
                             (one.contract) ", settled under " (one.account)
                             @if let Some(currency) = &one.currency { " in " (currency) }
                         }
                     }
                 }
-                label for="amount" { "Amount in the settlement currency" }
-                input #amount name="amount" required inputmode="text" autocomplete="off" placeholder="-12.50";
+                (form.text(&amount))
                 p.note { "Above zero in the merchant's favour, below zero against them." }
-                (frame::reason(who, "ask"))
+                (form.reason())
                 button.button type="submit" { "Ask for it" }
             }
         }
@@ -179,10 +190,10 @@ fn ask_form(who: &Admitted, contracts: &[SettledContract]) -> Markup {
 }
 
 pub(crate) async fn act(State(console): State<Console>, sent: Sent) -> Response {
+    let approves = sent.text("act") == "approve";
     let work = async {
         let adjustments = console.app.adjustments.as_ref();
         let adjustments = adjustments.ok_or_else(|| Failed::new(404, UNSETTLED))?;
-        let approves = sent.text("act") == "approve";
         let (by, approved_by) =
             if approves { (sent.text("asked_by"), Some(sent.by())) } else { (sent.by(), None) };
         let act = AdjustmentAct {
@@ -196,7 +207,9 @@ pub(crate) async fn act(State(console): State<Console>, sent: Sent) -> Response 
         adjustments.act(&act).await?;
         Ok(format!("{PATH}?done={}", if approves { "approved" } else { "asked" }))
     };
-    console.act(&sent, Role::Finance, work).await
+    let form = if approves { approval_of(&sent.text("place")) } else { "ask".to_owned() };
+    let again = |visit| page(State(console.clone()), visit);
+    console.act((&sent, &form), Role::Finance, work, again).await
 }
 
 const TITLES: [&str; 10] = [
@@ -230,11 +243,11 @@ fn cells(row: AdjustmentView) -> Vec<String> {
 async fn rows(
     adjustments: Arc<dyn Adjustments>,
     filter: AdjustmentFilter,
-    before: Option<i64>,
+    walk: Walk,
 ) -> csv::Part<i64> {
     /// Rows read at once.
     const PAGE: usize = 500;
-    match adjustments.list(&filter, before, PAGE).await {
+    match adjustments.list(&filter, walk, PAGE).await {
         Ok(page) => Ok((page.rows.into_iter().map(cells).collect(), page.next)),
         Err(BookError::Store(error)) => Err(error),
         Err(error) => Err(StoreError::Down(chain(&error).into())),
@@ -245,11 +258,12 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     let Some(adjustments) = console.app.adjustments.clone() else {
         return answer::fault(StatusCode::NOT_FOUND, UNSETTLED);
     };
-    let filter = match visit.asked.adjustments() {
-        Ok(filter) => filter,
+    let asked = &visit.asked;
+    let (filter, first) = match asked.adjustments().and_then(|it| Ok((it, asked.walk()?))) {
+        Ok(wanted) => wanted,
         Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
-    csv::file("adjustments.csv", &TITLES, move |before| {
-        rows(adjustments.clone(), filter.clone(), before)
+    csv::file("adjustments.csv", &TITLES, move |from| {
+        rows(adjustments.clone(), filter.clone(), Walk { from, ..first })
     })
 }

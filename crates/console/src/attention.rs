@@ -5,11 +5,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_core::doubt::Verdict;
 use gopay_core::ids::TxId;
+use gopay_http::asked::Asked;
 use gopay_service::desk::{ActError, check_texts};
 use gopay_service::{AttentionList, Decision, Item, LIST_MAX, Role, StoreError};
 use maud::{Markup, html};
 
-use crate::door::Admitted;
+use crate::form::Form;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, show};
@@ -19,18 +20,25 @@ const PATH: &str = "/console/attention";
 /// Cards of a page.
 const ROWS: usize = 20;
 
+/// The items that are asked for, in the order that is asked for.
+fn wanted<'a>(list: &'a AttentionList, asked: &Asked) -> Vec<&'a Item> {
+    let kind = asked.get("kind");
+    let fits = |item: &&Item| kind.is_none_or(|kind| item.kind == kind);
+    let mut items: Vec<&Item> = list.items.iter().filter(fits).collect();
+    match asked.get("order") {
+        Some("newest") => items.reverse(),
+        Some("risk") => items.sort_by_key(|item| std::cmp::Reverse(item.at_risk_sen)),
+        _ => {}
+    }
+    items
+}
+
 /// The items after a place, and the place after those that fit.
 fn part<'a>(
     list: &'a AttentionList,
     visit: &Visit,
 ) -> (impl Iterator<Item = &'a Item>, Option<String>) {
-    let kind = visit.asked.get("kind").map(str::to_owned);
-    let fits = move |item: &&Item| kind.as_deref().is_none_or(|kind| item.kind == kind);
-    let newest = visit.asked.get("order") == Some("newest");
-    let mut items: Vec<&Item> = list.items.iter().filter(fits).collect();
-    if newest {
-        items.reverse();
-    }
+    let mut items = wanted(list, &visit.asked);
     // The key of an item is its TXID: it stays, whatever is decided meanwhile.
     let after = visit.asked.get("after").unwrap_or_default();
     let from = items.iter().position(|item| item.txid.to_string() == after);
@@ -50,7 +58,7 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     let all = sums.payments.saturating_add(sums.orders);
     let lost = console.app.service.lost();
     let content = html! {
-        @if !lost.is_empty() { (missing(&lost, &visit.who)) }
+        @if !lost.is_empty() { (missing(&lost, &visit)) }
         p {
             (show::count(sums.payments, "payment", "payments")) " with money that does not fit, "
             (show::count(sums.orders, "order", "orders")) " that the store does not know; " b { (show::rupiah(sums.at_risk_sen)) } " at risk."
@@ -58,9 +66,9 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         }
         (show::filters(&visit.asked, PATH, &["kind", "order"], &html! {
             (show::select(&visit.asked, "kind", "What", &["", "payment", "order"]))
-            (show::select(&visit.asked, "order", "Order", &["oldest", "newest"]))
+            (show::select(&visit.asked, "order", "Order", &["oldest", "newest", "risk"]))
         }))
-        @for item in items { (card(item, &visit.who)) }
+        @for item in items { (card(item, &visit)) }
         @if all == 0 { p.alert.good { "Nothing needs a person." } }
         (show::paging(&visit.asked, PATH, "after", next.as_deref(), Some("/console/attention.csv")))
         p.note {
@@ -74,10 +82,14 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
     frame::page(&console, &visit, Part::Attention, &html! { "Needs a person" }, &content).await
 }
 
+/// The form that acknowledges what is missing.
+const LOST: &str = "lost";
+
 /// Payments that were answered and are missing from the store.
-fn missing(lost: &[TxId], who: &Admitted) -> Markup {
+fn missing(lost: &[TxId], visit: &Visit) -> Markup {
     /// So many are named.
     const NAMED: usize = 20;
+    let form = Form::of(visit, LOST);
     html! {
         section.card #lost {
             h2 { "Missing from the store " span.pill.fail { (lost.len()) } }
@@ -87,12 +99,12 @@ fn missing(lost: &[TxId], who: &Admitted) -> Markup {
                 "; see OPERATIONS, \"After a restore\". Then acknowledge it: no call is taken until then."
             }
             p { @for tx_id in lost.iter().take(NAMED) { code { (tx_id) } " " } @if lost.len() > NAMED { "..." } }
-            @if who.operate {
-                details {
+            @if visit.who.operate {
+                details open[form.is_open()] {
                     summary { "Go on with the store as it is" }
                     form method="post" action="/console/lost" {
-                        (frame::key(who))
-                        (frame::reason(who, "lost"))
+                        (form.key())
+                        (form.reason())
                         button.button type="submit" { "Acknowledge" }
                     }
                 }
@@ -111,10 +123,11 @@ pub(crate) async fn acknowledge(State(console): State<Console>, sent: Sent) -> R
             _ => Ok(format!("{PATH}?done=lost")),
         }
     };
-    console.act(&sent, Role::Operate, work).await
+    let again = |visit| page(State(console.clone()), visit);
+    console.act((&sent, LOST), Role::Operate, work, again).await
 }
 
-fn card(item: &Item, who: &Admitted) -> Markup {
+fn card(item: &Item, visit: &Visit) -> Markup {
     let id = item.txid.to_string();
     html! {
         section.card {
@@ -139,8 +152,8 @@ fn card(item: &Item, who: &Admitted) -> Markup {
             }
             @if item.standing == "returning" {
                 p { "The money goes back to the shopper; Midtrans has not confirmed that yet." }
-            } @else if who.finance {
-                (decision(item, who))
+            } @else if visit.who.finance {
+                (decision(item, visit))
             } @else {
                 p.note { "To decide needs the role finance." }
             }
@@ -148,30 +161,28 @@ fn card(item: &Item, who: &Admitted) -> Markup {
     }
 }
 
-fn decision(item: &Item, who: &Admitted) -> Markup {
+fn decision(item: &Item, visit: &Visit) -> Markup {
     let id = item.txid.to_string();
+    let form = Form::of(visit, &id);
     let choices = [
         ("paid", "Paid", "it is this payment's money: the PSP is told SUCCEEDED"),
         ("failed", "Failed", "it is not: the PSP is told FAILED, and the money stays where it is"),
         ("refund", "Refund", "all of it goes back to the shopper, then the PSP is told FAILED"),
     ];
     html! {
-        details {
+        details open[form.is_open()] {
             summary { "Decide" }
             form method="post" action={ (PATH) "/" (id) } {
-                (frame::key(who))
+                (form.key())
                 fieldset {
                     legend { "What is decided" }
                     @for (word, name, means) in choices {
                         @if item.kind == "payment" || word != "refund" {
-                            label.choice {
-                                input type="radio" name="verdict" value=(word) required;
-                                b { (name) } span { (means) }
-                            }
+                            (form.choice("verdict", word, name, means))
                         }
                     }
                 }
-                (frame::reason(who, &id))
+                (form.reason())
                 button.button type="submit" { "Store the decision" }
             }
         }
@@ -195,7 +206,8 @@ pub(crate) async fn decide(
         console.app.service.decide(tx_id, &decision).await?;
         Ok(format!("{PATH}?done=decided"))
     };
-    console.act(&sent, Role::Finance, work).await
+    let again = |visit| page(State(console.clone()), visit);
+    console.act((&sent, &id), Role::Finance, work, again).await
 }
 
 const TITLES: [&str; 13] = [
@@ -233,10 +245,11 @@ fn cells(item: &Item) -> Vec<String> {
     ]
 }
 
-pub(crate) async fn export(State(console): State<Console>, _visit: Visit) -> Response {
+pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Response {
     match console.app.service.attention().await {
         Ok(list) => {
-            let rows: Vec<Vec<String>> = list.items.iter().map(cells).collect();
+            let rows: Vec<Vec<String>> =
+                wanted(&list, &visit.asked).into_iter().map(cells).collect();
             csv::file("needs-a-person.csv", &TITLES, move |_: Option<()>| {
                 let rows = rows.clone();
                 async move { Ok::<_, StoreError>((rows, None)) }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gopay_http::asked::AskedError;
 use gopay_service::StoreError;
-use gopay_service::desk::{AuditDay, AuditRow};
+use gopay_service::desk::{AuditDay, AuditRow, Walk};
 use maud::{Markup, html};
 
 use crate::frame::Part;
@@ -18,17 +18,19 @@ const PATH: &str = "/console/audit";
 const ROWS: usize = 100;
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
-    let before = match visit.asked.before() {
-        Ok(before) => before,
-        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
-    };
+    let asked = &visit.asked;
     let today = console.app.service.today();
-    let day = visit.asked.get("day").unwrap_or(&today);
-    let audit = match console.app.service.audit(day, before, ROWS).await {
-        Ok(audit) => audit,
-        Err(error) => return answer::unavailable(&error),
+    let day = asked.get("day").unwrap_or(&today);
+    let listed = match asked.walk() {
+        Ok(walk) => match console.app.service.audit(day, &asked.acts(), walk, ROWS).await {
+            Ok(audit) => html! {
+                (list(&audit))
+                (show::walking(asked, PATH, (walk, audit.next), Some("/console/audit.csv")))
+            },
+            Err(error) => return answer::unavailable(&error),
+        },
+        Err(AskedError(why)) => show::wrong(&why),
     };
-    let next = audit.next.map(|next| next.to_string());
     let content = html! {
         form.filters method="get" action=(PATH) {
             div.fields {
@@ -36,11 +38,13 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
                     label for="day" { "Day, UTC" }
                     input #day name="day" type="date" value=(day) max=(today);
                 }
+                (show::field(asked, "who", "Who", ""))
+                (show::field(asked, "what", "What has", "refund"))
+                (show::select(asked, "order", "Order", &["newest", "oldest"]))
             }
-            div.bar { button.button.small type="submit" { "Show" } }
+            div.bar { button.button.small type="submit" { "Show" } a href=(PATH) { "All of today" } }
         }
-        (list(&audit))
-        (show::paging(&visit.asked, PATH, "before", next.as_deref(), Some("/console/audit.csv")))
+        (listed)
         p.note { "What went wrong is here too. Logins are in the log; who only looks is in neither." }
     };
     frame::page(&console, &visit, Part::Audit, &html! { "Audit" }, &content).await
@@ -58,7 +62,7 @@ fn list(audit: &AuditDay) -> Markup {
     let rows = html! { @for row in &audit.rows { (line(row)) } };
     html! {
         @if audit.rows.is_empty() {
-            p { "Nobody did anything on " (audit.day) "." }
+            p { "Nobody did any of this on " (audit.day) "." }
         } @else {
             (show::table("What operators did", &titles, &rows))
         }
@@ -101,10 +105,15 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     /// Rows read at once.
     const PAGE: usize = 1_000;
     let day = visit.asked.get("day").map_or_else(|| console.app.service.today(), str::to_owned);
-    csv::file("audit.csv", &TITLES, move |before: Option<i64>| {
-        let (console, day) = (console.clone(), day.clone());
+    let (filter, first) = match visit.asked.walk() {
+        Ok(first) => (visit.asked.acts(), first),
+        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
+    };
+    csv::file("audit.csv", &TITLES, move |from: Option<i64>| {
+        let (console, day, filter) = (console.clone(), day.clone(), filter.clone());
+        let walk = Walk { from, ..first };
         async move {
-            let audit = console.app.service.audit(&day, before, PAGE).await?;
+            let audit = console.app.service.audit(&day, &filter, walk, PAGE).await?;
             Ok::<_, StoreError>((audit.rows.into_iter().map(cells).collect(), audit.next))
         }
     })

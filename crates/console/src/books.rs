@@ -6,7 +6,7 @@ use axum::response::Response;
 use gopay_core::time::Timestamp;
 use gopay_http::asked::AskedError;
 use gopay_service::StoreError;
-use gopay_service::desk::SettlementRow;
+use gopay_service::desk::{SettlementRow, Walk};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -75,24 +75,26 @@ pub(crate) async fn account(
     Path(account): Path<String>,
     visit: Visit,
 ) -> Response {
-    let before = match visit.asked.before() {
-        Ok(before) => before,
+    let walk = match visit.asked.walk() {
+        Ok(walk) => walk,
         Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
-    let page = match console.app.service.settlements(&account, before, ROWS).await {
+    let page = match console.app.service.settlements(&account, walk, ROWS).await {
         Ok(Some(page)) => page,
         Ok(None) => return answer::fault(StatusCode::NOT_FOUND, "no settlement of this account"),
         Err(error) => return answer::unavailable(&error),
     };
-    let next = page.next.map(|next| next.to_string());
     let path = format!("/console/settlements/{account}");
     let file = format!("{path}/settlements.csv");
     let content = html! {
         p {
             a href="/console/settlements" { "All accounts" } ", " a href="/console/adjustments" { "corrections" } "."
         }
+        (show::filters(&visit.asked, &path, &["order"], &html! {
+            (show::select(&visit.asked, "order", "Order", &["newest", "oldest"]))
+        }))
         @for row in &page.rows { (card(row)) }
-        (show::paging(&visit.asked, &path, "before", next.as_deref(), Some(&file)))
+        (show::walking(&visit.asked, &path, (walk, page.next), Some(&file)))
     };
     let title = html! { "Settlements of " (account) };
     frame::page(&console, &visit, Part::Settlements, &title, &content).await
@@ -141,16 +143,21 @@ fn cells(row: SettlementRow) -> Vec<String> {
 pub(crate) async fn export(
     State(console): State<Console>,
     Path(account): Path<String>,
-    _visit: Visit,
+    visit: Visit,
 ) -> Response {
     /// Settlements read at once: each has its manifest with it.
     const PAGE: usize = 32;
     let name =
         format!("settlements-{}.csv", account.replace(|char: char| !char.is_ascii_digit(), "-"));
-    csv::file(&name, &TITLES, move |before: Option<i64>| {
+    let first = match visit.asked.walk() {
+        Ok(first) => first,
+        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
+    };
+    csv::file(&name, &TITLES, move |from: Option<i64>| {
         let (console, account) = (console.clone(), account.clone());
+        let walk = Walk { from, ..first };
         async move {
-            let page = console.app.service.settlements(&account, before, PAGE).await?;
+            let page = console.app.service.settlements(&account, walk, PAGE).await?;
             let (rows, next) = page.map_or_else(Default::default, |page| (page.rows, page.next));
             Ok::<_, StoreError>((rows.into_iter().map(cells).collect(), next))
         }

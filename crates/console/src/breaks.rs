@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use gopay_http::acts::NotDone as _;
 use gopay_http::asked::{Asked, AskedError};
-use gopay_http::books::{SERIES, which};
-use gopay_service::desk::{BookError, BreakAct, BreakReview, BreakRow, DecidedRow, Listing, Which};
+use gopay_http::books::SERIES;
+use gopay_service::desk::{
+    BookError, BreakAct, BreakFilter, BreakOrder, BreakReview, BreakRow, DecidedRow, Listing,
+    Order, Walk, Which,
+};
 use gopay_service::{Role, StoreError, chain};
 use maud::{Markup, html};
 
-use crate::door::Admitted;
+use crate::form::Form;
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, runs, show};
@@ -32,7 +36,8 @@ fn series(asked: &Asked) -> &str {
 }
 
 fn broken(error: &BookError) -> Response {
-    answer::fault(StatusCode::SERVICE_UNAVAILABLE, &chain(error))
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    answer::fault(status, &chain(error))
 }
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
@@ -42,36 +47,42 @@ pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Respon
         return frame::page(&console, &visit, Part::Reconciliation, &title, &content).await;
     };
     let asked = &visit.asked;
-    let (which, before) = match which(asked).and_then(|which| Ok((which, asked.before()?))) {
-        Ok(wanted) => wanted,
-        Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
-    };
     let after = asked.get("after").unwrap_or_default();
-    let breaks = match review.breaks(series(asked), which, after, ROWS).await {
-        Ok(breaks) => breaks,
-        Err(error) => return broken(&error),
+    let breaks = match asked.breaks(&review.kinds()) {
+        Ok(filter) => match review.breaks(series(asked), &filter, after, ROWS).await {
+            Ok(breaks) => list(asked, &breaks),
+            Err(error) => return broken(&error),
+        },
+        Err(AskedError(why)) => show::wrong(&why),
     };
-    let runs = match console.app.service.reconciliation_runs(series(asked), before, RUNS).await {
+    // The order that is asked for is that of the breaks.
+    let from = asked.get("before").and_then(|text| text.parse().ok());
+    let last = Walk { order: Order::NewestFirst, from };
+    let runs = match console.app.service.reconciliation_runs(series(asked), last, RUNS).await {
         Ok(runs) => runs,
         Err(error) => return answer::unavailable(&error),
     };
     let content = html! {
-        (filters(asked))
+        (filters(asked, &review.kinds()))
         h2 { "Breaks" }
-        (list(asked, &breaks))
+        (breaks)
         h2 { "Runs" }
         (runs::history(asked, PATH, &runs))
     };
     frame::page(&console, &visit, Part::Reconciliation, &title, &content).await
 }
 
-fn filters(asked: &Asked) -> Markup {
+fn filters(asked: &Asked, kinds: &[&str]) -> Markup {
     let words = Which::ALL.map(Which::as_str);
+    let kinds = [&[""], kinds].concat();
+    let orders = BreakOrder::ALL.map(BreakOrder::as_str);
     let fields = html! {
         (show::field(asked, "series", "Series", SERIES))
         (show::select(asked, "which", "Breaks", &words))
+        (show::select(asked, "kind", "Kind", &kinds))
+        (show::select(asked, "order", "Order", &orders))
     };
-    show::filters(asked, PATH, &["series", "which"], &fields)
+    show::filters(asked, PATH, &["series", "which", "kind", "order"], &fields)
 }
 
 fn list(asked: &Asked, breaks: &Listing<BreakRow>) -> Markup {
@@ -99,12 +110,23 @@ fn line(asked: &Asked, row: &BreakRow) -> Markup {
         tr {
             td data-label="Break" { a href=(address(asked, &row.break_id)) { code { (row.break_id) } } }
             td data-label="Kind" { (row.kind.replace('_', " ")) }
-            td data-label="TXID" { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } }
+            td data-label="TXID" { (transaction(row)) }
             td.num data-label="Ours" { (or_none(row, &row.ours)) }
             td.num data-label="Theirs" { (or_none(row, &row.theirs)) }
             td.num data-label="At risk" { (show::money(&row.currency, &row.at_risk)) }
             td.nowrap data-label="First seen" { (row.first_seen) }
             td data-label="Decision" { (standing(row)) }
+        }
+    }
+}
+
+/// The transaction, with its story if there is one: of a break that is missing here there is none.
+fn transaction(row: &BreakRow) -> Markup {
+    html! {
+        @match &row.txid {
+            Some(id) if row.ours.is_empty() => code { (id) },
+            Some(id) => (show::transaction(id)),
+            None => "none",
         }
     }
 }
@@ -167,7 +189,7 @@ fn facts(row: &BreakRow) -> Markup {
             p { (row.cause) }
             dl.facts {
                 div { dt { "Kind" } dd { (row.kind.replace('_', " ")) } }
-                div { dt { "TXID" } dd { @if let Some(id) = &row.txid { (show::transaction(id)) } @else { "none" } } }
+                div { dt { "TXID" } dd { (transaction(row)) } }
                 div { dt { "REFUNDID" } dd { (row.refundid.as_deref().unwrap_or("none")) } }
                 div { dt { "Ours" } dd { b { (or_none(row, &row.ours)) } } }
                 div { dt { "Theirs" } dd { b { (or_none(row, &row.theirs)) } } }
@@ -182,44 +204,42 @@ fn facts(row: &BreakRow) -> Markup {
 }
 
 fn forms(visit: &Visit, row: &BreakRow) -> Markup {
-    let who = &visit.who;
     let to = address(&visit.asked, &row.break_id);
     let waits = row.decided.as_ref().filter(|decided| !decided.holds && decided.decision != "open");
     html! {
-        @if !who.finance {
+        @if !visit.who.finance {
             p.note { "To decide or approve needs the role finance." }
         } @else {
             div.acts {
-                @if let Some(decided) = waits { (approval(who, &to, row, decided)) }
-                (decide_form(who, &to, row))
+                @if let Some(decided) = waits { (approval(visit, &to, row, decided)) }
+                (decide_form(visit, &to, row))
             }
         }
     }
 }
 
-fn approval(who: &Admitted, to: &str, row: &BreakRow, decided: &DecidedRow) -> Markup {
+fn approval(visit: &Visit, to: &str, row: &BreakRow, decided: &DecidedRow) -> Markup {
+    let form = Form::of(visit, "approve");
     html! {
         div.act {
             h2 { "Approve" }
             p.note { "By another person than who has decided." }
             form method="post" action=(to) {
-                (frame::key(who))
+                (form.key())
                 input type="hidden" name="act" value="approve";
                 input type="hidden" name="version" value=(row.version);
                 input type="hidden" name="decision" value=(decided.decision);
                 input type="hidden" name="reason" value=(decided.reason);
                 input type="hidden" name="decided_by" value=(decided.by);
-                @if who.name.is_none() {
-                    label for="approve-by" { "Your name" }
-                    input #approve-by name="by" required maxlength="100" autocomplete="name";
-                }
+                (form.by())
                 button.button type="submit" { "Approve: " (decided.decision.replace('_', " ")) }
             }
         }
     }
 }
 
-fn decide_form(who: &Admitted, to: &str, row: &BreakRow) -> Markup {
+fn decide_form(visit: &Visit, to: &str, row: &BreakRow) -> Markup {
+    let form = Form::of(visit, "decide");
     let choices = [
         ("accept", "it is explained; nothing is to be done"),
         ("write_off", "it is lost"),
@@ -228,25 +248,22 @@ fn decide_form(who: &Admitted, to: &str, row: &BreakRow) -> Markup {
         ("open", "an earlier decision is withdrawn"),
     ];
     html! {
-        details open[row.decided.is_none()] {
+        details open[row.decided.is_none() || form.is_open()] {
             summary { @if row.decided.is_none() { "Decide" } @else { "Decide anew" } }
             form method="post" action=(to) {
                 p.note { "It counts once another person has approved it." }
-                (frame::key(who))
+                (form.key())
                 input type="hidden" name="act" value="decide";
                 input type="hidden" name="version" value=(row.version);
                 fieldset {
                     legend { "What is done about it" }
                     @for (word, means) in choices {
                         @if word != "open" || row.decided.is_some() {
-                            label.choice {
-                                input type="radio" name="decision" value=(word) required;
-                                b { (word.replace('_', " ")) } span { (means) }
-                            }
+                            (form.choice("decision", word, &word.replace('_', " "), means))
                         }
                     }
                 }
-                (frame::reason(who, "decide"))
+                (form.reason())
                 button.button type="submit" { "Store the decision" }
             }
         }
@@ -258,9 +275,9 @@ pub(crate) async fn act(
     Path(id): Path<String>,
     sent: Sent,
 ) -> Response {
+    let approves = sent.text("act") == "approve";
     let work = async {
         let review = console.app.breaks.as_ref().ok_or_else(|| Failed::new(404, WITHOUT))?;
-        let approves = sent.text("act") == "approve";
         let (by, approved_by) =
             if approves { (sent.text("decided_by"), Some(sent.by())) } else { (sent.by(), None) };
         let act = BreakAct {
@@ -274,7 +291,24 @@ pub(crate) async fn act(
         let done = if approves { "approved" } else { "decided" };
         Ok(format!("{}&done={done}", address(&sent.visit.asked, &id)))
     };
-    console.act(&sent, Role::Finance, work).await
+    let form = if approves { "approve" } else { "decide" };
+    let again = |visit| one(State(console.clone()), Path(id.clone()), visit);
+    console.act((&sent, form), Role::Finance, work, again).await
+}
+
+/// The runs of a series, the newest first, as a file.
+pub(crate) async fn export_runs(State(console): State<Console>, visit: Visit) -> Response {
+    /// Runs read at once.
+    const PAGE: usize = 100;
+    let series = series(&visit.asked).to_owned();
+    csv::file("reconciliations.csv", &runs::TITLES, move |from: Option<i64>| {
+        let (console, series) = (console.clone(), series.clone());
+        let walk = Walk { order: Order::NewestFirst, from };
+        async move {
+            let page = console.app.service.reconciliation_runs(&series, walk, PAGE).await?;
+            Ok::<_, StoreError>((page.rows.iter().map(runs::cells).collect(), page.next))
+        }
+    })
 }
 
 const TITLES: [&str; 16] = [
@@ -320,12 +354,12 @@ fn cells(row: BreakRow) -> Vec<String> {
 async fn rows(
     review: Arc<dyn BreakReview>,
     series: String,
-    which: Which,
+    filter: BreakFilter,
     after: Option<String>,
 ) -> csv::Part<String> {
     /// Rows read at once.
     const PAGE: usize = 500;
-    match review.breaks(&series, which, &after.unwrap_or_default(), PAGE).await {
+    match review.breaks(&series, &filter, &after.unwrap_or_default(), PAGE).await {
         Ok(page) => Ok((page.rows.into_iter().map(cells).collect(), page.next)),
         Err(BookError::Store(error)) => Err(error),
         Err(error) => Err(StoreError::Down(chain(&error).into())),
@@ -336,12 +370,12 @@ pub(crate) async fn export(State(console): State<Console>, visit: Visit) -> Resp
     let Some(review) = console.app.breaks.clone() else {
         return answer::fault(StatusCode::NOT_FOUND, WITHOUT);
     };
-    let which = match which(&visit.asked) {
-        Ok(which) => which,
+    let filter = match visit.asked.breaks(&review.kinds()) {
+        Ok(filter) => filter,
         Err(AskedError(why)) => return answer::fault(StatusCode::BAD_REQUEST, &why),
     };
     let series = series(&visit.asked).to_owned();
     csv::file("breaks.csv", &TITLES, move |after| {
-        rows(review.clone(), series.clone(), which, after)
+        rows(review.clone(), series.clone(), filter.clone(), after)
     })
 }

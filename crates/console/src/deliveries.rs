@@ -8,6 +8,7 @@ use gopay_service::desk::{Deed, DeliveryRow, Listing, Page};
 use gopay_service::{Role, StoreError};
 use maud::{Markup, html};
 
+use crate::form::{Field, Form};
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, csv, frame, show};
@@ -71,17 +72,26 @@ fn line(row: &DeliveryRow) -> Markup {
     }
 }
 
+/// The form that sends a range again.
+const RANGE: &str = "range";
+
 /// Sends a range again.
 fn range(visit: &Visit) -> Markup {
+    let form = Form::of(visit, RANGE);
+    let since = Field {
+        name: "since",
+        label: "Given up since, UTC",
+        hint: Some("2026-01-31T08:00:00Z"),
+        ..Field::EMPTY
+    };
     html! {
         @if visit.who.operate {
-            details.act {
+            details.act open[form.is_open()] {
                 summary { "Send those again that were given up" }
                 form method="post" action="/console/redeliver" {
-                    (frame::key(&visit.who))
-                    label for="since" { "Given up since, UTC" }
-                    input #since name="since" required placeholder="2026-01-31T08:00:00Z" autocomplete="off";
-                    (frame::reason(&visit.who, "range"))
+                    (form.key())
+                    (form.text(&since))
+                    (form.reason())
                     button.button type="submit" { "Send again" }
                 }
             }
@@ -98,7 +108,8 @@ pub(crate) async fn again(State(console): State<Console>, sent: Sent) -> Respons
         console.app.service.redeliver_since(since, &deed).await?;
         Ok(format!("{PATH}?done=redeliver-all"))
     };
-    console.act(&sent, Role::Operate, work).await
+    let again = |visit| page(State(console.clone()), visit);
+    console.act((&sent, RANGE), Role::Operate, work, again).await
 }
 
 const TITLES: [&str; 8] =

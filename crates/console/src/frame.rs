@@ -1,4 +1,4 @@
-//! What stands around every page: header, navigation, what was just done, and what every form has.
+//! What stands around every page: header, navigation, and what was just done.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -96,7 +96,8 @@ pub(crate) async fn page(
         html! {}
     };
     let title = format!("{} - gopay-adapter", plain(&heading));
-    answer(StatusCode::OK, whole(&title, &head, &body))
+    let status = visit.returned.as_ref().map_or(StatusCode::OK, |returned| returned.status);
+    answer(status, whole(&title, &head, &body))
 }
 
 /// The store went back: that is said on every page, as no call is taken until somebody has looked.
@@ -142,7 +143,7 @@ fn header(who: &Admitted, part: Option<Part>, needed: u64) -> Markup {
                 div.who {
                     span { (name) }
                     form method="post" action="/console/logout" {
-                        (key(who))
+                        input type="hidden" name="key" value=(who.form_key);
                         button.button.plain.small type="submit" { "Log out" }
                     }
                 }
@@ -151,26 +152,11 @@ fn header(who: &Admitted, part: Option<Part>, needed: u64) -> Markup {
     }
 }
 
-/// What every form repeats.
-pub(crate) fn key(who: &Admitted) -> Markup {
-    html! { input type="hidden" name="key" value=(who.form_key); }
-}
-
-/// Why, and who where nobody has shown a token. `form` tells the fields of several forms apart.
-pub(crate) fn reason(who: &Admitted, form: &str) -> Markup {
-    let (reason, by) = (format!("{form}-reason"), format!("{form}-by"));
-    html! {
-        label for=(reason) { "Reason" }
-        input #(reason) name="reason" required maxlength="500" autocomplete="off";
-        @if who.name.is_none() {
-            label for=(by) { "Your name" }
-            input #(by) name="by" required maxlength="100" autocomplete="name";
-        }
-    }
-}
-
-/// What was just done: a word in the address chooses one of these.
+/// What was just done, as a word in the address says, or why a form was not.
 fn said(visit: &Visit) -> Markup {
+    if let Some(returned) = &visit.returned {
+        return html! { p.alert.fail #not-done role="alert" { b { "Not done. " } (returned.why) } };
+    }
     let text = match visit.asked.get("done") {
         Some("refund") => "The refund was taken on; its state is below.",
         Some("cancel") => "GoPay was asked to cancel; the state is below.",
@@ -185,30 +171,4 @@ fn said(visit: &Visit) -> Markup {
         _ => return html! {},
     };
     html! { p.alert.good role="status" { (text) } }
-}
-
-/// Something was not done.
-pub(crate) fn not_done(visit: &Visit, status: StatusCode, why: &str) -> Response {
-    let path = visit.path.split('?').next().unwrap_or_default();
-    let parts: Vec<&str> = path.split('/').collect();
-    let back = match parts.as_slice() {
-        ["", "console", "transactions", id, _] => format!("/console/transactions/{id}"),
-        ["", "console", "attention", _] | ["", "console", "lost"] => {
-            "/console/attention".to_owned()
-        }
-        ["", "console", "breaks", _] => visit.path.clone(),
-        ["", "console", "adjustments"] => "/console/adjustments".to_owned(),
-        _ => "/console".to_owned(),
-    };
-    let body = html! {
-        body.desk.console {
-            (header(&visit.who, None, 0))
-            main.in #main {
-                h1 { "Not done" }
-                p.alert.fail role="alert" { (why) }
-                p { a href=(back) { "Back" } }
-            }
-        }
-    };
-    answer(status, whole("Not done - gopay-adapter", &html! {}, &body))
 }

@@ -16,6 +16,7 @@ mod chart;
 mod csv;
 mod deliveries;
 mod door;
+mod form;
 mod frame;
 mod login;
 mod parties;
@@ -36,6 +37,7 @@ use gopay_http::App;
 use gopay_pages::Asset;
 
 use crate::door::Door;
+use crate::visit::to_page;
 
 /// What all pages share. Cheap to clone.
 #[derive(Clone)]
@@ -63,25 +65,26 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console", get(start::page))
         .route("/console/", get(start::page))
         .route("/console/login", get(login::page).post(login::enter))
-        .route("/console/logout", post(login::leave))
+        .route("/console/logout", post(login::leave).get(to_page))
         .route("/console/transactions", get(transactions::page))
         .route("/console/transactions.csv", get(transactions::export))
         .route("/console/transactions/{txid}", get(transaction::page))
-        .route("/console/transactions/{txid}/refund", post(transaction::refund))
-        .route("/console/transactions/{txid}/cancel", post(transaction::cancel))
-        .route("/console/transactions/{txid}/ask", post(transaction::ask))
-        .route("/console/transactions/{txid}/redeliver", post(transaction::redeliver))
-        .route("/console/transactions/{txid}/erase", post(transaction::erase))
+        .route("/console/transactions/{txid}/refund", post(transaction::refund).get(to_page))
+        .route("/console/transactions/{txid}/cancel", post(transaction::cancel).get(to_page))
+        .route("/console/transactions/{txid}/ask", post(transaction::ask).get(to_page))
+        .route("/console/transactions/{txid}/redeliver", post(transaction::redeliver).get(to_page))
+        .route("/console/transactions/{txid}/erase", post(transaction::erase).get(to_page))
         .route("/console/refunds", get(refunds::page))
         .route("/console/refunds.csv", get(refunds::export))
         .route("/console/deliveries", get(deliveries::page))
         .route("/console/deliveries.csv", get(deliveries::export))
-        .route("/console/redeliver", post(deliveries::again))
+        .route("/console/redeliver", post(deliveries::again).get(to_page))
         .route("/console/attention", get(attention::page))
         .route("/console/attention.csv", get(attention::export))
-        .route("/console/attention/{txid}", post(attention::decide))
-        .route("/console/lost", post(attention::acknowledge))
+        .route("/console/attention/{txid}", post(attention::decide).get(to_page))
+        .route("/console/lost", post(attention::acknowledge).get(to_page))
         .route("/console/parties", get(parties::page))
+        .route("/console/receivers.csv", get(parties::export))
         .route("/console/settlements", get(books::settlements))
         .route("/console/settlements/{account}", get(books::account))
         .route("/console/settlements/{account}/settlements.csv", get(books::export))
@@ -89,6 +92,7 @@ pub fn router(app: App, tls: bool) -> Router {
         .route("/console/adjustments.csv", get(adjustments::export))
         .route("/console/reconciliation", get(breaks::page))
         .route("/console/breaks.csv", get(breaks::export))
+        .route("/console/runs.csv", get(breaks::export_runs))
         .route("/console/breaks/{id}", get(breaks::one).post(breaks::act))
         .route("/console/audit", get(audit::page))
         .route("/console/audit.csv", get(audit::export))

@@ -1,24 +1,33 @@
 //! PSPs with their contracts as configured, and the receivers of their notifications.
 
+use std::cmp::Reverse;
+
 use axum::extract::State;
 use axum::response::Response;
+use gopay_service::StoreError;
 use gopay_service::desk::{ClientView, ContractView, ReceiverView};
 use maud::{Markup, html};
 
 use crate::frame::Part;
 use crate::visit::Visit;
-use crate::{Console, frame, show};
+use crate::{Console, csv, frame, show};
 
 pub(crate) async fn page(State(console): State<Console>, visit: Visit) -> Response {
     let service = &console.app.service;
     let content = html! {
         h2 { "Receivers" }
-        (receivers(&service.receivers()))
+        (receivers(&worst_first(service.receivers())))
         h2 { "As configured" }
         p.note { "Secrets are counted and never shown. Two are there while one is replaced." }
         @for client in service.clients() { (card(&client)) }
     };
     frame::page(&console, &visit, Part::Parties, &html! { "PSPs" }, &content).await
+}
+
+/// Those that fail come first, the longest ahead.
+fn worst_first(mut receivers: Vec<ReceiverView>) -> Vec<ReceiverView> {
+    receivers.sort_by_key(|one| (Reverse(one.failing), Reverse(one.failures)));
+    receivers
 }
 
 fn receivers(receivers: &[ReceiverView]) -> Markup {
@@ -36,6 +45,7 @@ fn receivers(receivers: &[ReceiverView]) -> Markup {
             p { "This process has sent no notification yet." }
         } @else {
             (show::table("Receivers of notifications", &titles, &rows))
+            p { a href="/console/receivers.csv" download { "Download as CSV" } }
             p.note {
                 "As this process has seen them. A receiver that fails five times in a row gets one try at a time "
                 "until one is confirmed."
@@ -66,6 +76,43 @@ fn receiver(one: &ReceiverView) -> Markup {
             }
         }
     }
+}
+
+const TITLES: [&str; 8] = [
+    "receiver",
+    "failing",
+    "failures",
+    "last_try",
+    "confirmed",
+    "status",
+    "error",
+    "confirmed_last",
+];
+
+fn cells(one: ReceiverView) -> Vec<String> {
+    let (at, confirmed, status, error) = one.last.map_or_else(Default::default, |last| {
+        let status = last.status.map(|status| status.to_string()).unwrap_or_default();
+        (last.at, last.confirmed.to_string(), status, last.error.unwrap_or_default())
+    });
+    vec![
+        one.receiver,
+        one.failing.to_string(),
+        one.failures.to_string(),
+        at,
+        confirmed,
+        status,
+        error,
+        one.delivered_at.unwrap_or_default(),
+    ]
+}
+
+pub(crate) async fn export(State(console): State<Console>, _visit: Visit) -> Response {
+    let receivers = worst_first(console.app.service.receivers());
+    let rows: Vec<Vec<String>> = receivers.into_iter().map(cells).collect();
+    csv::file("receivers.csv", &TITLES, move |_: Option<()>| {
+        let rows = rows.clone();
+        async move { Ok::<_, StoreError>((rows, None)) }
+    })
 }
 
 fn card(client: &ClientView) -> Markup {

@@ -1,14 +1,14 @@
 //! The runs of a reconciliation: what was read, what matched, and whether the books tie.
 
 use gopay_http::asked::Asked;
-use gopay_service::desk::{Newest, RunRow};
+use gopay_service::desk::{Numbered, RunRow};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::show;
 
 /// The runs, newest first; the first of them is open.
-pub(crate) fn history(asked: &Asked, path: &str, runs: &Newest<RunRow>) -> Markup {
+pub(crate) fn history(asked: &Asked, path: &str, runs: &Numbered<RunRow>) -> Markup {
     let next = runs.next.map(|next| next.to_string());
     html! {
         @if runs.rows.is_empty() {
@@ -32,7 +32,7 @@ pub(crate) fn history(asked: &Asked, path: &str, runs: &Newest<RunRow>) -> Marku
                 }
             }
         }
-        (show::paging(asked, path, "before", next.as_deref(), None))
+        (show::paging(asked, path, "before", next.as_deref(), Some("/console/runs.csv")))
     }
 }
 
@@ -45,17 +45,45 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether nothing is left over in any of its tie-outs.
-fn ties(run: &RunRow) -> Markup {
+/// Something is left over.
+fn has_residual(tie_out: &Value) -> bool {
+    text(tie_out, "residual").chars().any(|char| ('1'..='9').contains(&char))
+}
+
+/// Whether nothing is left over in any of its tie-outs, if it has some.
+fn tied(run: &RunRow) -> Option<bool> {
     let tie_outs = entries(&run.summary, "/tie_outs");
-    let left = |tie_out: &&Value| {
-        text(tie_out, "residual").chars().any(|char| ('1'..='9').contains(&char))
-    };
-    match tie_outs.iter().filter(left).count() {
-        _ if tie_outs.is_empty() => html! {},
-        0 => html! { span.pill.good { "ties" } },
-        _ => html! { span.pill.fail { "does not tie" } },
+    (!tie_outs.is_empty()).then(|| !tie_outs.iter().any(has_residual))
+}
+
+fn ties(run: &RunRow) -> Markup {
+    match tied(run) {
+        None => html! {},
+        Some(true) => html! { span.pill.good { "ties" } },
+        Some(false) => html! { span.pill.fail { "does not tie" } },
     }
+}
+
+pub(crate) const TITLES: [&str; 9] =
+    ["run", "series", "at", "by", "day", "ties", "payments_matched", "matched_amount", "inputs"];
+
+/// A run as a row of a file; of each input its name and SHA-256.
+pub(crate) fn cells(run: &RunRow) -> Vec<String> {
+    let payments = run.summary.get("payments").unwrap_or(&Value::Null);
+    let matched = payments.get("matched").and_then(Value::as_u64);
+    let inputs: Vec<String> =
+        run.inputs.iter().map(|input| format!("{} {}", input.name, input.sha256)).collect();
+    vec![
+        run.run.to_string(),
+        run.series.clone(),
+        run.at.clone(),
+        run.by.clone(),
+        run.day.clone(),
+        tied(run).map(|ties| ties.to_string()).unwrap_or_default(),
+        matched.map(|count| count.to_string()).unwrap_or_default(),
+        text(payments, "matched_amount").to_owned(),
+        inputs.join("; "),
+    ]
 }
 
 /// What was compared: how many, and how much.
@@ -98,7 +126,7 @@ fn statement(tie_out: &Value) -> Markup {
             (line(text(movement, "what"), text(movement, "amount"), "part"))
         }
         (line("Closing", text(tie_out, "closing"), "total"))
-        @if residual.chars().any(|char| ('1'..='9').contains(&char)) {
+        @if has_residual(tie_out) {
             (line("Left over: it does not tie", residual, "total"))
         }
     };
@@ -149,7 +177,7 @@ mod tests {
             ("0.00", "ties", "does not tie"),
             ("-0.01", "does not tie", "span class=\"pill good\""),
         ] {
-            let runs = Newest { rows: vec![run(residual)], next: None };
+            let runs = Numbered { rows: vec![run(residual)], next: None };
             let shown = history(&Asked::default(), "/console", &runs).into_string();
             for part in
                 [says, "Rp\u{a0}130.500", "Rp\u{a0}-75.000", "no export has fees", "&lt;i&gt;ana"]
@@ -158,6 +186,11 @@ mod tests {
             }
             assert!(!shown.contains(not), "{not} in {shown}");
             assert!(!shown.contains("Without money"), "there are none: {shown}");
+            let cells = cells(&run(residual));
+            assert_eq!(
+                cells[5..8],
+                [(says == "ties").to_string(), "4".to_owned(), "130500.00".to_owned()]
+            );
         }
     }
 }

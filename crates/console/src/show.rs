@@ -1,7 +1,7 @@
 //! Values as people read them.
 
-use gopay_http::asked::Asked;
-use gopay_service::desk::Listing;
+use gopay_http::asked::{Asked, place_of};
+use gopay_service::desk::{Listing, Walk};
 use maud::{Markup, html};
 
 /// `Rp 1.250.000`, with its sen if it has some.
@@ -162,6 +162,17 @@ pub(crate) fn paging(
             }
         }
     }
+}
+
+/// Below a list whose rows have numbers.
+pub(crate) fn walking(
+    asked: &Asked,
+    path: &str,
+    (walk, next): (Walk, Option<i64>),
+    file: Option<&str>,
+) -> Markup {
+    let next = next.map(|next| next.to_string());
+    paging(asked, path, place_of(walk.order), next.as_deref(), file)
 }
 
 /// One page of a list, and where it goes on; the whole of it is in a file.

@@ -9,7 +9,7 @@ use gopay_service::desk::{Deed, OnDesk, RefundOrder};
 use gopay_service::{Owed, Refunded, Role, Transaction};
 use maud::{Markup, html};
 
-use crate::door::Admitted;
+use crate::form::{Field, Form};
 use crate::frame::Part;
 use crate::visit::{Failed, Sent, Visit};
 use crate::{Console, answer, frame, show, story, transactions};
@@ -34,7 +34,7 @@ pub(crate) async fn page(
         (doubt(&story.transaction))
         div.card { (facts(&story.transaction)) }
         div.columns {
-            div.side { (acts(&desk, &visit.who)) }
+            div.side { (acts(&desk, &visit)) }
             div.main {
                 (refunds(&story.refunds))
                 (deliveries(&story.deliveries))
@@ -130,7 +130,9 @@ fn deliveries(deliveries: &[Owed]) -> Markup {
                 td data-label="State" { (show::state(owed.state)) }
                 td.num data-label="Tries" { (owed.attempts) }
                 td.nowrap data-label="Next try, UTC" {
-                    @if let Some(at) = &owed.next_attempt_at { (show::time(at)) } @else { "none" }
+                    @if owed.held_back { "once the one before is over" }
+                    @else if let Some(at) = &owed.next_attempt_at { (show::time(at)) }
+                    @else { "none" }
                 }
                 td data-label="Receiver" { code.long { (owed.receiver) } }
             }
@@ -145,25 +147,26 @@ fn deliveries(deliveries: &[Owed]) -> Markup {
 }
 
 /// The forms of what can be done now, by who is here.
-fn acts(desk: &OnDesk, who: &Admitted) -> Markup {
+fn acts(desk: &OnDesk, visit: &Visit) -> Markup {
     let transaction = &desk.story.transaction;
     let (paid, pending) = (transaction.state == "succeeded", transaction.state == "pending");
+    let who = &visit.who;
     html! {
         h2 { "What can be done" }
         div.acts {
-            @if paid { (refund_form(desk, who)) }
+            @if paid { (refund_form(desk, visit)) }
             @if who.operate {
                 @if pending {
-                    (act_form(transaction, who, "cancel", "Cancel", "GoPay is asked to cancel; then the PSP is told FAILED, CANCELED."))
+                    (act_form(transaction, visit, "cancel", "Cancel", "GoPay is asked to cancel; then the PSP is told FAILED, CANCELED."))
                 }
                 @if transaction.state != "initialized" {
-                    (act_form(transaction, who, "ask", "Ask GoPay now", "What GoPay says counts, as if a worker had asked."))
+                    (act_form(transaction, visit, "ask", "Ask GoPay now", "What GoPay says counts, as if a worker had asked."))
                 }
                 @if !desk.story.deliveries.is_empty() {
-                    (act_form(transaction, who, "redeliver", "Send the notification again", "The last one, whatever became of it."))
+                    (act_form(transaction, visit, "redeliver", "Send the notification again", "The last one, whatever became of it."))
                 }
                 @if !pending && transaction.state != "initialized" && desk.story.erased.is_none() {
-                    (act_form(transaction, who, "erase", "Erase personal data", "Names, phones, mails and addresses are gone for good; ids, amounts, states and times stay. Not before the money can no longer move."))
+                    (act_form(transaction, visit, "erase", "Erase personal data", "Names, phones, mails and addresses are gone for good; ids, amounts, states and times stay. Not before the money can no longer move."))
                 }
             }
         }
@@ -173,43 +176,63 @@ fn acts(desk: &OnDesk, who: &Admitted) -> Markup {
 
 fn act_form(
     transaction: &Transaction,
-    who: &Admitted,
+    visit: &Visit,
     act: &str,
     title: &str,
     says: &str,
 ) -> Markup {
+    let form = Form::of(visit, act);
     html! {
-        details {
+        details open[form.is_open()] {
             summary { (title) }
             form method="post" action={ "/console/transactions/" (transaction.txid) "/" (act) } {
                 p.note { (says) }
-                (frame::key(who))
-                (frame::reason(who, act))
+                (form.key())
+                (form.reason())
                 button.button type="submit" { (title) }
             }
         }
     }
 }
 
-fn refund_form(desk: &OnDesk, who: &Admitted) -> Markup {
+/// The refund that a form orders: the one that it ordered before, unless that id is why it came back.
+fn refund_id(form: Form<'_>, fresh: RefundId) -> String {
+    let before = form.typed("refundid").filter(|_| !form.is_wrong("refundid"));
+    before.map_or_else(|| fresh.to_string(), str::to_owned)
+}
+
+fn refund_form(desk: &OnDesk, visit: &Visit) -> Markup {
     let (room, transaction) = (&desk.refund, &desk.story.transaction);
+    let form = Form::of(visit, "refund");
+    let amount = Field {
+        name: "amount",
+        label: "Amount, rupiah",
+        keyboard: Some("numeric"),
+        usual: Some((room.left_sen / 100).to_string()),
+        ..Field::EMPTY
+    };
+    let reference = Field {
+        name: "merchantrefundid",
+        label: "merchantrefundid, if the PSP is to find it by one",
+        optional: true,
+        chars_max: Some(40),
+        ..Field::EMPTY
+    };
     html! {
-        details {
+        details open[form.is_open()] {
             summary { "Refund: " (show::rupiah(room.left_sen)) " left" }
             @if let Some(why) = &room.closed {
                 p { (why) }
-            } @else if !who.finance {
+            } @else if !visit.who.finance {
                 p.note { "To refund needs the role finance." }
             } @else {
                 form method="post" action={ "/console/transactions/" (transaction.txid) "/refund" } {
                     @if let Some(until) = &room.until { p.note { "Until " (show::time(until)) " UTC." } }
-                    (frame::key(who))
-                    input type="hidden" name="refundid" value=(room.refundid);
-                    label for="amount" { "Amount, rupiah" }
-                    input #amount name="amount" required inputmode="numeric" autocomplete="off" value=(room.left_sen / 100);
-                    label for="merchantrefundid" { "merchantrefundid, if the PSP is to find it by one" }
-                    input #merchantrefundid name="merchantrefundid" maxlength="40" autocomplete="off";
-                    (frame::reason(who, "refund"))
+                    (form.key())
+                    input type="hidden" name="refundid" value=(refund_id(form, room.refundid));
+                    (form.text(&amount))
+                    (form.text(&reference))
+                    (form.reason())
                     button.button type="submit" { "Refund" }
                     p.note { "It goes the way of a REFUND of the PSP. Sent twice, this form refunds once." }
                 }
@@ -238,7 +261,8 @@ where
         work(tx_id).await.map_err(Into::into)?;
         Ok(format!("/console/transactions/{tx_id}?done={what}"))
     };
-    console.act(sent, role, work).await
+    let again = |visit| page(State(console.clone()), Path(id.to_owned()), visit);
+    console.act((sent, what), role, work, again).await
 }
 
 /// What the form of a refund orders.

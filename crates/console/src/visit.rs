@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use gopay_http::acts::NotDone;
 use gopay_http::asked::Asked;
@@ -27,6 +27,20 @@ pub(crate) struct Visit {
     pub(crate) path: String,
     pub(crate) asked: Asked,
     pub(crate) source: IpAddr,
+    /// A form of the page that was sent and not done.
+    pub(crate) returned: Option<Returned>,
+}
+
+/// A form that was sent and not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// Its name on the page.
+    pub(crate) form: String,
+    /// What was typed.
+    pub(crate) typed: Asked,
+    pub(crate) status: StatusCode,
+    /// Why it was not done; begins with the name of a field if that is the cause.
+    pub(crate) why: String,
 }
 
 /// The session that a request shows.
@@ -62,10 +76,10 @@ impl FromRequestParts<Console> for Visit {
         match console.door.admit(&rules.operators, session(&parts.headers), !looks_again) {
             Some(who) => {
                 let asked = Asked::read(parts.uri.query().unwrap_or_default().as_bytes());
-                Ok(Self { who, path, asked, source: source_of(parts) })
+                Ok(Self { who, path, asked, source: source_of(parts), returned: None })
             }
-            // What a form asked for is not asked again by itself.
-            None if parts.method != Method::GET => Err(answer::to_login("/console")),
+            // What a form asked for is not asked again by itself: its page is shown.
+            None if parts.method != Method::GET => Err(answer::to_login(&page_of(&path))),
             None => Err(answer::to_login(&path)),
         }
     }
@@ -115,7 +129,48 @@ impl FromRequest<Console> for Sent {
     }
 }
 
+/// The page that has the form which is sent to a path.
+pub(crate) fn page_of(path: &str) -> String {
+    let bare = path.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = bare.split('/').collect();
+    match parts.as_slice() {
+        ["", "console", "transactions", id, _] => format!("/console/transactions/{id}"),
+        ["", "console", "attention", _] | ["", "console", "lost"] => {
+            "/console/attention".to_owned()
+        }
+        ["", "console", "breaks", _] => path.to_owned(),
+        ["", "console", "adjustments"] => "/console/adjustments".to_owned(),
+        ["", "console", "redeliver"] => "/console/deliveries".to_owned(),
+        _ => "/console".to_owned(),
+    }
+}
+
+/// The address of a form, opened as if it were a page, leads to the page that has it.
+pub(crate) async fn to_page(uri: Uri) -> Response {
+    answer::to(&page_of(uri.path()))
+}
+
 impl Sent {
+    /// The page of the form again, with what was typed into the form of this name and why it was not
+    /// done.
+    pub(crate) fn returned(&self, form: &str, failed: Failed) -> Visit {
+        let Failed { status, why } = failed;
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
+        let Visit { who, path, asked, source, .. } = &self.visit;
+        Visit {
+            who: who.clone(),
+            path: page_of(path),
+            asked: asked.clone(),
+            source: *source,
+            returned: Some(Returned {
+                form: form.to_owned(),
+                typed: self.form.clone(),
+                status,
+                why,
+            }),
+        }
+    }
+
     /// Who does it: the name of the token, or what they call themselves where there is none.
     pub(crate) fn by(&self) -> String {
         let named = self.visit.who.name.as_deref().or_else(|| self.form.get("by"));

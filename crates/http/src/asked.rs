@@ -7,8 +7,9 @@ use gopay_core::money::{Rupiah, Sen};
 use gopay_core::payment::Channel;
 use gopay_core::time::Timestamp;
 use gopay_service::desk::{
-    AdjustmentFilter, AdjustmentState, DeliveryFilter, DeliveryState, Order, Page, PaymentFilter,
-    PaymentStateWord, RefundFilter, RefundStateWord, Times,
+    AdjustmentFilter, AdjustmentState, AuditFilter, BreakFilter, BreakOrder, DeliveryFilter,
+    DeliveryState, Order, Page, PaymentFilter, PaymentStateWord, RefundFilter, RefundStateWord,
+    Times, Walk, Which,
 };
 
 /// The parameters of a query; of one that is there twice, the last counts.
@@ -143,12 +144,7 @@ impl Asked {
     /// # Errors
     /// Names the parameter that is wrong.
     pub fn page(&self, limit: usize) -> Result<Page, AskedError> {
-        let order = |text: &str| match text {
-            "newest" => Some(Order::NewestFirst),
-            "oldest" => Some(Order::OldestFirst),
-            _ => None,
-        };
-        let order = self.word("order", order, "newest or oldest")?.unwrap_or_default();
+        let order = self.order()?;
         let after = self.word("after", |text| text.parse().ok(), "what `next` said")?;
         Ok(Page { after, ..Page::first(order, self.limit(limit)?) })
     }
@@ -164,20 +160,55 @@ impl Asked {
         Ok(self.word("limit", number, &wanted)?.unwrap_or(usual))
     }
 
-    /// A place in a list that goes down.
-    ///
-    /// # Errors
-    /// If it is no number.
-    pub fn before(&self) -> Result<Option<i64>, AskedError> {
-        self.word("before", |text| text.parse().ok(), "what `next` said")
+    fn order(&self) -> Result<Order, AskedError> {
+        let order = |text: &str| match text {
+            "newest" => Some(Order::NewestFirst),
+            "oldest" => Some(Order::OldestFirst),
+            _ => None,
+        };
+        Ok(self.word("order", order, "newest or oldest")?.unwrap_or_default())
     }
 
-    /// Which page of a list that goes down, with so many rows unless `limit` says otherwise.
+    /// Where one is in a list whose rows have numbers: `before` one if the newest come first, else
+    /// `after` it.
     ///
     /// # Errors
     /// Names the parameter that is wrong.
-    pub fn newest(&self, usual: usize) -> Result<(Option<i64>, usize), AskedError> {
-        Ok((self.before()?, self.limit(usual)?))
+    pub fn walk(&self) -> Result<Walk, AskedError> {
+        let order = self.order()?;
+        let from = self.word(place_of(order), |text| text.parse().ok(), "what `next` said")?;
+        Ok(Walk { order, from })
+    }
+
+    /// Which acts of operators.
+    #[must_use]
+    pub fn acts(&self) -> AuditFilter {
+        AuditFilter { who: self.text("who"), what: self.text("what") }
+    }
+
+    /// Which breaks, of these kinds.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub fn breaks(&self, kinds: &[&str]) -> Result<BreakFilter, AskedError> {
+        let which = |text: &str| Which::ALL.into_iter().find(|one| one.as_str() == text);
+        let order = |text: &str| BreakOrder::ALL.into_iter().find(|one| one.as_str() == text);
+        let kind = |text: &str| kinds.contains(&text).then(|| text.to_owned());
+        let which = self.word("which", which, "open, undecided, unapproved or all")?;
+        Ok(BreakFilter {
+            which: which.unwrap_or(Which::Open),
+            kind: self.word("kind", kind, &format!("one of {}", kinds.join(", ")))?,
+            order: self.word("order", order, "id, risk or age")?.unwrap_or_default(),
+        })
+    }
+}
+
+/// The parameter that says where a list of this order goes on.
+#[must_use]
+pub const fn place_of(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => "before",
+        Order::OldestFirst => "after",
     }
 }
 

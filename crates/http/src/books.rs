@@ -4,11 +4,10 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::Request;
 use axum::response::Response;
-use gopay_service::desk::{AdjustmentAct, BreakAct, Which};
+use gopay_service::desk::{AdjustmentAct, BreakAct};
 
 use crate::App;
 use crate::acts::{act, answer, answered, not_done};
-use crate::asked::{Asked, AskedError};
 use crate::desk::{ROWS, asked, wrong};
 use crate::guard::Who;
 use crate::json::no;
@@ -32,11 +31,13 @@ pub(crate) async fn settlement_heads(State(app): State<App>) -> Response {
     answered(app.service.settlement_heads().await)
 }
 
-/// The settlements of an account, newest first, with their files.
+/// The settlements of an account, with their files.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/settlements/{account}", tag = "admin",
     params(
         ("account" = String, Path, description = "Entity and number, such as `1-999`"),
-        ("before" = Option<i64>, Query, description = "`next` of the page before"),
+        ("order" = Option<String>, Query, description = "`newest` (unless said otherwise) or `oldest`"),
+        ("before" = Option<i64>, Query, description = "`next` of the page before, the newest first"),
+        ("after" = Option<i64>, Query, description = "`next` of the page before, the oldest first"),
         ("limit" = Option<usize>, Query, description = "1 to 500")
     ),
     responses(
@@ -52,8 +53,8 @@ pub(crate) async fn settlements(
     RawQuery(query): RawQuery,
 ) -> Response {
     let asked = asked(query);
-    match asked.newest(ROWS) {
-        Ok((before, limit)) => match app.service.settlements(&account, before, limit).await {
+    match asked.walk().and_then(|walk| Ok((walk, asked.limit(ROWS)?))) {
+        Ok((walk, limit)) => match app.service.settlements(&account, walk, limit).await {
             Ok(None) => no(404, "no such account"),
             Ok(Some(page)) => answer(&page),
             Err(error) => not_done(&error),
@@ -65,12 +66,14 @@ pub(crate) async fn settlements(
 /// What is said where there are no corrections.
 pub const UNSETTLED: &str = "this program settles nothing";
 
-/// Corrections of settlements by their last act, newest first.
+/// Corrections of settlements by their last act.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/adjustments", tag = "admin",
     params(
         ("state" = Option<String>, Query, description = "`asked`: waits for the approval of a second person; `approved`"),
         ("contract" = Option<String>, Query, description = "`contractid`"),
-        ("before" = Option<i64>, Query, description = "`next` of the page before"),
+        ("order" = Option<String>, Query, description = "`newest` (unless said otherwise) or `oldest`"),
+        ("before" = Option<i64>, Query, description = "`next` of the page before, the newest first"),
+        ("after" = Option<i64>, Query, description = "`next` of the page before, the oldest first"),
         ("limit" = Option<usize>, Query, description = "1 to 500")
     ),
     responses(
@@ -82,8 +85,8 @@ pub const UNSETTLED: &str = "this program settles nothing";
 pub(crate) async fn adjustments(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let asked = asked(query);
     let Some(adjustments) = &app.adjustments else { return no(404, UNSETTLED) };
-    match asked.adjustments().and_then(|filter| Ok((filter, asked.before()?, asked.limit(ROWS)?))) {
-        Ok((filter, before, limit)) => answered(adjustments.list(&filter, before, limit).await),
+    match asked.adjustments().and_then(|filter| Ok((filter, asked.walk()?, asked.limit(ROWS)?))) {
+        Ok((filter, walk, limit)) => answered(adjustments.list(&filter, walk, limit).await),
         Err(error) => wrong(error),
     }
 }
@@ -120,11 +123,13 @@ pub(crate) async fn adjust(
 /// The name of a series, unless another is asked for.
 pub const SERIES: &str = "default";
 
-/// The runs of reconciliation of a series, newest first.
+/// The runs of reconciliation of a series.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/reconciliations", tag = "admin",
     params(
         ("series" = Option<String>, Query, description = "`default` unless said otherwise"),
-        ("before" = Option<i64>, Query, description = "`next` of the page before"),
+        ("order" = Option<String>, Query, description = "`newest` (unless said otherwise) or `oldest`"),
+        ("before" = Option<i64>, Query, description = "`next` of the page before, the newest first"),
+        ("after" = Option<i64>, Query, description = "`next` of the page before, the oldest first"),
         ("limit" = Option<usize>, Query, description = "1 to 500")
     ),
     responses(
@@ -135,20 +140,23 @@ pub const SERIES: &str = "default";
 ))]
 pub(crate) async fn reconciliations(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let asked = asked(query);
-    match asked.newest(ROWS) {
-        Ok((before, limit)) => {
+    match asked.walk().and_then(|walk| Ok((walk, asked.limit(ROWS)?))) {
+        Ok((walk, limit)) => {
             let series = asked.get("series").unwrap_or(SERIES);
-            answered(app.service.reconciliation_runs(series, before, limit).await)
+            answered(app.service.reconciliation_runs(series, walk, limit).await)
         }
         Err(error) => wrong(error),
     }
 }
 
-/// The breaks of a series, in the order of their ids, with what was decided about them.
+/// The breaks of a series with what was decided about them. By `risk` or `age` a series of at most
+/// 20,000 that fit is sorted.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/breaks", tag = "admin",
     params(
         ("series" = Option<String>, Query, description = "`default` unless said otherwise"),
         ("which" = Option<String>, Query, description = "`open` (unless said otherwise), `undecided`, `unapproved`, `all`"),
+        ("kind" = Option<String>, Query, description = "Of this kind"),
+        ("order" = Option<String>, Query, description = "`id` (unless said otherwise), `risk`: most at risk first, `age`: first seen first"),
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<usize>, Query, description = "1 to 500")
     ),
@@ -156,35 +164,25 @@ pub(crate) async fn reconciliations(State(app): State<App>, RawQuery(query): Raw
         (status = 200, description = "A page"),
         (status = 400, description = "A parameter is wrong; the answer names it"),
         (status = 404, description = "This program is built without reconciliation"),
+        (status = 409, description = "Too many to be sorted"),
         (status = 503, description = "The store does not answer")
     )
 ))]
 pub(crate) async fn breaks(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let asked = asked(query);
     let Some(review) = &app.breaks else { return no(404, WITHOUT) };
-    match which(&asked).and_then(|which| Ok((which, asked.limit(ROWS)?))) {
-        Ok((which, limit)) => {
+    let wanted = asked.breaks(&review.kinds()).and_then(|filter| Ok((filter, asked.limit(ROWS)?)));
+    match wanted {
+        Ok((filter, limit)) => {
             let (series, after) =
                 (asked.get("series").unwrap_or(SERIES), asked.get("after").unwrap_or_default());
-            answered(review.breaks(series, which, after, limit).await)
+            answered(review.breaks(series, &filter, after, limit).await)
         }
         Err(error) => wrong(error),
     }
 }
 
 const WITHOUT: &str = "this program is built without reconciliation";
-
-/// Which breaks are asked for.
-///
-/// # Errors
-/// If the word is none.
-pub fn which(asked: &Asked) -> Result<Which, AskedError> {
-    let word = asked.get("which").unwrap_or(Which::Open.as_str());
-    Which::ALL
-        .into_iter()
-        .find(|which| which.as_str() == word)
-        .ok_or_else(|| AskedError("which: must be open, undecided, unapproved or all".to_owned()))
-}
 
 /// One break, with what was decided about it.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/breaks/{id}", tag = "admin",

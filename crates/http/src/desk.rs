@@ -356,11 +356,15 @@ pub(crate) async fn clients(State(app): State<App>) -> Response {
     answer(&app.service.clients())
 }
 
-/// What operators did on a day, newest first.
+/// What operators did on a day.
 #[cfg_attr(test, utoipa::path(get, path = "/admin/v1/audit", tag = "admin",
     params(
         ("day" = Option<String>, Query, description = "`YYYY-MM-DD`, UTC; today unless said otherwise"),
-        ("before" = Option<i64>, Query, description = "`next` of the page before"),
+        ("who" = Option<String>, Query, description = "Of this person"),
+        ("what" = Option<String>, Query, description = "With this text in what was asked for"),
+        ("order" = Option<String>, Query, description = "`newest` (unless said otherwise) or `oldest`"),
+        ("before" = Option<i64>, Query, description = "`next` of the page before, the newest first"),
+        ("after" = Option<i64>, Query, description = "`next` of the page before, the oldest first"),
         ("limit" = Option<usize>, Query, description = "1 to 500")
     ),
     responses(
@@ -371,10 +375,10 @@ pub(crate) async fn clients(State(app): State<App>) -> Response {
 ))]
 pub(crate) async fn audit(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
     let asked = asked(query);
-    match asked.newest(ROWS) {
-        Ok((before, limit)) => {
+    match asked.walk().and_then(|walk| Ok((walk, asked.limit(ROWS)?))) {
+        Ok((walk, limit)) => {
             let day = asked.get("day").map_or_else(|| app.service.today(), str::to_owned);
-            answered(app.service.audit(&day, before, limit).await)
+            answered(app.service.audit(&day, &asked.acts(), walk, limit).await)
         }
         Err(error) => wrong(error),
     }

@@ -33,7 +33,9 @@ pub fn handle(engine: &mut Engine, clock: &dyn MovableClock, request: &ApiReques
     match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["faults"]) => ApiReply::json(200, &json!({"faults": engine.faults()})),
         ("POST", ["faults"]) => add_fault(engine, request),
-        ("DELETE", ["faults"]) => ApiReply::json(200, &json!({"cleared": engine.clear_faults()})),
+        ("DELETE", ["faults"]) | ("POST", ["faults", "clear"]) => {
+            ApiReply::json(200, &json!({"cleared": engine.clear_faults()}))
+        }
         ("GET", ["clock"]) => time(clock),
         ("POST", ["clock"]) => move_clock(engine, clock, request),
         ("GET", ["totals"]) => ApiReply::json(200, &engine.totals()),

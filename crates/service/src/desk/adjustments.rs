@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{BookError, Newest};
+use super::{BookError, Numbered, Walk};
 
 /// How far a correction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,13 +113,13 @@ pub trait Adjustments: Send + Sync {
     /// The contracts that are settled.
     fn contracts(&self) -> Vec<SettledContract>;
 
-    /// Corrections by their last act, newest first: those before a place, at most `limit`.
+    /// Corrections by their last act, from a place on, at most `limit`.
     async fn list(
         &self,
         filter: &AdjustmentFilter,
-        before: Option<i64>,
+        walk: Walk,
         limit: usize,
-    ) -> Result<Newest<AdjustmentView>, BookError>;
+    ) -> Result<Numbered<AdjustmentView>, BookError>;
 
     /// Records what somebody asks for or approves.
     async fn act(&self, act: &AdjustmentAct) -> Result<AdjustmentView, BookError>;

@@ -10,6 +10,7 @@ use gopay_store::{ReviewAct, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Walk;
 use crate::Service;
 
 /// Something that an operator asks for, before it is done.
@@ -49,22 +50,39 @@ pub struct AuditRow {
     pub status: Option<u16>,
 }
 
-/// The acts of a day, newest first.
+/// Which acts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of this person.
+    pub who: Option<String>,
+    /// With this text in what was asked for, in any case.
+    pub what: Option<String>,
+}
+
+impl AuditFilter {
+    fn takes(&self, row: &AuditRow) -> bool {
+        let has = |text: &String| row.what.to_lowercase().contains(&text.to_lowercase());
+        self.who.as_ref().is_none_or(|who| same_person(who, &row.who))
+            && self.what.as_ref().is_none_or(has)
+    }
+}
+
+/// The acts of a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditDay {
     /// `YYYY-MM-DD`, UTC.
     pub day: String,
     /// Those that fit.
     pub rows: Vec<AuditRow>,
-    /// `before` of the next page; none at the end.
+    /// `before` of the next page, or its `after` if the oldest come first; none at the end.
     pub next: Option<i64>,
 }
 
 /// Acts read at once.
 const READ: usize = 1_000;
 
-/// Acts of a day that are read at most; nobody looks through more.
-const DAY_MAX: usize = 20_000;
+/// Rows of a day that are read at most: two an act, more than one act a second all day.
+const DAY_MAX: usize = 200_000;
 
 fn scope(day: &str) -> String {
     format!("audit/{day}")
@@ -124,17 +142,18 @@ impl Service {
         Err(last)
     }
 
-    /// What operators did on a day, `YYYY-MM-DD`: those before a place, at most `limit`.
+    /// What operators did on a day, `YYYY-MM-DD`, from a place on, at most `limit`.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn audit(
         &self,
         day: &str,
-        before: Option<i64>,
+        filter: &AuditFilter,
+        walk: Walk,
         limit: usize,
     ) -> Result<AuditDay, StoreError> {
-        let (mut rows, mut ends) = (BTreeMap::new(), BTreeMap::new());
+        let (mut rows, mut ends) = (Vec::new(), BTreeMap::new());
         let (mut after, mut read) = (0, 0_usize);
         while read < DAY_MAX {
             let page = self.0.store.reviews_after(&scope(day), after, READ).await?;
@@ -144,22 +163,17 @@ impl Service {
             for (place, act) in page {
                 let content: Value = serde_json::from_str(&act.content).unwrap_or_default();
                 if act.version == 1 {
-                    rows.insert(place, (act.subject.clone(), row(place, act, &content)));
+                    rows.push((act.subject.clone(), row(place, act, &content)));
                 } else if let Some(status) = content.get("status").and_then(Value::as_u64) {
                     ends.insert(act.subject, u16::try_from(status).unwrap_or(u16::MAX));
                 }
             }
         }
-        let earlier = rows.into_values().rev();
-        let earlier = earlier.filter(|(_, row)| before.is_none_or(|before| row.act < before));
-        let mut rows: Vec<AuditRow> = earlier
-            .take(limit.saturating_add(1))
-            .map(|(subject, row)| AuditRow { status: ends.get(&subject).copied(), ..row })
-            .collect();
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| row.act);
-        Ok(AuditDay { day: day.to_owned(), rows, next })
+        rows.retain(|(_, row)| filter.takes(row));
+        let page = walk.page(rows, limit, |(_, row)| row.act);
+        let with_end = |(subject, row)| AuditRow { status: ends.get(&subject).copied(), ..row };
+        let rows = page.rows.into_iter().map(with_end).collect();
+        Ok(AuditDay { day: day.to_owned(), rows, next: page.next })
     }
 
     /// Today, `YYYY-MM-DD`, UTC.

@@ -5,7 +5,7 @@ use gopay_store::{ClosedSettlement, ReconciliationRun, SettlementAccount, StoreE
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Listing;
+use super::{Listing, Numbered, Order, Walk};
 use crate::Service;
 
 /// A closed settlement. Amounts are in hundredths of its currency.
@@ -158,15 +158,6 @@ impl From<ReconciliationRun> for RunRow {
     }
 }
 
-/// A page of a chain or series, newest first.
-#[derive(Clone, Debug, Serialize)]
-pub struct Newest<T> {
-    /// Those that fit.
-    pub rows: Vec<T>,
-    /// `before` of the next page; none at the end.
-    pub next: Option<i64>,
-}
-
 /// Which account a text names: `1-999`.
 fn account_of(text: &str) -> Option<SettlementAccount> {
     let (entity, client) = text.split_once('-')?;
@@ -183,39 +174,61 @@ impl Service {
         Ok(heads.into_iter().map(SettlementRow::from).collect())
     }
 
-    /// The settlements of an account before a place in its chain, newest first; none if there is no
-    /// such account.
+    /// The settlements of an account from a place in its chain on; none if there is no such account.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn settlements(
         &self,
         account: &str,
-        before: Option<i64>,
+        walk: Walk,
         limit: usize,
-    ) -> Result<Option<Newest<SettlementRow>>, StoreError> {
+    ) -> Result<Option<Numbered<SettlementRow>>, StoreError> {
         let Some(account) = account_of(account) else { return Ok(None) };
         let Some(head) = self.0.store.settlement_head(account).await? else { return Ok(None) };
-        let last = before.unwrap_or(i64::MAX).min(head.ordinal.saturating_add(1));
-        let span = i64::try_from(limit).unwrap_or(i64::MAX);
-        let after = last.saturating_sub(1).saturating_sub(span).max(0);
-        let count = usize::try_from(last.saturating_sub(1).saturating_sub(after)).unwrap_or(0);
-        let mut rows = self.0.store.settlements_after(account, after, count).await?;
-        rows.reverse();
-        let next = (after > 0).then_some(after.saturating_add(1));
-        Ok(Some(Newest { rows: rows.into_iter().map(SettlementRow::from).collect(), next }))
+        // One more than fit, so that it is known whether there are more.
+        let count = limit.saturating_add(1);
+        let after = match walk.order {
+            Order::OldestFirst => walk.from.unwrap_or(0),
+            Order::NewestFirst => {
+                let end = walk.from.unwrap_or(i64::MAX).min(head.ordinal.saturating_add(1));
+                let span = i64::try_from(count).unwrap_or(i64::MAX);
+                end.saturating_sub(1).saturating_sub(span).max(0)
+            }
+        };
+        let rows = self.0.store.settlements_after(account, after, count).await?;
+        let page = walk.page(rows, limit, |closed| closed.ordinal);
+        let rows = page.rows.into_iter().map(SettlementRow::from).collect();
+        Ok(Some(Numbered { rows, next: page.next }))
     }
 
-    /// The runs of a series before a number, newest first.
+    /// The runs of a series from a number on.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn reconciliation_runs(
         &self,
         series: &str,
+        walk: Walk,
+        limit: usize,
+    ) -> Result<Numbered<RunRow>, StoreError> {
+        if walk.order == Order::OldestFirst {
+            let (after, count) = (walk.from.unwrap_or(0), limit.saturating_add(1));
+            let found = self.0.store.reconciliation_runs(series, after, count).await?;
+            let page = walk.page(found, limit, |run| run.run);
+            let rows = page.rows.into_iter().map(RunRow::from).collect();
+            return Ok(Numbered { rows, next: page.next });
+        }
+        self.last_runs(series, walk.from, limit).await
+    }
+
+    /// The runs of a series before a number, newest first.
+    async fn last_runs(
+        &self,
+        series: &str,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<Newest<RunRow>, StoreError> {
+    ) -> Result<Numbered<RunRow>, StoreError> {
         /// Numbers looked through at once: other series have numbers too.
         const WINDOW: i64 = 200;
         let store = &self.0.store;
@@ -233,7 +246,7 @@ impl Service {
         let more = rows.len() > limit || end > 1;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|row| row.run);
-        Ok(Newest { rows, next })
+        Ok(Numbered { rows, next })
     }
 }
 
@@ -335,6 +348,52 @@ impl Which {
     }
 }
 
+/// In which order breaks are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakOrder {
+    /// By their ids: a page costs the same wherever it is.
+    #[default]
+    Id,
+    /// What puts most at risk first.
+    Risk,
+    /// What was seen first.
+    Age,
+}
+
+impl BreakOrder {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Id, Self::Risk, Self::Age];
+
+    /// The stable word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Risk => "risk",
+            Self::Age => "age",
+        }
+    }
+}
+
+/// Which breaks, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakFilter {
+    /// By what was decided about them.
+    pub which: Which,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Which comes first.
+    pub order: BreakOrder,
+}
+
+impl BreakFilter {
+    /// Whether a break is one of them.
+    #[must_use]
+    pub fn takes(&self, row: &BreakRow) -> bool {
+        self.which.takes(row) && self.kind.as_ref().is_none_or(|kind| *kind == row.kind)
+    }
+}
+
 /// What somebody decides or approves about a break.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -372,11 +431,14 @@ pub enum BookError {
 /// Breaks and decisions of reconciliation. It knows their rules, which the service does not.
 #[async_trait]
 pub trait BreakReview: Send + Sync {
-    /// The breaks of a series after an id, at most `limit`.
+    /// The words of all kinds of breaks.
+    fn kinds(&self) -> Vec<&'static str>;
+
+    /// The breaks of a series after one of an id, in the order of the filter, at most `limit`.
     async fn breaks(
         &self,
         series: &str,
-        which: Which,
+        filter: &BreakFilter,
         after: &str,
         limit: usize,
     ) -> Result<Listing<BreakRow>, BookError>;

@@ -1,7 +1,7 @@
 //! What operators see and do while the service runs: the console and the JSON of the admin listener
 //! are two faces of this, and hold no rules of their own.
 //!
-//! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `figures` and `recent`, `parties`
+//! Reading order: `acts` (refund, cancel, ask, redeliver), `lists`, `walk`, `figures` and `recent`, `parties`
 //! (receivers, clients, contracts), `books` (settlements, reconciliations), `adjustments`, `directory`
 //! (PSPs, contracts and accounts in the store), `audit`.
 
@@ -14,6 +14,7 @@ mod figures;
 mod lists;
 mod parties;
 mod recent;
+mod walk;
 
 /// What lists are asked for by.
 pub use gopay_store::{
@@ -25,10 +26,10 @@ pub use acts::{ActError, Asked, Deed, RefundOrder, RefundRoom, check_texts};
 pub use adjustments::{
     AdjustmentAct, AdjustmentFilter, AdjustmentState, AdjustmentView, Adjustments, SettledContract,
 };
-pub use audit::{Attempt, AuditDay, AuditRow, Recorded};
+pub use audit::{Attempt, AuditDay, AuditFilter, AuditRow, Recorded};
 pub use books::{
-    AdjustmentRow, BookError, BreakAct, BreakReview, BreakRow, DecidedRow, InputRow, Newest,
-    RunRow, SettlementRow, Which,
+    AdjustmentRow, BookError, BreakAct, BreakFilter, BreakOrder, BreakReview, BreakRow, DecidedRow,
+    InputRow, RunRow, SettlementRow, Which,
 };
 pub use directory::{
     DirectoryChange, DirectoryChanged, DirectoryDesk, DirectoryError, EntriesAsked, EntryPage,
@@ -38,6 +39,7 @@ pub use figures::{Barred, Figures, Queue};
 pub use lists::{DeliveryRow, Listing, OnDesk, RefundRow, given_up};
 pub use parties::{ClientView, ContractView, LastTry, ReceiverView};
 pub use recent::{LastHour, Latency, MINUTES, OneMinute};
+pub use walk::{Numbered, Walk};
 
 pub(crate) use parties::Board;
 pub(crate) use recent::{Happening, Recent};

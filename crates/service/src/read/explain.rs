@@ -133,8 +133,10 @@ impl Owed {
         let (receiver, tries) = (Escaped(&self.receiver), self.attempts);
         write!(out, "  finaltimestamp {}  {} after {tries} ", self.final_at, self.state)?;
         out.write_str(if tries == 1 { "try" } else { "tries" })?;
-        if let Some(at) = &self.next_attempt_at {
-            write!(out, ", next try {at}")?;
+        match &self.next_attempt_at {
+            Some(_) if self.held_back => out.write_str(", next try once the one before is over")?,
+            Some(at) => write!(out, ", next try {at}")?,
+            None => {}
         }
         writeln!(out, "  to {receiver}")
     }

@@ -164,6 +164,9 @@ pub struct Owed {
     pub attempts: u32,
     /// When the next is due, if one is.
     pub next_attempt_at: Option<String>,
+    /// It is tried only once one before it is confirmed or given up, whenever it is due.
+    #[serde(skip)]
+    pub held_back: bool,
 }
 
 /// The story of a transaction; none if the store does not have it.
@@ -207,7 +210,7 @@ pub async fn story_with(
         charge,
         trail: in_order(trail).into_iter().map(Happened::from).collect(),
         refunds: store.refunds_of(tx_id).await?.iter().map(Refunded::from).collect(),
-        deliveries: store.deliveries_of(tx_id).await?.into_iter().map(Owed::from).collect(),
+        deliveries: owed(store.deliveries_of(tx_id).await?),
     }))
 }
 
@@ -298,8 +301,17 @@ impl From<Delivery> for Owed {
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
             next_attempt_at: waiting.then(|| delivery.next_attempt_at.to_string()),
+            held_back: false,
         }
     }
+}
+
+/// Those of one payment go out one after the other.
+fn owed(deliveries: Vec<Delivery>) -> Vec<Owed> {
+    let mut all: Vec<Owed> = deliveries.into_iter().map(Owed::from).collect();
+    let waiting = all.iter_mut().filter(|one| one.next_attempt_at.is_some());
+    waiting.skip(1).for_each(|one| one.held_back = true);
+    all
 }
 
 /// The charge, rebuilt from the stored call. The cart is not kept: one line stands for it.

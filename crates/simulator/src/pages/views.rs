@@ -285,9 +285,9 @@ fn commands(engine: &Engine, found: &TransactionView) -> Markup {
         div.card {
             h2 { "By one command" }
             pre { "gopay-adapter trigger --simulator " (base) " paid " (quoted(&found.order_id)) }
-            p.note { "Or " code { "declined" } ", " code { "expired" } ", " code { "late" } ", " code { "refund" } " instead of " code { "paid" } "." }
-            pre { "curl -d '{\"forge\":true}' " (base) "/simulator/v1/transactions/" (found.transaction_id) "/notify" }
-            p.note { "A notification: forged; " code { "{\"repeat\":true}" } " is the last one again, " code { "{}" } " the usual one." }
+            p.note { "Or " code { "declined" } ", " code { "expired" } ", " code { "late" } ", " code { "refund" } ", " code { "chargeback" } "; a notification: " code { "notify" } ", " code { "repeat" } " the last one, " code { "forge" } " one." }
+            pre { "curl -d '{}' " (base) "/simulator/v1/transactions/" (found.transaction_id) "/pay" }
+            p.note { "The same without the program." }
         }
     }
 }
@@ -385,8 +385,10 @@ pub(super) fn faults(engine: &Engine, status: u16, why: Option<&str>) -> ApiRepl
             div.card {
                 h2 { "By one command" }
                 @let [(_, first), ..] = &FAULTS;
+                pre { "gopay-adapter trigger --simulator " (engine.config().base_url) " fault charge lost_after" }
+                p.note { "docs/simulator.md says what each is called. " code { "no-faults" } " removes all." }
                 pre { "curl -d '" (first) "' " (engine.config().base_url) "/simulator/v1/faults" }
-                p.note { "The choice says what each is called. " code { "curl -X DELETE" } " removes all." }
+                p.note { "The same without the program." }
             }
         }
     };
@@ -425,7 +427,9 @@ pub(super) fn clock(
                 input id="advance" name="advance" autocomplete="off";
                 button.button type="submit" { "Move the clock" }
             }
+            pre { "gopay-adapter trigger --simulator " (engine.config().base_url) " clock 1h" }
             pre { "curl -d '{\"advance\":\"1h\"}' " (engine.config().base_url) "/simulator/v1/clock" }
+            p.note { "The same without the program." }
         }
     };
     layout(status, "Clock", Width::Desk, &content)

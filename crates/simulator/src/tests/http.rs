@@ -290,6 +290,7 @@ async fn the_control_api_answers() {
         ("POST", "faults", Some(json!({"on": "charge", "action": "empty"})), 201, "/id", json!(1)),
         ("GET", "faults", None, 200, "/faults/0/remaining", json!(1)),
         ("DELETE", "faults", None, 200, "/cleared", json!(1)),
+        ("POST", "faults/clear", None, 200, "/cleared", json!(0)),
         (
             "POST",
             "clock",
