@@ -309,19 +309,16 @@ fn no_transport(key: &str, error: &BuildError) -> Problem {
     }
 }
 
-/// Opens the store, which only `create` may make, and puts an adapter together. `holder` is the number
-/// of an instance that holds it while it claims anything.
+/// Opens the store, which only `create` may make, and puts an adapter together.
 pub(crate) async fn build(
     prepared: Prepared,
     create: bool,
-    holder: Option<u16>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let config = &prepared.config;
-    let store =
-        Engine::open(&config.store, &config.keys, config.connections, create, holder).await?;
+    let store = Engine::open(&config.store, &config.keys, config.connections, create).await?;
     let limits = gopay_http::Limits {
         call_bytes_max: config.limits.call_bytes,
         notification_bytes_max: config.limits.notification_bytes,

@@ -13,7 +13,7 @@ use gopay_service::{Clock as _, SystemClock};
 use gopay_store::Database;
 use gopay_store::sealing::{KeyRing, SealedStore, check_keys};
 #[cfg(feature = "postgres")]
-use gopay_store_postgres::{InstanceLock, PgStore};
+use gopay_store_postgres::{NumberLease, PgStore};
 use gopay_store_sqlite::{NoStore, SqliteStore};
 
 pub(crate) use self::url::StoreUrl;
@@ -131,17 +131,15 @@ impl Engine {
     /// Opens the store of a running adapter. SQLite brings its schema up to date; PostgreSQL,
     /// which others may be using, leaves that to `migrate`.
     ///
-    /// Where there is no store, only `create` makes one, and only in a file. `holder` is the number that
-    /// this process will hold while it claims anything.
+    /// Where there is no store, only `create` makes one, and only in a file.
     pub(crate) async fn open(
         place: &StoreUrl,
         keys: &KeyRing,
         connections: usize,
         create: bool,
-        holder: Option<u16>,
     ) -> anyhow::Result<Self> {
         #[cfg(not(feature = "postgres"))]
-        let _ = (connections, holder);
+        let _ = connections;
         let opened = match place {
             StoreUrl::Sqlite(path) => {
                 let options = gopay_store_sqlite::Options::default();
@@ -154,8 +152,7 @@ impl Engine {
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(place) => {
-                let options =
-                    gopay_store_postgres::Options { connections, holder, ..Default::default() };
+                let options = gopay_store_postgres::Options { connections, ..Default::default() };
                 PgStore::open(place, options).await.map(Kind::Postgres)
             }
         };
@@ -192,7 +189,7 @@ impl Engine {
                 explained(opened, place)?.sealed(keys, None).await
             }
             #[cfg(feature = "postgres")]
-            StoreUrl::Postgres(_) => Self::open(place, keys, connections, false, None).await,
+            StoreUrl::Postgres(_) => Self::open(place, keys, connections, false).await,
         }
     }
 
@@ -236,28 +233,40 @@ fn explained<T>(opened: Result<T, gopay_store::StoreError>, place: &StoreUrl) ->
 /// The number of an instance, held where instances share a store. A file has a lock of its own.
 pub(crate) struct Number {
     #[cfg(feature = "postgres")]
-    lock: Option<InstanceLock>,
+    lease: Option<NumberLease>,
 }
 
 #[cfg(feature = "postgres")]
 impl Number {
-    pub(crate) async fn take(place: &StoreUrl, number: u16) -> anyhow::Result<Self> {
+    /// The number that the config names; none: this process draws no ids, and takes any that is free.
+    pub(crate) async fn take(
+        place: &StoreUrl,
+        store: &Engine,
+        number: Option<u16>,
+    ) -> anyhow::Result<Self> {
         /// An instance that is being replaced needs this long to stop.
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
-        let lock = match place {
-            StoreUrl::Sqlite(_) => None,
-            StoreUrl::Postgres(place) => {
-                let lock = InstanceLock::take(place, number, PATIENCE).await;
-                Some(lock.context("cannot take the number of this instance")?)
+        let lease = match (place, &store.kind) {
+            (StoreUrl::Postgres(place), Kind::Postgres(store)) => {
+                let lease = store.hold(place, number, PATIENCE).await;
+                Some(lease.context("cannot take the number of this instance")?)
             }
+            (StoreUrl::Sqlite(_), _) | (_, Kind::Sqlite(_)) => None,
         };
-        Ok(Self { lock })
+        Ok(Self { lease })
+    }
+
+    /// Gives the number back, once everything has ended.
+    pub(crate) async fn release(self) {
+        if let Some(lease) = self.lease {
+            lease.release().await;
+        }
     }
 
     /// Ready when the number went to another instance.
     pub(crate) async fn lost(&self) -> anyhow::Error {
-        match &self.lock {
-            Some(lock) => lock.lost().await,
+        match &self.lease {
+            Some(lease) => lease.lost().await,
             None => std::future::pending().await,
         }
         anyhow!("another instance has the number of this one; it stops")
@@ -267,11 +276,14 @@ impl Number {
 #[cfg(not(feature = "postgres"))]
 impl Number {
     #[expect(clippy::unused_async, reason = "as with the feature")]
-    pub(crate) async fn take(place: &StoreUrl, _: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn take(place: &StoreUrl, _: &Engine, _: Option<u16>) -> anyhow::Result<Self> {
         match place {
             StoreUrl::Sqlite(_) => Ok(Self {}),
         }
     }
+
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    pub(crate) async fn release(self) {}
 
     pub(crate) async fn lost(&self) -> anyhow::Error {
         std::future::pending().await

@@ -113,7 +113,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
             anyhow::anyhow!("{}", problems.join("; "))
         })?;
         let adapter =
-            build(prepared, true, None, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
+            build(prepared, true, Arc::new(DemoClock(clock)), metrics()?, draining).await?;
         let router = router.merge(due_router(adapter.service.clone()));
         start_simulator(&mut tasks, state, simulator, router, &stop);
         addresses.print()?;

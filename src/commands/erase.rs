@@ -35,8 +35,7 @@ pub(crate) fn run(args: &EraseArgs) -> anyhow::Result<Outcome> {
     let (tx_id, now) = (args.txid, SystemClock.now());
     let erasure = Erasure { tx_id, at: now, by: args.by.clone(), reason: args.reason.clone() };
     let (sealed, erased) = runtime()?.block_on(async {
-        let store =
-            Engine::open(&config.store, &config.keys, config.connections, false, None).await?;
+        let store = Engine::open(&config.store, &config.keys, config.connections, false).await?;
         let handle = store.handle();
         let sealed = handle.data_key(tx_id).await;
         let window = config.limits.refund_window;

@@ -96,8 +96,7 @@ pub(crate) fn run(args: &RecoverArgs) -> anyhow::Result<Outcome> {
     )?;
     runtime()?.block_on(async {
         let (_draining, watched) = tokio::sync::watch::channel(false);
-        let adapter =
-            build(prepared, false, None, Arc::new(SystemClock), metrics()?, watched).await?;
+        let adapter = build(prepared, false, Arc::new(SystemClock), metrics()?, watched).await?;
         let account = args.account.as_deref();
         let done = ask_all(&adapter.service, orders, a_second, account, args.json).await;
         drop((adapter.service, adapter.app));

@@ -38,8 +38,7 @@ pub(crate) fn run(args: &RedeliverArgs) -> anyhow::Result<Outcome> {
         Err(no) => return Ok(no),
     };
     let again = runtime()?.block_on(async {
-        let store =
-            Engine::open(&config.store, &config.keys, config.connections, false, None).await?;
+        let store = Engine::open(&config.store, &config.keys, config.connections, false).await?;
         let handle = store.handle();
         let done = async {
             let wanted = match args.failed_since {

@@ -20,8 +20,7 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<Outcome> {
         bail!("there is no key: set one in [[store.encryption]]");
     }
     let done = runtime()?.block_on(async {
-        let store =
-            Engine::open(&config.store, &config.keys, config.connections, false, None).await?;
+        let store = Engine::open(&config.store, &config.keys, config.connections, false).await?;
         let handle = store.handle();
         let mut told = 0;
         let mut seen = |done: &Rekeyed| {

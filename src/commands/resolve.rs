@@ -53,8 +53,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<Outcome> {
     };
     let decision = Decision { verdict, reason: args.reason.clone(), by: args.by.clone() };
     let resolved = runtime()?.block_on(async {
-        let store =
-            Engine::open(&config.store, &config.keys, config.connections, false, None).await?;
+        let store = Engine::open(&config.store, &config.keys, config.connections, false).await?;
         let handle = store.handle();
         let now = SystemClock.now();
         let resolved = gopay_service::resolve(handle.as_ref(), args.txid, &decision, now).await;

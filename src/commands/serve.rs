@@ -53,15 +53,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         let export = export.transpose()?;
         let running = Running::of(config);
         let (place, number) = (config.store.clone(), config.instance);
-        // Workers draw no ids and hold no number, so nobody can tell that they are dead.
-        let holder = (args.role == Role::All).then_some(number);
         let clock = Arc::new(SystemClock);
-        let adapter =
-            build(prepared, args.create_store, holder, clock, metrics()?, draining).await?;
-        let lock = match args.role {
-            Role::All | Role::Api => Some(Number::take(&place, number).await?),
-            Role::Worker => None,
-        };
+        let adapter = build(prepared, args.create_store, clock, metrics()?, draining).await?;
+        // Workers draw no ids.
+        let number = (args.role != Role::Worker).then_some(number);
+        let number = Number::take(&place, &adapter.store, number).await?;
         let follower = Arc::new(Follower::new(
             adapter.service.clone(),
             adapter.store.handle(),
@@ -97,8 +93,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         );
         let ended = tokio::select! {
             ended = run_adapter(adapter, listeners, args.role, stop) => ended,
-            lost = number_lost(lock.as_ref()) => Err(lost),
+            lost = number.lost() => Err(lost),
         };
+        number.release().await;
         #[cfg(feature = "otlp")]
         if let Some(export) = export {
             export.end().await;
@@ -111,7 +108,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
 /// it up to date.
 async fn stored(config: &Config, create: bool) -> anyhow::Result<Option<Book>> {
     let (place, keys) = (&config.store, &config.keys);
-    let store = Engine::open(place, keys, config.connections, create, None).await?;
+    let store = Engine::open(place, keys, config.connections, create).await?;
     let book = Book::read(store.handle().as_ref()).await;
     store.close().await?;
     Ok(Some(book?))
@@ -126,12 +123,5 @@ async fn look_around(service: &Service) {
     }
     if tokio::time::timeout(PATIENCE, service.probe_accounts()).await.is_err() {
         tracing::warn!("Midtrans does not answer in time; whether it takes the keys is not known");
-    }
-}
-
-async fn number_lost(number: Option<&Number>) -> anyhow::Error {
-    match number {
-        Some(number) => number.lost().await,
-        None => std::future::pending().await,
     }
 }

@@ -6,6 +6,7 @@ use crate::support::instances::Shared;
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::wire::expect;
 use futures::future::join_all;
+use rustix::process::Signal;
 use serde_json::json;
 
 #[tokio::test]
@@ -95,8 +96,59 @@ fn seconds() -> u64 {
     now.expect("after 1970").as_secs()
 }
 
-/// The notification is under way at an instance when it is killed: another one sends it after the
-/// lease, and nothing before it.
+/// The notification is under way at an instance when it is killed: another one that was running sends it
+/// within twenty seconds.
+#[tokio::test]
+async fn a_delivery_of_a_killed_instance_goes_on_elsewhere_within_twenty_seconds() {
+    let Some(shared) = Shared::start().await else { return };
+    assert!(shared.run(&["migrate"], 1).status.success());
+    let (one, two) = (shared.serve(1).await, shared.serve(2).await);
+    let receiver = Receiver::start().await;
+    // Whichever instance has it, the other is killed too late to be the one that waits.
+    receiver.then([Reply::Hang]);
+    let txid = one.pending_for(&receiver.url()).await;
+    one.wallet(&txid, "pay", json!({})).await;
+    two.eventually("the try has begun", async || receiver.seen_of(&txid).len() == 1).await;
+    let claimed = shared.ask("SELECT leased_by FROM deliveries").await;
+    let (dead, lives) = if claimed == "1" { (one, two) } else { (two, one) };
+    drop(dead);
+    let died = std::time::Instant::now();
+    while receiver.seen_of(&txid).len() < 2 {
+        assert!(died.elapsed() < std::time::Duration::from_secs(20), "nobody took it over");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    lives.until_outbox_empty().await;
+    assert_eq!(receiver.seen_of(&txid).len(), 2);
+}
+
+/// Its machine stands still for longer than its lease lasts.
+#[tokio::test]
+async fn an_instance_that_stood_still_too_long_sends_nothing_more_and_ends() {
+    let Some(shared) = Shared::start().await else { return };
+    assert!(shared.run(&["migrate"], 1).status.success());
+    let (mut one, two) = (shared.serve(1).await, shared.serve(2).await);
+    let receiver = Receiver::start().await;
+    let txid = one.pending_for(&receiver.url()).await;
+    one.signal(Signal::STOP);
+    let buried = "SELECT count(*) FROM shards WHERE shard = 1 AND holder IS NULL";
+    let stopped = std::time::Instant::now();
+    while shared.ask(buried).await != "1" {
+        assert!(stopped.elapsed() < std::time::Duration::from_secs(20), "nobody saw it");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    two.wallet(&txid, "pay", json!({})).await;
+    two.until_status(&txid, "SUCCEEDED").await;
+    two.until_outbox_empty().await;
+    one.signal(Signal::CONT);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), one.exit_code()).await;
+    assert_eq!(ended.expect("it ends"), Some(3));
+    assert_eq!(receiver.seen_of(&txid).len(), 1, "told once");
+    let again = shared.serve(1).await;
+    expect(&again.status(&txid).await, &[("STATUS", "SUCCEEDED")]);
+}
+
+/// The notification is under way at an instance when it is killed: another one that is started then sends
+/// it when it is seen to be dead, and nothing before it.
 #[tokio::test]
 async fn a_delivery_of_a_killed_instance_is_taken_over() {
     let Some(shared) = Shared::start().await else { return };
@@ -178,7 +230,7 @@ async fn a_number_belongs_to_one_instance_at_a_time() {
     assert!(said.contains("another instance with number 1 is running"), "{said}");
     // Said before it waits, and for whom.
     let waits = said.lines().find(|line| line.contains("the number is taken; waiting"));
-    assert!(waits.is_some_and(|line| line.contains("gopay-adapter instance 1")), "{said}");
+    assert!(waits.is_some_and(|line| line.contains("process ")), "{said}");
     let txid = one.pending().await;
     drop(one);
     let again = shared.serve(1).await;

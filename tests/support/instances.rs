@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::served::{free_port, hash_password};
 use super::wire::SERVER_KEY;
 use super::{Demo, Running, eventually, postgres};
@@ -141,5 +143,29 @@ impl Shared {
     pub(crate) async fn sql(&self, sql: &str) {
         let cluster = postgres::cluster().await.expect("it was there");
         cluster.run(&self.url, sql).await.expect("good SQL");
+    }
+
+    /// The first cell of what the database answers.
+    pub(crate) async fn ask(&self, sql: &str) -> String {
+        let cluster = postgres::cluster().await.expect("it was there");
+        cluster.ask(&self.url, sql).await.expect("good SQL")
+    }
+}
+
+impl Demo {
+    /// Sends its process a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self._child.0.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), signal).expect("it runs");
+    }
+
+    /// Waits for the end of its process; how it ended.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        loop {
+            if let Some(status) = self._child.0.try_wait().expect("a child") {
+                return status.code();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 }

@@ -21,6 +21,7 @@ declare -A worlds=(
     [17-late-money-ignored]=late-notifications
     [24-money-in-doubt-given-up]=doubt
     [26-refund-in-the-dashboard-not-counted]=refund-past-us
+    [29-claim-of-a-living-holder-taken]=leases
 )
 
 if [ "${1:-}" = "--check" ]; then

@@ -20,11 +20,12 @@ impl World {
             self.trace(format_args!("{life} dies {when} {name}"));
             self.bury(life);
         }
+        self.stand_still(life).await;
         life.or_hang().await;
     }
 
     /// Takes a process that has died out of use, and has it started again after a while.
-    fn bury(self: &Arc<Self>, life: &Life) {
+    pub(crate) fn bury(self: &Arc<Self>, life: &Life) {
         life.end();
         self.seat(life.slot, None);
         let (world, slot) = (Arc::clone(self), life.slot);

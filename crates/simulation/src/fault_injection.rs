@@ -21,6 +21,10 @@ pub(crate) async fn run(world: Arc<World>) {
         }
         for slot in 0..world.plan.instances {
             jump_clock(&world, slot);
+            if happens(&world, world.plan.rates.freeze) {
+                let span = world.chance(|chance| chance.millis(1_000, 45_000));
+                world.freeze(slot, span);
+            }
             if happens(&world, world.plan.rates.restart / 4) {
                 world.stop(slot);
             }

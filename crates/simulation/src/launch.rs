@@ -32,7 +32,8 @@ impl Clock for SlotClock {
 /// Starts the process of a slot, in the place of one that has ended.
 pub(crate) fn launch(world: &Arc<World>, slot: usize) {
     let generation = world.next_generation();
-    let life = Arc::new(Life::new(slot, generation));
+    let life = Arc::new(Life::new(slot, generation, world.take_number(slot)));
+    tokio::spawn(Arc::clone(world).keep_number(Arc::clone(&life)));
     let service = service(world, &life);
     let (stop, stopped) = watch::channel(false);
     world.count("starts");

@@ -23,6 +23,7 @@ pub mod exhaustive;
 mod fault_injection;
 mod faulty_store;
 mod launch;
+mod leases;
 mod midtrans;
 mod parties;
 mod people;

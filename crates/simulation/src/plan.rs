@@ -59,6 +59,8 @@ pub(crate) struct Rates {
     pub(crate) bad_receiver: u32,
     pub(crate) clock_jump: u32,
     pub(crate) restart: u32,
+    /// Every minute: the machine of a process stands still for up to 45 seconds.
+    pub(crate) freeze: u32,
     /// A notification is sent again with another status under the same signature.
     pub(crate) forged: u32,
 }
@@ -116,6 +118,7 @@ impl Rates {
             clock_jump: rate(4_000),
             restart: rate(4_000),
             forged: rate(5_000),
+            freeze: rate(3_000),
         }
     }
 }

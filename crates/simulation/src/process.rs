@@ -12,6 +12,8 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct Life {
     pub(crate) slot: usize,
     generation: u64,
+    /// In which it has the number of its slot.
+    pub(crate) epoch: i64,
     dead: AtomicBool,
     /// Wakes in the order of waiting, as a `watch` would not.
     died: Notify,
@@ -24,8 +26,8 @@ impl fmt::Display for Life {
 }
 
 impl Life {
-    pub(crate) fn new(slot: usize, generation: u64) -> Self {
-        Self { slot, generation, dead: AtomicBool::new(false), died: Notify::new() }
+    pub(crate) fn new(slot: usize, generation: u64, epoch: i64) -> Self {
+        Self { slot, generation, epoch, dead: AtomicBool::new(false), died: Notify::new() }
     }
 
     pub(crate) fn is_dead(&self) -> bool {

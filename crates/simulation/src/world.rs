@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use gopay_core::time::Timestamp;
 use gopay_simulator::Engine;
+use gopay_store::Delivery;
 use gopay_store::contract::Model;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::plan::{Plan, Rates};
-use crate::process::Process;
+use crate::process::{Life, Process};
 use crate::receiver::{Receipt, ReceiverBehaviour};
 
 /// 2026-01-01T00:00:00Z: when every run begins.
@@ -47,6 +48,10 @@ struct State {
     leapt: Duration,
     /// By how many microseconds the clock of each slot is wrong.
     skews: Vec<i64>,
+    /// Until when machines stand still.
+    frozen: Vec<Option<Instant>>,
+    /// Which process is at a delivery.
+    claims: BTreeMap<i64, Arc<Life>>,
     processes: Vec<Option<Arc<Process>>>,
     store_away_until: Timestamp,
     midtrans_away_until: Timestamp,
@@ -93,6 +98,8 @@ impl World {
             state: Mutex::new(State {
                 leapt: Duration::ZERO,
                 skews: vec![0; slots],
+                frozen: vec![None; slots],
+                claims: BTreeMap::new(),
                 processes: vec![None; slots],
                 store_away_until: BEGIN,
                 midtrans_away_until: BEGIN,
@@ -121,6 +128,39 @@ impl World {
     pub(crate) fn set_skew(&self, slot: usize, micros: i64) {
         if let Some(skew) = lock(&self.state).skews.get_mut(slot) {
             *skew = micros;
+        }
+    }
+
+    pub(crate) fn set_frozen(&self, slot: usize, until: Instant) {
+        if let Some(frozen) = lock(&self.state).frozen.get_mut(slot) {
+            *frozen = Some(until);
+        }
+    }
+
+    pub(crate) fn frozen_until(&self, slot: usize) -> Option<Instant> {
+        lock(&self.state).frozen.get(slot).copied().flatten()
+    }
+
+    /// A process has claimed deliveries: no other that lives and has its number may be at one of them.
+    pub(crate) fn claimed(&self, life: &Arc<Life>, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            let id = delivery.delivery_id;
+            let before = lock(&self.state).claims.insert(id, Arc::clone(life));
+            if let Some(other) = before
+                && !Arc::ptr_eq(&other, life)
+                && !other.is_dead()
+                && self.holds_number(&other)
+            {
+                self.problem(format!("delivery {id} is claimed by {other} and {life} at once"));
+            }
+        }
+    }
+
+    /// A process has told how its try ended.
+    pub(crate) fn recorded(&self, life: &Arc<Life>, delivery: &Delivery) {
+        let mut state = lock(&self.state);
+        if state.claims.get(&delivery.delivery_id).is_some_and(|at| Arc::ptr_eq(at, life)) {
+            state.claims.remove(&delivery.delivery_id);
         }
     }
 

@@ -36,6 +36,8 @@ async fn main() {
     let connections = usize::try_from(connections).unwrap();
     let options = Options { connections, groups, ..Options::default() };
     let store = PgStore::open(&place, options).await.unwrap();
+    // As an instance has it: every step that writes keeps its number.
+    let _lease = store.hold(&place, Some(0), Duration::ZERO).await.unwrap();
     let cluster = cluster.unwrap();
     let before = wal(&cluster, &url).await;
 

@@ -262,6 +262,11 @@ impl Cluster {
         first.ok_or_else(|| down("the server has no process id"))
     }
 
+    /// Where its socket is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The URL of a database.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
@@ -355,7 +360,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// PostgreSQL does not run as root; then its own user is taken, or nobody.
-fn owner() -> Option<u32> {
+pub(crate) fn owner() -> Option<u32> {
     let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     if !root {
         return None;
@@ -370,19 +375,19 @@ fn owner() -> Option<u32> {
     number("postgres").or_else(|| number("nobody"))
 }
 
-fn as_user(command: &mut Command, owner: Option<u32>) -> &mut Command {
+pub(crate) fn as_user(command: &mut Command, owner: Option<u32>) -> &mut Command {
     match owner {
         Some(user) => command.uid(user),
         None => command,
     }
 }
 
-fn io(error: std::io::Error) -> StoreError {
+pub(crate) fn io(error: std::io::Error) -> StoreError {
     StoreError::Down(Box::new(error))
 }
 
 /// Past the capturing of a test that passes: one that was skipped must be seen.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // Nobody may be reading.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -23,6 +23,8 @@ pub struct DatabaseUrl {
     hosts: Arc<Hosts>,
     ssl_mode: SslMode,
     name: String,
+    /// A pooler in transaction mode stands before it.
+    pooled: bool,
 }
 
 /// By this name the database tells who is there, whatever the URL says.
@@ -36,9 +38,13 @@ impl DatabaseUrl {
     /// `sslmode` is `disable`, `prefer` (the default) or `require`. A certificate is always held
     /// against the roots of the system, or of the file that `SSL_CERT_FILE` names.
     ///
+    /// `pooler=transaction` says that a pooler stands before the database which gives a connection for one
+    /// transaction only: then nothing is kept in a session, and the settings must be those of the role.
+    ///
     /// # Errors
     /// [`StoreError::Down`] that says what is wrong, without the URL.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
+        let (url, pooled) = without_pooler(url)?;
         let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             let why = std::error::Error::source(&error).map(ToString::to_string);
             down(format!("not a URL of PostgreSQL: {}", why.unwrap_or_else(|| error.to_string())))
@@ -51,13 +57,17 @@ impl DatabaseUrl {
         };
         let hosts = Hosts::of(&config)?;
         let name = format!("postgres database {database} at {}", hosts.names());
-        Ok(Self { hosts: Arc::new(hosts), ssl_mode: config.get_ssl_mode(), name })
+        Ok(Self { hosts: Arc::new(hosts), ssl_mode: config.get_ssl_mode(), name, pooled })
     }
 
     /// Database and hosts, for messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) const fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     fn tls(&self) -> Result<MakeRustlsConnect, StoreError> {
@@ -91,7 +101,7 @@ impl DatabaseUrl {
             tls: self.tls()?,
             application: APPLICATION.to_owned(),
             writes: setup == Setup::Write,
-            setup: Some(setup.sql(options)),
+            setup: (!self.pooled).then(|| setup.sql(options)),
         })
     }
 
@@ -112,6 +122,20 @@ impl DatabaseUrl {
         let asked = Asked { tls: self.tls()?, application, writes: false, setup: None };
         Ok(self.hosts.connect(&asked).await?.client)
     }
+}
+
+/// Takes `pooler` out of a URL, and says whether it is `transaction`.
+fn without_pooler(url: &str) -> Result<(String, bool), StoreError> {
+    let Some((before, query)) = url.split_once('?') else { return Ok((url.to_owned(), false)) };
+    let (own, rest): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|pair| pair.starts_with("pooler="));
+    let pooled = match own.as_slice() {
+        [] => false,
+        ["pooler=transaction"] => true,
+        _ => return Err(down("not a URL of PostgreSQL: pooler can be transaction, once")),
+    };
+    let mark = if rest.is_empty() { "" } else { "?" };
+    Ok((format!("{before}{mark}{}", rest.join("&")), pooled))
 }
 
 /// What the connections of a pool are for.
@@ -169,12 +193,21 @@ mod tests {
             assert_eq!(place.name(), name);
             assert!(!format!("{place:?}").contains("secret"), "{place:?}");
         }
+        for (url, pooled) in [
+            ("postgres://u@db/pay?pooler=transaction", true),
+            ("postgres://u@db/pay?sslmode=require&pooler=transaction&connect_timeout=3", true),
+            ("postgres://u@db/pay?sslmode=require", false),
+        ] {
+            assert_eq!(DatabaseUrl::parse(url).unwrap().is_pooled(), pooled, "{url}");
+        }
         for (url, wrong) in [
             ("postgres://u@db", "names no database"),
             ("postgres:///pay", "names no host"),
             ("postgres://u:secret@db/pay?sslmode=perhaps", "sslmode"),
             ("postgres://u:secret@db:port/pay", "port"),
             ("postgres://u@db/pay?colour=red", "colour"),
+            ("postgres://u@db/pay?pooler=session", "pooler"),
+            ("postgres://u@db/pay?pooler=transaction&pooler=transaction", "pooler"),
         ] {
             let error = DatabaseUrl::parse(url).unwrap_err();
             let text = std::error::Error::source(&error).unwrap().to_string();

@@ -34,9 +34,10 @@ impl PgSource {
     /// source says why.
     pub async fn open(place: &DatabaseUrl) -> Result<Self, StoreError> {
         let client = place.client(Some(NAME)).await?;
-        at_rest(&client).await?;
+        at_rest(&client, place).await?;
         schema::check(&client).await?;
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+            SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
         client.batch_execute(begin).await.map_err(store_error)?;
         Ok(Self { client })
     }
@@ -50,8 +51,9 @@ impl PgTarget {
     pub async fn open(place: &DatabaseUrl) -> Result<Self, StoreError> {
         schema::migrate(place).await?;
         let client = place.client(Some(NAME)).await?;
-        at_rest(&client).await?;
-        let begin = "SET synchronous_commit = on; SET lock_timeout = '5s'; BEGIN";
+        at_rest(&client, place).await?;
+        let begin = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s';
+            SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
         client.batch_execute(begin).await.map_err(store_error)?;
         for table in TABLES {
             let name = table.name;

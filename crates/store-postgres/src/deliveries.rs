@@ -10,9 +10,9 @@ use gopay_store::{AttemptOutcome, Delivery, DeliveryState, StoreError, delivery_
 
 use crate::error::DbError;
 use crate::events::NewRecords;
-use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
-use crate::session::{Session, Value};
+use crate::session::Session;
+use crate::statement::Value;
 use crate::sums::NewSums;
 
 const TABLE: &str = DELIVERIES.name;
@@ -33,6 +33,9 @@ pub(crate) const LOCK_MANY: &str = select!(
 /// An earlier waiting delivery of the payment cannot appear after the look: deliveries are added
 /// with growing ids, and made due again only if they are the last, both under the payment's lock.
 ///
+/// One that another instance has claimed stays that one's, whatever the clocks say, until it has told how
+/// its try ended, or is dead (`lease`).
+///
 /// It is looked for by payment, which the words leave as the only way (`OFFSET 0` makes it no
 /// join): the database may think that little waits, and then looks through all of it, each time.
 pub(crate) async fn delivery_claim_due(
@@ -41,19 +44,21 @@ pub(crate) async fn delivery_claim_due(
     lease_until: Timestamp,
     limit: usize,
     busy: &[String],
-    holder: Holder,
 ) -> Result<Vec<Delivery>, DbError> {
     let sql = select!(
         "delivery_claim_due",
         "WHERE d.state = 'waiting' AND d.next_attempt_at <= $1
             AND d.receiver <> ALL ($3::text[])
+            AND (d.leased_until IS DISTINCT FROM d.next_attempt_at OR d.leased_by = $4)
             AND NOT EXISTS (SELECT FROM deliveries e WHERE e.tx_id = d.tx_id
                 AND d.delivery_id - e.delivery_id > 0
                 AND e.state NOT IN ('delivered', 'given_up') OFFSET 0)
         ORDER BY d.next_attempt_at, d.delivery_id LIMIT $2
         FOR NO KEY UPDATE OF d SKIP LOCKED"
     );
-    let rows = session.begin_rows(sql, &[&now.as_micros(), &limit_cell(limit), &busy]).await?;
+    let holder = session.holder();
+    let values: [Value<'_>; 4] = [&now.as_micros(), &limit_cell(limit), &busy, &holder];
+    let rows = session.begin_rows(sql, &values).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     let (mut keys, mut times) = (Vec::new(), Vec::new());
     for row in &rows {
@@ -74,10 +79,11 @@ pub(crate) async fn delivery_claim_due(
         return Ok(claimed);
     }
     let sql = "-- delivery_claim_due: lease
-        UPDATE deliveries d SET next_attempt_at = lease.at, leased_by = $3
+        UPDATE deliveries d SET next_attempt_at = lease.at, leased_by = $3::bigint,
+            leased_until = CASE WHEN $3::bigint IS NOT NULL THEN lease.at END
         FROM unnest($1::bigint[], $2::bigint[]) AS lease (delivery_id, at)
         WHERE d.delivery_id = lease.delivery_id";
-    session.run_and_commit(sql, &[&keys, &times, &holder.cell()]).await?;
+    session.run_and_commit(sql, &[&keys, &times, &holder]).await?;
     Ok(claimed)
 }
 

@@ -57,6 +57,9 @@ pub(crate) fn store_error(error: Error) -> StoreError {
     ];
     if busy.contains(said.code()) {
         StoreError::Busy
+    } else if *said.code() == SqlState::DIVISION_BY_ZERO {
+        // `Fence::SQL`, before the transaction has written anything.
+        away("this instance has lost its number")
     } else if *said.code() == SqlState::UNIQUE_VIOLATION {
         StoreError::Conflict
     } else {

@@ -10,7 +10,8 @@ use gopay_store::{Cursor, JournalPage, JournalQuery, journal_head_columns};
 
 use crate::error::DbError;
 use crate::row::{Columns, limit_cell, read_all, unnest_from};
-use crate::session::{Session, Statement, Value};
+use crate::session::{Session, Statement};
+use crate::statement::Value;
 
 /// Entries to be added, as the values of a statement.
 pub(crate) struct NewEntries<'a> {

@@ -17,10 +17,10 @@
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `row`
-//! (rows to values and back); `session` (transactions), `error`; `store` (alone or in a group), `pool` (who
+//! (rows to values and back); `session` (transactions), `statement`, `error`; `store` (alone or in a group), `pool` (who
 //! may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
-//! becomes of connections when none does), `schema`, `instance`, `copy`; with the
-//! feature `cluster`, a PostgreSQL for tests.
+//! becomes of connections when none does), `schema`, `lease` (on the instance's
+//! number), `fence`, `holder` (whether it lives), `copy`; with the feature `cluster`, a PostgreSQL for tests.
 
 mod archives;
 #[cfg(feature = "cluster")]
@@ -31,16 +31,20 @@ mod deliveries;
 mod directory;
 mod error;
 mod events;
+mod fence;
 mod group;
+mod holder;
 mod hosts;
-mod instance;
 mod journal;
+mod lease;
 mod lists;
 mod options;
 mod orders;
 mod payments;
 mod personal;
 mod pool;
+#[cfg(feature = "cluster")]
+mod pooler;
 mod reach;
 mod reclaim;
 mod reconciliations;
@@ -49,11 +53,14 @@ mod row;
 mod schema;
 mod session;
 mod settlements;
+mod statement;
 mod store;
 mod sums;
 
 pub use connect::DatabaseUrl;
 pub use copy::{PgSource, PgTarget};
-pub use instance::InstanceLock;
+pub use lease::NumberLease;
 pub use options::Options;
+#[cfg(feature = "cluster")]
+pub use pooler::Pooler;
 pub use store::PgStore;

@@ -23,9 +23,6 @@ pub struct Options {
     pub lock_timeout: Duration,
     /// How long a step may take; longer, and the database counts as [`gopay_store::StoreError::Down`].
     pub step_timeout: Duration,
-    /// The number of the instance, if the process holds its lock ([`crate::InstanceLock`]): its claims
-    /// are told apart by it, and those of a dead holder of the same number are void.
-    pub holder: Option<u16>,
 }
 
 impl Default for Options {
@@ -37,7 +34,6 @@ impl Default for Options {
             wait: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(2),
             step_timeout: Duration::from_secs(8),
-            holder: None,
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn order_record(
     seen: &UnknownOrder,
 ) -> Result<UnknownOrder, DbError> {
     let cells = Cells::of(rows::unknown_order_cells(seen)?);
-    if session.row(&INSERT, &cells.values()).await?.is_some() {
+    if session.write_row(&INSERT, &cells.values()).await?.is_some() {
         return Ok(seen.clone());
     }
     let Some(known) = begin_locked(session, seen.tx_id).await? else {

@@ -20,7 +20,8 @@ use crate::error::DbError;
 use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
-use crate::session::{Session, Value};
+use crate::session::Session;
+use crate::statement::Value;
 use crate::sums::NewSums;
 
 const TABLE: &str = PAYMENTS.name;
@@ -59,7 +60,7 @@ pub(crate) async fn payment_create(
             let cells = Cells::of(changes.rows(session.slot()).flatten());
             values.extend(cells.values());
             let create = if key.is_some() { &CREATE_SEALED_SUMMED } else { &CREATE_SUMMED };
-            session.row(create, &values).await?.is_some()
+            session.write_row(create, &values).await?.is_some()
         }
         Some(entries) => {
             let create = if key.is_some() { &CREATE_SEALED } else { &CREATE };
@@ -375,7 +376,7 @@ pub(crate) async fn payment_check_at(
         WITH moved AS (
             UPDATE payments SET next_check_at = $2 WHERE tx_id = $1 AND next_check_at > $2)
         SELECT tx_id FROM payments WHERE tx_id = $1";
-    must_exist(session.row(sql, &[&tx_id.get(), &at.as_micros()]).await?)
+    must_exist(session.write_row(sql, &[&tx_id.get(), &at.as_micros()]).await?)
 }
 
 pub(crate) async fn payment_note(
@@ -394,7 +395,8 @@ pub(crate) async fn payment_note(
             ORDER BY record.place)
         SELECT tx_id FROM payments WHERE tx_id = $1";
     let values = (tx_id.get(), now.as_micros());
-    must_exist(session.row(sql, &[&values.0, &values.1, &records.kinds, &records.details]).await?)
+    let values: [Value<'_>; 4] = [&values.0, &values.1, &records.kinds, &records.details];
+    must_exist(session.write_row(sql, &values).await?)
 }
 
 fn there(payment: Option<Payment>) -> Result<Payment, DbError> {

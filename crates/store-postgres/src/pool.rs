@@ -1,7 +1,8 @@
 //! The connections, how many steps may wait for one, and how a step runs alone on one.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::connect::{DatabaseUrl, Setup};
 use crate::error::{DbError, down};
+use crate::fence::Fence;
 use crate::options::Options;
 use crate::reach::{Maker, Reach};
 use crate::session::Session;
@@ -29,6 +31,18 @@ pub(crate) struct Connections {
     /// One permit for each step that runs or waits.
     permits: Semaphore,
     step_timeout: Duration,
+    /// The number that this process holds.
+    held: OnceLock<Held>,
+}
+
+/// A number that this process holds.
+struct Held {
+    fence: Fence,
+    /// Whoever had it before has certainly ended.
+    certain: bool,
+    since: Instant,
+    /// Until when nobody else can have taken it, in milliseconds after `since`.
+    until: AtomicU64,
 }
 
 impl Drop for Connections {
@@ -44,7 +58,8 @@ impl Connections {
         setup: Setup,
     ) -> Result<Self, StoreError> {
         let connections = options.connections.max(2);
-        let reach = Arc::new(Reach::new(place.hosts(), place.asked(options, setup)?));
+        let asked = place.asked(options, setup)?;
+        let reach = Arc::new(Reach::new(place.hosts(), asked, place.is_pooled()));
         // Making a connection has bounds of its own, by host.
         let pool = Pool::builder(Maker(Arc::clone(&reach)))
             .max_size(connections)
@@ -54,7 +69,13 @@ impl Connections {
             .map_err(|error| StoreError::Down(Box::new(error)))?;
         let permits = connections.saturating_add(options.queue).min(Semaphore::MAX_PERMITS);
         let step_timeout = options.step_timeout;
-        Ok(Self { pool, reach, permits: Semaphore::new(permits), step_timeout })
+        Ok(Self {
+            pool,
+            reach,
+            permits: Semaphore::new(permits),
+            step_timeout,
+            held: OnceLock::new(),
+        })
     }
 
     /// Takes no more steps.
@@ -67,6 +88,38 @@ impl Connections {
     /// See [`gopay_store::Store::epoch`].
     pub(crate) fn epoch(&self) -> u64 {
         self.reach.epoch()
+    }
+
+    /// From now on every step that writes is one of the holder of this number.
+    pub(crate) fn hold(&self, fence: Fence, certain: bool, until: Instant) {
+        let held = Held { fence, certain, since: Instant::now(), until: AtomicU64::new(0) };
+        // A store is held once.
+        let _ = self.held.set(held);
+        self.held_until(until);
+    }
+
+    /// The lease was renewed.
+    pub(crate) fn held_until(&self, until: Instant) {
+        if let Some(held) = self.held.get() {
+            let millis = until.saturating_duration_since(held.since).as_millis();
+            held.until.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
+        }
+    }
+
+    /// See [`gopay_store::Store::may_begin`].
+    pub(crate) fn may_begin(&self) -> bool {
+        self.held.get().is_none_or(|held| {
+            held.since.elapsed() < Duration::from_millis(held.until.load(Ordering::Acquire))
+        })
+    }
+
+    /// Whether who had the number of this process before has certainly ended.
+    pub(crate) fn is_heir(&self) -> bool {
+        self.held.get().is_some_and(|held| held.certain)
+    }
+
+    pub(crate) fn session(&self, client: Object<Maker>) -> Session {
+        Session::new(client, self.held.get().map(|held| held.fence))
     }
 
     /// A connection of the pool.
@@ -179,7 +232,7 @@ impl Connections {
         F: Fn(Arc<Session>) -> Fut,
         Fut: Future<Output = Result<T, DbError>>,
     {
-        let session = Arc::new(Session::new(self.get().await?));
+        let session = Arc::new(self.session(self.get().await?));
         let step = async {
             let result = work(Arc::clone(&session)).await;
             if let Err(DbError::Gone(_)) = result {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::away;
 use crate::hosts::{Asked, Hosts, Reached};
+use crate::statement::KnownTypes;
 
 /// After so long without any answer, a step that waits makes one ask whether its host is there at all.
 const SUSPECT: Duration = Duration::from_millis(750);
@@ -56,6 +57,11 @@ impl Connection {
     pub(crate) const fn slot(&self) -> i64 {
         self.slot
     }
+
+    /// Behind a pooler, what is known of statements.
+    pub(crate) fn types(&self) -> Option<&KnownTypes> {
+        self.reach.types.as_ref()
+    }
 }
 
 impl std::ops::Deref for Connection {
@@ -90,10 +96,12 @@ pub(crate) struct Reach {
     epoch: AtomicU64,
     /// How many connections were made.
     made: AtomicU64,
+    /// Behind a pooler, of all connections.
+    types: Option<KnownTypes>,
 }
 
 impl Reach {
-    pub(crate) fn new(hosts: Arc<Hosts>, asked: Asked) -> Self {
+    pub(crate) fn new(hosts: Arc<Hosts>, asked: Asked, is_pooled: bool) -> Self {
         Self {
             hosts,
             asked,
@@ -108,6 +116,7 @@ impl Reach {
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             made: AtomicU64::new(0),
+            types: is_pooled.then(KnownTypes::default),
         }
     }
 

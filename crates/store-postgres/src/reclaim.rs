@@ -1,61 +1,79 @@
-//! Whose a claim is, and what becomes of those whose holder is dead.
+//! What becomes of claims whose holder is dead.
 
-use gopay_core::payment::PaymentState;
 use gopay_core::time::Timestamp;
 use gopay_store::engine::UNDER_WAY_MAX;
 use gopay_store::rows::RowReader;
 
+use tokio_postgres::types::Type;
+
 use crate::error::DbError;
 use crate::row::read_opt;
 use crate::session::Session;
+use crate::statement::Value;
 
-/// Who claims: the number of an instance, or nobody's, whose claims run out by themselves.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Holder(Option<u16>);
+/// Makes due what a number had claimed. A payment, and a refund that nobody has claimed yet, are taken
+/// for claimed by the instance that made them, whose number is in their ids.
+pub(crate) const SQL: &str = "-- reclaim
+    WITH deliveries_due AS (
+        UPDATE deliveries SET next_attempt_at = least(next_attempt_at, $1), leased_until = NULL
+        WHERE state = 'waiting' AND leased_by = $2
+            AND (next_attempt_at = leased_until OR next_attempt_at > $1 AND next_attempt_at <= $3)
+        RETURNING 1),
+    refunds_due AS (
+        UPDATE refunds SET next_check_at = $1
+        WHERE next_check_at > $1
+            AND (leased_by = $2 OR (leased_by IS NULL AND (refund_id >> 12) & 1023 = $2))
+        RETURNING 1),
+    payments_due AS (
+        UPDATE payments SET next_check_at = $1
+        WHERE next_check_at > $1 AND next_check_at <= $4
+            AND ((state = 'initialized' AND $5)
+                OR (state = 'pending' AND checks > 0 AND deadline_at <= $1))
+            AND (tx_id >> 12) & 1023 = $2
+        RETURNING 1)
+    SELECT (SELECT count(*) FROM deliveries_due) + (SELECT count(*) FROM refunds_due)
+        + (SELECT count(*) FROM payments_due) AS count";
 
-impl Holder {
-    pub(crate) const fn new(number: Option<u16>) -> Self {
-        Self(number)
+/// The values of [`SQL`].
+pub(crate) struct Claims {
+    due: i64,
+    number: i64,
+    /// A delivery that is planned until then may be one that was claimed.
+    leased: i64,
+    under_way: i64,
+    /// The holder has certainly ended, and with it the calls that it was at. Of one that has only
+    /// fallen silent a charge may still be on its way, which nobody would find who asks too early.
+    certain: bool,
+}
+
+impl Claims {
+    pub(crate) fn new(number: i64, certain: bool, now: Timestamp, lease_until: Timestamp) -> Self {
+        let (due, leased) = (now.as_micros(), lease_until.as_micros());
+        let under_way = now.after(UNDER_WAY_MAX).as_micros();
+        Self { due, number, leased, under_way, certain }
     }
 
-    /// The column `leased_by`.
-    pub(crate) fn cell(self) -> i64 {
-        self.0.map_or(-1, i64::from)
+    pub(crate) fn values(&self) -> [Value<'_>; 5] {
+        [&self.due, &self.number, &self.leased, &self.under_way, &self.certain]
+    }
+
+    pub(crate) fn typed(&self) -> [(Value<'_>, Type); 5] {
+        let types = [Type::INT8, Type::INT8, Type::INT8, Type::INT8, Type::BOOL];
+        let mut types = types.into_iter();
+        self.values().map(|value| (value, types.next().unwrap_or(Type::INT8)))
     }
 }
 
-/// What this number had claimed before. A payment, and a refund that nobody has claimed yet, are
-/// taken for claimed by the instance that made them, whose number is in their ids.
+/// What this number had claimed before this process had it.
 pub(crate) async fn reclaim(
     session: &Session,
-    holder: Holder,
+    certain: bool,
     now: Timestamp,
     lease_until: Timestamp,
 ) -> Result<u64, DbError> {
-    let Some(number) = holder.0.map(i64::from) else { return Ok(0) };
-    let sql = "-- reclaim
-        WITH deliveries_due AS (
-            UPDATE deliveries SET next_attempt_at = $1
-            WHERE state = 'waiting' AND next_attempt_at > $1 AND next_attempt_at <= $2
-                AND leased_by = $4
-            RETURNING 1),
-        refunds_due AS (
-            UPDATE refunds SET next_check_at = $1
-            WHERE next_check_at > $1
-                AND (leased_by = $4 OR (leased_by IS NULL AND (refund_id >> 12) & 1023 = $4))
-            RETURNING 1),
-        payments_due AS (
-            UPDATE payments SET next_check_at = $1
-            WHERE next_check_at > $1 AND next_check_at <= $3
-                AND (state = $5 OR (state = $6 AND checks > 0 AND deadline_at <= $1))
-                AND (tx_id >> 12) & 1023 = $4
-            RETURNING 1)
-        SELECT (SELECT count(*) FROM deliveries_due) + (SELECT count(*) FROM refunds_due)
-            + (SELECT count(*) FROM payments_due)";
-    let (due, leased) = (now.as_micros(), lease_until.as_micros());
-    let under_way = now.after(UNDER_WAY_MAX).as_micros();
-    let (opening, open) = (PaymentState::Initialized.as_str(), PaymentState::Pending.as_str());
-    let row = session.row(sql, &[&due, &leased, &under_way, &number, &opening, &open]).await?;
+    let Some(number) = session.holder() else { return Ok(0) };
+    let claims = Claims::new(number, certain, now, lease_until);
+    let row = session.write_row(SQL, &claims.values()).await?;
     let count = read_opt(row.as_ref(), |row| RowReader::new(row, "reclaim").count("count"))?;
     Ok(count.unwrap_or(0))
 }

@@ -15,7 +15,6 @@ use crate::error::DbError;
 use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::payments;
-use crate::reclaim::Holder;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
 use crate::sums::NewSums;
@@ -210,7 +209,6 @@ pub(crate) async fn refund_claim_due(
     session: &Session,
     now: Timestamp,
     limit: usize,
-    holder: Holder,
 ) -> Result<Vec<Refund>, DbError> {
     let sql = select!(
         "refund_claim_due",
@@ -245,6 +243,6 @@ pub(crate) async fn refund_claim_due(
             leased_by = $4
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS plan (refund_id, at, checks)
         WHERE r.refund_id = plan.refund_id";
-    session.run_and_commit(sql, &[&keys, &times, &counts, &holder.cell()]).await?;
+    session.run_and_commit(sql, &[&keys, &times, &counts, &session.holder()]).await?;
     Ok(claimed)
 }

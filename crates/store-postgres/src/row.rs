@@ -6,7 +6,7 @@ use gopay_store::rows::{Cell, Kind, SqlRow, Table, Unreadable};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::session::Value;
+use crate::statement::Value;
 
 /// A row of this database.
 pub(crate) struct PgRow<'a>(pub(crate) &'a Row);

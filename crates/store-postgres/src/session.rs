@@ -9,18 +9,14 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool::managed::Object;
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3, join4};
 use gopay_store::StoreError;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::error::{DbError, down, store_error};
+use crate::fence::Fence;
 use crate::reach::Maker;
-
-/// A value of a statement.
-pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
-/// The values of a statement.
-pub(crate) type Values<'a> = [Value<'a>];
+use crate::statement::{Prepared, Value, Values};
 
 /// A statement to be prepared, with its values.
 pub(crate) type Statement<'a> = (&'a str, Vec<Value<'a>>);
@@ -39,6 +35,8 @@ pub(crate) enum Ended {
 pub(crate) struct Session {
     /// None only while dropping.
     client: Option<Object<Maker>>,
+    /// What each transaction that writes begins with, if this process holds a number.
+    fence: Option<Fence>,
     /// A transaction is open, or may be.
     open: AtomicBool,
     /// The last statement was answered and no transaction is open.
@@ -46,8 +44,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) const fn new(client: Object<Maker>) -> Self {
-        Self { client: Some(client), open: AtomicBool::new(false), clean: AtomicBool::new(false) }
+    pub(crate) const fn new(client: Object<Maker>, fence: Option<Fence>) -> Self {
+        let (open, clean) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { client: Some(client), fence, open, clean }
+    }
+
+    /// The number that this process holds.
+    pub(crate) fn holder(&self) -> Option<i64> {
+        self.fence.map(|fence| fence.number)
     }
 
     fn client(&self) -> Result<&Object<Maker>, StoreError> {
@@ -64,14 +68,18 @@ impl Session {
         self.client.as_ref().map_or(0, |client| client.slot())
     }
 
-    async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, DbError> {
-        Ok(self.client()?.prepare_cached(sql).await?)
+    async fn prepare<'a>(&self, sql: &'a str) -> Result<Prepared<'a>, DbError> {
+        let client = self.client()?;
+        let Some(types) = client.types() else {
+            return Ok(Prepared::Named(client.prepare_cached(sql).await?));
+        };
+        Ok(types.prepare(client, sql, self.open.load(Ordering::Relaxed)).await?)
     }
 
     /// The rows of one statement, inside or outside of a transaction.
     pub(crate) async fn rows(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, DbError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client()?.query(&statement, values).await?)
+        Ok(statement.rows(self.client()?, values).await?)
     }
 
     /// The first row of one statement.
@@ -82,7 +90,42 @@ impl Session {
     /// Runs one statement; the number of rows that it wrote.
     pub(crate) async fn run(&self, sql: &str, values: &Values<'_>) -> Result<u64, DbError> {
         let statement = self.prepare(sql).await?;
-        Ok(self.client()?.execute(&statement, values).await?)
+        Ok(statement.run(self.client()?, values).await?)
+    }
+
+    /// Runs one statement that writes, outside of a transaction; the first row that it returns.
+    pub(crate) async fn write_row(
+        &self,
+        sql: &str,
+        values: &Values<'_>,
+    ) -> Result<Option<Row>, DbError> {
+        let Some(fence) = self.fenced().await? else { return self.row(sql, values).await };
+        let statement = self.prepare(sql).await?;
+        let client = self.client()?;
+        self.open.store(true, Ordering::Relaxed);
+        let (begin, commit) = (client.batch_execute("BEGIN"), client.batch_execute("COMMIT"));
+        let written = statement.rows(client, values);
+        let (begun, held, rows, committed) =
+            join4(begin, self.hold(Some(&fence)), written, commit).await;
+        committed?;
+        self.open.store(false, Ordering::Relaxed);
+        begun?;
+        held?;
+        Ok(rows?.into_iter().next())
+    }
+
+    /// What a transaction that writes has to begin with.
+    async fn fenced(&self) -> Result<Option<(Prepared<'static>, Fence)>, DbError> {
+        let Some(fence) = self.fence else { return Ok(None) };
+        Ok(Some((self.prepare(Fence::SQL).await?, fence)))
+    }
+
+    /// Keeps the number from going to another until the transaction ends; fails if it has gone.
+    async fn hold(&self, fence: Option<&(Prepared<'static>, Fence)>) -> Result<(), DbError> {
+        if let Some((statement, fence)) = fence {
+            statement.rows(self.client()?, &[&fence.number, &fence.epoch]).await?;
+        }
+        Ok(())
     }
 
     /// Begins a transaction with a statement that reads.
@@ -91,12 +134,14 @@ impl Session {
         sql: &str,
         values: &Values<'_>,
     ) -> Result<Vec<Row>, DbError> {
-        let statement = self.prepare(sql).await?;
+        let (fence, statement) = (self.fenced().await?, self.prepare(sql).await?);
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let begin = client.batch_execute("BEGIN");
-        let (begun, rows) = join(begin, client.query(&statement, values)).await;
+        let read = statement.rows(client, values);
+        let (begun, held, rows) = join3(begin, self.hold(fence.as_ref()), read).await;
         begun?;
+        held?;
         Ok(rows?)
     }
 
@@ -117,7 +162,7 @@ impl Session {
     ) -> Result<(), DbError> {
         let statement = self.prepare(sql).await?;
         let client = self.client()?;
-        self.committed(async { client.execute(&statement, values).await.map(|_| ()) }).await
+        self.committed(async { statement.run(client, values).await.map(|_| ()) }).await
     }
 
     /// Ends the transaction with several statements that write, in their order; none of those that
@@ -128,7 +173,7 @@ impl Session {
     ) -> Result<(), DbError> {
         let prepared = self.prepare_all(statements).await?;
         let client = self.client()?;
-        let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
+        let writes = prepared.iter().flatten().map(|(sql, values)| sql.run(client, values));
         let all = async { join_all(writes).await.into_iter().try_for_each(|one| one.map(|_| ())) };
         self.committed(all).await
     }
@@ -156,15 +201,17 @@ impl Session {
         &self,
         statements: [Option<Statement<'_>>; N],
     ) -> Result<[Vec<Row>; N], DbError> {
-        let prepared = self.prepare_all(statements).await?;
+        let (fence, prepared) = (self.fenced().await?, self.prepare_all(statements).await?);
         let client = self.client()?;
         self.open.store(true, Ordering::Relaxed);
         let queries = prepared.iter().map(async |prepared| match prepared {
-            Some((statement, values)) => client.query(statement, values).await,
+            Some((statement, values)) => statement.rows(client, values).await,
             None => Ok(Vec::new()),
         });
-        let (begun, rows) = join(client.batch_execute("BEGIN"), join_all(queries)).await;
+        let begin = client.batch_execute("BEGIN");
+        let (begun, held, rows) = join3(begin, self.hold(fence.as_ref()), join_all(queries)).await;
         begun?;
+        held?;
         let rows: Vec<_> = rows.into_iter().collect::<Result<_, _>>()?;
         rows.try_into().map_err(|_| down("statements were lost").into())
     }
@@ -176,7 +223,7 @@ impl Session {
     ) -> Ended {
         let Ok(prepared) = self.prepare_all(statements).await else { return Ended::Undone };
         let Ok(client) = self.client() else { return Ended::Undone };
-        let writes = prepared.iter().flatten().map(|(sql, values)| client.execute(sql, values));
+        let writes = prepared.iter().flatten().map(|(sql, values)| sql.run(client, values));
         let (written, committed) = join(join_all(writes), client.batch_execute("COMMIT")).await;
         if let Err(error) = committed {
             return Ended::Failed(store_error(error));
@@ -190,7 +237,7 @@ impl Session {
     async fn prepare_all<'v, const N: usize>(
         &self,
         statements: [Option<Statement<'v>>; N],
-    ) -> Result<Vec<Option<(tokio_postgres::Statement, Vec<Value<'v>>)>>, DbError> {
+    ) -> Result<Vec<Option<(Prepared<'v>, Vec<Value<'v>>)>>, DbError> {
         let mut prepared = Vec::with_capacity(N);
         for statement in statements {
             prepared.push(match statement {

@@ -24,9 +24,9 @@ use gopay_store::{
 use crate::connect::{DatabaseUrl, Setup};
 use crate::events::NewRecords;
 use crate::group::{Application, Attempt, Groups, Step};
+use crate::lease::NumberLease;
 use crate::options::Options;
 use crate::pool::Connections;
-use crate::reclaim::Holder;
 use crate::{
     archives, deliveries, events, journal, lists, orders, payments, personal, reclaim,
     reconciliations, refunds, schema, settlements, sums,
@@ -37,7 +37,6 @@ use crate::{
 pub struct PgStore {
     pub(crate) connections: Arc<Connections>,
     groups: Arc<Groups>,
-    holder: Holder,
 }
 
 impl PgStore {
@@ -71,10 +70,13 @@ impl PgStore {
         if setup == Setup::Write {
             schema::check_server(&client).await?;
         }
+        if place.is_pooled() {
+            schema::check_role(&client).await?;
+        }
         schema::check(&client).await?;
         drop(client);
         let groups = Arc::new(Groups::new(Arc::clone(&connections), &options));
-        Ok(Self { connections, groups, holder: Holder::new(options.holder) })
+        Ok(Self { connections, groups })
     }
 
     /// Creates the schema or brings it up to date; its version afterwards. Of several programs
@@ -92,6 +94,26 @@ impl PgStore {
         schema::known()
     }
 
+    /// Takes an instance's number for this process, or without one a number of those who draw no ids.
+    /// From then on claims are this number's, what a dead holder of any number had claimed is made due,
+    /// and once the number is lost, this store writes nothing more. To be called once, before
+    /// anything is claimed.
+    ///
+    /// An instance that is just ending is waited for, at most for `patience`; one that renews its lease no
+    /// more, until that is over (see [`gopay_store::lease`]), unless `patience` is zero. One that has
+    /// certainly ended is not waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::Down`] that names the holder, or says why the database cannot be asked.
+    pub async fn hold(
+        &self,
+        place: &DatabaseUrl,
+        number: Option<u16>,
+        patience: Duration,
+    ) -> Result<NumberLease, StoreError> {
+        NumberLease::take(&self.connections, place, number, patience).await
+    }
+
     /// Takes no more steps and closes the connections that are idle; the others follow.
     pub fn close(&self) {
         self.connections.close();
@@ -102,6 +124,10 @@ impl PgStore {
 impl Store for PgStore {
     fn epoch(&self) -> u64 {
         self.connections.epoch()
+    }
+
+    fn may_begin(&self) -> bool {
+        self.connections.may_begin()
     }
 
     async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
@@ -289,9 +315,7 @@ impl Store for PgStore {
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError> {
         self.connections
-            .alone(
-                |db| async move { refunds::refund_claim_due(&db, now, limit, self.holder).await },
-            )
+            .alone(|db| async move { refunds::refund_claim_due(&db, now, limit).await })
             .await
     }
 
@@ -304,8 +328,7 @@ impl Store for PgStore {
     ) -> Result<Vec<Delivery>, StoreError> {
         self.connections
             .alone(|db| async move {
-                let holder = self.holder;
-                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy, holder).await
+                deliveries::delivery_claim_due(&db, now, lease_until, limit, busy).await
             })
             .await
     }
@@ -338,9 +361,9 @@ impl Store for PgStore {
     }
 
     async fn reclaim(&self, now: Timestamp, lease_until: Timestamp) -> Result<u64, StoreError> {
-        let holder = self.holder;
+        let certain = self.connections.is_heir();
         self.connections
-            .alone(|db| async move { reclaim::reclaim(&db, holder, now, lease_until).await })
+            .alone(|db| async move { reclaim::reclaim(&db, certain, now, lease_until).await })
             .await
     }
 

@@ -91,7 +91,7 @@ pub(crate) async fn ping(session: &Session, now: Timestamp) -> Result<(), DbErro
     let sql = "-- ping
         INSERT INTO pings (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1
         RETURNING id, at";
-    let row = session.row(sql, &[&now.as_micros()]).await?;
+    let row = session.write_row(sql, &[&now.as_micros()]).await?;
     let read = |row: &dyn SqlRow| {
         let mut row = RowReader::new(row, "pings");
         row.int("id")?;

@@ -2,29 +2,33 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gopay_store::contract::{Model, UnderTest};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
+use gopay_store_postgres::{DatabaseUrl, NumberLease, Options, PgStore};
 use tokio::sync::OnceCell;
 
 /// Of all tests of this file; it ends with the process.
 static CLUSTER: OnceCell<Option<Cluster>> = OnceCell::const_new();
 
 /// Without PostgreSQL the model stands in, and the cluster has said that nothing was tested.
-async fn open(options: Options) -> (UnderTest, ()) {
+async fn open(options: Options) -> (UnderTest, Option<NumberLease>) {
     let started = CLUSTER.get_or_init(async || {
         let start = || Cluster::start(Durability::Off).unwrap();
         tokio::task::spawn_blocking(start).await.unwrap()
     });
-    let Some(cluster) = started.await else { return (Arc::new(Model::default()), ()) };
+    let Some(cluster) = started.await else { return (Arc::new(Model::default()), None) };
     let place = DatabaseUrl::parse(&cluster.migrated().await.unwrap()).unwrap();
-    (Arc::new(PgStore::open(&place, options).await.unwrap()), ())
+    let store = PgStore::open(&place, options).await.unwrap();
+    // The suite's payments are of number 0.
+    let lease = store.hold(&place, Some(0), Duration::ZERO).await.unwrap();
+    (Arc::new(store), Some(lease))
 }
 
 mod as_usual {
-    async fn open() -> (gopay_store::contract::UnderTest, ()) {
-        super::open(super::Options { holder: Some(0), ..super::Options::default() }).await
+    async fn open() -> (gopay_store::contract::UnderTest, Option<super::NumberLease>) {
+        super::open(super::Options::default()).await
     }
 
     gopay_store::contract_tests!(open);
@@ -32,9 +36,8 @@ mod as_usual {
 }
 
 mod always_in_groups {
-    async fn open() -> (gopay_store::contract::UnderTest, ()) {
-        let holder = Some(0);
-        super::open(super::Options { groups: 0, holder, ..super::Options::default() }).await
+    async fn open() -> (gopay_store::contract::UnderTest, Option<super::NumberLease>) {
+        super::open(super::Options { groups: 0, ..super::Options::default() }).await
     }
 
     gopay_store::contract_tests!(open);

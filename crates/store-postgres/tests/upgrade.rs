@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gopay_store::{Journal as _, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
-use gopay_store_postgres::{DatabaseUrl, InstanceLock, Options, PgStore};
+use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
@@ -24,10 +24,25 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     let place = DatabaseUrl::parse(&old).unwrap();
     assert!(PgStore::open(&place, Options::default()).await.is_err());
     // What an old instance writes meanwhile would be missing in the journal.
-    let running = InstanceLock::take(&place, 3, Duration::ZERO).await.unwrap();
-    let error = PgStore::migrate(&place).await.unwrap_err();
+    let sleeps = "SET application_name = 'gopay-adapter'; SELECT pg_sleep(600)";
+    let mut running = Box::pin(cluster.run(&old, sleeps));
+    let refused = async {
+        let seen = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'gopay-adapter'";
+        while cluster.ask(&old, seen).await.unwrap() != "1" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        PgStore::migrate(&place).await.unwrap_err()
+    };
+    let error = tokio::select! {
+        error = refused => error,
+        ended = &mut running => panic!("{ended:?}"),
+    };
     assert!(format!("{error:?}").contains("stop every instance first"), "{error:?}");
     drop(running);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'gopay-adapter'";
+    cluster.ask(&old, end).await.unwrap();
     while let Err(error) = PgStore::migrate(&place).await {
         // The database has not seen yet that it is gone.
         assert!(format!("{error:?}").contains("stop every instance first"), "{error:?}");
@@ -42,6 +57,18 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     let (ours, theirs) = (upgrade::told_by_the_journal(&old), upgrade::told_by_the_journal(&new));
     assert_eq!(ours.await, theirs.await);
     assert_eq!(old.journal_end().await.unwrap(), new.journal_end().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_migrate_at_once_do_it_once() {
+    let Some(cluster) = Cluster::start(Durability::Off).unwrap() else { return };
+    for _ in 0..3 {
+        let place = DatabaseUrl::parse(&cluster.empty().await.unwrap()).unwrap();
+        let all = (0..6).map(|_| PgStore::migrate(&place));
+        for version in futures::future::try_join_all(all).await.unwrap() {
+            assert_eq!(version, PgStore::schema_version_known());
+        }
+    }
 }
 
 /// Writes a fixture of the newest version, for the day before the next, by `pg_dump`.

@@ -25,6 +25,7 @@ mod events;
 mod journal;
 mod model;
 mod model_directory;
+mod model_leases;
 mod model_personal;
 mod payments;
 mod personal;

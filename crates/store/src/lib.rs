@@ -38,6 +38,7 @@ pub mod copy;
 mod directory;
 pub mod engine;
 mod journal;
+pub mod lease;
 mod personal;
 mod reconciliations;
 mod reviews;
@@ -294,6 +295,13 @@ pub trait Store: Send + Sync {
     /// reached anew, or read again. Always the same of a store that nobody can exchange.
     fn epoch(&self) -> u64 {
         0
+    }
+
+    /// Whether this process may begin something outside that only one may do: false once its lease on
+    /// its number may be over by its own count of time, so that others may have taken over what it had
+    /// claimed. What it writes afterwards is refused anyhow.
+    fn may_begin(&self) -> bool {
+        true
     }
 
     /// Stores a new payment, with its call ([`gopay_core::ppro::call::record`]), its first notes

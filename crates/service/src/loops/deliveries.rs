@@ -209,6 +209,9 @@ impl Deliveries {
 
     /// Begins those whose turn it is.
     fn start(&mut self) {
+        if !self.service.0.store.may_begin() {
+            return;
+        }
         let settings = self.service.settings();
         let now = self.service.now();
         let share = self.share(settings.delivery_concurrency);

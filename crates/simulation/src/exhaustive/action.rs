@@ -22,6 +22,11 @@ pub enum Who {
 }
 
 impl Who {
+    /// Its clock is ahead, where clocks differ.
+    pub(crate) const fn is_ahead(self) -> bool {
+        matches!(self, Self::Deliveries(1) | Self::Checks(1) | Self::News(1))
+    }
+
     /// The number by which its ids differ from those of others.
     pub(crate) fn instance(self) -> u16 {
         let (kind, slot) = match self {
@@ -110,6 +115,9 @@ pub enum Action {
     Arrive(u8),
     /// A process dies where it stands.
     Die(Who),
+    /// The lease of a process is over, which has died or stands still: what it had claimed is due, and what
+    /// it writes is refused.
+    Bury(Who),
     /// Processes that pause go on.
     Wake,
     /// The clock moves to the next moment for which something is planned.
@@ -159,6 +167,8 @@ pub struct Budget {
     pub pays_late: u8,
     /// Refunds in the dashboard.
     pub dashboard: u8,
+    /// Processes that stand still until their leases are over.
+    pub burials: u8,
 }
 
 impl Budget {

@@ -1,5 +1,7 @@
 //! The small worlds: who acts, what has happened before, and how much may go wrong.
 
+use std::time::Duration;
+
 use gopay_core::doubt::Verdict;
 
 use super::action::{Action, Budget, Fate, Outside, Who};
@@ -39,6 +41,9 @@ pub struct SmallWorld {
     pub amount_is_wrong: bool,
     /// What a person may decide.
     pub verdicts: &'static [Verdict],
+    /// Instances hold leases, and claims are theirs; the clocks of the second of each kind are so far ahead.
+    /// None: claims are over at their time.
+    pub leases: Option<Duration>,
 }
 
 /// How much every payment is about.
@@ -60,9 +65,12 @@ const NOTHING: Budget = Budget {
     pays: 0,
     pays_late: 0,
     dashboard: 0,
+    burials: 0,
 };
 
 const OPENED: &[Action] = &[Action::Begin(Who::Call(0))];
+const OWED: &[Action] =
+    &[Action::Begin(Who::Call(0)), Action::Outside(Outside::Pays), Action::Bring(0, Who::News(0))];
 const PAID: &[Action] = &[
     Action::Begin(Who::Call(0)),
     Action::Outside(Outside::Pays),
@@ -73,6 +81,23 @@ const PAID: &[Action] = &[
 /// All of them.
 pub const WORLDS: &[SmallWorld] = &[
     SmallWorld {
+        name: "leases",
+        about: "two workers whose clocks differ about one delivery; one dies or stands still until its lease is over",
+        calls: &[Call::Transaction { nonce: "n" }],
+        prologue: OWED,
+        budget: Budget {
+            deliveries: 2,
+            receiver_faults: 1,
+            deaths: 1,
+            burials: 1,
+            ticks: 1,
+            ..NOTHING
+        },
+        amount_is_wrong: false,
+        verdicts: &[],
+        leases: Some(Duration::from_secs(3_600)),
+    },
+    SmallWorld {
         name: "opening",
         about: "a call and its repeat at two instances, a death, a bad wire, a worker",
         calls: &[Call::Transaction { nonce: "n" }, Call::Transaction { nonce: "n" }],
@@ -80,6 +105,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { deaths: 1, wire_faults: 1, checks: 1, ticks: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "late-charge",
@@ -89,6 +115,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { late: 1, checks: 2, ticks: 2, pays: 1, notifications: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "paying",
@@ -106,6 +133,7 @@ pub const WORLDS: &[SmallWorld] = &[
         },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "two-workers",
@@ -123,6 +151,7 @@ pub const WORLDS: &[SmallWorld] = &[
         },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "two-refunds",
@@ -136,6 +165,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { wire_faults: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "refund-taken-over",
@@ -145,6 +175,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { wire_faults: 1, late: 1, deaths: 1, checks: 1, ticks: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "refund-unanswered",
@@ -154,6 +185,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { wire_faults: 3, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "refund-past-us",
@@ -163,6 +195,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { dashboard: 1, notifications: 1, wire_faults: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "late-notifications",
@@ -172,6 +205,7 @@ pub const WORLDS: &[SmallWorld] = &[
         budget: Budget { pays_late: 1, notifications: 2, drops: 1, deliveries: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "late-money",
@@ -189,6 +223,7 @@ pub const WORLDS: &[SmallWorld] = &[
         },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
     SmallWorld {
         name: "doubt",
@@ -207,6 +242,7 @@ pub const WORLDS: &[SmallWorld] = &[
         },
         amount_is_wrong: true,
         verdicts: &[Verdict::Paid, Verdict::Failed, Verdict::Refund],
+        leases: None,
     },
     SmallWorld {
         name: "bad-store",
@@ -223,6 +259,7 @@ pub const WORLDS: &[SmallWorld] = &[
         },
         amount_is_wrong: false,
         verdicts: &[],
+        leases: None,
     },
 ];
 

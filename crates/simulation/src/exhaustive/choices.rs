@@ -43,6 +43,10 @@ fn steps(stage: &Stage, all: &mut Vec<Action>) {
         let waits = |who: &Who| inner.steps().iter().any(|(waiting, ..)| waiting == who);
         all.extend(inner.living().filter(waits).map(Action::Die));
     }
+    if stage.world.leases.is_some() {
+        let standing = inner.spent.burials < budget.burials;
+        all.extend(inner.leased(standing).into_iter().map(Action::Bury));
+    }
     for nth in 0..u8::try_from(inner.late.len()).unwrap_or(u8::MAX) {
         all.push(Action::Arrive(nth));
     }
@@ -228,6 +232,10 @@ fn time(stage: &Stage, all: &mut Vec<Action>) {
 /// What somebody does next when nothing goes wrong and nothing is under way.
 pub(super) fn next_in_peace(stage: &Stage) -> Option<Action> {
     let now = stage.inner().now;
+    let dead = stage.inner().leased(false).into_iter().next();
+    if let Some(dead) = dead.filter(|_| stage.world.leases.is_some()) {
+        return Some(Action::Bury(dead));
+    }
     let free = stage.inner().notifications.iter().position(|notifications| !notifications.refused);
     if let Some(nth) = free {
         return u8::try_from(nth).ok().map(|nth| Action::Bring(nth, Who::News(0)));

@@ -110,6 +110,13 @@ async fn act(stage: &Arc<Stage>, action: Action) {
             stage.inner().spent_mut().count(|spent| &mut spent.deaths);
             stage.die(who);
         }
+        Action::Bury(who) => {
+            let standing = stage.inner().lives(who);
+            if standing {
+                stage.inner().spent_mut().count(|spent| &mut spent.burials);
+            }
+            stage.end_lease(who);
+        }
         Action::Wake => wake(stage).await,
         Action::Tick => {
             let next = choices::next_planned(stage);
@@ -311,12 +318,16 @@ async fn come_to_an_end(stage: &Arc<Stage>) {
     stage.inner().problem("days after the last fault, something is still open".to_owned());
 }
 
-/// The time as all have it.
-struct OneClock(Arc<Stage>);
+/// The time as a process has it.
+struct ProcessClock {
+    stage: Arc<Stage>,
+    who: Who,
+}
 
-impl Clock for OneClock {
+impl Clock for ProcessClock {
     fn now(&self) -> gopay_core::time::Timestamp {
-        self.0.inner().now
+        let skew = self.stage.world.leases.filter(|_| self.who.is_ahead());
+        self.stage.inner().now.after(skew.unwrap_or_default())
     }
 }
 
@@ -361,7 +372,7 @@ fn service(stage: &Arc<Stage>, who: Who) -> Service {
         },
         store: Arc::new(SteppedStore { stage: Arc::clone(stage), who }),
         receivers: Arc::new(ToReceivers { stage: Arc::clone(stage), who }),
-        clock: Arc::new(OneClock(Arc::clone(stage))),
+        clock: Arc::new(ProcessClock { stage: Arc::clone(stage), who }),
         random: Box::new(move |bytes| chances.fill(bytes)),
     })
 }

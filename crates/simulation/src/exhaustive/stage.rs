@@ -94,6 +94,10 @@ pub(super) struct Inner {
     chance: u32,
     /// What was said to whom; see `books`.
     pub(super) heard: Told,
+    /// In which epoch each process has its number, also the dead.
+    epochs: BTreeMap<Who, i64>,
+    /// Who is at which delivery.
+    claims: BTreeMap<i64, Who>,
 }
 
 /// All that was said to PSPs, and seen of payments, in one history.
@@ -154,6 +158,8 @@ impl Stage {
                 progress: 0,
                 chance: 0,
                 heard: Told::default(),
+                epochs: BTreeMap::new(),
+                claims: BTreeMap::new(),
             }),
         })
     }
@@ -226,6 +232,10 @@ impl Stage {
     }
 
     pub(super) fn begun(&self, who: Who) {
+        if self.world.leases.is_some() {
+            let epoch = self.durable.lease_take(who.instance(), BEGIN);
+            self.inner().epochs.insert(who, epoch);
+        }
         self.inner().processes.insert(who, Process::default());
     }
 
@@ -235,7 +245,51 @@ impl Stage {
         inner.progress += 1;
         let lives = inner.processes.get_mut(&who).map(|process| process.ended = true).is_some();
         inner.forget_ended();
+        drop(inner);
+        if lives && self.world.leases.is_some() {
+            self.end_lease(who);
+        }
         lives
+    }
+
+    // --- leases ---------------------------------------------------------------------------------
+
+    /// Whether what a process writes is still taken.
+    pub(super) fn holds(&self, who: Who) -> bool {
+        let epoch = self.inner().epochs.get(&who).copied();
+        self.world.leases.is_none()
+            || epoch.is_some_and(|epoch| self.durable.lease_holds(who.instance(), epoch))
+    }
+
+    /// Nobody renews the lease of a process any more, and somebody has seen it.
+    pub(super) fn end_lease(&self, who: Who) {
+        let now = self.inner().now;
+        let leases = self.durable.leases();
+        let own = leases.into_iter().find(|lease| lease.number == who.instance());
+        if let Some(own) = own {
+            self.durable.lease_bury(own, now);
+        }
+        let mut inner = self.inner();
+        inner.progress += 1;
+        inner.epochs.remove(&who);
+        inner.claims.retain(|_, at| *at != who);
+    }
+
+    /// A process has claimed deliveries: no other that has its number may be at one of them.
+    pub(super) fn claimed(&self, who: Who, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            let before = self.inner().claims.insert(delivery.delivery_id, who);
+            if let Some(other) = before.filter(|other| *other != who && self.holds(*other)) {
+                let id = delivery.delivery_id;
+                let what = format!("delivery {id} is claimed by {other:?} and {who:?} at once");
+                self.inner().problem(what);
+            }
+        }
+    }
+
+    /// A process has told how its try ended.
+    pub(super) fn recorded(&self, who: Who, delivery: &Delivery) {
+        self.inner().claims.retain(|id, at| *id != delivery.delivery_id || *at != who);
     }
 
     /// Lets a step happen.
@@ -329,6 +383,12 @@ impl Inner {
         self.processes.contains_key(&who)
     }
 
+    /// Those whose leases can be over: who has died, and with `standing` who lives.
+    pub(super) fn leased(&self, standing: bool) -> Vec<Who> {
+        let may = |who: &&Who| standing || !self.processes.contains_key(*who);
+        self.epochs.keys().filter(may).copied().collect()
+    }
+
     pub(super) fn living(&self) -> impl Iterator<Item = Who> + '_ {
         self.processes.keys().copied()
     }
@@ -410,8 +470,10 @@ impl Stage {
         digest.add(&self.payments());
         digest.add(&self.durable.refunds());
         digest.add(&self.deliveries());
+        digest.add(&self.durable.leases());
         let inner = self.inner();
         digest.add(&inner.now);
+        digest.add(&(&inner.epochs, &inner.claims));
         digest.add(&inner.keys);
         digest.add(&inner.spent);
         digest.add(&inner.begun_calls);

@@ -50,21 +50,62 @@ impl SteppedStore {
                 Err(down("failed before"))
             }
             Fate::Unheard => {
-                let _ = effect.await;
+                let _ = self.written(kind, effect).await;
                 self.stage.learn(self.who, &"failed");
                 Err(down("failed after"))
             }
             Fate::DoneThenDies => {
-                let _ = effect.await;
+                let _ = self.written(kind, effect).await;
                 self.stage.die(self.who);
                 std::future::pending().await
             }
             Fate::Done => {
-                let done = effect.await;
+                let done = self.written(kind, effect).await;
                 self.stage.learn(self.who, &done);
                 done
             }
         }
+    }
+}
+
+impl SteppedStore {
+    /// What comes of a step: none from who has lost its number.
+    async fn written<T>(
+        &self,
+        kind: Kind,
+        effect: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        if kind == Kind::Write && !self.stage.holds(self.who) {
+            return Err(StoreError::Away("this instance has lost its number".into()));
+        }
+        effect.await
+    }
+
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+        busy: &[String],
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let number = self.stage.world.leases.map(|_| self.who.instance());
+        let claimed = self.stage.durable.deliveries_claim(number, now, lease_until, limit, busy)?;
+        if number.is_some() {
+            self.stage.claimed(self.who, &claimed);
+        }
+        Ok(claimed)
+    }
+
+    async fn record(
+        &self,
+        delivery: &Delivery,
+        outcome: &AttemptOutcome,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.stage.durable.delivery_record(delivery, outcome, detail, now).await?;
+        self.stage.recorded(self.who, delivery);
+        Ok(())
     }
 }
 
@@ -87,9 +128,11 @@ macro_rules! forward {
     ($trait:ident
         step { $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }
         at_once { $($quick:ident($($quick_arg:ident: $quick_type:ty),*) -> $quick_result:ty;)* }
+        $($own:item)*
     ) => {
         #[async_trait]
         impl $trait for SteppedStore {
+            $($own)*
             $(async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
                 self.step(stringify!($name), self.stage.durable.$name($($arg),*)).await
             })*
@@ -118,8 +161,6 @@ step {
     refund_find(contract: &str, merchant_refund_id: &str) -> Lookup<Refund>;
     refunds_of(tx_id: TxId) -> Vec<Refund>;
     refund_claim_due(now: Timestamp, limit: usize) -> Vec<Refund>;
-    delivery_claim_due(now: Timestamp, lease_until: Timestamp, limit: usize, busy: &[String]) -> Vec<Delivery>;
-    delivery_record(delivery: &Delivery, outcome: &AttemptOutcome, detail: serde_json::Value, now: Timestamp) -> ();
     delivery_again(tx_id: TxId, now: Timestamp) -> bool;
     order_record(seen: &UnknownOrder) -> UnknownOrder;
     order_resolve(tx_id: TxId, resolution: &OrderResolution) -> Option<UnknownOrder>;
@@ -129,7 +170,31 @@ at_once {
     payment_request(tx_id: TxId) -> String;
     payment_note(tx_id: TxId, notes: &[Note], now: Timestamp) -> ();
     ping(now: Timestamp) -> ();
-} }
+}
+    fn may_begin(&self) -> bool {
+        self.stage.holds(self.who)
+    }
+
+    async fn delivery_claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+        busy: &[String],
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.step("delivery_claim_due", self.claim(now, lease_until, limit, busy)).await
+    }
+
+    async fn delivery_record(
+        &self,
+        delivery: &Delivery,
+        outcome: &AttemptOutcome,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.step("delivery_record", self.record(delivery, outcome, detail, now)).await
+    }
+}
 
 forward! { Search
 step {}

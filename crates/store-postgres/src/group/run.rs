@@ -33,7 +33,7 @@ async fn carry_out(connections: &Connections, group: Vec<Step>) {
     let mut batch = Batch { open: group, decided: Vec::new(), left_out: Vec::new() };
     let ended = match connections.get().await {
         Ok(client) => {
-            let session = Session::new(client);
+            let session = connections.session(client);
             let work = async {
                 let ended = batch.work(&session).await;
                 session.end().await;

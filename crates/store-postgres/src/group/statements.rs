@@ -15,7 +15,8 @@ use super::step::{Creation, Step};
 use crate::error::DbError;
 use crate::journal::NewEntries;
 use crate::row::{Columns, PgRow, insert_in_order, insert_many, key, update_many};
-use crate::session::{Ended, Session, Statement, Value};
+use crate::session::{Ended, Session, Statement};
+use crate::statement::Value;
 use crate::sums::NewSums;
 use crate::{deliveries, payments};
 

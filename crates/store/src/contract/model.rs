@@ -13,6 +13,7 @@ use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, Seen
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
+use crate::lease::StoredLease;
 use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
     Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
@@ -42,7 +43,8 @@ pub(super) struct Rows {
     /// Whose call and trail are in which.
     archived: BTreeMap<TxId, i64>,
     pub(super) directory: Vec<DirectoryEntry>,
-    deliveries: Vec<Delivery>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) leases: Leases,
     journal: BTreeMap<(u16, i64), Entry>,
     orders: BTreeMap<TxId, UnknownOrder>,
     settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
@@ -50,6 +52,26 @@ pub(super) struct Rows {
     runs: Vec<ReconciliationRun>,
     /// By series and id, as of the last change.
     breaks: BTreeMap<(String, String), StoredBreak>,
+}
+
+/// Which number holds what, and who has claimed what.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    /// Those that somebody holds, or died with.
+    pub(super) held: Vec<StoredLease>,
+    /// The last of each number.
+    epochs: BTreeMap<u16, i64>,
+    /// By delivery, with the time that the claim has set.
+    pub(super) deliveries: BTreeMap<i64, (u16, Timestamp)>,
+    pub(super) refunds: BTreeMap<RefundId, u16>,
+}
+
+impl Leases {
+    pub(super) fn next_epoch(&mut self, number: u16) -> i64 {
+        let epoch = self.epochs.entry(number).or_default();
+        *epoch += 1;
+        *epoch
+    }
 }
 
 impl Model {
@@ -170,7 +192,7 @@ impl Rows {
         }
     }
 
-    fn first_of_payment(&self, delivery: &Delivery) -> bool {
+    pub(super) fn first_of_payment(&self, delivery: &Delivery) -> bool {
         !self.deliveries.iter().any(|other| {
             other.tx_id == delivery.tx_id
                 && other.delivery_id < delivery.delivery_id
@@ -460,16 +482,7 @@ impl Store for Model {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Refund>, StoreError> {
-        let mut rows = self.rows();
-        let mut due: Vec<&mut Refund> = rows
-            .refunds
-            .values_mut()
-            .filter(|refund| refund.next_check_at.is_some_and(|at| at <= now))
-            .collect();
-        due.sort_by_key(|refund| (refund.next_check_at, refund.refund_id));
-        due.truncate(limit);
-        due.iter_mut().for_each(|refund| **refund = refund.checked(now));
-        Ok(due.into_iter().map(|refund| refund.clone()).collect())
+        self.refunds_claim(None, now, limit)
     }
 
     async fn delivery_claim_due(
@@ -479,25 +492,7 @@ impl Store for Model {
         limit: usize,
         busy: &[String],
     ) -> Result<Vec<Delivery>, StoreError> {
-        let mut rows = self.rows();
-        let due = |delivery: &&Delivery| {
-            delivery.state == DeliveryState::Waiting
-                && delivery.next_attempt_at <= now
-                && rows.first_of_payment(delivery)
-                && !busy.contains(&crate::receiver_of(&delivery.url))
-        };
-        let mut claimed: Vec<Delivery> = rows.deliveries.iter().filter(due).cloned().collect();
-        claimed.sort_by_key(|delivery| (delivery.next_attempt_at, delivery.delivery_id));
-        claimed.truncate(limit);
-        for delivery in &mut claimed {
-            delivery.next_attempt_at = lease_until;
-            let id = delivery.delivery_id;
-            rows.deliveries
-                .iter_mut()
-                .filter(|row| row.delivery_id == id)
-                .for_each(|row| row.clone_from(delivery));
-        }
-        Ok(claimed)
+        self.deliveries_claim(None, now, lease_until, limit, busy)
     }
 
     async fn delivery_record(

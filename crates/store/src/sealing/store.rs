@@ -544,6 +544,10 @@ impl Store for SealedStore {
         self.engine.epoch()
     }
 
+    fn may_begin(&self) -> bool {
+        self.engine.may_begin()
+    }
+
     async fn payments_missing(&self, tx_ids: &[TxId]) -> Result<Vec<TxId>, StoreError> {
         self.engine.payments_missing(tx_ids).await
     }
