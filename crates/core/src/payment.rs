@@ -537,6 +537,12 @@ impl Payment {
                 Event::NotFound | Event::NoAnswer | Event::GaveUp,
                 S::Initialized | S::Pending | S::Failed(_),
             ) if self.is_in_doubt() => Effect::Same,
+            // Nor is what became of the call that should have opened the charge.
+            (Event::ChargeRefused(_) | Event::ChargeOutcomeUnknown(_), S::Initialized)
+                if self.is_in_doubt() =>
+            {
+                Effect::Same
+            }
 
             (Event::ChargeCreated { midtrans_tx_id, deeplink }, S::Initialized) => {
                 next.midtrans_tx_id = Some(midtrans_tx_id.clone());
@@ -1160,6 +1166,10 @@ pub(crate) mod tests {
             later = later.checked(next).on(&doubted(), next).payment;
         }
         assert_eq!(later.state, PaymentState::Pending);
+        let early = start.on(&doubted(), at).payment;
+        for event in [refused(), unclear(), Event::NoAnswer, Event::GaveUp] {
+            assert_eq!(early.on(&event, at).payment.state, PaymentState::Initialized, "{event:?}");
+        }
         assert_eq!(later.doubt.as_ref().map(|doubt| doubt.since), Some(at), "since the first look");
         let now = at.after(Duration::from_secs(3600));
         for (verdict, at_risk, looks_on) in [
@@ -1271,7 +1281,9 @@ pub(crate) mod tests {
                 let step = payment.on(&event, now);
                 // Money in doubt ends only by a clear word of Midtrans or of a person.
                 let decided = event.is_clear() || matches!(event, Event::Judged(_) | Event::Returned);
-                proptest::prop_assert!(!in_doubt || decided || step.payment.is_in_doubt() || matches!(event, Event::ChargeRefused(_) | Event::ChargeOutcomeUnknown(_)));
+                proptest::prop_assert!(!in_doubt || decided || step.payment.is_in_doubt());
+                let told_as_unpaid = step.effect == Effect::Moved && matches!(step.payment.state, PaymentState::Failed(_));
+                proptest::prop_assert!(!in_doubt || decided || !told_as_unpaid, "{:?}", event);
                 proptest::prop_assert_eq!(step.payment.at_risk().is_some(), step.payment.is_in_doubt());
                 proptest::prop_assert_eq!(step.delivery_owed && step.effect != Effect::Moved, false);
                 payment = step.payment;

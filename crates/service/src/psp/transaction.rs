@@ -46,6 +46,14 @@ impl Draft {
     }
 }
 
+/// Notes how a payment stands.
+fn learn_state(payment: &Payment) {
+    learn(|seen| {
+        seen.outcome = payment.state.as_str();
+        seen.code = payment.state.failure().map(|failure| failure.reason.as_str());
+    });
+}
+
 /// What is wrong, and what would pass, as the trail has it.
 fn described(rejection: Rejection) -> Value {
     json!({
@@ -246,17 +254,18 @@ impl Service {
     async fn book(&self, payment: Payment, event: &Event, notes: &[Note]) -> Vec<u8> {
         let expected = payment.on(event, self.now()).payment;
         let body = self.render(&expected);
-        learn(|seen| {
-            seen.outcome = expected.state.as_str();
-            seen.code = expected.state.failure().map(|failure| failure.reason.as_str());
-        });
+        learn_state(&expected);
         let repeatable = payment.nonce.as_ref().map(|_| body.as_slice());
         let until = Instant::now() + hold::PATIENCE;
         match self.apply_until(until, payment.tx_id, event, repeatable, notes).await {
             Ok(Applied { payment, effect, .. }) => {
-                // Unless a notification was faster, or a worker, because this call took too long: what
-                // is stored is the truth.
-                let body = if effect == Effect::Moved { body } else { self.render(&payment) };
+                if effect == Effect::Moved {
+                    return self.store_answer(&payment, body).await;
+                }
+                // A notification was faster, or a worker, because this call took too long: what is
+                // stored is the truth.
+                learn_state(&payment);
+                let body = self.render(&payment);
                 self.store_answer(&payment, body).await
             }
             Err(error) => {
