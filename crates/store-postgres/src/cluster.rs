@@ -97,7 +97,7 @@ impl Cluster {
     /// open, new ones are taken by the system, and nobody answers.
     ///
     /// # Errors
-    /// If a process is gone.
+    /// If the server is gone.
     pub fn freeze(&self) -> Result<(), StoreError> {
         self.signal("STOP")
     }
@@ -110,14 +110,23 @@ impl Cluster {
         self.signal("CONT")
     }
 
+    /// The server first: while it stands still it makes no more processes. Of these some may have ended
+    /// by themselves.
     fn signal(&self, signal: &str) -> Result<(), StoreError> {
         let server = self.server_pid()?;
+        let kill = |processes: &[&str]| {
+            let mut kill = Command::new("kill");
+            kill.arg(format!("-{signal}")).args(processes);
+            kill.stderr(Stdio::null()).status().map_err(io)
+        };
+        if !kill(&[&server.to_string()])?.success() {
+            return Err(down("the server is gone"));
+        }
         let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
-        let children = children.map_err(io)?;
-        let mut kill = Command::new("kill");
-        kill.arg(format!("-{signal}")).arg(server.to_string()).args(children.split_whitespace());
-        let done = kill.stderr(Stdio::null()).status().map_err(io)?;
-        if done.success() { Ok(()) } else { Err(down("a process of the server is gone")) }
+        for child in children.map_err(io)?.split_whitespace() {
+            kill(&[child])?;
+        }
+        Ok(())
     }
 
     fn make(
