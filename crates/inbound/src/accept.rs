@@ -279,7 +279,7 @@ mod tests {
     use axum::Router;
     use axum::extract::Extension;
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
     use tokio::sync::{Notify, watch};
 
     use super::*;
@@ -411,7 +411,9 @@ mod tests {
         let (address, _stop, _tasks) = served(patience(60_000, 60_000, 50)).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Until it is reset, without taking anything.
+        let reset = stream.ready(Interest::ERROR);
+        tokio::time::timeout(Duration::from_secs(20), reset).await.expect("reset").unwrap();
         let mut rest = Vec::new();
         let ended = stream.read_to_end(&mut rest).await;
         assert!(ended.is_err(), "closed in good order, after {} bytes", rest.len());
