@@ -15,7 +15,7 @@ use toml::Table;
 use super::change::{Changing, Entering, enter};
 use super::subjects::{self, row};
 use super::{ChangeError, Document, Follower, book};
-use crate::config::{Problem, Source};
+use crate::config::Problem;
 
 /// Entries looked at for one answer; who wants more goes on from there.
 const SCAN_MAX: usize = 20_000;
@@ -35,7 +35,7 @@ pub(crate) struct Desk {
 #[async_trait]
 impl DirectoryDesk for Desk {
     fn is_in_force(&self) -> bool {
-        self.follower.config().1 == Source::Store
+        self.follower.config().is_some()
     }
 
     async fn subjects(&self, asked: &SubjectsAsked) -> Result<SubjectPage, StoreError> {
@@ -73,10 +73,9 @@ impl DirectoryDesk for Desk {
         let valid_from = valid_from.map_err(|error| {
             DirectoryError::Wrong(vec![format!("valid_from: {error}; valid: a time to come")])
         })?;
-        let (config, source) = self.follower.config();
-        if source == Source::File {
+        let Some(config) = self.follower.config() else {
             return Err(DirectoryError::Elsewhere);
-        }
+        };
         let document = Document::of_change(&change).map_err(wrong)?;
         let store = self.follower.store.as_ref();
         let changing = Changing {

@@ -41,8 +41,8 @@ pub(crate) struct Follower {
 }
 
 struct Used {
-    config: ConfigText,
-    source: Source,
+    /// See [`Whole::text`].
+    config: Option<ConfigText>,
     seen: Seen,
     /// The entry that could not be used; it is logged once.
     refused: Option<i64>,
@@ -56,23 +56,23 @@ impl Follower {
         terms: Arc<TermsInForce>,
         read: Whole,
     ) -> Self {
-        let Whole { text, source, seen } = read;
-        let used = Mutex::new(Used { config: text, source, seen, refused: None });
+        let Whole { text, seen } = read;
+        let used = Mutex::new(Used { config: text, seen, refused: None });
         let (changed, turn) = (Notify::new(), tokio::sync::Mutex::default());
         Self { service, store, clock, terms, used, changed, turn }
     }
 
-    /// The config that is used, and whether the directory in the store is.
-    pub(crate) fn config(&self) -> (ConfigText, Source) {
+    /// The config that is used with the directory in the store; none if that is not used.
+    pub(crate) fn config(&self) -> Option<ConfigText> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        (used.config.clone(), used.source)
+        used.config.clone()
     }
 
     /// Takes note of the config that the service goes by from now on.
     pub(crate) fn go_by(&self, read: Whole) {
-        let Whole { text, source, seen } = read;
+        let Whole { text, seen } = read;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        *used = Used { config: text, source, seen, refused: None };
+        *used = Used { config: text, seen, refused: None };
     }
 
     /// Something was entered here.
@@ -100,7 +100,7 @@ impl Follower {
         let _turn = self.turn.lock().await;
         let (seen, refused) = {
             let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            if used.source == Source::File {
+            if used.config.is_none() {
                 return Ok(());
             }
             (used.seen, used.refused)
@@ -110,10 +110,10 @@ impl Follower {
         if (last == seen.last && seen.next.is_none_or(|next| next > now)) || refused == Some(last) {
             return Ok(());
         }
+        let Some(config) = self.config() else { return Ok(()) };
         let began = tokio::time::Instant::now();
         let book = Book::read(self.store.as_ref()).await?;
         let seen = Seen { last: book.last(), next: book.next(now) };
-        let (config, _) = self.config();
         let parties = tokio::task::block_in_place(|| {
             let mut config = config.with(book.into_entries(now))?;
             let parties = start::parties(&mut config)?;
@@ -161,8 +161,9 @@ impl Follower {
 
 /// What a config was read from.
 pub(crate) struct Whole {
-    pub(crate) text: ConfigText,
-    pub(crate) source: Source,
+    /// What stands in the store is read with. None where all stands in the file: it may hold secrets,
+    /// and is kept only as long as it is needed.
+    pub(crate) text: Option<ConfigText>,
     pub(crate) seen: Seen,
 }
 
@@ -180,9 +181,8 @@ pub(crate) async fn read_whole(
     store: impl AsyncFnOnce(&Config) -> anyhow::Result<Option<Book>>,
 ) -> Result<(Config, Whole), Vec<Problem>> {
     let config = text.alone()?;
-    let source = config.directory;
-    if source == Source::File {
-        return Ok((config, Whole { text, source, seen: NOTHING }));
+    if config.directory == Source::File {
+        return Ok((config, Whole { text: None, seen: NOTHING }));
     }
     let unreadable = |error: anyhow::Error| {
         let (key, wrong) = ("directory.source".to_owned(), format!("{error:#}"));
@@ -191,11 +191,11 @@ pub(crate) async fn read_whole(
     let book = store(&config).await.map_err(unreadable)?;
     let Some(book) = book else {
         let config = text.with(Vec::new())?;
-        return Ok((config, Whole { text, source, seen: NOTHING }));
+        return Ok((config, Whole { text: Some(text), seen: NOTHING }));
     };
     let seen = Seen { last: book.last(), next: book.next(now) };
     let of_file = config.warnings.into_iter().filter(|warning| warning.key == "file");
     let mut read = text.with(book.into_entries(now))?;
     read.warnings.extend(of_file);
-    Ok((read, Whole { text, source, seen }))
+    Ok((read, Whole { text: Some(text), seen }))
 }

@@ -96,9 +96,8 @@ async fn a_password_stays_in_what_its_connection_has_read_alone() {
     }
     for secret in ["a-shared-secret", "a-notification-secret", SERVER_KEY] {
         let found = in_memory(served.pid(), secret.as_bytes());
-        // One is in use, one stands in the config's text, by which changes of the directory are checked;
-        // a signature that was checked leaves another on the stack of its thread.
-        let most = 2 + workers(served.pid());
+        // One is in use; a signature that was checked leaves another on the stack of its thread.
+        let most = 1 + workers(served.pid());
         assert!((1..=most).contains(&found.len()), "{secret} is kept: {found:?}");
     }
 }
