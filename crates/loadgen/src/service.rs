@@ -56,11 +56,11 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
 }
 
 fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service> {
-    let midtrans = HyperTransport::builder(AddressPolicy::any()).build_hyper()?;
-    let receivers = HttpTransport::builder(AddressPolicy::any()).build()?;
+    let to_midtrans = HyperTransport::builder(AddressPolicy::any()).build_hyper()?;
+    let to_receivers = HttpTransport::builder(AddressPolicy::any()).build()?;
     let mut endpoint = Endpoint::new(format!("http://{midtrans}"), SERVER_KEY.into());
     endpoint.notification_url = Some(format!("http://{address}/midtrans/notification"));
-    let client = MidtransClient::new(Arc::new(midtrans), endpoint)?;
+    let client = MidtransClient::new(Arc::new(to_midtrans), endpoint)?;
     let psp = Psp {
         login: "testclient".to_owned(),
         password_hashes: vec![crate::stage::password_hash()?.into()],
@@ -114,7 +114,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
             page_keys: Vec::new(),
         },
         store: Arc::new(NullStore::default()),
-        receivers: Arc::new(receivers),
+        receivers: Arc::new(to_receivers),
         clock: Arc::new(SystemClock),
         random: Box::new(gopay_service::pooled_random),
     }))
