@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::gate::Gate;
 use crate::message::{date, read};
 use crate::origin::Origin;
 use crate::{Incoming, TransportError};
@@ -30,6 +31,9 @@ pub(crate) struct Connection {
     requests: SendRequest<Full<Bytes>>,
     /// Reads and writes; none once it has ended.
     wire: Option<http1::Connection<Stream, Full<Bytes>>>,
+    gate: Arc<Gate>,
+    /// Of the gate.
+    waker: Waker,
     /// Of the exchange under way. Putting it off, as each exchange does, takes no lock of the timers, which
     /// setting and clearing takes each time.
     deadline: Pin<Box<Sleep>>,
@@ -54,14 +58,21 @@ impl Connection {
         // Head and body go into one buffer: a charge takes 1 to 2 KB, and one part is cheaper to send than
         // two.
         let (requests, wire) = http1::Builder::new().writev(false).handshake(stream).await?;
-        let deadline = Box::pin(sleep_until(Instant::now()));
-        Ok(Box::new(Self { origin, is_used: false, requests, wire: Some(wire), deadline }))
+        let gate = Arc::new(Gate::default());
+        Ok(Box::new(Self {
+            origin,
+            is_used: false,
+            requests,
+            wire: Some(wire),
+            waker: Waker::from(Arc::clone(&gate)),
+            gate,
+            deadline: Box::pin(sleep_until(Instant::now())),
+        }))
     }
 
     /// Whether it can take a request, as far as is known here: an end that has not arrived shows later.
     pub(crate) fn is_open(&mut self) -> bool {
-        // Whoever waited for the last answer is not to be woken by what comes now.
-        self.advance(&mut Context::from_waker(Waker::noop()));
+        self.advance();
         self.wire.is_some() && self.requests.is_ready()
     }
 
@@ -85,28 +96,49 @@ impl Connection {
         let (head, body) = Response::into_parts(answer);
         let body =
             self.until(read(body, reply_bytes_max, broken)).await?.map_err(Failure::Other)?;
+        self.gate.leave();
         Ok(Incoming { status: head.status.as_u16(), body, date: date(&head.headers) })
     }
 
     /// Reads and writes until `step` is done.
     async fn until<T>(&mut self, step: impl Future<Output = T>) -> Result<T, Failure> {
+        /// What a poll brings about itself is seen by the next.
+        const POLLS: usize = 2;
         // Nothing but the wire moves it on, and it is polled after each step of that. So it needs to wake
         // nobody, and must not be put off when this task has had its share of polls.
         let mut step = pin!(tokio::task::unconstrained(step));
         std::future::poll_fn(|context| {
-            self.advance(context);
-            match step.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(done) => Poll::Ready(Ok(done)),
-                Poll::Pending => {
-                    self.deadline.as_mut().poll(context).map(|()| Err(Failure::TimedOut))
+            for _ in 0..POLLS {
+                self.gate.begin();
+                // First what the last step of the wire has brought along: mostly that is the whole body.
+                for advances in [false, true] {
+                    if advances {
+                        self.advance();
+                    }
+                    let done = step.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    if let Poll::Ready(done) = done {
+                        return Poll::Ready(Ok(done));
+                    }
+                }
+                let mut waker = Context::from_waker(&self.waker);
+                if self.deadline.as_mut().poll(&mut waker).is_ready() {
+                    return Poll::Ready(Err(Failure::TimedOut));
+                }
+                if self.gate.wait(context.waker()) {
+                    return Poll::Pending;
                 }
             }
+            // This task has had its share of polls, or much is coming in: others have their turn first.
+            context.waker().wake_by_ref();
+            Poll::Pending
         })
         .await
     }
 
-    fn advance(&mut self, context: &mut Context<'_>) {
-        let ended = self.wire.as_mut().is_some_and(|wire| Pin::new(wire).poll(context).is_ready());
+    fn advance(&mut self) {
+        let mut context = Context::from_waker(&self.waker);
+        let ended =
+            self.wire.as_mut().is_some_and(|wire| Pin::new(wire).poll(&mut context).is_ready());
         if ended {
             // With it ends what it has not taken up.
             self.wire = None;

@@ -12,6 +12,7 @@
 mod address;
 mod builder;
 mod connection;
+mod gate;
 mod http;
 mod hyper;
 mod kept;

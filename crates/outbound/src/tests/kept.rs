@@ -240,3 +240,32 @@ fn what_a_runtime_kept_is_of_no_harm_to_the_next() {
         }
     }
 }
+
+/// Whoever waits is polled once to send and once for the answer: each further poll would run all the way
+/// down from their own connection.
+#[tokio::test]
+async fn an_exchange_over_a_kept_connection_wakes_its_task_once() {
+    let ten = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+    let transport = HyperTransport::builder(AddressPolicy::any()).build_hyper().unwrap();
+    let (address, _) = peer(Peer::Answers(ten)).await;
+    let mut fewest = usize::MAX;
+    for _ in 0..20 {
+        let mut polls = 0;
+        let mut sent = transport.send(get(format!("http://{address}/")));
+        let answer = poll_fn(|context| {
+            polls += 1;
+            sent.as_mut().poll(context)
+        });
+        assert_eq!(answer.await.unwrap().body, "0123456789");
+        // Nor does anything wake it afterwards, while it waits for something else.
+        let mut later = 0;
+        let mut pause = pin!(tokio::time::sleep(Duration::from_millis(1)));
+        poll_fn(|context| {
+            later += 1;
+            pause.as_mut().poll(context)
+        })
+        .await;
+        fewest = fewest.min(polls + later);
+    }
+    assert_eq!(fewest, 4);
+}
