@@ -214,6 +214,7 @@ fn finish(
         elapsed: after.at - before.at,
         tally: std::mem::replace(&mut *tally, empty),
         server_cpu: after.server.cpu.saturating_sub(before.server.cpu),
+        written: after.server.written.saturating_sub(before.server.written),
         server: after.server,
         tool_cpu: after.tool.cpu.saturating_sub(before.tool.cpu),
     })

@@ -26,7 +26,7 @@ pub(super) async fn rows(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let notify = format!("http://{receiver}/n");
     let mut rates = Vec::new();
     let mut cpus = Vec::new();
-    for _ in 0..bench.args.rounds {
+    for _ in 0..bench.rounds {
         let made = make(bench, &adapter, &notify).await?;
         switch(bench, "/settled").await?;
         let before = usage(&[adapter.pid()]).cpu;
