@@ -10,7 +10,7 @@ use gopay_http::guard::{Access, Rules};
 use gopay_http::{App, AppParts, Bodies, Exposition};
 use gopay_inbound::{Bounds, Listener, LoadedTls, Stop, Tls, TlsError, TlsFile, TlsFiles};
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
-use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
+use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, HyperTransport, Transport};
 use gopay_service::desk::BreakReview;
 use gopay_service::{
     Clock, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Service,
@@ -243,7 +243,8 @@ fn transport_of(account: &Account) -> Result<Arc<dyn Transport>, Problem> {
     if let Some(transport) = shared.get(&timeout).and_then(Weak::upgrade) {
         return Ok(transport);
     }
-    let built = HttpTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build();
+    let built =
+        HyperTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build_hyper();
     let built = built.map_err(|error| no_transport(&account.section(), &error))?;
     let transport = Arc::new(Traced(Arc::new(built)));
     shared.insert(timeout, Arc::downgrade(&transport));

@@ -274,7 +274,7 @@ impl MidtransClient {
     fn request(&self, method: Method, path: &str, body: Bytes) -> Outgoing {
         Outgoing {
             method,
-            url: format!("{}/v2/{path}", self.base_url),
+            url: [&self.base_url, "/v2/", path].concat(),
             headers: vec![
                 ("accept", "application/json".to_owned()),
                 ("content-type", "application/json".to_owned()),

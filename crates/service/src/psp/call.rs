@@ -136,7 +136,8 @@ impl Service {
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
                 Dispatch::Verify { attempt, tx_type, place } => {
-                    let good = verify(&parties.directory, attempt, &progress.caller).await;
+                    let verified = verify(&parties.directory, attempt, &progress.caller);
+                    let good = Box::pin(verified).await;
                     drop(place);
                     if !good {
                         parties.directory.credentials().pace(progress.caller.source).await;
@@ -145,7 +146,7 @@ impl Service {
                     progress.verified = Some(parties);
                 }
                 Dispatch::Spend { attempt, place: _held } => {
-                    parties.directory.credentials().spend(attempt).await;
+                    Box::pin(parties.directory.credentials().spend(attempt)).await;
                     progress.paid = true;
                 }
                 Dispatch::Foreign(reply) => {
@@ -176,10 +177,10 @@ impl Service {
             }
             Other::Refund(draft) => Box::pin(self.refund(*draft)).await,
             Other::RefundStatus { contract, refund_id } => {
-                self.refund_status(&contract, refund_id).await
+                Box::pin(self.refund_status(&contract, refund_id)).await
             }
             Other::RefundStatusByReference { contract, reference } => {
-                self.refund_status_by_reference(&contract, &reference).await
+                Box::pin(self.refund_status_by_reference(&contract, &reference)).await
             }
             Other::Cancel { contract, tx_id, body } => {
                 Box::pin(self.cancel(&contract, tx_id, &body)).await
