@@ -157,7 +157,7 @@ fn recorded(body: &[u8]) -> String {
     call::record(&form)
 }
 
-/// The life of a payment that goes well, until its PSP is to be told: the steps and the records that
+/// The life of a payment that goes well, until its PSP is to be notified: the steps and the records that
 /// the service makes.
 async fn live(store: &dyn Database, number: u64, call: &str) -> anyhow::Result<()> {
     let payment = payment(number)?;
@@ -174,21 +174,21 @@ async fn live(store: &dyn Database, number: u64, call: &str) -> anyhow::Result<(
     let answer = b"STATUS=PENDING&REQUESTSTATUS=SUCCEEDED".as_slice();
     store.payment_apply(tx_id, &opened, Some(answer), &sent, created).await?;
     let paid = created.after(Duration::from_secs(40));
-    let settled = Event::Paid {
+    let success = Event::Paid {
         midtrans_tx_id,
         paid_at: Some(paid),
         payment_type: Some("gopay".into()),
         payment_option: Some("GOPAY_WALLET".into()),
     };
-    let told = [
+    let notes = [
         note("notification", json!({"claimed": "settlement", "code": 200})),
         note("asked", json!({"about": "status", "answer": "settlement"})),
     ];
-    store.payment_apply(tx_id, &settled, None, &told, paid).await?;
+    store.payment_apply(tx_id, &success, None, &notes, paid).await?;
     Ok(())
 }
 
-/// Tells PSPs what they are owed; how many were told.
+/// Delivers to PSPs what they are owed; how many were notified.
 async fn deliver(store: &dyn Database) -> anyhow::Result<usize> {
     let now = Timestamp::from_micros(i64::try_from(FIRST_MS)? * 1_000).after(YEARS);
     let owed = store.delivery_claim_due(now, now.after(YEARS), 4_096, &[]).await?;

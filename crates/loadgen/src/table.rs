@@ -195,7 +195,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         "half" => load::half_rate,
         "translate" => rest::translate,
         "status" => load::status,
-        "news" => notifications::rows,
+        "notifications" => notifications::rows,
         "postgres" => load::postgres,
         "footprint" => rest::footprint,
     }

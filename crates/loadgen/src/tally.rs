@@ -11,7 +11,7 @@ use crate::process::Usage;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Judged {
     /// What was asked for was done.
     Good,
     /// Turned away for want of room (503); nothing was done.
@@ -48,18 +48,18 @@ impl Tally {
         })
     }
 
-    pub(crate) fn count(&mut self, verdict: Verdict, latency: Duration) {
+    pub(crate) fn count(&mut self, judged: Judged, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        match verdict {
-            Verdict::Good => {
+        match judged {
+            Judged::Good => {
                 self.good += 1;
                 self.latency.saturating_record(nanos);
             }
-            Verdict::Refused => {
+            Judged::Refused => {
                 self.refused += 1;
                 self.refusal_latency.saturating_record(nanos);
             }
-            Verdict::Failed => self.failed += 1,
+            Judged::Failed => self.failed += 1,
         }
     }
 }

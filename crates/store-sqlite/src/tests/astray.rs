@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use super::*;
@@ -20,25 +20,16 @@ async fn running() -> (TempDir, PathBuf, PathBuf, SqliteStore) {
     (folder, path, copy, store)
 }
 
-async fn until_up(store: &SqliteStore) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while let Err(error) = store.ping(start()).await {
-        assert!(Instant::now() < until, "{}", chain(&error));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Everything is refused from the first step on, soon with this reason, and stays so.
 async fn stays_down(store: &SqliteStore, reason: &str) {
-    let (until, mut told) = (Instant::now() + Duration::from_secs(10), 0);
-    while told < 3 {
+    let told = async || {
         let error = store.payment_create(&payment(2), "{}", &[]).await.unwrap_err();
         assert!(matches!(error, StoreError::Down(_)), "{error}");
         let unready = chain(&store.ping(start()).await.unwrap_err());
-        told += usize::from(chain(&error).contains(reason) && unready.contains(reason));
-        assert!(Instant::now() < until, "{reason}: {unready}");
-        tokio::time::sleep(Duration::from_millis(150)).await;
-    }
+        chain(&error).contains(reason) && unready.contains(reason)
+    };
+    wait::eventually(reason, told).await;
+    wait::throughout(LOOKED_AGAIN, reason, told).await;
     assert!(is_down(&store.payment_get(tx(1)).await));
 }
 
@@ -132,26 +123,28 @@ async fn no_step_that_comes_after_a_file_was_written_over_is_answered() {
 
 /// Whether a step is answered that comes after the deed, while others make payments.
 async fn answered_after(store: &SqliteStore, deed: impl FnOnce()) -> bool {
-    let over = Arc::new(AtomicBool::new(false));
+    let (over, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..4)
         .map(|writer| {
-            let (store, over) = (store.clone(), Arc::clone(&over));
+            let (store, over, made) = (store.clone(), Arc::clone(&over), Arc::clone(&made));
             tokio::spawn(async move {
                 for number in 0..100_000 {
                     let came_after = over.load(Ordering::SeqCst);
-                    let made = payment(10 + writer + 4 * number);
-                    if store.payment_create(&made, "{}", &[]).await.is_err() {
+                    let next = payment(10 + writer + 4 * number);
+                    if store.payment_create(&next, "{}", &[]).await.is_err() {
                         return false;
                     }
                     if came_after {
                         return true;
                     }
+                    made.fetch_add(1, Ordering::SeqCst);
                 }
                 panic!("it was never written over");
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let at_work = async || made.load(Ordering::SeqCst) >= 40;
+    wait::eventually("all are at work, and the log was copied", at_work).await;
     deed();
     over.store(true, Ordering::SeqCst);
     let mut answered = false;
