@@ -10,6 +10,7 @@
 )]
 
 mod bare;
+mod bodies;
 mod body;
 mod drive;
 mod fill;
@@ -62,6 +63,8 @@ enum Command {
     Growth(growth::Args),
     /// Fills a SQLite store with payments, quickly.
     Fill(fill::Args),
+    /// A file of TRANSACTION bodies, for `translate` and its peers.
+    Bodies(bodies::Args),
     /// A stand-in of Midtrans that costs little.
     Midtrans(Listen),
     /// A PSP's receiver that counts.
@@ -153,6 +156,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Overload(args) => overload::run(args).await,
         Command::Growth(args) => growth::run(args).await,
         Command::Fill(args) => fill::run(&args).await,
+        Command::Bodies(args) => bodies::run(&args),
         Command::Midtrans(args) => midtrans::run(args.listen).await,
         Command::Receiver(args) => receiver::run(args.listen).await,
         Command::Bare(args) => bare::run(args.listen).await,

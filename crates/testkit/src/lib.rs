@@ -20,7 +20,7 @@ pub mod payloads;
 pub mod product;
 #[cfg(feature = "baseline")]
 pub mod ready_made;
-#[cfg(feature = "baseline")]
+#[cfg(feature = "respelled")]
 pub mod respelled;
 pub mod sample;
 mod tested;
