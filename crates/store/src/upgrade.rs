@@ -42,11 +42,11 @@ pub fn payments() -> Vec<TxId> {
         .collect()
 }
 
-/// The ids of the refunds of the fourth payment.
+/// The ids of the refunds of the fourth payment, as they were drawn when the first fixture was made.
 #[must_use]
 pub fn refunds() -> Vec<RefundId> {
     let [mut ids, _] = INSTANCES.map(IdGenerator::new);
-    (0..5).map(|number| ids.next_refund(at(1_000 + number))).collect()
+    (0..5).map(|number| RefundId::new(ids.next(at(1_000 + number))).unwrap()).collect()
 }
 
 fn new(number: usize) -> NewPayment {
