@@ -234,7 +234,7 @@ impl Shop {
         (tx_id, now, rupiah): (TxId, Timestamp, u64),
         confirmed: bool,
     ) -> RefundId {
-        let refund_id = self.ids[usize::from(tx_id.shard())].next_refund(now);
+        let refund_id = self.ids[usize::from(tx_id.shard())].next_refund_of(tx_id, now);
         let request = RefundRequest {
             refund_id,
             tx_id,

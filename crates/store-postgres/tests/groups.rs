@@ -159,6 +159,26 @@ async fn create(store: &PgStore, payment: &Payment) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_of_one_shard_and_who_is_of_another_goes_with_the_next() {
+    let Some(world) = world().await else { return };
+    let store = &world.store;
+    create(store, &payment(1)).await;
+    let of_shard_3 = |number: i64| (3 << 12) | number;
+    let numbers = [2, of_shard_3(2), 3, of_shard_3(3), 4, of_shard_3(4)];
+    let all = numbers.map(payment);
+    let lines = note("line");
+    let creations = all.iter().map(|payment| store.payment_create(payment, "{}", &lines));
+    for created in together(&world, 1, join_all(creations)).await {
+        assert_eq!(created.unwrap(), Created::New);
+    }
+    let transactions = async |shards: &str| {
+        world.transactions(&format!("payments WHERE tx_id > 1 AND shard IN ({shards})")).await
+    };
+    assert_eq!((&*transactions("0").await, &*transactions("3").await), ("1", "1"));
+    assert_eq!(transactions("0, 3").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_that_fail_disturb_nobody() {
     let Some(world) = world().await else { return };
     let store = &world.store;

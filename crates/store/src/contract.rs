@@ -39,6 +39,7 @@ mod refunds;
 mod samples;
 mod search;
 mod settlements;
+mod shards;
 mod upkeep;
 mod whole;
 
@@ -57,6 +58,7 @@ pub use reconciliations::*;
 pub use refunds::*;
 pub use search::*;
 pub use settlements::*;
+pub use shards::*;
 pub use upkeep::*;
 pub use whole::*;
 
@@ -161,6 +163,10 @@ cases! { $
     an_archive_begins_after_the_one_before_has_ended,
     what_waits_is_counted_by_age,
     a_ping_can_be_repeated,
+    claims_go_through_all_shards,
+    a_refund_is_found_by_its_id_whatever_its_payments_shard,
+    lists_go_through_all_shards,
+    what_a_dead_holder_had_claimed_in_other_shards_is_due,
     a_caller_that_goes_away_leaves_whole_steps,
     random_steps_agree_with_the_model,
 }
