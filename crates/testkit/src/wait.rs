@@ -23,14 +23,26 @@ pub async fn within(bound: Duration, what: &str, holds: impl AsyncFn() -> bool) 
     began.elapsed()
 }
 
+/// As [`within`], for what looking itself disturbs, such as a call that fails until it succeeds.
+pub async fn within_seldom(bound: Duration, what: &str, holds: impl AsyncFn() -> bool) -> Duration {
+    const SELDOM: Duration = Duration::from_millis(100);
+    let began = Instant::now();
+    assert!(poll(SELDOM, bound, holds).await, "not within {bound:?}: {what}");
+    began.elapsed()
+}
+
 /// Whether something holds within a bound.
 pub async fn holds_within(bound: Duration, holds: impl AsyncFn() -> bool) -> bool {
+    poll(LOOK, bound, holds).await
+}
+
+async fn poll(pause: Duration, bound: Duration, holds: impl AsyncFn() -> bool) -> bool {
     let began = Instant::now();
     while !holds().await {
         if began.elapsed() >= bound {
             return false;
         }
-        look_again().await;
+        tokio::time::sleep(pause).await;
     }
     true
 }
