@@ -12,6 +12,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use futures::StreamExt as _;
 use gopay_psp_client::http::Client;
 use gopay_psp_client::notification::UnverifiedNotification;
 use gopay_psp_client::{Credentials, GetTxStatus, PaymentState, StatusAnswer};
@@ -198,7 +199,7 @@ fn everywhere(code: &'static str) -> Vec<(&'static str, &'static str)> {
 #[tokio::test]
 async fn each_fault_of_an_endpoint_is_found_and_a_right_one_has_none() {
     gopay_outbound::install_crypto();
-    for (fault, more, expected) in [
+    let cases = [
         (Fault::None, &[][..], vec![]),
         (Fault::BelievesEveryHash, &[], vec![("forged", "forged_confirmed")]),
         (
@@ -244,21 +245,27 @@ async fn each_fault_of_an_endpoint_is_found_and_a_right_one_has_none() {
             &["--status-url"],
             vec![("late_success", "wrong_state"), ("same_second", "wrong_state")],
         ),
-    ] {
-        let listen = stand_in();
-        let base = Endpoint::start(fault, listen).await;
-        let mut args = arguments(&base, listen, more);
-        if more.contains(&"--status-url") {
-            args.push(format!("{base}/holds"));
-        }
-        args.push("--json".to_owned());
-        let output = certify(args.clone()).await;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let report: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{output:?}"));
-        assert_eq!(found(&report), expected.iter().copied().collect(), "{fault:?}: {said}");
-        assert_eq!(report["passed"], expected.is_empty(), "{fault:?}");
-        assert_eq!(output.status.code(), Some(i32::from(!expected.is_empty())), "{fault:?}");
-    }
+    ];
+    // Most of the time an endpoint is waited for.
+    let cases = futures::stream::iter(cases);
+    cases
+        .for_each_concurrent(4, async |(fault, more, expected)| {
+            let listen = stand_in();
+            let base = Endpoint::start(fault, listen).await;
+            let mut args = arguments(&base, listen, more);
+            if more.contains(&"--status-url") {
+                args.push(format!("{base}/holds"));
+            }
+            args.push("--json".to_owned());
+            let output = certify(args.clone()).await;
+            let said = String::from_utf8_lossy(&output.stdout);
+            let report: Value =
+                serde_json::from_str(&said).unwrap_or_else(|_| panic!("{output:?}"));
+            assert_eq!(found(&report), expected.iter().copied().collect(), "{fault:?}: {said}");
+            assert_eq!(report["passed"], expected.is_empty(), "{fault:?}");
+            assert_eq!(output.status.code(), Some(i32::from(!expected.is_empty())), "{fault:?}");
+        })
+        .await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use rustix::process::Signal;
 use serde_json::json;
@@ -136,34 +137,39 @@ async fn a_call_without_a_trace_begins_one_and_strangers_and_unrecorded_traces_h
 #[tokio::test]
 async fn a_collector_that_is_silent_slow_or_away_costs_spans_and_nothing_else() {
     let away = format!("[telemetry]\notlp = \"http://127.0.0.1:{}\"\n", free_port());
-    for (what, section, drops) in [
+    let cases = [
         ("away", away, true),
         ("refusing", Collector::start(Manner::Refuses).await.section(), true),
         ("slow", Collector::start(Manner::Slow).await.section(), false),
         ("silent", Collector::start(Manner::Silent).await.section(), false),
-    ] {
-        let receiver = Receiver::start().await;
-        let served = Served::start(&(with_operators(&receiver.url(), &[]) + &section)).await;
-        // The first call waits for its password.
-        open(&served, "").await;
-        for _ in 0..20 {
-            let began = Instant::now();
-            let txid = open(&served, "").await;
-            assert_ne!(txid, "0", "{what}");
-            assert!(began.elapsed() < Duration::from_secs(2), "{what}: {:?}", began.elapsed());
-        }
-        if drops {
-            served.eventually(what, async || counted(&served, "dropped").await >= 21).await;
-            let told = || served.log().matches("the collector of traces takes no spans").count();
-            served.eventually(what, async || told() > 0).await;
-            assert_eq!(told(), 1, "{}", served.log());
-        }
-        let (began, pid) = (Instant::now(), served.pid());
-        served.signal(Signal::TERM);
-        served.signal(Signal::TERM);
-        served.eventually("ended", async || has_ended(pid)).await;
-        assert!(began.elapsed() < Duration::from_secs(8), "{what}: {:?}", began.elapsed());
-    }
+    ];
+    let cases = futures::stream::iter(cases);
+    cases
+        .for_each_concurrent(2, async |(what, section, drops)| {
+            let receiver = Receiver::start().await;
+            let served = Served::start(&(with_operators(&receiver.url(), &[]) + &section)).await;
+            // The first call waits for its password.
+            open(&served, "").await;
+            for _ in 0..20 {
+                let began = Instant::now();
+                let txid = open(&served, "").await;
+                assert_ne!(txid, "0", "{what}");
+                assert!(began.elapsed() < Duration::from_secs(2), "{what}: {:?}", began.elapsed());
+            }
+            if drops {
+                served.eventually(what, async || counted(&served, "dropped").await >= 21).await;
+                let told =
+                    || served.log().matches("the collector of traces takes no spans").count();
+                served.eventually(what, async || told() > 0).await;
+                assert_eq!(told(), 1, "{}", served.log());
+            }
+            let (began, pid) = (Instant::now(), served.pid());
+            served.signal(Signal::TERM);
+            served.signal(Signal::TERM);
+            served.eventually("ended", async || has_ended(pid)).await;
+            assert!(began.elapsed() < Duration::from_secs(8), "{what}: {:?}", began.elapsed());
+        })
+        .await;
 }
 
 #[tokio::test]

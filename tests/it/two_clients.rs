@@ -3,6 +3,7 @@ use crate::support::receiver::{Receiver, Reply};
 use crate::support::served::{Served, hash_password};
 use crate::support::wire::{SERVER_KEY, expect, nested};
 use crate::support::{Answer, decode, encode};
+use futures::future::join_all;
 use serde_json::json;
 
 type Who = (&'static str, &'static str, &'static str);
@@ -211,8 +212,8 @@ async fn wrong_credentials_are_refused_without_a_word_about_what_was_wrong() {
     let both = start().await;
     let open = both.served.open_as(A, &[]).await;
     let txid = open["TXID"].as_str();
-    let mut answers = Vec::new();
-    for who in [
+    // Side by side: failures of one source are told at a pace.
+    let all = [
         ("psp-a", "password-b", "A-1"),
         ("psp-a", "password-a ", "A-1"),
         ("psp-a", "Password-a", "A-1"),
@@ -226,7 +227,8 @@ async fn wrong_credentials_are_refused_without_a_word_about_what_was_wrong() {
         // Another's disabled contract is as good as none.
         (B.0, B.1, "A-OFF"),
         ("psp-b", "password-a", "B-1"),
-    ] {
+    ];
+    let each = all.into_iter().map(async |who| {
         let transaction = both.served.open_as(who, &[]).await;
         expect(
             &transaction,
@@ -238,7 +240,6 @@ async fn wrong_credentials_are_refused_without_a_word_about_what_was_wrong() {
                 ("CHANNEL", ""),
             ],
         );
-        answers.push(transaction["ERRMSG"].clone());
         let refund = both.refund(who, txid).await;
         expect(
             &refund,
@@ -263,7 +264,8 @@ async fn wrong_credentials_are_refused_without_a_word_about_what_was_wrong() {
                 ],
             );
         }
-    }
+    });
+    join_all(each).await;
     assert_eq!(both.served.totals().await["payments"], json!({"pending": 1}));
     // The right ones still work, also after so many wrong ones.
     expect(&both.served.open_as(B, &[]).await, &[("STATUS", "PENDING")]);
@@ -379,10 +381,10 @@ async fn a_contract_without_addresses_needs_them_in_the_call() {
     let both = start().await;
     let notify = both.to_a.url();
     let home = ("merchantredirecturl", "https://shop.example/r");
-    let news = ("notificationurl", notify.as_str());
+    let notification = ("notificationurl", notify.as_str());
     for (changes, missing) in [
         (&[][..], "merchantredirecturl"),
-        (&[news][..], "merchantredirecturl"),
+        (&[notification][..], "merchantredirecturl"),
         (&[home][..], "notificationurl"),
         (&[home, ("notificationurl", "")][..], "notificationurl"),
     ] {
@@ -391,7 +393,7 @@ async fn a_contract_without_addresses_needs_them_in_the_call() {
         let text = format!("{missing}: missing; send it with a value");
         assert_eq!(answer["ERRMSG"], text, "{changes:?}");
     }
-    let paid = both.paid(A_BARE, &[home, news]).await;
+    let paid = both.paid(A_BARE, &[home, notification]).await;
     let txid = paid["TXID"].as_str();
     both.served.eventually("told", async || both.to_a.seen_of(txid).len() == 1).await;
 }

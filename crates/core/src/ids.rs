@@ -172,6 +172,8 @@ fn parse_id(text: &str) -> Result<i64, IdError> {
 pub struct IdGenerator {
     instance: i64,
     last: i64,
+    /// As `last`, of the refunds.
+    last_refund: i64,
 }
 
 /// 2024-01-01T00:00:00Z in milliseconds since 1970.
@@ -187,7 +189,7 @@ impl IdGenerator {
     /// A generator for `instance`; numbers above [`Self::INSTANCE_MAX`] wrap round.
     #[must_use]
     pub fn new(instance: u16) -> Self {
-        Self { instance: i64::from(instance & Self::INSTANCE_MAX), last: 0 }
+        Self { instance: i64::from(instance & Self::INSTANCE_MAX), last: 0, last_refund: 0 }
     }
 
     /// The next id, as a number above every earlier one of this generator.
@@ -203,9 +205,19 @@ impl IdGenerator {
         TxId(self.next(now))
     }
 
-    /// The next refund id.
-    pub fn next_refund(&mut self, now: Timestamp) -> RefundId {
-        RefundId(self.next(now))
+    /// The next id of a refund of this payment, in the payment's shard: a refund stands where its payment
+    /// stands, whichever instance is asked for it.
+    ///
+    /// In the place of the sequence it has the number of the instance that draws it and a sequence of
+    /// two bits, so that no two instances draw the same id for one shard.
+    pub fn next_refund_of(&mut self, tx_id: TxId, now: Timestamp) -> RefundId {
+        const OWN_BITS: u32 = SEQUENCE_BITS - INSTANCE_BITS;
+        let ticks = now.as_millis().saturating_sub(EPOCH_MS).max(1) << OWN_BITS;
+        self.last_refund = ticks.max(self.last_refund.saturating_add(1));
+        let (ms, own) = (self.last_refund >> OWN_BITS, self.last_refund & ((1 << OWN_BITS) - 1));
+        let shard = i64::from(tx_id.shard()) << SEQUENCE_BITS;
+        let sequence = (own << INSTANCE_BITS) | self.instance;
+        RefundId((ms << (SEQUENCE_BITS + INSTANCE_BITS)) | shard | sequence)
     }
 }
 
@@ -277,6 +289,28 @@ mod tests {
         assert!(found.is_sorted() && issued.iter().all(|id| found.contains(id)));
         assert_eq!(TxId::issued(7, from, after(4), 2).filter(|id| issued.contains(id)).count(), 3);
         assert_eq!(TxId::issued(7, after(5), from, 2).count(), 0);
+    }
+
+    #[test]
+    fn a_refund_is_in_its_payments_shard_and_no_two_instances_draw_the_same() {
+        let now = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let mut drawn = std::collections::BTreeSet::new();
+        let payments =
+            [0, 7, IdGenerator::INSTANCE_MAX].map(|of| IdGenerator::new(of).next_tx(now));
+        for instance in [0, 7, 8, IdGenerator::INSTANCE_MAX] {
+            let mut ids = IdGenerator::new(instance);
+            for tx_id in payments {
+                let mut before = 0;
+                for _ in 0..100 {
+                    let refund_id = ids.next_refund_of(tx_id, now);
+                    assert_eq!(refund_id.shard(), tx_id.shard());
+                    assert_eq!(refund_id.day(), tx_id.day());
+                    assert!(refund_id.get() > before);
+                    before = refund_id.get();
+                    assert!(drawn.insert(refund_id), "{refund_id} was drawn twice");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Drives an adapter and its peers and measures them. Not part of the product.
 //!
 //! Reading order: `body`, `source` (what is called), `drive` (closed and open loop), `tally` (what
-//! is counted), `stage` (starting processes), `table` (the whole table), `overload` (the curve).
+//! is counted), `stage` (starting processes), `table` (the whole table), `overload` and `growth` (curves).
 #![expect(
     clippy::as_conversions,
     clippy::float_arithmetic,
@@ -10,9 +10,11 @@
 )]
 
 mod bare;
+mod bodies;
 mod body;
 mod drive;
 mod fill;
+mod growth;
 mod midtrans;
 mod null;
 mod overload;
@@ -57,8 +59,12 @@ enum Command {
     Table(table::Args),
     /// Offered against served, at rates around the maximum.
     Overload(overload::Args),
+    /// What calls cost as a SQLite store grows, beside a fresh one.
+    Growth(growth::Args),
     /// Fills a SQLite store with payments, quickly.
     Fill(fill::Args),
+    /// A file of TRANSACTION bodies, for `translate` and its peers.
+    Bodies(bodies::Args),
     /// A stand-in of Midtrans that costs little.
     Midtrans(Listen),
     /// A PSP's receiver that counts.
@@ -148,7 +154,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => once(&args).await,
         Command::Table(args) => table::run(args).await,
         Command::Overload(args) => overload::run(args).await,
+        Command::Growth(args) => growth::run(args).await,
         Command::Fill(args) => fill::run(&args).await,
+        Command::Bodies(args) => bodies::run(&args),
         Command::Midtrans(args) => midtrans::run(args.listen).await,
         Command::Receiver(args) => receiver::run(args.listen).await,
         Command::Bare(args) => bare::run(args.listen).await,

@@ -8,7 +8,7 @@ use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_http::guard::{Access, Rules};
-use gopay_http::{App, AppParts};
+use gopay_http::{App, AppParts, Exposition};
 use gopay_inbound::{Bounds, Ending, Listener};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
 use gopay_outbound::{AddressPolicy, HttpTransport, HyperTransport};
@@ -16,7 +16,6 @@ use gopay_service::{
     Contract, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Psp,
     Service, Settings, SystemClock,
 };
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::task::JoinSet;
 
 use crate::null::NullStore;
@@ -39,7 +38,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         breaks: None,
         directory: OnceLock::new(),
         adjustments: None,
-        metrics: PrometheusBuilder::new().install_recorder()?,
+        metrics: Exposition::install()?,
         draining,
     });
     let routes = Router::new()

@@ -150,7 +150,7 @@ impl MidtransClient {
 
     /// `POST /v2/charge`: opens a payment. `body` is the JSON of the request.
     ///
-    /// News of this payment go to `notification_url`, else to that of the [`Endpoint`], else to
+    /// Notifications of this payment go to `notification_url`, else to that of the [`Endpoint`], else to
     /// that of Midtrans' dashboard.
     ///
     /// # Errors

@@ -237,8 +237,8 @@ impl IdSource {
         self.ids().next_tx(now)
     }
 
-    pub(crate) fn refund_id(&self, now: Timestamp) -> RefundId {
-        self.ids().next_refund(now)
+    pub(crate) fn refund_id(&self, tx_id: TxId, now: Timestamp) -> RefundId {
+        self.ids().next_refund_of(tx_id, now)
     }
 
     fn ids(&self) -> std::sync::MutexGuard<'_, IdGenerator> {

@@ -13,26 +13,27 @@ use gopay_store::{Archive, Filed, FiledEvent, Leaving, StoreError, archive_colum
 use crate::error::DbError;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
+use crate::shards::{self, shard};
 
 /// What [`gopay_store::Upkeep::archivable`] says of a payment `p` with its call `q`, of which nothing
 /// may be younger than `$1`.
 macro_rules! archivable {
-    ($name:literal, $which:literal, $rest:literal) => {
+    ($name:literal, $from:literal, $rest:literal) => {
         concat!(
             "-- ",
             $name,
-            "\nSELECT p.tx_id FROM payments p JOIN payment_requests q ON q.tx_id = p.tx_id
-            WHERE ",
-            $which,
-            " AND p.state IN ('succeeded', 'failed') AND p.final_at < $1
+            $from,
+            " JOIN payment_requests q ON q.shard = p.shard AND q.tx_id = p.tx_id
+            WHERE p.state IN ('succeeded', 'failed') AND p.final_at < $1
                 AND p.next_check_at IS NULL AND p.at_risk_sen IS NULL AND q.archive IS NULL
-                AND NOT EXISTS (SELECT FROM refunds r WHERE r.tx_id = p.tx_id
+                AND NOT EXISTS (SELECT FROM refunds r
+                    WHERE r.shard = p.shard AND r.tx_id = p.tx_id
                     AND (r.state = 'unresolved' OR r.next_check_at IS NOT NULL
                         OR r.resolved_at >= $1))
-                AND NOT EXISTS (SELECT FROM deliveries d WHERE d.tx_id = p.tx_id
-                    AND d.state <> 'delivered')
-                AND NOT EXISTS (SELECT FROM unknown_orders o WHERE o.tx_id = p.tx_id
-                    AND o.resolved_at IS NULL)
+                AND NOT EXISTS (SELECT FROM deliveries d
+                    WHERE d.shard = p.shard AND d.tx_id = p.tx_id AND d.state <> 'delivered')
+                AND NOT EXISTS (SELECT FROM unknown_orders o
+                    WHERE o.shard = p.shard AND o.tx_id = p.tx_id AND o.resolved_at IS NULL)
             ",
             $rest
         )
@@ -45,22 +46,50 @@ pub(crate) async fn archivable(
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<TxId>, DbError> {
-    let sql =
-        archivable!("archivable", "p.tx_id >= $2 AND p.tx_id < $3", "ORDER BY p.tx_id LIMIT $4");
-    let limit = limit_cell(limit);
-    let rows = session.rows(sql, &[&before.as_micros(), &ids.start, &ids.end, &limit]).await?;
-    Ok(read_all(&rows, tx_id)?)
+    let sql = archivable!(
+        "archivable",
+        "\nSELECT p.tx_id FROM payments p",
+        "AND p.shard = $5 AND p.tx_id >= $2 AND p.tx_id < $3 ORDER BY p.tx_id LIMIT $4"
+    );
+    let (before, most) = (before.as_micros(), limit_cell(limit));
+    let mut found = Vec::new();
+    for shard in shards::known(session).await? {
+        let rows = session.rows(sql, &[&before, &ids.start, &ids.end, &most, &shard]).await?;
+        found.extend(read_all(&rows, tx_id)?);
+    }
+    found.sort_unstable();
+    found.truncate(limit);
+    Ok(found)
 }
 
 fn tx_id(row: &dyn SqlRow) -> Result<TxId, StoreError> {
     RowReader::new(row, PAYMENTS.name).tx_id()
 }
 
+/// The payments of a list, with their shards.
+const WANTED: &str = "(SELECT DISTINCT ((tx_id >> 12) & 1023)::smallint AS shard, tx_id
+    FROM unnest($1::bigint[]) AS wanted (tx_id)) wanted";
+
+static READ_CALLS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "-- archive_read: calls
+        SELECT tx_id, request FROM {WANTED} JOIN payment_requests USING (shard, tx_id)"
+    )
+});
+
+static READ_TRAILS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "-- archive_read: trails
+        SELECT tx_id, seq, at, kind, detail FROM {WANTED} JOIN events USING (shard, tx_id)
+        ORDER BY tx_id, seq"
+    )
+});
+
 static READ_PAYMENTS: LazyLock<String> = LazyLock::new(|| {
     let names = PAYMENTS.names();
     format!(
         "-- archive_read: payments
-        SELECT {names} FROM payments WHERE tx_id = ANY ($1::bigint[]) ORDER BY tx_id"
+        SELECT {names} FROM {WANTED} JOIN payments USING (shard, tx_id) ORDER BY tx_id"
     )
 });
 
@@ -72,13 +101,8 @@ pub(crate) async fn archive_read(
 ) -> Result<Vec<Filed>, DbError> {
     session.begin_snapshot().await?;
     let payments = session.rows(&READ_PAYMENTS, &[tx_ids]).await?;
-    let sql = "-- archive_read: calls
-        SELECT tx_id, request FROM payment_requests WHERE tx_id = ANY ($1::bigint[])";
-    let calls = session.rows(sql, &[tx_ids]).await?;
-    let sql = "-- archive_read: trails
-        SELECT tx_id, seq, at, kind, detail FROM events WHERE tx_id = ANY ($1::bigint[])
-        ORDER BY tx_id, seq";
-    let records = session.rows(sql, &[tx_ids]).await?;
+    let calls = session.rows(&READ_CALLS, &[tx_ids]).await?;
+    let records = session.rows(&READ_TRAILS, &[tx_ids]).await?;
     session.commit().await?;
     let mut calls: BTreeMap<i64, String> = calls
         .iter()
@@ -157,7 +181,8 @@ pub(crate) async fn archive_take(
     let wanted: Vec<i64> = leaving.iter().map(|one| one.tx_id.get()).collect();
     let sql = archivable!(
         "archive_take: may they",
-        "p.tx_id = ANY ($2::bigint[])",
+        "\nSELECT p.tx_id FROM unnest($2::bigint[]) AS wanted (tx_id)
+            JOIN payments p ON p.shard = (wanted.tx_id >> 12) & 1023 AND p.tx_id = wanted.tx_id",
         "ORDER BY p.tx_id FOR NO KEY UPDATE OF p, q"
     );
     let rows = session.rows(sql, &[&before, &wanted]).await?;
@@ -173,10 +198,11 @@ pub(crate) async fn archive_take(
     let taken = limit_cell(called.len());
     let records = "-- archive_take: records
         DELETE FROM events e USING unnest($1::bigint[], $2::bigint[]) AS gone (tx_id, seq)
-        WHERE e.tx_id = gone.tx_id AND e.seq = gone.seq";
+        WHERE e.shard = (gone.tx_id >> 12) & 1023 AND e.tx_id = gone.tx_id AND e.seq = gone.seq";
     let shortened = "-- archive_take: calls
         UPDATE payment_requests q SET request = short.call, archive = $3
-        FROM unnest($1::bigint[], $2::text[]) AS short (tx_id, call) WHERE q.tx_id = short.tx_id";
+        FROM unnest($1::bigint[], $2::text[]) AS short (tx_id, call)
+        WHERE q.shard = (short.tx_id >> 12) & 1023 AND q.tx_id = short.tx_id";
     let count = "-- archive_take: count
         UPDATE archives SET taken = taken + $2 WHERE archive = $1";
     session
@@ -202,8 +228,9 @@ pub(crate) async fn archive_end(
 
 pub(crate) async fn archive_of(session: &Session, tx_id: TxId) -> Result<Option<i64>, DbError> {
     let sql = "-- archive_of
-        SELECT archive FROM payment_requests WHERE tx_id = $1 AND archive IS NOT NULL";
-    Ok(session.row(sql, &[&tx_id.get()]).await?.as_ref().map(key))
+        SELECT archive FROM payment_requests
+        WHERE shard = $1 AND tx_id = $2 AND archive IS NOT NULL";
+    Ok(session.row(sql, &[&shard(tx_id), &tx_id.get()]).await?.as_ref().map(key))
 }
 
 /// Numbers of records are drawn from one sequence, so what came since is behind what comes back.
@@ -214,8 +241,9 @@ pub(crate) async fn archive_give_back(
 ) -> Result<u64, DbError> {
     let wanted: Vec<i64> = filed.iter().map(|one| one.tx_id.get()).collect();
     let sql = "-- archive_give_back: lock
-        SELECT tx_id FROM payment_requests
-        WHERE tx_id = ANY ($1::bigint[]) AND archive = $2 ORDER BY tx_id FOR NO KEY UPDATE";
+        SELECT q.tx_id FROM unnest($1::bigint[]) AS wanted (tx_id) JOIN payment_requests q
+            ON q.shard = (wanted.tx_id >> 12) & 1023 AND q.tx_id = wanted.tx_id
+        WHERE q.archive = $2 ORDER BY q.tx_id FOR NO KEY UPDATE OF q";
     let rows = session.begin_rows(sql, &[&wanted, &number]).await?;
     let theirs: Vec<i64> = rows.iter().map(key).collect();
     let (mut called, mut calls) = (Vec::new(), Vec::new());
@@ -233,11 +261,14 @@ pub(crate) async fn archive_give_back(
         }
     }
     let records = "-- archive_give_back: records
-        INSERT INTO events (tx_id, seq, at, kind, detail)
-        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])";
+        INSERT INTO events (shard, tx_id, seq, at, kind, detail)
+        SELECT (old.tx_id >> 12) & 1023, old.*
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+            AS old (tx_id, seq, at, kind, detail)";
     let whole = "-- archive_give_back: calls
         UPDATE payment_requests q SET request = whole.call, archive = NULL
-        FROM unnest($1::bigint[], $2::text[]) AS whole (tx_id, call) WHERE q.tx_id = whole.tx_id";
+        FROM unnest($1::bigint[], $2::text[]) AS whole (tx_id, call)
+        WHERE q.shard = (whole.tx_id >> 12) & 1023 AND q.tx_id = whole.tx_id";
     session
         .run_all_and_commit([
             Some((records, vec![&ids, &seqs, &times, &kinds, &details])),

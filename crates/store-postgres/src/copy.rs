@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use deadpool_postgres::ClientWrapper;
 use gopay_store::StoreError;
 use gopay_store::copy::{Row, Source, TABLES, Target, cells};
-use gopay_store::rows::Table;
+use gopay_store::rows::{Cell, Table};
 use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
 
 use crate::connect::DatabaseUrl;
 use crate::error::{at, down, store_error};
@@ -19,11 +18,21 @@ const NAME: &str = "gopay-adapter copy-store";
 /// A store to copy from, as it was when it was opened.
 pub struct PgSource {
     client: ClientWrapper,
+    walk: Walk,
 }
 
 /// An empty store to copy to.
 pub struct PgTarget {
     client: ClientWrapper,
+    walk: Walk,
+}
+
+/// The table that is read, in the order of its key: the database puts it in order once, since no index of its
+/// may be in that order.
+#[derive(Default)]
+struct Walk {
+    table: Option<&'static str>,
+    after: Vec<i64>,
 }
 
 impl PgSource {
@@ -39,7 +48,7 @@ impl PgSource {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
         client.batch_execute(begin).await.map_err(store_error)?;
-        Ok(Self { client })
+        Ok(Self { client, walk: Walk::default() })
     }
 }
 
@@ -69,7 +78,7 @@ impl PgTarget {
                 return Err(down(format!("the target is not empty: {name} has rows")));
             }
         }
-        Ok(Self { client })
+        Ok(Self { client, walk: Walk::default() })
     }
 }
 
@@ -81,7 +90,7 @@ impl Source for PgSource {
         after: &[i64],
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        rows(&self.client, table, after, limit).await
+        self.walk.rows(&self.client, table, after, limit).await
     }
 }
 
@@ -93,7 +102,7 @@ impl Source for PgTarget {
         after: &[i64],
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        rows(&self.client, table, after, limit).await
+        self.walk.rows(&self.client, table, after, limit).await
     }
 }
 
@@ -124,22 +133,50 @@ impl Target for PgTarget {
     }
 }
 
-async fn rows(
-    client: &Client,
-    table: &Table,
-    after: &[i64],
-    limit: usize,
-) -> Result<Vec<Row>, StoreError> {
-    let key = table.key_names();
-    let places: Vec<String> = (1..=after.len()).map(|place| format!("${place}")).collect();
-    let sql = format!(
-        "SELECT {} FROM {} WHERE ({key}) > ({}) ORDER BY {key} LIMIT {limit}",
-        table.names(),
-        table.name,
-        places.join(", ")
-    );
-    let values: Vec<&(dyn ToSql + Sync)> =
-        after.iter().map(|part| -> &(dyn ToSql + Sync) { part }).collect();
-    let found = client.query(&sql, &values).await.map_err(store_error)?;
-    found.iter().map(|row| cells(table, &PgRow(row), after)).collect()
+impl Walk {
+    async fn rows(
+        &mut self,
+        client: &Client,
+        table: &Table,
+        after: &[i64],
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        if self.table != Some(table.name) || self.after != after {
+            self.begin(client, table, after).await?;
+        }
+        let sql = format!("FETCH FORWARD {limit} FROM walk");
+        let found = client.query_typed(&sql, &[]).await.map_err(store_error)?;
+        let rows: Vec<Row> =
+            found.iter().map(|row| cells(table, &PgRow(row), after)).collect::<Result<_, _>>()?;
+        self.after = rows.last().map(|row| key(table, row)).unwrap_or_default();
+        Ok(rows)
+    }
+
+    /// Opens a cursor in the place of the one before. It outlives the transaction: what was copied is read again
+    async fn begin(
+        &mut self,
+        client: &Client,
+        table: &Table,
+        after: &[i64],
+    ) -> Result<(), StoreError> {
+        let close = if self.table.is_some() { "CLOSE walk;" } else { "" };
+        let (names, name, key) = (table.names(), table.name, table.key_names());
+        let places: Vec<String> = after.iter().map(ToString::to_string).collect();
+        let places = places.join(", ");
+        let sql = format!(
+            "{close} DECLARE walk NO SCROLL CURSOR WITH HOLD FOR
+            SELECT {names} FROM {name} WHERE ({key}) > ({places}) ORDER BY {key}"
+        );
+        client.batch_execute(&sql).await.map_err(store_error)?;
+        self.table = Some(table.name);
+        Ok(())
+    }
+}
+
+fn key(table: &Table, row: &Row) -> Vec<i64> {
+    let number = |cell: &Cell<'_>| match cell {
+        Cell::Int(number) => *number,
+        Cell::Null | Cell::Text(_) | Cell::Bytes(_) => 0,
+    };
+    row.iter().take(table.key).map(number).collect()
 }

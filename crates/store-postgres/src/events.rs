@@ -9,6 +9,7 @@ use gopay_store::{EventRecord, Note, event_columns};
 use crate::error::DbError;
 use crate::row::read_all;
 use crate::session::{Session, Statement};
+use crate::shards::shard;
 
 /// Records to be added to a trail, as two lists that travel as two values.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,7 @@ pub(crate) async fn append_and_commit(
 /// Records of a payment in their order, as a statement.
 pub(crate) struct Appended<'a> {
     sql: &'static str,
+    shard: i16,
     tx_id: i64,
     at: i64,
     records: &'a NewRecords,
@@ -61,29 +63,32 @@ pub(crate) struct Appended<'a> {
 
 impl<'a> Appended<'a> {
     /// The payment exists.
-    pub(crate) const fn to(tx_id: TxId, records: &'a NewRecords, now: Timestamp) -> Self {
+    pub(crate) fn to(tx_id: TxId, records: &'a NewRecords, now: Timestamp) -> Self {
         let sql = "-- events: append
-            INSERT INTO events (tx_id, at, kind, detail)
-            SELECT $1, $2, record.kind, record.detail
-            FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
+            INSERT INTO events (shard, tx_id, at, kind, detail)
+            SELECT $1, $2, $3, record.kind, record.detail
+            FROM unnest($4::text[], $5::text[]) WITH ORDINALITY AS record (kind, detail, place)
             ORDER BY record.place";
-        Self { sql, tx_id: tx_id.get(), at: now.as_micros(), records }
+        Self { sql, shard: shard(tx_id), tx_id: tx_id.get(), at: now.as_micros(), records }
     }
 
     /// Nothing is written if there is no such payment.
-    pub(crate) const fn to_payment(tx_id: TxId, records: &'a NewRecords, now: Timestamp) -> Self {
+    pub(crate) fn to_payment(tx_id: TxId, records: &'a NewRecords, now: Timestamp) -> Self {
         let sql = "-- events: append if there
-            INSERT INTO events (tx_id, at, kind, detail)
-            SELECT p.tx_id, $2, record.kind, record.detail
+            INSERT INTO events (shard, tx_id, at, kind, detail)
+            SELECT p.shard, p.tx_id, $3, record.kind, record.detail
             FROM payments p,
-                unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
-            WHERE p.tx_id = $1
+                unnest($4::text[], $5::text[]) WITH ORDINALITY AS record (kind, detail, place)
+            WHERE p.shard = $1 AND p.tx_id = $2
             ORDER BY record.place";
-        Self { sql, tx_id: tx_id.get(), at: now.as_micros(), records }
+        Self { sql, ..Self::to(tx_id, records, now) }
     }
 
     pub(crate) fn statement(&self) -> Statement<'_> {
-        (self.sql, vec![&self.tx_id, &self.at, &self.records.kinds, &self.records.details])
+        (
+            self.sql,
+            vec![&self.shard, &self.tx_id, &self.at, &self.records.kinds, &self.records.details],
+        )
     }
 }
 
@@ -94,8 +99,8 @@ pub(crate) async fn payment_trail(
     let sql = concat!(
         "-- payment_trail\nSELECT ",
         event_columns!(),
-        " FROM events WHERE tx_id = $1 ORDER BY seq"
+        " FROM events WHERE shard = $1 AND tx_id = $2 ORDER BY seq"
     );
-    let rows = session.rows(sql, &[&tx_id.get()]).await?;
+    let rows = session.rows(sql, &[&shard(tx_id), &tx_id.get()]).await?;
     Ok(read_all(&rows, rows::event)?)
 }

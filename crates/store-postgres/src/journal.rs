@@ -94,6 +94,7 @@ static READ: LazyLock<String> = LazyLock::new(|| {
         CROSS JOIN LATERAL (
             SELECT * FROM journal a WHERE a.shard = want.shard AND a.seq > want.position
             ORDER BY a.seq LIMIT $3) j",
+        true,
     );
     format!("-- journal_read\n{select} ORDER BY j.shard, j.seq")
 });

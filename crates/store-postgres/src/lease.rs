@@ -23,6 +23,7 @@ use crate::fence::Fence;
 use crate::holder::Process;
 use crate::pool::Connections;
 use crate::reclaim::{self, Claims};
+use crate::shards;
 use crate::statement::Value;
 
 /// How long the database may take to answer.
@@ -429,7 +430,12 @@ impl Keeper {
             return Ok(None);
         }
         let claims = Claims::new(number, dead.is_released(), now, now);
-        let row = client.query_typed_one(reclaim::SQL, &claims.typed()).await?;
-        Ok(Some(row.try_get(0)?))
+        let mut due = 0_i64;
+        for row in client.query_typed(shards::KNOWN, &[]).await? {
+            let claims = claims.in_shard(row.try_get(0)?);
+            let row = client.query_typed_one(reclaim::SQL, &claims.typed()).await?;
+            due = due.saturating_add(row.try_get(0)?);
+        }
+        Ok(Some(due))
     }
 }

@@ -17,8 +17,8 @@
 //! [`gopay_store::engine`] decides, and what it returned is written.
 //!
 //! Reading order: `payments`, `refunds`, `deliveries`, `events`, `journal`, `lists`, `sums` (SQL); `row`
-//! (rows to values and back); `session` (transactions), `statement`, `error`; `store` (alone or in a group), `pool` (who
-//! may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
+//! (rows to values and back); `session` (transactions), `statement`, `error`; `shards` (first in every key); `store` (alone or in a group),
+//! `pool` (who may run), `group` (steps that go together); `connect`, `hosts` (which of them serves), `reach` (what
 //! becomes of connections when none does), `schema`, `lease` (on the instance's
 //! number), `fence`, `holder` (whether it lives), `copy`; with the feature `cluster`, a PostgreSQL for tests.
 
@@ -53,6 +53,7 @@ mod row;
 mod schema;
 mod session;
 mod settlements;
+mod shards;
 mod statement;
 mod store;
 mod sums;

@@ -11,8 +11,9 @@ use gopay_store::{
 };
 
 use crate::error::DbError;
-use crate::row::{Cells, limit_cell, read_all, read_opt};
+use crate::row::{Cells, insert_in_shard, limit_cell, read_all, read_opt};
 use crate::session::Session;
+use crate::shards::shard;
 
 /// A statement that [`rows::unknown_order`] reads.
 macro_rules! select {
@@ -23,17 +24,16 @@ macro_rules! select {
 
 /// Waits for another's insert of the same key, and leaves what is there.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let (names, places) = (UNKNOWN_ORDERS.names(), UNKNOWN_ORDERS.places('$'));
-    format!(
-        "-- order_record
-        INSERT INTO unknown_orders ({names}) VALUES ({places}) ON CONFLICT DO NOTHING
-        RETURNING tx_id"
-    )
+    let insert = insert_in_shard(&UNKNOWN_ORDERS);
+    format!("-- order_record\n{insert} ON CONFLICT DO NOTHING RETURNING tx_id")
 });
 
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
-    let sets = UNKNOWN_ORDERS.sets('$');
-    format!("-- unknown_orders: update\nUPDATE unknown_orders SET {sets} WHERE tx_id = $1")
+    let (sets, shard) = (UNKNOWN_ORDERS.sets('$'), UNKNOWN_ORDERS.changes().len() + 1);
+    format!(
+        "-- unknown_orders: update
+        UPDATE unknown_orders SET {sets} WHERE shard = ${shard} AND tx_id = $1"
+    )
 });
 
 pub(crate) async fn order_record(
@@ -41,7 +41,10 @@ pub(crate) async fn order_record(
     seen: &UnknownOrder,
 ) -> Result<UnknownOrder, DbError> {
     let cells = Cells::of(rows::unknown_order_cells(seen)?);
-    if session.write_row(&INSERT, &cells.values()).await?.is_some() {
+    let shard = shard(seen.tx_id);
+    let mut values = cells.values();
+    values.push(&shard);
+    if session.write_row(&INSERT, &values).await?.is_some() {
         return Ok(seen.clone());
     }
     let Some(known) = begin_locked(session, seen.tx_id).await? else {
@@ -67,22 +70,26 @@ pub(crate) async fn order_resolve(
 }
 
 async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Option<UnknownOrder>, DbError> {
-    let sql = select!("unknown_orders: lock", "WHERE tx_id = $1 FOR NO KEY UPDATE");
-    let row = session.begin_row(sql, &[&tx_id.get()]).await?;
+    let sql = select!("unknown_orders: lock", "WHERE shard = $1 AND tx_id = $2 FOR NO KEY UPDATE");
+    let row = session.begin_row(sql, &[&shard(tx_id), &tx_id.get()]).await?;
     Ok(read_opt(row.as_ref(), rows::unknown_order)?)
 }
 
 /// Ends the transaction.
 async fn update(session: &Session, order: &UnknownOrder) -> Result<(), DbError> {
     let changes = Cells::of(rows::unknown_order_changes(order)?);
-    session.run_and_commit(&UPDATE, &changes.values()).await
+    let shard = shard(order.tx_id);
+    let mut values = changes.values();
+    values.push(&shard);
+    session.run_and_commit(&UPDATE, &values).await
 }
 
 pub(crate) async fn order_get(
     session: &Session,
     tx_id: TxId,
 ) -> Result<Option<UnknownOrder>, DbError> {
-    let row = session.row(select!("order_get", "WHERE tx_id = $1"), &[&tx_id.get()]).await?;
+    let sql = select!("order_get", "WHERE shard = $1 AND tx_id = $2");
+    let row = session.row(sql, &[&shard(tx_id), &tx_id.get()]).await?;
     Ok(read_opt(row.as_ref(), rows::unknown_order)?)
 }
 

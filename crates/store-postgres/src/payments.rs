@@ -21,6 +21,7 @@ use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
+use crate::shards::{self, Claimed, shard};
 use crate::statement::Value;
 use crate::sums::NewSums;
 
@@ -45,7 +46,8 @@ pub(crate) async fn payment_create(
 ) -> Result<Created, DbError> {
     let cells = Cells::of(rows::payment_cells(payment)?);
     let mut values = cells.values();
-    let rest: [Value<'_>; 3] = [&request, &records.kinds, &records.details];
+    let shard = shard(payment.tx_id);
+    let rest: [Value<'_>; 4] = [&shard, &request, &records.kinds, &records.details];
     values.extend(rest);
     if let Some(key) = key {
         let key: [Value<'_>; 2] = [&key.key_id, &key.wrapped];
@@ -96,7 +98,8 @@ type Also = (&'static str, usize, fn(&[String]) -> String);
 const KEYED: Also = ("keyed", 2, |places| {
     let places = places.join(", ");
     format!(
-        "INSERT INTO payment_keys (tx_id, key_id, data_key) SELECT tx_id, {places} FROM created"
+        "INSERT INTO payment_keys (shard, tx_id, key_id, data_key)
+            SELECT shard, tx_id, {places} FROM created"
     )
 });
 
@@ -112,7 +115,7 @@ const fn summed() -> Also {
 
 fn create_with(also: &[Also]) -> String {
     let (names, places, last) = (PAYMENTS.names(), PAYMENTS.places('$'), PAYMENTS.columns.len());
-    let (request, kinds, details) = (last + 1, last + 2, last + 3);
+    let [shard, request, kinds, details] = [1, 2, 3, 4].map(|place| place + last);
     let mut place = details;
     let mut parts = String::new();
     for (name, values, statement) in also {
@@ -123,14 +126,15 @@ fn create_with(also: &[Also]) -> String {
     format!(
         "-- payment_create
         WITH created AS (
-            INSERT INTO payments ({names}) VALUES ({places})
-            ON CONFLICT DO NOTHING RETURNING tx_id, created_at),
+            INSERT INTO payments (shard, {names}) VALUES (${shard}, {places})
+            ON CONFLICT DO NOTHING RETURNING shard, tx_id, created_at),
         requested AS (
-            INSERT INTO payment_requests (tx_id, request) SELECT tx_id, ${request} FROM created),
+            INSERT INTO payment_requests (shard, tx_id, request)
+            SELECT shard, tx_id, ${request} FROM created),
         {parts}
         noted AS (
-            INSERT INTO events (tx_id, at, kind, detail)
-            SELECT created.tx_id, created.created_at, record.kind, record.detail
+            INSERT INTO events (shard, tx_id, at, kind, detail)
+            SELECT created.shard, created.tx_id, created.created_at, record.kind, record.detail
             FROM created, unnest(${kinds}::text[], ${details}::text[])
                 WITH ORDINALITY AS record (kind, detail, place)
             ORDER BY record.place)
@@ -176,9 +180,10 @@ async fn write_and_commit(
     let (at, url) = (now.as_micros(), owed.map(|owed| owed.url.as_str()));
     let final_at = owed.map(|owed| owed.final_at.as_micros());
     let receiver = url.map(gopay_store::receiver_of);
+    let shard = shard(payment.tx_id);
     let mut values = changes.values();
-    let rest: [Value<'_>; 7] =
-        [&at, &records.kinds, &records.details, &payment.psp, &url, &final_at, &receiver];
+    let rest: [Value<'_>; 8] =
+        [&shard, &at, &records.kinds, &records.details, &payment.psp, &url, &final_at, &receiver];
     values.extend(rest);
     let entries = NewEntries::of(&step.entry);
     let sums = NewSums::of(session, |sums| {
@@ -193,19 +198,19 @@ async fn write_and_commit(
 
 static APPLY: LazyLock<String> = LazyLock::new(|| {
     let (sets, last) = (PAYMENTS.sets('$'), PAYMENTS.changes().len());
-    let [at, kinds, details, client, url, final_at, receiver] =
-        [1, 2, 3, 4, 5, 6, 7].map(|place| place + last);
+    let [shard, at, kinds, details, client, url, final_at, receiver] =
+        [1, 2, 3, 4, 5, 6, 7, 8].map(|place| place + last);
     format!(
         "-- payment_apply
-        WITH changed AS (UPDATE payments SET {sets} WHERE tx_id = $1),
+        WITH changed AS (UPDATE payments SET {sets} WHERE shard = ${shard} AND tx_id = $1),
         owed AS (
             INSERT INTO deliveries
-                (tx_id, client, url, final_at, attempts, next_attempt_at, state, receiver)
-            SELECT $1, ${client}, ${url}::text, ${final_at}::bigint, 0, ${at}, 'waiting',
+                (shard, tx_id, client, url, final_at, attempts, next_attempt_at, state, receiver)
+            SELECT ${shard}, $1, ${client}, ${url}::text, ${final_at}::bigint, 0, ${at}, 'waiting',
                 ${receiver}::text
             WHERE ${url}::text IS NOT NULL)
-        INSERT INTO events (tx_id, at, kind, detail)
-        SELECT $1, ${at}, record.kind, record.detail
+        INSERT INTO events (shard, tx_id, at, kind, detail)
+        SELECT ${shard}, $1, ${at}, record.kind, record.detail
         FROM unnest(${kinds}::text[], ${details}::text[])
             WITH ORDINALITY AS record (kind, detail, place)
         ORDER BY record.place"
@@ -213,32 +218,36 @@ static APPLY: LazyLock<String> = LazyLock::new(|| {
 });
 
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
-    format!("-- payments: update\nUPDATE payments SET {} WHERE tx_id = $1", PAYMENTS.sets('$'))
+    let (sets, shard) = (PAYMENTS.sets('$'), PAYMENTS.changes().len() + 1);
+    format!("-- payments: update\nUPDATE payments SET {sets} WHERE shard = ${shard} AND tx_id = $1")
 });
 
 /// Writes what can change about a payment, inside a transaction.
 pub(crate) async fn update(session: &Session, payment: &Payment) -> Result<(), DbError> {
     let changes = Cells::of(rows::payment_changes(payment)?);
-    session.run(&UPDATE, &changes.values()).await.map(|_| ())
+    let shard = shard(payment.tx_id);
+    let mut values = changes.values();
+    values.push(&shard);
+    session.run(&UPDATE, &values).await.map(|_| ())
 }
 
 /// Begins a transaction that holds the payment's row until its end.
 pub(crate) async fn begin_locked(session: &Session, tx_id: TxId) -> Result<Payment, DbError> {
-    let sql = select!("payments: lock", "WHERE tx_id = $1 FOR NO KEY UPDATE");
-    let row = session.begin_row(sql, &[&tx_id.get()]).await?;
+    let row = session.begin_row(LOCK, &[&shard(tx_id), &tx_id.get()]).await?;
     there(read_opt(row.as_ref(), rows::payment)?)
 }
+
+const LOCK: &str = select!("payments: lock", "WHERE shard = $1 AND tx_id = $2 FOR NO KEY UPDATE");
 
 /// Locks the payments of a list that nobody else holds.
 pub(crate) const LOCK_MANY: &str = select!(
     "payments: lock many",
-    "WHERE tx_id = ANY ($1::bigint[]) FOR NO KEY UPDATE SKIP LOCKED"
+    "WHERE shard = $1 AND tx_id = ANY ($2::bigint[]) FOR NO KEY UPDATE SKIP LOCKED"
 );
 
 /// The same, inside a transaction.
 pub(crate) async fn lock(session: &Session, tx_id: TxId) -> Result<Payment, DbError> {
-    let sql = select!("payments: lock", "WHERE tx_id = $1 FOR NO KEY UPDATE");
-    let row = session.row(sql, &[&tx_id.get()]).await?;
+    let row = session.row(LOCK, &[&shard(tx_id), &tx_id.get()]).await?;
     there(read_opt(row.as_ref(), rows::payment)?)
 }
 
@@ -250,9 +259,9 @@ pub(crate) async fn begin_locked_of(
 ) -> Result<Option<Payment>, DbError> {
     let sql = select!(
         "payments: lock of contract",
-        "WHERE tx_id = $1 AND contract = $2 FOR NO KEY UPDATE"
+        "WHERE shard = $1 AND tx_id = $2 AND contract = $3 FOR NO KEY UPDATE"
     );
-    let row = session.begin_row(sql, &[&tx_id.get(), &contract]).await?;
+    let row = session.begin_row(sql, &[&shard(tx_id), &tx_id.get(), &contract]).await?;
     Ok(read_opt(row.as_ref(), rows::payment)?)
 }
 
@@ -264,8 +273,8 @@ pub(crate) async fn payment_answer(
     let mut payment = begin_locked(session, tx_id).await?;
     if payment.store_answer_once(answer) {
         let sql = "-- payment_answer
-            UPDATE payments SET answer = $2 WHERE tx_id = $1";
-        session.run_and_commit(sql, &[&tx_id.get(), &answer]).await?;
+            UPDATE payments SET answer = $3 WHERE shard = $1 AND tx_id = $2";
+        session.run_and_commit(sql, &[&shard(tx_id), &tx_id.get(), &answer]).await?;
     } else {
         session.commit().await?;
     }
@@ -276,8 +285,8 @@ pub(crate) async fn payment_get(
     session: &Session,
     tx_id: TxId,
 ) -> Result<Option<Payment>, DbError> {
-    let sql = select!("payment_get", "WHERE tx_id = $1");
-    let row = session.row(sql, &[&tx_id.get()]).await?;
+    let sql = select!("payment_get", "WHERE shard = $1 AND tx_id = $2");
+    let row = session.row(sql, &[&shard(tx_id), &tx_id.get()]).await?;
     Ok(read_opt(row.as_ref(), rows::payment)?)
 }
 
@@ -285,9 +294,9 @@ pub(crate) async fn payment_request(session: &Session, tx_id: TxId) -> Result<St
     let sql = concat!(
         "-- payment_request\nSELECT ",
         payment_request_columns!(),
-        " FROM payment_requests WHERE tx_id = $1"
+        " FROM payment_requests WHERE shard = $1 AND tx_id = $2"
     );
-    let row = session.row(sql, &[&tx_id.get()]).await?;
+    let row = session.row(sql, &[&shard(tx_id), &tx_id.get()]).await?;
     let request = read_opt(row.as_ref(), rows::payment_request)?;
     Ok(request.ok_or(StoreError::Missing { table: rows::PAYMENT_REQUESTS.name })?)
 }
@@ -318,25 +327,42 @@ pub(crate) async fn payments_missing(
 ) -> Result<Vec<TxId>, DbError> {
     let sql = "-- payments_missing
         SELECT asked.tx_id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (tx_id, place)
-        WHERE NOT EXISTS (SELECT FROM payments WHERE payments.tx_id = asked.tx_id)
+        WHERE NOT EXISTS (SELECT FROM payments p
+            WHERE p.shard = (asked.tx_id >> 12) & 1023 AND p.tx_id = asked.tx_id)
         ORDER BY asked.place";
     let rows = session.rows(sql, &[tx_ids]).await?;
     Ok(rows.iter().filter_map(|row| TxId::new(key(row)).ok()).collect())
 }
 
-/// Locked rows are left to those who hold them; a row that changed since the statement began is
-/// looked at again by the database before it is locked.
 pub(crate) async fn payment_claim_due(
     session: &Session,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Payment>, DbError> {
+    let mut claimed = Claimed::new(limit);
+    for shard in shards::in_turn(session).await? {
+        if claimed.is_full() {
+            break;
+        }
+        claimed.add(claim_in(session, shard, now, claimed.left()).await)?;
+    }
+    Ok(claimed.into_rows())
+}
+
+/// Locked rows are left to those who hold them; a row that changed since the statement began is
+/// looked at again by the database before it is locked.
+async fn claim_in(
+    session: &Session,
+    shard: i16,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Payment>, DbError> {
     let sql = select!(
         "payment_claim_due",
-        "WHERE next_check_at <= $1 ORDER BY next_check_at, tx_id LIMIT $2
+        "WHERE shard = $1 AND next_check_at <= $2 ORDER BY next_check_at, tx_id LIMIT $3
         FOR NO KEY UPDATE SKIP LOCKED"
     );
-    let rows = session.begin_rows(sql, &[&now.as_micros(), &limit_cell(limit)]).await?;
+    let rows = session.begin_rows(sql, &[&shard, &now.as_micros(), &limit_cell(limit)]).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     let (mut keys, mut times, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
@@ -361,9 +387,9 @@ pub(crate) async fn payment_claim_due(
     }
     let sql = "-- payment_claim_due: plan
         UPDATE payments p SET next_check_at = plan.at, checks = coalesce(plan.checks, p.checks)
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS plan (tx_id, at, checks)
-        WHERE p.tx_id = plan.tx_id";
-    session.run_and_commit(sql, &[&keys, &times, &counts]).await?;
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS plan (tx_id, at, checks)
+        WHERE p.shard = $1 AND p.tx_id = plan.tx_id";
+    session.run_and_commit(sql, &[&shard, &keys, &times, &counts]).await?;
     Ok(claimed)
 }
 
@@ -374,9 +400,10 @@ pub(crate) async fn payment_check_at(
 ) -> Result<(), DbError> {
     let sql = "-- payment_check_at
         WITH moved AS (
-            UPDATE payments SET next_check_at = $2 WHERE tx_id = $1 AND next_check_at > $2)
-        SELECT tx_id FROM payments WHERE tx_id = $1";
-    must_exist(session.write_row(sql, &[&tx_id.get(), &at.as_micros()]).await?)
+            UPDATE payments SET next_check_at = $3
+            WHERE shard = $1 AND tx_id = $2 AND next_check_at > $3)
+        SELECT tx_id FROM payments WHERE shard = $1 AND tx_id = $2";
+    must_exist(session.write_row(sql, &[&shard(tx_id), &tx_id.get(), &at.as_micros()]).await?)
 }
 
 pub(crate) async fn payment_note(
@@ -387,15 +414,15 @@ pub(crate) async fn payment_note(
 ) -> Result<(), DbError> {
     let sql = "-- payment_note
         WITH noted AS (
-            INSERT INTO events (tx_id, at, kind, detail)
-            SELECT p.tx_id, $2, record.kind, record.detail
+            INSERT INTO events (shard, tx_id, at, kind, detail)
+            SELECT p.shard, p.tx_id, $3, record.kind, record.detail
             FROM payments p,
-                unnest($3::text[], $4::text[]) WITH ORDINALITY AS record (kind, detail, place)
-            WHERE p.tx_id = $1
+                unnest($4::text[], $5::text[]) WITH ORDINALITY AS record (kind, detail, place)
+            WHERE p.shard = $1 AND p.tx_id = $2
             ORDER BY record.place)
-        SELECT tx_id FROM payments WHERE tx_id = $1";
-    let values = (tx_id.get(), now.as_micros());
-    let values: [Value<'_>; 4] = [&values.0, &values.1, &records.kinds, &records.details];
+        SELECT tx_id FROM payments WHERE shard = $1 AND tx_id = $2";
+    let key = (shard(tx_id), tx_id.get(), now.as_micros());
+    let values: [Value<'_>; 5] = [&key.0, &key.1, &key.2, &records.kinds, &records.details];
     must_exist(session.write_row(sql, &values).await?)
 }
 

@@ -17,6 +17,8 @@ use crate::journal::NewEntries;
 use crate::payments;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
+use crate::shards::{self, Claimed, known_shards, shard};
+use crate::statement::Value;
 use crate::sums::NewSums;
 
 const TABLE: &str = REFUNDS.name;
@@ -74,12 +76,21 @@ async fn record_and_commit(
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let (names, places) = (REFUNDS.names(), REFUNDS.places('$'));
-    format!("-- refunds: insert\nINSERT INTO refunds ({names}) VALUES ({places})")
+    let [shard, holder] = [1, 2].map(|place| place + REFUNDS.columns.len());
+    format!(
+        "-- refunds: insert
+        INSERT INTO refunds ({names}, shard, leased_by) VALUES ({places}, ${shard}, ${holder})"
+    )
 });
 
+/// Who made it sends it, and has it until somebody claims it.
 async fn insert(session: &Session, refund: &Refund) -> Result<(), DbError> {
     let cells = Cells::of(rows::refund_cells(refund)?);
-    session.run(&INSERT, &cells.values()).await.map(|_| ())
+    let (shard, holder) = (shard(refund.tx_id), session.holder());
+    let mut values = cells.values();
+    let rest: [Value<'_>; 2] = [&shard, &holder];
+    values.extend(rest);
+    session.run(&INSERT, &values).await.map(|_| ())
 }
 
 pub(crate) async fn refund_resolve(
@@ -89,10 +100,7 @@ pub(crate) async fn refund_resolve(
     notes: &[Note],
     now: Timestamp,
 ) -> Result<Refund, DbError> {
-    let sql = select!("refund_resolve", "WHERE refund_id = $1 FOR NO KEY UPDATE");
-    let row = session.begin_row(sql, &[&refund_id.get()]).await?;
-    let stored = read_opt(row.as_ref(), rows::refund)?;
-    let stored = stored.ok_or(StoreError::Missing { table: TABLE })?;
+    let stored = begin_locked(session, refund_id).await?;
     let before = stored.state.clone();
     let resolution = engine::refund_resolve(stored, outcome, now)?;
     let refund = &resolution.refund;
@@ -116,19 +124,52 @@ pub(crate) async fn refund_resolve(
     Ok(resolution.refund)
 }
 
+/// Begins a transaction that holds the refund's row until its end.
+async fn begin_locked(session: &Session, refund_id: RefundId) -> Result<Refund, DbError> {
+    let sql = select!("refund_resolve", "WHERE shard = $1 AND refund_id = $2 FOR NO KEY UPDATE");
+    let (own, number) = (shards::shard_of(refund_id.shard()), refund_id.get());
+    let mut row = session.begin_row(sql, &[&own, &number]).await?;
+    if row.is_none()
+        && let Some(shard) = moved_to(session, refund_id).await?
+    {
+        row = session.row(sql, &[&shard, &number]).await?;
+    }
+    let stored = read_opt(row.as_ref(), rows::refund)?;
+    Ok(stored.ok_or(StoreError::Missing { table: TABLE })?)
+}
+
+/// The shard of a refund that is not in that of its own id, if there is such a refund. Until schema 10 refunds
+/// had the number of the instance that was asked, whosever the payment was.
+async fn moved_to(session: &Session, refund_id: RefundId) -> Result<Option<i16>, DbError> {
+    let sql = concat!(
+        "-- refunds: in another shard
+        SELECT r.shard FROM (",
+        known_shards!(),
+        ") known JOIN refunds r ON r.shard = known.shard AND r.refund_id = $1"
+    );
+    let row = session.row(sql, &[&refund_id.get()]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
 async fn release(session: &Session, tx_id: TxId, amount: Rupiah) -> Result<(), DbError> {
     let payment = payments::lock(session, tx_id).await?;
     payments::update(session, &payment.release_refund(amount)).await
 }
 
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
-    format!("-- refunds: update\nUPDATE refunds SET {} WHERE refund_id = $1", REFUNDS.sets('$'))
+    let (sets, shard) = (REFUNDS.sets('$'), REFUNDS.changes().len() + 1);
+    format!(
+        "-- refunds: update\nUPDATE refunds SET {sets} WHERE shard = ${shard} AND refund_id = $1"
+    )
 });
 
 /// Writes what can change about a refund.
 async fn update(session: &Session, refund: &Refund) -> Result<(), DbError> {
     let changes = Cells::of(rows::refund_changes(refund));
-    session.run(&UPDATE, &changes.values()).await.map(|_| ())
+    let shard = shard(refund.tx_id);
+    let mut values = changes.values();
+    values.push(&shard);
+    session.run(&UPDATE, &values).await.map(|_| ())
 }
 
 pub(crate) async fn refund_record_elsewhere(
@@ -139,8 +180,10 @@ pub(crate) async fn refund_record_elsewhere(
     now: Timestamp,
 ) -> Result<Vec<Refund>, DbError> {
     let payment = payments::begin_locked(session, tx_id).await?;
-    let sql = select!("refund_record_elsewhere", "WHERE tx_id = $1 ORDER BY refund_id");
-    let known = read_all(&session.rows(sql, &[&tx_id.get()]).await?, rows::refund)?;
+    let sql =
+        select!("refund_record_elsewhere", "WHERE shard = $1 AND tx_id = $2 ORDER BY refund_id");
+    let known = session.rows(sql, &[&shard(tx_id), &tx_id.get()]).await?;
+    let known = read_all(&known, rows::refund)?;
     let found = engine::refunds_elsewhere(&payment, &known, seen, ids, now);
     if found.refunds.is_empty() {
         session.commit().await?;
@@ -168,8 +211,8 @@ pub(crate) async fn refund_record_refused(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let refund = engine::refund_refused_early(refund, now)?;
-    let cells = Cells::of(rows::refund_cells(&refund)?);
-    session.begin_row(&INSERT, &cells.values()).await?;
+    session.begin().await?;
+    insert(session, &refund).await?;
     let entry = refund_created(&refund, now);
     let entries = NewEntries::of([&entry]);
     let sums = NewSums::of(session, |sums| sums.refund(None, &refund));
@@ -180,8 +223,14 @@ pub(crate) async fn refund_get(
     session: &Session,
     refund_id: RefundId,
 ) -> Result<Option<Refund>, DbError> {
-    let sql = select!("refund_get", "WHERE refund_id = $1");
-    let row = session.row(sql, &[&refund_id.get()]).await?;
+    let sql = select!("refund_get", "WHERE shard = $1 AND refund_id = $2");
+    let (own, number) = (shards::shard_of(refund_id.shard()), refund_id.get());
+    let mut row = session.row(sql, &[&own, &number]).await?;
+    if row.is_none()
+        && let Some(shard) = moved_to(session, refund_id).await?
+    {
+        row = session.row(sql, &[&shard, &number]).await?;
+    }
     Ok(read_opt(row.as_ref(), rows::refund)?)
 }
 
@@ -198,10 +247,11 @@ pub(crate) async fn refund_find(
 pub(crate) async fn refunds_of(session: &Session, tx_id: TxId) -> Result<Vec<Refund>, DbError> {
     let sql = select!(
         "refunds_of",
-        "WHERE tx_id = $1 AND contract = (SELECT contract FROM payments WHERE tx_id = $1)
+        "WHERE shard = $1 AND tx_id = $2
+            AND contract = (SELECT contract FROM payments WHERE shard = $1 AND tx_id = $2)
         ORDER BY created_at, refund_id"
     );
-    let rows = session.rows(sql, &[&tx_id.get()]).await?;
+    let rows = session.rows(sql, &[&shard(tx_id), &tx_id.get()]).await?;
     Ok(read_all(&rows, rows::refund)?)
 }
 
@@ -210,12 +260,28 @@ pub(crate) async fn refund_claim_due(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Refund>, DbError> {
+    let mut claimed = Claimed::new(limit);
+    for shard in shards::in_turn(session).await? {
+        if claimed.is_full() {
+            break;
+        }
+        claimed.add(claim_in(session, shard, now, claimed.left()).await)?;
+    }
+    Ok(claimed.into_rows())
+}
+
+async fn claim_in(
+    session: &Session,
+    shard: i16,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Refund>, DbError> {
     let sql = select!(
         "refund_claim_due",
-        "WHERE next_check_at <= $1 ORDER BY next_check_at, refund_id LIMIT $2
+        "WHERE shard = $1 AND next_check_at <= $2 ORDER BY next_check_at, refund_id LIMIT $3
         FOR NO KEY UPDATE SKIP LOCKED"
     );
-    let rows = session.begin_rows(sql, &[&now.as_micros(), &limit_cell(limit)]).await?;
+    let rows = session.begin_rows(sql, &[&shard, &now.as_micros(), &limit_cell(limit)]).await?;
     let mut claimed = Vec::with_capacity(rows.len());
     let (mut keys, mut times, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
@@ -240,9 +306,9 @@ pub(crate) async fn refund_claim_due(
     }
     let sql = "-- refund_claim_due: plan
         UPDATE refunds r SET next_check_at = plan.at, checks = coalesce(plan.checks, r.checks),
-            leased_by = $4
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS plan (refund_id, at, checks)
-        WHERE r.refund_id = plan.refund_id";
-    session.run_and_commit(sql, &[&keys, &times, &counts, &session.holder()]).await?;
+            leased_by = $5
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS plan (refund_id, at, checks)
+        WHERE r.shard = $1 AND r.refund_id = plan.refund_id";
+    session.run_and_commit(sql, &[&shard, &keys, &times, &counts, &session.holder()]).await?;
     Ok(claimed)
 }

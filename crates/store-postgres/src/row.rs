@@ -2,7 +2,10 @@
 
 use bytes::BytesMut;
 use gopay_store::StoreError;
-use gopay_store::rows::{Cell, Kind, SqlRow, Table, Unreadable};
+use gopay_store::rows::{
+    Cell, DELIVERIES, ERASURES, EVENTS, Kind, PAYMENT_KEYS, PAYMENT_REQUESTS, PAYMENTS, REFUNDS,
+    SqlRow, Table, UNKNOWN_ORDERS, Unreadable,
+};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -19,7 +22,8 @@ impl<'a> PgRow<'a> {
 
 impl SqlRow for PgRow<'_> {
     fn int(&self, at: usize) -> Result<Option<i64>, Unreadable> {
-        self.value(at)
+        // Shards are smaller than all other numbers.
+        self.value(at).or_else(|_| Ok(self.value::<i16>(at)?.map(i64::from)))
     }
 
     fn flag(&self, at: usize) -> Result<Option<bool>, Unreadable> {
@@ -140,23 +144,50 @@ pub(crate) fn unnest_from(before: usize, columns: &[(&str, Kind)]) -> String {
     format!("unnest({})", lists.collect::<Vec<_>>().join(", "))
 }
 
-/// Inserts the rows of [`Columns`].
-pub(crate) fn insert_many(table: &Table) -> String {
-    let (name, names) = (table.name, table.names());
-    format!("INSERT INTO {name} ({names}) SELECT * FROM {}", unnest(table.columns))
+/// The tables of payments and what belongs to them, which have the shard before the key.
+const SHARDED: &[Table] = &[
+    PAYMENTS,
+    PAYMENT_REQUESTS,
+    PAYMENT_KEYS,
+    ERASURES,
+    EVENTS,
+    DELIVERIES,
+    REFUNDS,
+    UNKNOWN_ORDERS,
+];
+
+/// Inserts [`Cells`], with the shard after them.
+pub(crate) fn insert_in_shard(table: &Table) -> String {
+    let (name, names, places) = (table.name, table.names(), table.places('$'));
+    let shard = table.columns.len().saturating_add(1);
+    format!("INSERT INTO {name} ({names}, shard) VALUES ({places}, ${shard})")
 }
 
-/// The same in their order, for a table whose keys the database draws.
-pub(crate) fn insert_in_order(table: &Table) -> String {
-    let (name, names) = (table.name, table.names());
+/// Inserts the rows of [`Columns`], of whatever shards.
+pub(crate) fn insert_many(table: &Table) -> String {
+    let (name, names, rows) = (table.name, table.names(), unnest(table.columns));
+    if !SHARDED.iter().any(|sharded| sharded.name == name) {
+        return format!("INSERT INTO {name} ({names}) SELECT * FROM {rows}");
+    }
     format!(
-        "INSERT INTO {name} ({names}) SELECT {names} FROM {}
-        WITH ORDINALITY AS new ({names}, place) ORDER BY place",
-        unnest(table.columns)
+        "INSERT INTO {name} (shard, {names}) \
+         SELECT (new.tx_id >> 12) & 1023, new.* FROM {rows} AS new ({names})"
     )
 }
 
-/// Writes what has changed about many rows, whose [`Columns`] are [`Table::changes`].
+/// The same of one shard, which is the first value, in their order, for a table whose keys the database
+/// draws.
+pub(crate) fn insert_in_order(table: &Table) -> String {
+    let (name, names) = (table.name, table.names());
+    format!(
+        "INSERT INTO {name} (shard, {names}) SELECT $1, {names} FROM {}
+        WITH ORDINALITY AS new ({names}, place) ORDER BY place",
+        unnest_from(1, table.columns)
+    )
+}
+
+/// Writes what has changed about many rows of one shard, which is the first value, before
+/// [`Columns`] of [`Table::changes`].
 pub(crate) fn update_many(table: &Table) -> String {
     let names: Vec<&str> = table.changes().iter().map(|(name, _)| *name).collect();
     let sets: Vec<String> =
@@ -164,10 +195,10 @@ pub(crate) fn update_many(table: &Table) -> String {
     let keys: Vec<String> =
         names.iter().take(table.key).map(|name| format!("old.{name} = new.{name}")).collect();
     format!(
-        "UPDATE {} old SET {} FROM {} AS new ({}) WHERE {}",
+        "UPDATE {} old SET {} FROM {} AS new ({}) WHERE old.shard = $1 AND {}",
         table.name,
         sets.join(", "),
-        unnest(table.changes()),
+        unnest_from(1, table.changes()),
         names.join(", "),
         keys.join(" AND ")
     )
@@ -175,7 +206,7 @@ pub(crate) fn update_many(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use gopay_store::rows::{DELIVERIES, PAYMENT_REQUESTS};
+    use gopay_store::rows::JOURNAL_HEADS;
 
     use super::*;
 
@@ -183,16 +214,21 @@ mod tests {
     fn statements_for_many_rows_are_written_from_the_lists() {
         assert_eq!(
             insert_many(&PAYMENT_REQUESTS),
-            "INSERT INTO payment_requests (tx_id, request, archive) \
-             SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])"
+            "INSERT INTO payment_requests (shard, tx_id, request, archive) \
+             SELECT (new.tx_id >> 12) & 1023, new.* \
+             FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS new (tx_id, request, archive)"
+        );
+        assert_eq!(
+            insert_many(&JOURNAL_HEADS),
+            "INSERT INTO journal_heads (shard, seq) SELECT * FROM unnest($1::bigint[], $2::bigint[])"
         );
         assert_eq!(
             update_many(&DELIVERIES),
             "UPDATE deliveries old SET attempts = new.attempts, \
              next_attempt_at = new.next_attempt_at, state = new.state \
-             FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) \
+             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) \
              AS new (delivery_id, attempts, next_attempt_at, state) \
-             WHERE old.delivery_id = new.delivery_id"
+             WHERE old.shard = $1 AND old.delivery_id = new.delivery_id"
         );
     }
 }

@@ -19,16 +19,19 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_directory.sql"),
     GROWTH,
     LEASES,
+    SHARDS,
 ];
 
 /// Migrations that read what was written before. Programs of the version before would go on writing
 /// without what is derived from it, so they must not run; all others only add what those ignore.
-/// Programs before leases hold their numbers by locks of sessions, and claim whatever is due.
-const AT_REST: &[&str] = &[JOURNAL, GROWTH, LEASES];
+/// Programs before leases hold their numbers by locks of sessions, and claim whatever is due. Programs before
+/// shards write rows without one.
+const AT_REST: &[&str] = &[JOURNAL, GROWTH, LEASES, SHARDS];
 
 const JOURNAL: &str = include_str!("../migrations/0002_journal.sql");
 const GROWTH: &str = include_str!("../migrations/0008_growth.sql");
 const LEASES: &str = include_str!("../migrations/0009_leases.sql");
+const SHARDS: &str = include_str!("../migrations/0010_shards.sql");
 
 /// From this version on instances hold leases.
 const LEASED: i64 = 9;

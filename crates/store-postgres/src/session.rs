@@ -128,6 +128,11 @@ impl Session {
         Ok(())
     }
 
+    /// Begins a transaction.
+    pub(crate) async fn begin(&self) -> Result<(), DbError> {
+        self.begin_all([]).await.map(|[]| ())
+    }
+
     /// Begins a transaction with a statement that reads.
     pub(crate) async fn begin_rows(
         &self,

@@ -11,6 +11,7 @@ use crate::error::DbError;
 use crate::orders;
 use crate::row::{Columns, PgRow, read_opt, unnest};
 use crate::session::{Session, Statement};
+use crate::shards::known_shards;
 
 /// How a step changes the sums, as a statement. It comes last in a transaction, after the journal's:
 /// who holds a row of sums waits for nothing any more but for such a row behind it.
@@ -76,10 +77,12 @@ pub(crate) async fn totals_refill(session: &Session) -> Result<(), DbError> {
     session.run_and_commit(&REFILL, &[]).await
 }
 
+static BACKLOG: LazyLock<String> = LazyLock::new(|| Backlog::sql(Some(known_shards!())));
+
 /// By the queues of the workers.
 pub(crate) async fn backlog(session: &Session, now: Timestamp) -> Result<Backlog, DbError> {
     let [first, second, third, looked_at] = Backlog::parameters(now);
-    let rows = session.rows(Backlog::SQL, &[&first, &second, &third, &looked_at]).await?;
+    let rows = session.rows(&BACKLOG, &[&first, &second, &third, &looked_at]).await?;
     let mut backlog = Backlog::default();
     for row in &rows {
         backlog.read(&PgRow(row))?;

@@ -1,4 +1,4 @@
-//! Steps that go in groups: what one member meets is nobody else's trouble.
+//! Steps that go in groups: what one member meets concerns nobody else.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use gopay_store::{
 };
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
-use gopay_testkit::sample;
+use gopay_testkit::{sample, wait};
 use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -65,9 +65,8 @@ impl World {
         let holder = tokio::spawn(async move {
             cluster.run(&url, &sql).await.unwrap_err();
         });
-        while self.ask(&format!("SELECT count(*) FROM ({HOLDER}) h")).await == "0" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let count = format!("SELECT count(*) FROM ({HOLDER}) h");
+        wait::eventually("it is locked", async || self.ask(&count).await != "0").await;
         holder
     }
 
@@ -80,9 +79,8 @@ impl World {
     async fn until_waiting(&self, count: usize) {
         let sql = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while self.ask(sql).await != count.to_string() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let waiting = async || self.ask(sql).await == count.to_string();
+        wait::eventually(&format!("{count} wait"), waiting).await;
     }
 
     /// In how many transactions rows were written.
@@ -158,6 +156,26 @@ async fn together<T>(world: &World, number: i64, steps: impl Future<Output = T>)
 
 async fn create(store: &PgStore, payment: &Payment) {
     assert_eq!(store.payment_create(payment, "{}", &[]).await.unwrap(), Created::New);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_of_one_shard_and_who_is_of_another_goes_with_the_next() {
+    let Some(world) = world().await else { return };
+    let store = &world.store;
+    create(store, &payment(1)).await;
+    let of_shard_3 = |number: i64| (3 << 12) | number;
+    let numbers = [2, of_shard_3(2), 3, of_shard_3(3), 4, of_shard_3(4)];
+    let all = numbers.map(payment);
+    let lines = note("line");
+    let creations = all.iter().map(|payment| store.payment_create(payment, "{}", &lines));
+    for created in together(&world, 1, join_all(creations)).await {
+        assert_eq!(created.unwrap(), Created::New);
+    }
+    let transactions = async |shards: &str| {
+        world.transactions(&format!("payments WHERE tx_id > 1 AND shard IN ({shards})")).await
+    };
+    assert_eq!((&*transactions("0").await, &*transactions("3").await), ("1", "1"));
+    assert_eq!(transactions("0, 3").await, "2");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

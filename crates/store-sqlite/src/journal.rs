@@ -60,7 +60,7 @@ pub(crate) fn journal_end(db: &Connection) -> Result<Cursor, StoreError> {
 }
 
 static READ: LazyLock<String> = LazyLock::new(|| {
-    let select = rows::journal_select("journal j");
+    let select = rows::journal_select("journal j", false);
     format!("-- journal_read\n{select} WHERE j.shard = ?1 AND j.seq > ?2 ORDER BY j.seq LIMIT ?3")
 });
 

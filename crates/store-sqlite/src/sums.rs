@@ -43,9 +43,11 @@ pub(crate) fn totals_refill(db: &Connection) -> Result<(), StoreError> {
     write(db, &REFILL, []).map(|_| ())
 }
 
+static BACKLOG: LazyLock<String> = LazyLock::new(|| Backlog::sql(None));
+
 /// By the queues of the workers.
 pub(crate) fn backlog(db: &Connection, now: Timestamp) -> Result<Backlog, StoreError> {
-    let mut statement = db.prepare_cached(Backlog::SQL).map_err(failed)?;
+    let mut statement = db.prepare_cached(&BACKLOG).map_err(failed)?;
     let mut rows = statement.query(Backlog::parameters(now)).map_err(failed)?;
     let mut backlog = Backlog::default();
     while let Some(row) = rows.next().map_err(failed)? {

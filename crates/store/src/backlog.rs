@@ -71,25 +71,38 @@ impl Backlog {
     }
 
     /// The statement of both engines: by the queues of the workers, which hold little else. Its
-    /// parameters are those of [`Self::parameters`].
-    pub const SQL: &str = "-- backlog
+    /// parameters are those of [`Self::parameters`]. Where queues begin with the shard, `shards` is
+    /// a query of all there are.
+    #[must_use]
+    pub fn sql(shards: Option<&str>) -> String {
+        let of = |table: &str| match shards {
+            Some(shards) => {
+                format!("{table} JOIN ({shards}) AS known ON known.shard = {table}.shard")
+            }
+            None => table.to_owned(),
+        };
+        let (payments, refunds, deliveries) = (of("payments"), of("refunds"), of("deliveries"));
+        format!(
+            "-- backlog
         SELECT what, age, count(*), min(since) FROM (
             SELECT what, since, CAST(CASE WHEN since > $1 THEN 0 WHEN since > $2 THEN 1
                 WHEN since > $3 THEN 2 ELSE 3 END AS bigint) AS age
             FROM (
-                SELECT state AS what, created_at AS since FROM payments
+                SELECT state AS what, created_at AS since FROM {payments}
                     WHERE next_check_at <= $4 AND at_risk_sen IS NULL
                         AND (state = 'initialized' OR state = 'pending')
                 UNION ALL
-                SELECT 'unresolved', created_at FROM refunds WHERE next_check_at >= 0
+                SELECT 'unresolved', created_at FROM {refunds} WHERE next_check_at >= 0
                 UNION ALL
-                SELECT 'waiting', final_at FROM deliveries
+                SELECT 'waiting', final_at FROM {deliveries}
                     WHERE state = 'waiting' AND next_attempt_at >= 0
             ) AS waiting
         ) AS aged
-        GROUP BY what, age";
+        GROUP BY what, age"
+        )
+    }
 
-    /// See [`Self::SQL`].
+    /// See [`Self::sql`].
     #[must_use]
     pub fn parameters(now: Timestamp) -> [i64; 4] {
         let [first, second, third] = AGES.map(|age| now.before(age).as_micros());

@@ -24,9 +24,12 @@ mod directory;
 mod events;
 mod journal;
 mod model;
+mod model_books;
 mod model_directory;
 mod model_leases;
 mod model_personal;
+mod model_search;
+mod model_upkeep;
 mod payments;
 mod personal;
 mod random;
@@ -36,6 +39,7 @@ mod refunds;
 mod samples;
 mod search;
 mod settlements;
+mod shards;
 mod upkeep;
 mod whole;
 
@@ -54,6 +58,7 @@ pub use reconciliations::*;
 pub use refunds::*;
 pub use search::*;
 pub use settlements::*;
+pub use shards::*;
 pub use upkeep::*;
 pub use whole::*;
 
@@ -105,14 +110,14 @@ cases! { $
     events_move_a_payment_and_leave_records,
     an_answer_is_kept_only_with_a_nonce_and_a_move,
     an_answer_that_missed_the_move_is_kept_once,
-    news_that_changes_nothing_leaves_only_notes,
+    an_event_that_changes_nothing_leaves_only_notes,
     what_is_noted_is_stored_without_a_delivery,
     the_trail_keeps_the_order_of_steps,
     rows_that_are_not_there_are_missing,
     due_payments_are_claimed_oldest_first,
     claims_that_race_share_no_row,
     a_check_is_only_ever_moved_forward,
-    paid_news_that_race_move_once,
+    paid_events_that_race_move_once,
     final_states_owe_deliveries,
     deliveries_of_a_payment_go_in_order,
     deliveries_are_claimed_oldest_first_under_a_lease,
@@ -158,6 +163,10 @@ cases! { $
     an_archive_begins_after_the_one_before_has_ended,
     what_waits_is_counted_by_age,
     a_ping_can_be_repeated,
+    claims_go_through_all_shards,
+    a_refund_is_found_by_its_id_whatever_its_payments_shard,
+    lists_go_through_all_shards,
+    what_a_dead_holder_had_claimed_in_other_shards_is_due,
     a_caller_that_goes_away_leaves_whole_steps,
     random_steps_agree_with_the_model,
 }

@@ -350,31 +350,53 @@ impl<'a> ListQuery<'a> {
     }
 
     /// Reads the key of the last row to look at, from the first and the last key (places 1 and 2);
-    /// no statement if there is no bound, no row if the end is nearer.
+    /// no statement if there is no bound, no row if the end is nearer. Where keys begin with the
+    /// shard, `shards` is a query of all there are.
     #[must_use]
-    pub fn end_sql(&self, mark: char) -> Option<String> {
+    pub fn end_sql(&self, mark: char, shards: Option<&str>) -> Option<String> {
         let (name, key, direction) = (self.table.name, self.table.key_names(), self.direction());
-        let before = self.scan?.saturating_sub(1);
+        let scan = self.scan?;
+        let keys = self.of_each(shards, &key, &format!("{key} BETWEEN {mark}1 AND {mark}2"), scan);
+        let before = scan.saturating_sub(1);
         Some(format!(
             "-- {name}_list: end
-            SELECT {key} FROM {name} WHERE {key} BETWEEN {mark}1 AND {mark}2
-            ORDER BY {key} {direction} LIMIT 1 OFFSET {before}"
+            SELECT {key} FROM {keys} ORDER BY {key} {direction} LIMIT 1 OFFSET {before}"
         ))
     }
 
-    /// Reads the rows, from the first and the last key and [`Self::values`] (places from 1).
+    /// Reads the rows, from the first and the last key and [`Self::values`] (places from 1); `shards` as
+    /// in [`Self::end_sql`].
     #[must_use]
-    pub fn rows_sql(&self, mark: char) -> String {
+    pub fn rows_sql(&self, mark: char, shards: Option<&str>) -> String {
         let (name, key, direction) = (self.table.name, self.table.key_names(), self.direction());
         let conditions = self.conditions.iter().zip(3_usize..);
         let conditions: String =
             conditions.map(|((column, _), place)| format!(" AND {column} {mark}{place}")).collect();
+        let conditions = format!("{key} BETWEEN {mark}1 AND {mark}2{conditions}");
+        // What has an index of its own is found there.
+        let shards = shards.filter(|_| self.scan.is_some());
+        let (columns, limit) = (self.table.read, self.limit);
+        let rows = self.of_each(shards, columns, &conditions, limit);
         format!(
             "-- {name}_list
-            SELECT {columns} FROM {name} WHERE {key} BETWEEN {mark}1 AND {mark}2{conditions}
-            ORDER BY {key} {direction} LIMIT {limit}",
-            columns = self.table.read,
-            limit = self.limit
+            SELECT {columns} FROM {rows} ORDER BY {key} {direction} LIMIT {limit}"
+        )
+    }
+
+    /// The first rows in the order of the list, of each shard if keys begin with it.
+    fn of_each(
+        &self,
+        shards: Option<&str>,
+        columns: &str,
+        conditions: &str,
+        limit: usize,
+    ) -> String {
+        let (name, key, direction) = (self.table.name, self.table.key_names(), self.direction());
+        let Some(shards) = shards else { return format!("{name} WHERE {conditions}") };
+        format!(
+            "({shards}) AS known CROSS JOIN LATERAL (
+                SELECT {columns} FROM {name} WHERE {name}.shard = known.shard AND {conditions}
+                ORDER BY {key} {direction} LIMIT {limit}) AS each"
         )
     }
 

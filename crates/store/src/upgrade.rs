@@ -42,11 +42,11 @@ pub fn payments() -> Vec<TxId> {
         .collect()
 }
 
-/// The ids of the refunds of the fourth payment.
+/// The ids of the refunds of the fourth payment, as they were drawn when the first fixture was made.
 #[must_use]
 pub fn refunds() -> Vec<RefundId> {
     let [mut ids, _] = INSTANCES.map(IdGenerator::new);
-    (0..5).map(|number| ids.next_refund(at(1_000 + number))).collect()
+    (0..5).map(|number| RefundId::new(ids.next(at(1_000 + number))).unwrap()).collect()
 }
 
 fn new(number: usize) -> NewPayment {
@@ -116,11 +116,12 @@ pub async fn fill(store: &dyn Database) {
 async fn deliver(store: &dyn Database) {
     let now = at(8_000);
     let lease = now.after(Duration::from_secs(60));
-    let claimed = store.delivery_claim_due(now, lease, 2, &[]).await.unwrap();
-    let outcomes = [AttemptOutcome::Delivered, AttemptOutcome::GiveUp];
-    for (delivery, outcome) in claimed.iter().zip(outcomes) {
+    // Of the two that are due first, one after the other: they may be in different shards.
+    for (due, outcome) in [(15, AttemptOutcome::Delivered), (17, AttemptOutcome::GiveUp)] {
+        let claimed = store.delivery_claim_due(at(due), lease, 9, &[]).await.unwrap();
+        let [delivery] = claimed.try_into().unwrap();
         let detail = json!({ "status": 200 });
-        store.delivery_record(delivery, &outcome, detail, now).await.unwrap();
+        store.delivery_record(&delivery, &outcome, detail, now).await.unwrap();
     }
 }
 

@@ -155,7 +155,7 @@ fn give_back(sale: &mut Sale, all: bool, dice: &mut Dice, ids: &mut IdGenerator)
     };
     let when = day.after(Duration::from_secs(60 + dice.below(7_200)));
     if when < at(LAST) {
-        sale.back = Some((when, rupiah, how, ids.next_refund(when)));
+        sale.back = Some((when, rupiah, how, ids.next_refund_of(sale.tx_id, when)));
     }
 }
 

@@ -128,7 +128,7 @@ impl Service {
     #[must_use]
     pub fn refund_room(&self, payment: &Payment) -> RefundRoom {
         let now = self.now();
-        let refundid = self.0.ids.refund_id(now);
+        let refundid = self.0.ids.refund_id(payment.tx_id, now);
         let parties = self.parties();
         let contract = parties.directory.contract(&payment.psp, &payment.contract);
         let until = payment.refundable_until(self.settings().refund_window);
@@ -201,7 +201,7 @@ impl Service {
         let contract = contract.ok_or_else(|| ActError::NotNow(NOT_CONFIGURED.to_owned()))?;
         let amount = Sen::new(amount_sen);
         let refund_id = match refundid {
-            None => self.0.ids.refund_id(self.now()),
+            None => self.0.ids.refund_id(tx_id, self.now()),
             Some(refund_id) => {
                 if let Some(done) = self.done_before(refund_id, &payment, amount).await? {
                     return Ok(done);

@@ -247,8 +247,8 @@ impl Service {
             return Ok(true);
         }
         let count = seen.refunds.len().saturating_add(1);
-        let ids: Vec<_> = (0..count).map(|_| self.0.ids.refund_id(self.now())).collect();
         let (store, tx_id) = (&self.0.store, payment.tx_id);
+        let ids: Vec<_> = (0..count).map(|_| self.0.ids.refund_id(tx_id, self.now())).collect();
         let record = || store.refund_record_elsewhere(tx_id, &seen, &ids, self.now());
         for refund in self.retry_while_busy(record).await? {
             let how = refund.made_elsewhere.as_ref().map_or("", |made| made.how.as_str());

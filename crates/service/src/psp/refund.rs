@@ -55,7 +55,7 @@ impl Service {
                 RefundCall::Malformed { contract, tx_id, failure }
             }
             (Ok(Some(tx_id)), Ok(call)) => RefundCall::Request(RefundRequest {
-                refund_id: self.0.ids.refund_id(self.now()),
+                refund_id: self.0.ids.refund_id(tx_id, self.now()),
                 tx_id,
                 psp: login.to_owned(),
                 contract: contract.id.clone(),
@@ -144,7 +144,7 @@ impl Service {
                     return Ok(self.answer_refund(*refund, &payment).await);
                 }
                 Err(StoreError::Conflict) => {
-                    request.refund_id = self.0.ids.refund_id(self.now());
+                    request.refund_id = self.0.ids.refund_id(request.tx_id, self.now());
                 }
                 Err(error @ StoreError::Down(_)) => {
                     // The reservation may have survived; then a worker sends the refund.
@@ -180,7 +180,7 @@ impl Service {
     ) -> Result<Reply, StoreError> {
         let now = self.now();
         let refund = Refund {
-            refund_id: self.0.ids.refund_id(now),
+            refund_id: self.0.ids.refund_id(payment.tx_id, now),
             tx_id: payment.tx_id,
             psp: payment.psp.clone(),
             contract: payment.contract.clone(),

@@ -29,6 +29,9 @@ const STUCK: Duration = Duration::from_millis(250);
 pub(crate) trait Waiting: Send + 'static {
     /// Nobody wants its result any more.
     fn abandoned(&self) -> bool;
+
+    /// Where its rows are: those of a group are in one shard.
+    fn shard(&self) -> u16;
 }
 
 /// How a step that waited ended.
@@ -105,15 +108,23 @@ impl<S: Waiting> State<S> {
         lane
     }
 
-    /// The next group: those who wait and are still wanted.
+    /// The next group: those who wait and are still wanted, of the shard of the first. The others keep
+    /// their places.
     fn gather(&mut self, most: usize) -> Vec<S> {
-        let mut group = Vec::new();
+        let (mut group, mut others): (Vec<S>, VecDeque<_>) = (Vec::new(), VecDeque::new());
         while group.len() < most {
-            let Some((_, step)) = self.waiting.pop_front() else { break };
-            if !step.abandoned() {
+            let Some((number, step)) = self.waiting.pop_front() else { break };
+            if step.abandoned() {
+                continue;
+            }
+            if group.first().is_none_or(|first| first.shard() == step.shard()) {
                 group.push(step);
+            } else {
+                others.push_back((number, step));
             }
         }
+        others.append(&mut self.waiting);
+        self.waiting = others;
         group
     }
 }

@@ -1,4 +1,4 @@
-//! A group of steps in one transaction of two round trips: `BEGIN` with everything that is
+//! A group of steps of one shard in one transaction of two round trips: `BEGIN` with everything that is
 //! inserted, locked or looked up first, then the writes with `COMMIT`.
 //!
 //! Between the two each step is decided by the pure functions, one after the other, on the values
@@ -9,10 +9,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::queue::Waiting as _;
 use super::statements::{self, Wanted};
 use super::step::{GroupEnd, Lane, Promise, Step};
 use crate::pool::Connections;
 use crate::session::{Ended, Session};
+use crate::shards::shard_of;
 
 /// Runs groups on a lane as long as somebody waits.
 pub(crate) async fn run(connections: Arc<Connections>, group: Vec<Step>, mut lane: Lane) {
@@ -61,8 +63,10 @@ struct Batch {
 
 impl Batch {
     async fn work(&mut self, session: &Session) -> Ended {
+        let Some(first) = self.open.first() else { return Ended::Undone };
+        let shard = shard_of(first.shard());
         self.leave_out_duplicates();
-        let begun = statements::begin(session, &Wanted::of(&self.open)).await;
+        let begun = statements::begin(session, &Wanted::of(shard, &self.open)).await;
         // Nothing was written, and each will see for itself what is wrong.
         let Ok(mut rows) = begun else { return Ended::Undone };
         for step in std::mem::take(&mut self.open) {
@@ -71,7 +75,7 @@ impl Batch {
                 Err(step) => self.left_out.push(step),
             }
         }
-        statements::write_and_commit(session, &rows).await
+        statements::write_and_commit(session, shard, &rows).await
     }
 
     /// Of payments with the same id only the first can be in a group, because what belongs to a

@@ -23,6 +23,7 @@ use crate::{deliveries, payments};
 /// What a group begins with.
 #[derive(Default)]
 pub(crate) struct Wanted<'a> {
+    shard: i16,
     creations: Vec<&'a Creation>,
     /// Payments to be locked.
     locks: Keys,
@@ -37,14 +38,14 @@ pub(crate) struct Wanted<'a> {
 struct Keys(Vec<i64>);
 
 impl Keys {
-    fn values(&self) -> Vec<Value<'_>> {
-        vec![&self.0]
+    fn values<'v>(&'v self, shard: &'v i16) -> Vec<Value<'v>> {
+        vec![shard, &self.0]
     }
 }
 
 impl<'a> Wanted<'a> {
-    pub(crate) fn of(steps: &'a [Step]) -> Self {
-        let mut wanted = Self::default();
+    pub(crate) fn of(shard: i16, steps: &'a [Step]) -> Self {
+        let mut wanted = Self { shard, ..Self::default() };
         for step in steps {
             match step {
                 Step::Create(creation, _) => wanted.creations.push(creation),
@@ -70,12 +71,12 @@ pub(crate) async fn begin(session: &Session, wanted: &Wanted<'_>) -> Result<Lock
     for creation in &wanted.creations {
         inserts.push(rows::payment_cells(&creation.payment)?);
     }
-    let Wanted { locks, looks, deliveries, .. } = wanted;
+    let Wanted { shard, locks, looks, deliveries, .. } = wanted;
     let reads = [
         (!inserts.is_empty()).then(|| (INSERT.as_str(), inserts.values())),
-        (!locks.0.is_empty()).then(|| (payments::LOCK_MANY, locks.values())),
-        (!looks.0.is_empty()).then(|| (LOOK, looks.values())),
-        (!deliveries.0.is_empty()).then(|| (deliveries::LOCK_MANY, deliveries.values())),
+        (!locks.0.is_empty()).then(|| (payments::LOCK_MANY, locks.values(shard))),
+        (!looks.0.is_empty()).then(|| (LOOK, looks.values(shard))),
+        (!deliveries.0.is_empty()).then(|| (deliveries::LOCK_MANY, deliveries.values(shard))),
     ];
     let rows = session.begin_all(reads).await?;
     let [created, locked, known, owed] = rows;
@@ -97,8 +98,8 @@ fn by_key<T, M: FromIterator<(i64, T)>>(
 }
 
 /// Writes what was decided and commits.
-pub(crate) async fn write_and_commit(session: &Session, found: &LockedRows) -> Ended {
-    match Writes::of(session, found) {
+pub(crate) async fn write_and_commit(session: &Session, shard: i16, found: &LockedRows) -> Ended {
+    match Writes::of(session, shard, found) {
         Ok(writes) => session.write_all_and_commit(writes.statements()).await,
         Err(_) => Ended::Undone,
     }
@@ -106,6 +107,7 @@ pub(crate) async fn write_and_commit(session: &Session, found: &LockedRows) -> E
 
 /// Everything that a group writes, by table.
 struct Writes<'a> {
+    shard: i16,
     requests: Columns<'a>,
     keys: Columns<'a>,
     changes: Columns<'a>,
@@ -117,7 +119,7 @@ struct Writes<'a> {
 }
 
 impl<'a> Writes<'a> {
-    fn of(session: &Session, found: &'a LockedRows) -> Result<Self, StoreError> {
+    fn of(session: &Session, shard: i16, found: &'a LockedRows) -> Result<Self, StoreError> {
         let decided = &found.writes;
         let mut requests = Columns::new(PAYMENT_REQUESTS.columns.len());
         for (tx_id, request) in &decided.requests {
@@ -151,19 +153,19 @@ impl<'a> Writes<'a> {
         }
         let entries = NewEntries::of(&decided.entries);
         let sums = NewSums::new(session, &decided.sums);
-        Ok(Self { requests, keys, changes, owed, attempts, records, entries, sums })
+        Ok(Self { shard, requests, keys, changes, owed, attempts, records, entries, sums })
     }
 
     /// The journal's is the last but one: it holds what other groups of the shard wait for.
     fn statements(&self) -> [Option<Statement<'_>>; 8] {
-        let Self { requests, keys, changes, owed, attempts, records, entries, sums } = self;
+        let Self { shard, requests, keys, changes, owed, attempts, records, entries, sums } = self;
         [
             write(&REQUEST, requests),
             write(&KEYS, keys),
-            write(&UPDATE, changes),
-            write(&OWE, owed),
-            write(&RECORD, attempts),
-            write(APPEND, records),
+            write_in(shard, &UPDATE, changes),
+            write_in(shard, &OWE, owed),
+            write_in(shard, &RECORD, attempts),
+            write_in(shard, APPEND, records),
             entries.statement(),
             sums.statement(),
         ]
@@ -175,8 +177,14 @@ fn write<'v>(sql: &'v str, columns: &'v Columns<'_>) -> Option<Statement<'v>> {
     (!columns.is_empty()).then(|| (sql, columns.values()))
 }
 
+/// The same of a statement whose first value is the shard.
+fn write_in<'v>(shard: &'v i16, sql: &'v str, columns: &'v Columns<'_>) -> Option<Statement<'v>> {
+    let first: Value<'v> = shard;
+    (!columns.is_empty()).then(|| (sql, [first].into_iter().chain(columns.values()).collect()))
+}
+
 const LOOK: &str = "-- group: payments that are there
-    SELECT tx_id FROM payments WHERE tx_id = ANY ($1::bigint[])";
+    SELECT tx_id FROM payments WHERE shard = $1 AND tx_id = ANY ($2::bigint[])";
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let insert = insert_many(&PAYMENTS);
@@ -200,8 +208,8 @@ static RECORD: LazyLock<String> =
     LazyLock::new(|| format!("-- group: deliveries tried\n{}", update_many(&DELIVERIES)));
 
 const APPEND: &str = "-- group: events
-    INSERT INTO events (tx_id, at, kind, detail)
-    SELECT record.tx_id, record.at, record.kind, record.detail
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[])
+    INSERT INTO events (shard, tx_id, at, kind, detail)
+    SELECT $1, record.tx_id, record.at, record.kind, record.detail
+    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[])
         WITH ORDINALITY AS record (tx_id, at, kind, detail, place)
     ORDER BY record.place";

@@ -54,6 +54,10 @@ pub(crate) struct Attempt {
 }
 
 impl Waiting for Step {
+    fn shard(&self) -> u16 {
+        self.tx_id().shard()
+    }
+
     fn abandoned(&self) -> bool {
         match self {
             Self::Create(_, reply) => reply.is_closed(),
@@ -67,6 +71,16 @@ impl Waiting for Step {
 }
 
 impl Step {
+    /// The payment that it is about.
+    fn tx_id(&self) -> TxId {
+        match self {
+            Self::Create(creation, _) => creation.payment.tx_id,
+            Self::Apply(application, _) => application.tx_id,
+            Self::Answer(tx_id, ..) | Self::CheckAt(tx_id, ..) | Self::Note(tx_id, ..) => *tx_id,
+            Self::Record(attempt, _) => attempt.claimed.tx_id,
+        }
+    }
+
     /// A payment with its call, its first records, and its data key, if anything of it is sealed.
     pub(crate) fn create(
         (payment, request, records, key): (&Payment, &str, &NewRecords, Option<&WrappedKey>),

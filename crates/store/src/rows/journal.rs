@@ -69,17 +69,22 @@ pub fn journal(row: &dyn SqlRow) -> Result<JournalRecord, StoreError> {
 }
 
 /// What [`journal`] reads, from rows of the journal that are called `j` in `from`. Whoever reads it
-/// adds conditions and an order.
+/// adds conditions and an order. `sharded`: keys begin with the shard.
 #[must_use]
-pub fn journal_select(from: &str) -> String {
+pub fn journal_select(from: &str, sharded: bool) -> String {
+    let in_shard = |table: &str| match sharded {
+        true => format!("{table}.shard = j.shard AND "),
+        false => String::new(),
+    };
+    let (refund, payment) = (in_shard("r"), in_shard("p"));
     let own = JOURNAL.columns.iter().map(|(name, _)| format!("j.{name}"));
     let own = own.collect::<Vec<_>>().join(", ");
     format!(
         "SELECT {own}, coalesce(r.client, p.client), coalesce(r.contract, p.contract), p.channel,
             p.merchant_tx_id, r.merchant_refund_id
         FROM {from}
-            LEFT JOIN refunds r ON r.refund_id = j.refund_id
-            LEFT JOIN payments p ON p.tx_id = j.tx_id
+            LEFT JOIN refunds r ON {refund}r.refund_id = j.refund_id
+            LEFT JOIN payments p ON {payment}p.tx_id = j.tx_id
                 AND (r.contract IS NULL OR r.contract = p.contract)"
     )
 }
