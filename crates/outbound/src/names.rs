@@ -136,7 +136,10 @@ fn domain_of(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
+
+    use gopay_testkit::wait;
 
     use super::*;
 
@@ -153,14 +156,17 @@ mod tests {
 
     /// Begins so many look-ups that nobody waits for.
     async fn begin(names: &Names, count: usize, name: impl Fn(usize) -> String) {
+        let given_up = Arc::new(AtomicUsize::new(0));
         for number in 0..count {
-            let (names, name) = (names.clone(), name(number));
+            let (names, name, given_up) = (names.clone(), name(number), Arc::clone(&given_up));
             tokio::spawn(async move {
                 let found = tokio::time::timeout(Duration::from_millis(50), names.find(name));
                 assert!(found.await.is_err());
+                given_up.fetch_add(1, Ordering::SeqCst);
             });
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let all = async || given_up.load(Ordering::SeqCst) == count;
+        wait::eventually("all have given up waiting", all).await;
     }
 
     #[tokio::test]
@@ -181,8 +187,8 @@ mod tests {
         assert!(midtrans.find("api.midtrans.example".to_owned()).await.is_ok());
         assert!(began.elapsed() < SILENCE / 2, "{:?}", began.elapsed());
         // All places come back when the system has given up.
-        tokio::time::sleep(SILENCE * 2).await;
-        assert_eq!(receivers.all.available_permits(), AT_ONCE_MAX);
+        let all = async || receivers.all.available_permits() == AT_ONCE_MAX;
+        wait::eventually("all threads are free", all).await;
     }
 
     #[test]

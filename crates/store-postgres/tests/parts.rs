@@ -12,6 +12,7 @@ use futures::future::join;
 use gopay_store::contract::{self, UnderTest};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, NumberLease, Options, PgStore};
+use gopay_testkit::wait;
 use serde_json::Value;
 
 /// The tables that have the shard in their keys.
@@ -130,9 +131,8 @@ impl Partitioned {
     async fn empty(&self) -> UnderTest {
         let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
             AND state <> 'idle' AND pid <> pg_backend_pid()";
-        while self.cluster.ask(&self.url, busy).await.unwrap() != "0" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let idle = async || self.cluster.ask(&self.url, busy).await.unwrap() == "0";
+        wait::eventually("nothing is under way", idle).await;
         let mut sql = String::new();
         for table in gopay_store::copy::TABLES {
             sql.push_str(&format!("DELETE FROM {};", table.name));

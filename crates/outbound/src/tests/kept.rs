@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 
+use gopay_testkit::wait;
 use tokio::task::{consume_budget, yield_now};
 
 use super::peer::{Peer, peer};
@@ -34,12 +35,7 @@ async fn a_connection_that_is_not_used_is_closed_in_time() {
                 transport.send(get(format!("http://{address}/"))).await.unwrap();
             }
             assert_eq!(seen.lock().unwrap().connections, connections);
-            let closed = async {
-                while seen.lock().unwrap().open > 0 {
-                    tokio::time::sleep(idle / 10).await;
-                }
-            };
-            tokio::time::timeout(LONG, closed).await.expect("closed");
+            wait::within(LONG, "closed", async || seen.lock().unwrap().open == 0).await;
         }
     }
 }
@@ -50,9 +46,7 @@ async fn a_connection_that_its_peer_has_ended_is_replaced_before_anything_is_sen
         let (address, seen) = peer(Peer::AnswersAndEnds(EMPTY)).await;
         for requests in 1..=20 {
             transport.send(get(format!("http://{address}/"))).await.unwrap();
-            while seen.lock().unwrap().open > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            wait::eventually("ended", async || seen.lock().unwrap().open == 0).await;
             // The end travels, too.
             tokio::time::sleep(Duration::from_millis(5)).await;
             let seen = seen.lock().unwrap();
