@@ -6,8 +6,6 @@
 #![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a table of figures")]
 
 mod hostile;
-mod ready_made;
-mod respelled;
 mod rounds;
 mod wired;
 
@@ -19,9 +17,9 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::form::{Backend, Form, Scratch};
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
-use gopay_testkit::{baseline, payloads, product};
+use gopay_testkit::ready_made::Buffers;
+use gopay_testkit::{baseline, payloads, product, respelled};
 
-use ready_made::Buffers;
 use rounds::{median, medians};
 
 type Section = fn();

@@ -6,7 +6,6 @@
 //! has become more than 2% dearer; `cargo bench --bench count -- --record` writes the file anew.
 #![allow(clippy::print_stdout, reason = "a table of figures")]
 
-mod ready_made;
 mod wired;
 
 use std::collections::BTreeMap;
@@ -18,7 +17,7 @@ use gopay_core::ppro::call;
 use gopay_core::ppro::form::{Form, Scratch};
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
-use gopay_testkit::{baseline, payloads, product};
+use gopay_testkit::{baseline, payloads, product, ready_made};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.txt");
 

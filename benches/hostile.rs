@@ -1,4 +1,4 @@
-//! Bodies that cost as much as a stranger can make them cost.
+//! Bodies that cost as much as an unauthenticated caller can make them cost.
 
 use gopay_testkit::payloads;
 

@@ -3,15 +3,13 @@
 //!
 //! `cargo bench --bench translate`; the ratios are what is promised, not the times.
 
-mod ready_made;
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::Terms;
 use gopay_core::translate::translate_into;
-use gopay_testkit::{baseline, payloads, product};
+use gopay_testkit::{baseline, payloads, product, ready_made};
 
 fn translate(criterion: &mut Criterion) {
     let terms = product::charge_terms();

@@ -121,7 +121,7 @@ fn notification_out() -> Pair {
 }
 
 #[derive(Deserialize)]
-struct News {
+struct Notification {
     transaction_status: String,
     transaction_id: String,
     status_code: String,
@@ -144,21 +144,23 @@ fn notification_in() -> Pair {
     let same = body.clone();
     pair(
         move || {
-            let news = UnverifiedNotification::parse(black_box(body.as_bytes())).expect("good");
-            news.verify(black_box(SERVER_KEY)).expect("signed")
+            let notification =
+                UnverifiedNotification::parse(black_box(body.as_bytes())).expect("good");
+            notification.verify(black_box(SERVER_KEY)).expect("signed")
         },
         move || {
-            let news: News = serde_json::from_slice(black_box(same.as_bytes())).expect("good");
+            let notification: Notification =
+                serde_json::from_slice(black_box(same.as_bytes())).expect("good");
             let signed = format!(
                 "{}{}{}{}",
-                news.order_id,
-                news.status_code,
-                news.gross_amount,
+                notification.order_id,
+                notification.status_code,
+                notification.gross_amount,
                 black_box(SERVER_KEY)
             );
-            assert!(hex::encode(Sha512::digest(signed)) == news.signature_key);
-            let amount: Decimal = news.gross_amount.parse().expect("a number");
-            (news, amount)
+            assert!(hex::encode(Sha512::digest(signed)) == notification.signature_key);
+            let amount: Decimal = notification.gross_amount.parse().expect("a number");
+            (notification, amount)
         },
     )
 }

@@ -131,7 +131,7 @@ mod tests {
 
     /// Fields that hold what is private, as text that is no secret's own type.
     fn is_private(field: &str) -> bool {
-        const PERSONAL: [&str; 8] = [
+        const PERSONAL: [&str; 9] = [
             "account_holder",
             "first_name",
             "last_name",
@@ -140,6 +140,7 @@ mod tests {
             "city",
             "call",
             "request",
+            "deeplink",
         ];
         let Some((name, kind)) = field.trim_start_matches("pub ").split_once(": ") else {
             return false;

@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use axum::Router;
 use gopay_http::guard::{Access, Rules};
-use gopay_http::{App, AppParts, Bodies};
+use gopay_http::{App, AppParts, Bodies, Exposition};
 use gopay_inbound::{Bounds, Listener, LoadedTls, Stop, Tls, TlsError, TlsFile, TlsFiles};
 use gopay_midtrans_client::{Endpoint, EndpointError, MidtransClient};
-use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, Transport};
+use gopay_outbound::{AddressPolicy, BuildError, HttpTransport, HyperTransport, Transport};
 use gopay_service::desk::BreakReview;
 use gopay_service::{
     Clock, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Service,
     Settings, Traced,
 };
 use gopay_store::Database;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -27,7 +26,6 @@ use crate::config::{Account, Config, Listen, Problem};
 use crate::finance::desk::{StoredAdjustments, TermsInForce};
 use crate::silence::Noticed;
 use crate::store::Engine;
-use crate::telemetry;
 
 /// The service and what it stands on.
 pub(crate) struct Adapter {
@@ -245,7 +243,8 @@ fn transport_of(account: &Account) -> Result<Arc<dyn Transport>, Problem> {
     if let Some(transport) = shared.get(&timeout).and_then(Weak::upgrade) {
         return Ok(transport);
     }
-    let built = HttpTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build();
+    let built =
+        HyperTransport::builder(AddressPolicy::any()).connect_timeout(timeout).build_hyper();
     let built = built.map_err(|error| no_transport(&account.section(), &error))?;
     let transport = Arc::new(Traced(Arc::new(built)));
     shared.insert(timeout, Arc::downgrade(&transport));
@@ -314,7 +313,7 @@ pub(crate) async fn build(
     prepared: Prepared,
     create: bool,
     clock: Arc<dyn Clock>,
-    metrics: PrometheusHandle,
+    metrics: Exposition,
     draining: watch::Receiver<bool>,
 ) -> anyhow::Result<Adapter> {
     let config = &prepared.config;
@@ -416,7 +415,6 @@ pub(crate) async fn run_adapter(
         service.reclaim().await;
     }
     listeners.serve(&app, &mut tasks, &stop);
-    tasks.spawn(telemetry::keep_up(app.metrics.clone(), stop.clone()));
     tasks.spawn(service.clone().watch_store(stop.clone()));
     if role != Role::Api {
         tasks.spawn(gopay_service::loops::run(service.clone(), stop.clone()));

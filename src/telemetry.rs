@@ -8,9 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use gopay_inbound::Stop;
+use gopay_http::Exposition;
 use gopay_service::meters;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -204,28 +203,13 @@ fn write_lines(lines: &Receiver<Message>, dropped: &AtomicU64, mut out: impl Wri
 }
 
 /// Installs the recorder of metrics; once a process.
-pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
-    let builder =
-        PrometheusBuilder::new().set_buckets(meters::BUCKETS_SECONDS)?.set_buckets_for_metric(
-            Matcher::Full(gopay_store::COMMIT_STEPS.to_owned()),
-            meters::BUCKETS_STEPS,
-        )?;
-    let handle = builder.install_recorder()?;
+pub(crate) fn metrics() -> anyhow::Result<Exposition> {
+    let exposition = Exposition::install()?;
     meters::describe();
     meters::begin_at_zero();
     let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("GOPAY_ADAPTER_COMMIT"))];
     metrics::gauge!(meters::BUILD_INFO, &build).set(1.0);
-    Ok(handle)
-}
-
-/// Sums up what was recorded until the stop. The recorder keeps each single value until it is
-/// asked for the metrics or told to do this; where nobody asks, it would grow for ever.
-pub(crate) async fn keep_up(metrics: PrometheusHandle, stop: Stop) {
-    const PAUSE: Duration = Duration::from_secs(2);
-    let mut stopped = std::pin::pin!(gopay_inbound::stopped(stop));
-    while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
-        metrics.run_upkeep();
-    }
+    Ok(exposition)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(crate) fn judge(played: &Played, require_ok: bool) -> Judgement {
             };
             judgement.faults.extend(finding);
         }
-        if sent.asked == Some(false) && sent.message.news {
+        if sent.asked == Some(false) && sent.message.is_new {
             judgement.faults.push(not_asked(sent, place > 0));
         }
         let slowly = sent.message.how == How::Slowly;
@@ -119,7 +119,7 @@ fn unconfirmed(played: &Played, sent: &Sent, seen: &Seen, require_ok: bool) -> O
 /// What to do where an answer was no 2xx.
 fn cure(played: &Played, sent: &Sent) -> &'static str {
     match (played.scene.name, sent.message.how) {
-        ("duplicate", _) if !sent.message.news => {
+        ("duplicate", _) if !sent.message.is_new => {
             "a duplicate has to be confirmed like the first: it comes again because the first answer \
              may have been lost"
         }
@@ -158,7 +158,7 @@ fn believed(sent: &Sent, seen: &Seen) -> Option<Finding> {
         Seen::TimedOut | Seen::TooLong => Some(Finding {
             code: "forged_costly",
             seen: format!("{what}: no short answer in time"),
-            cure: "check the hash before anything else: strangers can send as many as they like",
+            cure: "check the hash before anything else: anybody can send as many as they like",
         }),
         // Any other end refuses it.
         Seen::Answer { .. } | Seen::NotReached(_) | Seen::BrokenOff(_) => None,

@@ -105,7 +105,7 @@ impl Endpoint {
         };
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let asked = match &self.stand_in {
-            Some(stand_in) if message.news => {
+            Some(stand_in) if message.is_new => {
                 Some(eventually(self.patience, || stand_in.asked(tx_id) > before).await)
             }
             Some(stand_in) => Some(stand_in.asked(tx_id) > before),

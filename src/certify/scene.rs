@@ -64,7 +64,7 @@ pub(crate) struct Message {
     pub(crate) state: State,
     pub(crate) how: How,
     /// Whether it brings something new, so that the endpoint has to ask.
-    pub(crate) news: bool,
+    pub(crate) is_new: bool,
 }
 
 /// A scene, and the state that the transaction has at its end.
@@ -77,12 +77,12 @@ pub(crate) struct Scene {
 }
 
 const fn message(what: &'static str, state: State) -> Message {
-    Message { what, age_s: 0, state, how: How::Plain, news: true }
+    Message { what, age_s: 0, state, how: How::Plain, is_new: true }
 }
 
 const fn forged(what: &'static str, forgery: Forgery) -> Message {
     let how = How::Forged(forgery);
-    Message { what, age_s: 0, state: State::Pending, how, news: false }
+    Message { what, age_s: 0, state: State::Pending, how, is_new: false }
 }
 
 /// Every scene, in order.
@@ -98,7 +98,7 @@ pub(crate) const SCENES: [Scene; 8] = [
         title: "the same notification comes again",
         messages: &[
             message("the notification", State::Succeeded),
-            Message { news: false, ..message("the same again", State::Succeeded) },
+            Message { is_new: false, ..message("the same again", State::Succeeded) },
         ],
         ends: State::Succeeded,
     },
@@ -137,7 +137,7 @@ pub(crate) const SCENES: [Scene; 8] = [
         title: "an older notification comes after a newer one",
         messages: &[
             message("the newer", State::Succeeded),
-            Message { age_s: 60, news: false, ..message("the older", State::Succeeded) },
+            Message { age_s: 60, is_new: false, ..message("the older", State::Succeeded) },
         ],
         ends: State::Succeeded,
     },

@@ -64,17 +64,13 @@ impl Clock for DemoClock {
 const SERVER_KEY: &str = "SB-Mid-server-demo";
 
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<Outcome> {
-    let temporary = match &args.data {
-        Some(_) => None,
-        None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
-    };
+    // Gone when this ends.
+    let temporary = args.data.is_none().then(tempfile::tempdir).transpose();
+    let temporary = temporary.context("cannot make a temporary folder")?;
+    let folder = temporary.as_ref().map(|folder| folder.path().to_owned()).or(args.data.clone());
+    let folder = folder.unwrap_or_default();
     let place = args.store.as_deref().map(|url| StoreUrl::of_option("--store", url));
     let place = place.transpose()?;
-    let folder = match (&args.data, &temporary) {
-        (Some(folder), _) => folder.clone(),
-        (None, Some(temporary)) => temporary.path().to_owned(),
-        (None, None) => PathBuf::from("data"),
-    };
     runtime()?.block_on(async {
         // Nobody stands in front who would have to be told.
         let Ending { draining, stop, .. } = gopay_inbound::on_signals(Duration::ZERO)?;

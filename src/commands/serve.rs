@@ -11,14 +11,14 @@ use crate::Outcome;
 use crate::args::{ConfigArgs, Role};
 use crate::commands::prepared_with;
 use crate::config::Config;
-use crate::directory::{Book, Desk, Follower};
+use crate::directory::{Book, Desk, Follower, Whole};
 #[cfg(feature = "otlp")]
 use crate::otlp::Export;
 use crate::reload::{Reloader, Running, on_hangup};
-use crate::start::{Face, Listeners, build, run_adapter, runtime};
+use crate::start::{Adapter, Face, Listeners, build, run_adapter, runtime};
 use crate::store::{Engine, Number};
 use crate::telemetry::metrics;
-use gopay_inbound::Ending;
+use gopay_inbound::{Ending, Stop};
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -58,17 +58,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         // Workers draw no ids.
         let number = (args.role != Role::Worker).then_some(number);
         let number = Number::take(&place, &adapter.store, number).await?;
-        let follower = Arc::new(Follower::new(
-            adapter.service.clone(),
-            adapter.store.handle(),
-            Arc::new(SystemClock),
-            Arc::clone(&adapter.terms),
-            whole,
-        ));
-        let sealed = adapter.store.layer().is_some();
-        let desk = Desk { follower: Arc::clone(&follower), sealed };
-        let _ = adapter.app.directory.set(Arc::new(desk));
-        tokio::spawn(Arc::clone(&follower).run(stop.clone()));
+        let follower = follow(&adapter, whole, &stop);
         let reloader = Arc::new(Reloader {
             path: args.config.config.clone(),
             running,
@@ -102,6 +92,22 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Outcome> {
         }
         ended
     })
+}
+
+/// Goes by what stands in the store from now on, and takes what operators enter.
+fn follow(adapter: &Adapter, whole: Whole, stop: &Stop) -> Arc<Follower> {
+    let follower = Arc::new(Follower::new(
+        adapter.service.clone(),
+        adapter.store.handle(),
+        Arc::new(SystemClock),
+        Arc::clone(&adapter.terms),
+        whole,
+    ));
+    let sealed = adapter.store.layer().is_some();
+    let desk = Desk { follower: Arc::clone(&follower), sealed };
+    let _ = adapter.app.directory.set(Arc::new(desk));
+    tokio::spawn(Arc::clone(&follower).run(stop.clone()));
+    follower
 }
 
 /// What stands in the store before it is served. As far as `serve` would, it creates the store or brings

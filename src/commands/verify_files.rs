@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::Outcome;
 use crate::args::ConfigArgs;
 use crate::commands::whole_config;
-use crate::finance::verify::{BesideStore, Found, SetOnDisk, Verdict, check_sets, find_sets};
+use crate::finance::verify::{BesideStore, Found, SetOnDisk, Verified, check_sets, find_sets};
 use crate::finance::verify_day::{check_days, check_days_beside};
 use crate::start::runtime;
 use crate::store::Engine;
@@ -32,30 +32,30 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
-    let mut verdict = Verdict::default();
-    let found = find_sets(&args.folder, &mut verdict)?;
-    check_sets(&found.sets, &mut verdict)?;
-    check_days(&found.days, &mut verdict)?;
+    let mut verified = Verified::default();
+    let found = find_sets(&args.folder, &mut verified)?;
+    check_sets(&found.sets, &mut verified)?;
+    check_days(&found.days, &mut verified)?;
     if let Some(config) = args.config {
         let whole = !args.folder.join(manifest::NAME).exists();
-        if let Some(no) = beside_store(ConfigArgs { config }, &found, whole, &mut verdict)? {
+        if let Some(no) = beside_store(ConfigArgs { config }, &found, whole, &mut verified)? {
             return Ok(no);
         }
     }
-    verdict.findings.sort();
-    verdict.findings.dedup();
-    let as_made = verdict.findings.is_empty() && verdict.sets > 0;
+    verified.findings.sort();
+    verified.findings.dedup();
+    let as_made = verified.findings.is_empty() && verified.sets > 0;
     if args.json {
-        writeln!(std::io::stdout(), "{}", as_json(&verdict, as_made))?;
+        writeln!(std::io::stdout(), "{}", as_json(&verified, as_made))?;
     } else {
-        write_text(&verdict, as_made)?;
+        write_text(&verified, as_made)?;
     }
     Ok(if as_made { Outcome::Done } else { Outcome::No })
 }
 
-fn write_text(verdict: &Verdict, as_made: bool) -> std::io::Result<()> {
+fn write_text(verified: &Verified, as_made: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let Verdict { findings, notes, sets, rows } = verdict;
+    let Verified { findings, notes, sets, rows } = verified;
     for note in notes {
         writeln!(out, "note: {note}")?;
     }
@@ -69,12 +69,12 @@ fn write_text(verdict: &Verdict, as_made: bool) -> std::io::Result<()> {
     }
 }
 
-fn as_json(verdict: &Verdict, as_made: bool) -> Value {
+fn as_json(verified: &Verified, as_made: bool) -> Value {
     let of = |found: &[Finding]| -> Vec<Value> {
         let one = |it: &Finding| json!({"set": it.set, "file": it.file, "line": it.line, "what": it.what});
         found.iter().map(one).collect()
     };
-    let Verdict { findings, notes, sets, rows } = verdict;
+    let Verified { findings, notes, sets, rows } = verified;
     json!({"as_made": as_made, "findings": of(findings), "notes": of(notes), "sets": sets, "rows": rows})
 }
 
@@ -82,7 +82,7 @@ fn beside_store(
     args: ConfigArgs,
     Found { sets, days }: &Found,
     whole: bool,
-    verdict: &mut Verdict,
+    verified: &mut Verified,
 ) -> anyhow::Result<Option<Outcome>> {
     let config = match whole_config(&args)? {
         Ok(config) => config,
@@ -97,9 +97,9 @@ fn beside_store(
         let beside = BesideStore { store: handle.as_ref(), scratch: scratch.path(), whole };
         let done = async {
             if !sets.is_empty() || days.is_empty() {
-                beside.check(sets, &accounts, verdict).await?;
+                beside.check(sets, &accounts, verified).await?;
             }
-            check_days_beside(handle.as_ref(), days, (scratch.path(), whole), verdict).await
+            check_days_beside(handle.as_ref(), days, (scratch.path(), whole), verified).await
         };
         let done = done.await;
         drop(handle);

@@ -25,7 +25,7 @@ use crate::finance::chain::{manifest_of, rebuild};
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct Verified {
     /// What is not as it must be.
     pub(crate) findings: Vec<Finding>,
     /// What is, and could not be shown whole.
@@ -81,20 +81,20 @@ enum OneFolder {
 }
 
 /// The sets and days of a folder, and what is wrong with the folder itself.
-pub(crate) fn find_sets(folder: &Path, verdict: &mut Verdict) -> anyhow::Result<Found> {
+pub(crate) fn find_sets(folder: &Path, verified: &mut Verified) -> anyhow::Result<Found> {
     let mut found = Found::default();
     if folder.join(manifest::NAME).exists() {
-        found.add(read_folder(&fs::canonicalize(folder)?, verdict)?);
+        found.add(read_folder(&fs::canonicalize(folder)?, verified)?);
         return Ok(found);
     }
     let entries = fs::read_dir(folder);
     for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
-            found.add(read_folder(&path, verdict)?);
+            found.add(read_folder(&path, verified)?);
         } else {
             let name = name_of(&path);
-            verdict.findings.push(Finding::set(&name, "the file belongs to no set"));
+            verified.findings.push(Finding::set(&name, "the file belongs to no set"));
         }
     }
     found.sets.sort_by_key(|set| (set.manifest.basis.account(), set.manifest.basis.first_day));
@@ -106,13 +106,13 @@ pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
 }
 
-fn read_folder(path: &Path, verdict: &mut Verdict) -> anyhow::Result<Option<OneFolder>> {
+fn read_folder(path: &Path, verified: &mut Verified) -> anyhow::Result<Option<OneFolder>> {
     let name = name_of(path);
     let file = path.join(manifest::NAME);
     let text = match fs::read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let finding = Finding::file(&name, manifest::NAME, "the file is missing");
-            verdict.findings.push(finding);
+            verified.findings.push(finding);
             return Ok(None);
         }
         read => read.with_context(|| format!("cannot read {}", file.display()))?,
@@ -128,14 +128,14 @@ fn read_folder(path: &Path, verdict: &mut Verdict) -> anyhow::Result<Option<OneF
         }
         Err(error) => {
             let what = format!("it does not read as a manifest: {error}");
-            verdict.findings.push(Finding::file(&name, manifest::NAME, what));
+            verified.findings.push(Finding::file(&name, manifest::NAME, what));
             Ok(None)
         }
     }
 }
 
 /// Every set by itself and beside the others of its account.
-pub(crate) fn check_sets(sets: &[SetOnDisk], verdict: &mut Verdict) -> anyhow::Result<()> {
+pub(crate) fn check_sets(sets: &[SetOnDisk], verified: &mut Verified) -> anyhow::Result<()> {
     let mut before: Option<&SetOnDisk> = None;
     let mut ids = Ids::default();
     for set in sets {
@@ -144,46 +144,49 @@ pub(crate) fn check_sets(sets: &[SetOnDisk], verdict: &mut Verdict) -> anyhow::R
             before = None;
             ids = Ids::default();
         }
-        let tables = check_set(set, verdict)?;
-        verdict.findings.extend(ids.take(&set.manifest, &tables));
+        let tables = check_set(set, verified)?;
+        verified.findings.extend(ids.take(&set.manifest, &tables));
         let digest = before.map(|before| manifest::sha256(before.text.as_bytes()));
         let pair = before.zip(digest.as_deref()).map(|(one, digest)| (&one.manifest, digest));
-        verdict.findings.extend(check_chain(pair, &set.manifest));
+        verified.findings.extend(check_chain(pair, &set.manifest));
         before = Some(set);
-        verdict.sets = verdict.sets.saturating_add(1);
+        verified.sets = verified.sets.saturating_add(1);
     }
     Ok(())
 }
 
-fn check_set(set: &SetOnDisk, verdict: &mut Verdict) -> anyhow::Result<BTreeMap<Part, TableRead>> {
+fn check_set(
+    set: &SetOnDisk,
+    verified: &mut Verified,
+) -> anyhow::Result<BTreeMap<Part, TableRead>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(&set.path)? {
         names.insert(name_of(&entry?.path()));
     }
-    verdict.findings.extend(check_folder(&set.name, &set.manifest, &names));
+    verified.findings.extend(check_folder(&set.name, &set.manifest, &names));
     if let Ok(wanted) = set.manifest.to_json() {
         let differences = compare_lines(&set.text, &wanted);
         let lines = differences.iter().map(|one| {
             let what = "the manifest is written otherwise than by this program";
             Finding::line(&set.name, manifest::NAME, one.line, what)
         });
-        verdict.findings.extend(lines);
+        verified.findings.extend(lines);
     }
     let mut tables = BTreeMap::new();
     let found = set.manifest.files.iter().filter(|file| names.contains(&file.name));
     for facts in found {
         let part = part_of(&set.manifest, &facts.name);
-        let read = check_file(set, part, facts, verdict)?;
+        let read = check_file(set, part, facts, verified)?;
         if let Some((part, read)) = part.zip(read) {
-            verdict.rows = verdict.rows.saturating_add(read.rows);
+            verified.rows = verified.rows.saturating_add(read.rows);
             tables.insert(part, read);
         }
         if names.contains(&format!("{}.gz", facts.name)) {
-            check_twin(set, &facts.name, verdict)?;
+            check_twin(set, &facts.name, verified)?;
         }
     }
     if tables.len() == Part::ALL.len() {
-        verdict.findings.extend(check_sums(&set.manifest, &tables)?);
+        verified.findings.extend(check_sums(&set.manifest, &tables)?);
     }
     Ok(tables)
 }
@@ -198,7 +201,7 @@ fn check_file(
     set: &SetOnDisk,
     part: Option<Part>,
     facts: &FileFacts,
-    verdict: &mut Verdict,
+    verified: &mut Verified,
 ) -> anyhow::Result<Option<TableRead>> {
     let path = set.path.join(&facts.name);
     let open = || File::open(&path).with_context(|| format!("cannot read {}", path.display()));
@@ -206,7 +209,7 @@ fn check_file(
     let mut hold = |what: &str, found: String, wanted: String| {
         if found != wanted {
             let what = Finding::values(what, found, wanted, "the manifest");
-            verdict.findings.push(Finding::file(&set.name, &facts.name, what));
+            verified.findings.push(Finding::file(&set.name, &facts.name, what));
         }
     };
     hold("its length", bytes.to_string(), facts.bytes.to_string());
@@ -220,7 +223,7 @@ fn check_file(
         shown(facts.rows.map(|rows| rows.to_string())),
     );
     hold("the total", read.total.to_string(), shown(facts.total.map(|total| total.to_string())));
-    verdict.findings.extend(read.findings.iter().cloned());
+    verified.findings.extend(read.findings.iter().cloned());
     Ok(Some(read))
 }
 
@@ -237,7 +240,7 @@ pub(crate) fn digest(file: &mut impl Read) -> io::Result<(u64, String)> {
 }
 
 /// The compressed twin of a file holds the same.
-fn check_twin(set: &SetOnDisk, name: &str, verdict: &mut Verdict) -> anyhow::Result<()> {
+fn check_twin(set: &SetOnDisk, name: &str, verified: &mut Verified) -> anyhow::Result<()> {
     let twin = format!("{name}.gz");
     let plain = digest(&mut File::open(set.path.join(name))?)?;
     let mut file = GzDecoder::new(BufReader::new(File::open(set.path.join(&twin))?));
@@ -254,7 +257,7 @@ fn check_twin(set: &SetOnDisk, name: &str, verdict: &mut Verdict) -> anyhow::Res
         }
         Err(error) => format!("it does not unpack: {error}"),
     };
-    verdict.findings.push(Finding::file(&set.name, &twin, what));
+    verified.findings.push(Finding::file(&set.name, &twin, what));
     Ok(())
 }
 
@@ -271,7 +274,7 @@ impl BesideStore<'_> {
         &self,
         sets: &[SetOnDisk],
         accounts: &BTreeSet<SettlementAccount>,
-        verdict: &mut Verdict,
+        verified: &mut Verified,
     ) -> anyhow::Result<()> {
         const PAGE: usize = 16;
         let mut unknown: BTreeSet<&str> = sets.iter().map(|set| set.name.as_str()).collect();
@@ -288,7 +291,7 @@ impl BesideStore<'_> {
                         Ok(manifest) => manifest,
                         Err(error) => {
                             let place = format!("{account} #{}", closed.ordinal);
-                            verdict.findings.push(Finding::set(&place, format!("{error:#}")));
+                            verified.findings.push(Finding::set(&place, format!("{error:#}")));
                             before = Some(closed);
                             continue;
                         }
@@ -297,12 +300,12 @@ impl BesideStore<'_> {
                     match set {
                         Some(set) => {
                             unknown.remove(set.name.as_str());
-                            self.check_one(set, &manifest, before.as_ref(), &closed, verdict)
+                            self.check_one(set, &manifest, before.as_ref(), &closed, verified)
                                 .await?;
                         }
                         None if self.whole => {
                             let what = "the set is missing: the store has closed it";
-                            verdict.findings.push(Finding::set(&manifest.set, what));
+                            verified.findings.push(Finding::set(&manifest.set, what));
                         }
                         None => {}
                     }
@@ -312,7 +315,7 @@ impl BesideStore<'_> {
         }
         for name in unknown {
             let what = "the store has closed no such settlement";
-            verdict.findings.push(Finding::set(name, what));
+            verified.findings.push(Finding::set(name, what));
         }
         Ok(())
     }
@@ -323,11 +326,11 @@ impl BesideStore<'_> {
         stored: &Manifest,
         before: Option<&ClosedSettlement>,
         closed: &ClosedSettlement,
-        verdict: &mut Verdict,
+        verified: &mut Verified,
     ) -> anyhow::Result<()> {
         for one in compare_lines(&set.text, &closed.manifest) {
             let finding = Finding::line(&set.name, manifest::NAME, one.line, one.located(None));
-            verdict.findings.push(finding);
+            verified.findings.push(finding);
         }
         let folder = CompareFolder {
             path: set.path.clone(),
@@ -343,14 +346,14 @@ impl BesideStore<'_> {
                         "the files cannot be made again, since {gone}: they are compared with the \
                          hashes that the store keeps of them"
                     );
-                    verdict.notes.push(Finding::set(&set.name, what));
+                    verified.notes.push(Finding::set(&set.name, what));
                     return Ok(());
                 }
                 _ => return Err(error).with_context(|| format!("making {} again", set.name)),
             },
         };
         for (file, differences) in differences {
-            self.tell(set, stored, &file, &differences, verdict)?;
+            self.tell(set, stored, &file, &differences, verified)?;
         }
         Ok(())
     }
@@ -363,7 +366,7 @@ impl BesideStore<'_> {
         stored: &Manifest,
         file: &str,
         differences: &[Difference],
-        verdict: &mut Verdict,
+        verified: &mut Verified,
     ) -> anyhow::Result<()> {
         // The invoice of an earlier edition looked otherwise; its hash has been compared.
         let other_form = stored.basis.edition != Basis::EDITION && part_of(stored, file).is_none();
@@ -379,7 +382,7 @@ impl BesideStore<'_> {
         let as_made = kept.is_some_and(|facts| digest.as_ref() == Some(&facts.sha256));
         if as_made && differences.iter().all(Difference::is_erased) {
             let what = "as it was made; personal data in it has been erased in the store, or archived, since";
-            verdict.notes.push(Finding::file(&set.name, file, what));
+            verified.notes.push(Finding::file(&set.name, file, what));
             return Ok(());
         }
         for one in differences {
@@ -391,7 +394,7 @@ impl BesideStore<'_> {
                 true => format!("the file is as it was made, but the store has changed: {told}"),
                 false => told,
             };
-            verdict.findings.push(Finding::line(&set.name, file, one.line, what));
+            verified.findings.push(Finding::line(&set.name, file, one.line, what));
         }
         Ok(())
     }

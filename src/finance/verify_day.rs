@@ -16,26 +16,26 @@ use gopay_store::Database;
 use jiff::civil::Date;
 
 use crate::finance::day;
-use crate::finance::verify::{DayOnDisk, Verdict, digest, name_of};
+use crate::finance::verify::{DayOnDisk, Verified, digest, name_of};
 
 /// Every day by itself.
-pub(crate) fn check_days(days: &[DayOnDisk], verdict: &mut Verdict) -> anyhow::Result<()> {
+pub(crate) fn check_days(days: &[DayOnDisk], verified: &mut Verified) -> anyhow::Result<()> {
     for day in days {
-        check_day(day, verdict)?;
-        verdict.sets = verdict.sets.saturating_add(1);
+        check_day(day, verified)?;
+        verified.sets = verified.sets.saturating_add(1);
     }
     Ok(())
 }
 
-fn check_day(day: &DayOnDisk, verdict: &mut Verdict) -> anyhow::Result<()> {
+fn check_day(day: &DayOnDisk, verified: &mut Verified) -> anyhow::Result<()> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(&day.path)? {
         names.insert(name_of(&entry?.path()));
     }
-    verdict.findings.extend(check_day_folder(&day.name, &day.manifest, &names));
+    verified.findings.extend(check_day_folder(&day.name, &day.manifest, &names));
     for one in compare_lines(&day.text, &day.manifest.to_json()?) {
         let what = "the manifest is written otherwise than by this program";
-        verdict.findings.push(Finding::line(&day.name, manifest::NAME, one.line, what));
+        verified.findings.push(Finding::line(&day.name, manifest::NAME, one.line, what));
     }
     for facts in day.manifest.files.iter().filter(|facts| names.contains(&facts.name)) {
         let path = day.path.join(&facts.name);
@@ -44,7 +44,7 @@ fn check_day(day: &DayOnDisk, verdict: &mut Verdict) -> anyhow::Result<()> {
         let mut hold = |what: &str, found: String, wanted: String| {
             if found != wanted {
                 let what = Finding::values(what, found, wanted, "the manifest");
-                verdict.findings.push(Finding::file(&day.name, &facts.name, what));
+                verified.findings.push(Finding::file(&day.name, &facts.name, what));
             }
         };
         hold("its length", bytes.to_string(), facts.bytes.to_string());
@@ -54,8 +54,8 @@ fn check_day(day: &DayOnDisk, verdict: &mut Verdict) -> anyhow::Result<()> {
             read_day_file(&day.name, (file, &facts.name), BufReader::new(open()?))?;
         let wanted = facts.rows.map_or("unknown".to_owned(), |rows| rows.to_string());
         hold("the number of rows", rows.to_string(), wanted);
-        verdict.findings.extend(findings);
-        verdict.rows = verdict.rows.saturating_add(rows);
+        verified.findings.extend(findings);
+        verified.rows = verified.rows.saturating_add(rows);
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ pub(crate) async fn check_days_beside(
     store: &dyn Database,
     days: &[DayOnDisk],
     (scratch, whole): (&Path, bool),
-    verdict: &mut Verdict,
+    verified: &mut Verified,
 ) -> anyhow::Result<()> {
     let logins: BTreeSet<String> = days.iter().map(|day| day.manifest.psp.clone()).collect();
     let made: BTreeSet<Date> = days.iter().map(|day| day.manifest.made).collect();
@@ -80,10 +80,10 @@ pub(crate) async fn check_days_beside(
             let name = name_of(&path);
             let here = days.iter().find(|day| day.manifest.folder() == name);
             match here {
-                Some(day) => compare(day, &path, verdict)?,
+                Some(day) => compare(day, &path, verified)?,
                 None if whole && rows > 0 => {
                     let what = format!("the folder is missing: the store has {rows} rows for it");
-                    verdict.findings.push(Finding::set(&name, what));
+                    verified.findings.push(Finding::set(&name, what));
                 }
                 None => {}
             }
@@ -93,7 +93,7 @@ pub(crate) async fn check_days_beside(
 }
 
 /// A folder beside the one that the store makes.
-fn compare(day: &DayOnDisk, made: &Path, verdict: &mut Verdict) -> anyhow::Result<()> {
+fn compare(day: &DayOnDisk, made: &Path, verified: &mut Verified) -> anyhow::Result<()> {
     for facts in &day.manifest.files {
         let Some(file) = file_of(&facts.name, day.manifest.made) else { continue };
         // One that is missing is known to be.
@@ -110,12 +110,12 @@ fn compare(day: &DayOnDisk, made: &Path, verdict: &mut Verdict) -> anyhow::Resul
         let erased = |one: &Difference| is_erased_of_day(file, one);
         if as_made && differences.iter().all(erased) {
             let what = "as it was made; personal data in it has been erased in the store, or archived, since";
-            verdict.notes.push(Finding::file(&day.name, &facts.name, what));
+            verified.notes.push(Finding::file(&day.name, &facts.name, what));
             continue;
         }
         for one in differences.iter().filter(|one| !as_made || !erased(one)) {
             let what = one.told_in(Some(file.titles()));
-            verdict.findings.push(Finding::line(&day.name, &facts.name, one.line, what));
+            verified.findings.push(Finding::line(&day.name, &facts.name, one.line, what));
         }
     }
     Ok(())

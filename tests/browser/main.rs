@@ -13,9 +13,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use support::Demo;
 use support::node::{self, said, works};
 use support::served::{Served, rates_of, settled_day, with_operators, with_settlements};
-use support::{Demo, not_tested};
 
 #[tokio::test]
 async fn shoppers_pay_decline_and_come_back() {
@@ -128,6 +128,6 @@ fn installed() -> Option<PathBuf> {
 
 /// Says loudly why nothing was tested; that is a failure where all tools must be there.
 fn skip<T>(why: &str) -> Option<T> {
-    not_tested(&format!("the pages in a real browser: {why}"));
+    gopay_testkit::not_tested(&format!("the pages in a real browser: {why}"));
     None
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::life::{Fate, GiveBack, live};
 use crate::program::binary;
 use crate::time::have;
-use crate::trouble::{finishes, life, refuses_everything};
+use crate::unavailable::{finishes, life, refuses_everything};
 use crate::world::World;
 
 /// What is said of it, and the deed.

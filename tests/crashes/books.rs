@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gopay_simulator::TransactionView;
+use gopay_testkit::wait::look_again;
 use serde::Deserialize;
 
 use crate::life::{AMOUNT_SEN, Life, about, look, repeat};
 use crate::receivers::Receipt;
 use crate::support::{Answer, decode};
-use crate::world::{World, pause};
+use crate::world::World;
 
 /// The adapter's sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,7 +51,7 @@ pub(crate) async fn drain(world: &World) -> Totals {
     for step in STEPS {
         let mut since = Instant::now();
         while since.elapsed() < STILL {
-            pause().await;
+            look_again().await;
             let Some(now) = Totals::read(world).await else { continue };
             if now.unrest() + open_charges(world) == 0 {
                 return now;
@@ -74,7 +75,7 @@ fn open_charges(world: &World) -> u64 {
 }
 
 /// Everything that is wrong, with the transaction that it is about.
-pub(crate) async fn verdict(world: &Arc<World>, lives: &mut [Life]) -> Vec<String> {
+pub(crate) async fn audit(world: &Arc<World>, lives: &mut [Life]) -> Vec<String> {
     let totals = drain(world).await;
     let held = world.simulator.with_engine(|engine| engine.transactions(0, usize::MAX));
     let mut problems = judge_books(&totals, lives, &held);

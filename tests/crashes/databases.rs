@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use gopay_store_postgres::cluster::{Cluster, Durability, Manner};
 
-use crate::books::verdict;
+use crate::books::audit;
 use crate::kills::{survive, tell};
 use crate::life::{Fate, GiveBack, live};
 use crate::program::Engine;
 use crate::stops::{Load, SEED, balance};
 use crate::support::postgres::cluster;
 use crate::time::have;
-use crate::trouble::{finishes, life, refuses_everything};
+use crate::unavailable::{finishes, life, refuses_everything};
 use crate::world::World;
 
 /// Instances on a new database.
@@ -57,7 +57,7 @@ async fn connections_that_are_cut_lose_nothing() {
         cluster.run(&url, cut).await.expect("they are cut");
     }
     let mut lives = load.end().await;
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     tell(&world, SEED, &problems);
 }
 
@@ -95,7 +95,7 @@ async fn a_database_that_stops_and_starts_loses_nothing() {
         cluster.start_again().expect("it starts");
     }
     let mut lives = load.end().await;
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     tell(&world, SEED, &problems);
 }
 
@@ -122,6 +122,6 @@ async fn restarts_one_after_another_are_not_noticed_by_callers() {
     let counts = world.counts();
     assert_eq!(world.lost(), Vec::<String>::new(), "{counts:?}");
     assert_eq!(counts.get("answers to try again"), None, "{counts:?}");
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     tell(&world, SEED, &problems);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::books::{Totals, verdict};
+use crate::books::{Totals, audit};
 use crate::life::{Life, live};
 use crate::program::binary;
 use crate::setting;
@@ -45,7 +45,7 @@ pub(crate) async fn survive(world: Arc<World>) {
         lives.extend(lane.await.expect("a lane ends well"));
     }
     ticking.abort();
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     report(&world, kills, &lives).await;
     tell(&world, seed, &problems);
 }

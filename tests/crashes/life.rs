@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use gopay_simulator::Payer;
 
 use crate::support::{Answer, body, decode, example};
-use crate::world::{World, pause};
+use crate::world::World;
 use gopay_testkit::Dice;
+use gopay_testkit::wait::look_again;
 
 /// Ends only a test that has failed.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -155,7 +156,7 @@ async fn open(world: &World, life: &mut Life) {
             life.answer = text;
         } else {
             world.count("answers to try again");
-            pause().await;
+            look_again().await;
         }
     }
 }
@@ -181,7 +182,7 @@ pub(crate) async fn repeat(world: &World, life: &mut Life) {
             }
             None => {}
         }
-        pause().await;
+        look_again().await;
     }
 }
 
@@ -245,7 +246,7 @@ async fn until(world: &World, life: &mut Life, status: &str) {
     let began = Instant::now();
     while look(world, life).await["STATUS"] != status {
         assert!(began.elapsed() < PATIENCE, "{} never {status}: {:?}", life.txid, life.sightings);
-        pause().await;
+        look_again().await;
     }
 }
 

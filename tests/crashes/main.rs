@@ -1,4 +1,4 @@
-//! Crashes of the built program, stops, upgrades, and stores in trouble: in the end both sides agree
+//! Crashes of the built program, stops, upgrades, and stores and peers that are unavailable: in the end both sides agree
 //! to the last sen, and everybody was told.
 //!
 //! Needs Debian's `faketime` (moves the clock of the program under test) and `strace` (kills it at a
@@ -28,7 +28,7 @@ mod stops;
 mod strace;
 mod sweep;
 mod time;
-mod trouble;
+mod unavailable;
 mod upgrades;
 mod world;
 

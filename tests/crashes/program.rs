@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gopay_testkit::wait::found;
+
 use crate::support::served::free_port;
 use crate::time::{Time, clean_up_after};
 
@@ -188,28 +190,19 @@ redirect_url = "http://127.0.0.1:9/return"
 
     /// Waits until it has ended.
     pub(crate) async fn until_ended(&self) -> ExitStatus {
-        loop {
-            if let Some(status) = self.ended() {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        found("its end", async || self.ended()).await
     }
 
     /// Waits until it accepts connections or has ended; true if it accepts.
     pub(crate) async fn until_listening(&self) -> bool {
-        // A bound only for a run that has failed.
-        for _ in 0..6_000 {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.admin_port));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.admin_port));
+        let listens = async || {
             if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
-                return true;
+                return Some(true);
             }
-            if self.ended().is_some() {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("it neither listens nor ends: {}", self.log());
+            self.ended().map(|_| false)
+        };
+        found("it listens or ends", listens).await
     }
 
     fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {

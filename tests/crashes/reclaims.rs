@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gopay_testkit::wait::look_again;
 use tokio::net::TcpListener;
 
-use crate::books::verdict;
+use crate::books::audit;
 use crate::gate::Way;
 use crate::kills::{tell, tick};
 use crate::life::{Fate, GiveBack, RefundTry, live};
 use crate::support::{body, decode};
 use crate::time::have;
-use crate::trouble::life;
-use crate::world::{World, pause};
+use crate::unavailable::life;
+use crate::world::World;
 
 /// Fewer than the tries that one receiver may have at once wait for nothing but their lease.
 const TOLD: u64 = 4;
@@ -76,10 +77,10 @@ async fn what_was_under_way_at_a_kill_is_done_within_two_seconds_of_the_next_sta
     while world.receivers.receipts().len() < lives.len() || refunded() == 0 {
         let told = world.receivers.receipts().len();
         assert!(ready.elapsed() < Duration::from_secs(2), "{told} told, {} refunded", refunded());
-        pause().await;
+        look_again().await;
     }
     let ticking = tokio::spawn(tick(Arc::clone(&world)));
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     ticking.abort();
     tell(&world, 0, &problems);
     let about =
@@ -118,13 +119,13 @@ async fn a_check_that_was_under_way_at_a_kill_after_the_session_is_made_again_at
                 break;
             }
             assert!(ready.elapsed() < Duration::from_secs(2), "{}", world.program.log());
-            pause().await;
+            look_again().await;
         }
     }
     let log = world.program.log();
     assert!(log.contains("what was under way at the last end is due at once"), "{log}");
     let ticking = tokio::spawn(tick(Arc::clone(&world)));
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     ticking.abort();
     tell(&world, 0, &problems);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::books::{Totals, verdict};
+use crate::books::{Totals, audit};
 use crate::kills::{LANES, lane, tell, tick};
 use crate::life::{Life, look, repeat};
 use crate::program::{Engine, Program, Settings, binary};
@@ -86,7 +86,7 @@ async fn a_stop_under_load_finishes_what_is_under_way() {
     world.call_ports(vec![world.program.port]);
     let counts = world.counts();
     assert_eq!(world.lost(), Vec::<String>::new(), "{counts:?}");
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     tell(&world, SEED, &problems);
 }
 

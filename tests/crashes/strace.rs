@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+
+use gopay_testkit::wait::eventually;
 
 use crate::program::{Program, binary};
 
@@ -78,17 +79,14 @@ impl Tracer {
             .expect("strace starts");
         let tracer = Self { child, output };
         let status = format!("/proc/{process}/task/{id}/status");
-        // A bound only for a run that has failed.
-        for _ in 0..4_000 {
+        eventually(&format!("strace attaches to {thread}"), async || {
             // Killed by the first call already.
-            let Ok(status) = std::fs::read_to_string(&status) else { return tracer };
+            let Ok(status) = std::fs::read_to_string(&status) else { return true };
             let by = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-            if by.is_some_and(|by| by.trim() != "0") {
-                return tracer;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("strace does not attach to {thread}");
+            by.is_some_and(|by| by.trim() != "0")
+        })
+        .await;
+        tracer
     }
 
     /// Lets go of the program; whether a call was made to fail.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use gopay_store_postgres::cluster::Cluster;
 
-use crate::books::verdict;
+use crate::books::audit;
 use crate::databases::database;
 use crate::kills::{tell, tick};
 use crate::life::{Fate, GiveBack, Life, live};
@@ -172,7 +172,7 @@ async fn run(sweep: Sweep, number: u32, cluster: Option<&Cluster>) -> bool {
         }
         Part::Thread(thread) => play_under(&world, thread, &aim, sweep.at_once).await,
     };
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     if !problems.is_empty() {
         println!("{sweep:?}, number {number}");
     }

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use gopay_simulator::{MovableClock as _, OffsetClock};
 
-use crate::support::not_tested;
-
 /// Where Debian puts the library, by architecture.
 const PLACES: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -66,7 +64,7 @@ pub(crate) fn have(tool: &str) -> bool {
         _ => Command::new(tool).arg("-V").output().is_ok(),
     };
     if !here {
-        not_tested(&format!("{tool} is missing; apt-get install {tool}"));
+        gopay_testkit::not_tested(&format!("{tool} is missing; apt-get install {tool}"));
     }
     here
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gopay_simulator::{MovableClock as _, SimulatorConfig, SimulatorState};
+use gopay_testkit::wait::look_again;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,11 +19,6 @@ use crate::time::Time;
 
 /// Ends only a test that has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Between two looks at something that others do, so that looking does not keep them from it.
-pub(crate) async fn pause() {
-    tokio::time::sleep(Duration::from_millis(15)).await;
-}
 
 pub(crate) struct World {
     pub(crate) time: Time,
@@ -154,7 +150,7 @@ impl World {
                 }
             }
             self.call_ports(ready);
-            pause().await;
+            look_again().await;
         }
     }
 
@@ -188,7 +184,7 @@ impl World {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
                 self.count("calls refused at the door");
-                pause().await;
+                look_again().await;
                 return None;
             }
             Err(error) => return self.lose(&error),
@@ -221,14 +217,15 @@ impl World {
         loop {
             if let Some(text) = self.send(&body).await {
                 let answer = decode(&text);
-                let trouble = answer.get("REQUESTFAILREASON").is_some_and(|r| r == "SYSTEM_ERROR");
-                if !trouble || answer["ERRMSG"].starts_with("Outcome not known") {
+                let unavailable =
+                    answer.get("REQUESTFAILREASON").is_some_and(|r| r == "SYSTEM_ERROR");
+                if !unavailable || answer["ERRMSG"].starts_with("Outcome not known") {
                     return answer;
                 }
             }
             let log = || self.program.log();
             assert!(began.elapsed() < PATIENCE, "no answer to {txtype} {pairs:?}; {}", log());
-            pause().await;
+            look_again().await;
         }
     }
 
@@ -258,7 +255,7 @@ impl World {
             if self.is_ready(program).await {
                 return true;
             }
-            pause().await;
+            look_again().await;
         }
         panic!("neither ready nor at its end; the log: {}", program.log());
     }
@@ -271,7 +268,7 @@ impl World {
                 "still waiting for: {what}; the log: {}",
                 self.program.log()
             );
-            pause().await;
+            look_again().await;
         }
     }
 }

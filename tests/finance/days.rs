@@ -239,20 +239,16 @@ async fn the_double_entry_balances_and_a_ledger_program_agrees() {
 
     let ledger = shop.path("books.ledger");
     shop.run("journal", &["--format", "ledger", "--out", text(&ledger)]).done();
-    for program in ["ledger", "hledger"] {
-        let balance =
-            Command::new(program).args(["-f", text(&ledger), "balance", "Reserves"]).output();
-        match balance {
-            Ok(balance) => {
-                assert!(balance.status.success(), "{balance:?}");
-                let told = String::from_utf8_lossy(&balance.stdout).into_owned();
-                let wanted = format!("-{}.{:02} USD", held / 100, held % 100);
-                assert!(told.contains(&wanted), "{wanted} in {told}");
-                return;
-            }
-            Err(error) => eprintln!("NOT TESTED with {program}: {error}"),
-        }
-    }
+    let balance = |program: &&str| {
+        Command::new(program).args(["-f", text(&ledger), "balance", "Reserves"]).output().ok()
+    };
+    let Some(balance) = ["ledger", "hledger"].iter().find_map(balance) else {
+        return gopay_testkit::not_tested("neither ledger nor hledger is there to read the books");
+    };
+    assert!(balance.status.success(), "{balance:?}");
+    let told = String::from_utf8_lossy(&balance.stdout).into_owned();
+    let wanted = format!("-{}.{:02} USD", held / 100, held % 100);
+    assert!(told.contains(&wanted), "{wanted} in {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,9 +106,8 @@ fn killed(prepared: &Prepared, calls: &str, number: u32) -> bool {
 
 pub(crate) fn has_strace() -> bool {
     let found = std::process::Command::new("strace").arg("-V").output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "strace is missing");
     if !found {
-        eprintln!("NOT TESTED: strace is missing");
+        gopay_testkit::not_tested("strace is missing: kills at system calls");
     }
     found
 }

@@ -42,8 +42,7 @@ async fn another_program_comes_to_the_same_amounts() {
     match run {
         Ok(output) => assert_eq!(ended(&output).done(), "9 settlements agree\n"),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "python3: {error}");
-            eprintln!("NOT TESTED: python3: {error}");
+            gopay_testkit::not_tested(&format!("python3: {error}"));
         }
     }
 }

@@ -14,6 +14,7 @@ use gopay_core::time::Timestamp;
 use gopay_store::{Reserved, Store as _};
 use gopay_store_sqlite::{Options, SqliteStore};
 use gopay_testkit::sample;
+use gopay_testkit::wait::found_blocking;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -137,18 +138,12 @@ impl Shop {
     /// Opens the store. What this process has just closed is still open in a child that another test
     /// is starting, until that child runs its program.
     pub(crate) fn open(&self) -> SqliteStore {
-        let began = std::time::Instant::now();
-        loop {
+        found_blocking("the file is free", || {
             match SqliteStore::open(&self.path("gopay.db"), Options::default()) {
-                Err(error)
-                    if format!("{error:?}").contains("is in use by process")
-                        && began.elapsed() < SECOND * 10 =>
-                {
-                    std::thread::sleep(SECOND / 100);
-                }
-                opened => return opened.expect("a store"),
+                Err(error) if format!("{error:?}").contains("is in use by process") => None,
+                opened => Some(opened.expect("a store")),
             }
-        }
+        })
     }
 
     /// The program, to be run with this config.

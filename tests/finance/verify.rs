@@ -363,8 +363,7 @@ fn change_store(shop: &Shop, sql: &str) -> Option<()> {
             Some(())
         }
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "python3: {error}");
-            eprintln!("NOT TESTED: python3: {error}");
+            gopay_testkit::not_tested(&format!("python3: {error}"));
             None
         }
     }

@@ -1,5 +1,5 @@
-//! Several accounts at Midtrans: a contract has its own, a payment keeps its own, and the trouble of
-//! one is no trouble of the others.
+//! Several accounts at Midtrans: a contract has its own, a payment keeps its own, and the faults of
+//! one are not the others'.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -86,11 +86,11 @@ async fn a_payment_keeps_the_account_that_it_was_opened_in() {
     assert_eq!(merchant(&shop).await, "G2");
 
     // A notification is good under the key of its payment's account alone.
-    let mut news = served.news(&shop, "201", "pending").await;
-    let gross = news["gross_amount"].as_str().unwrap().to_owned();
+    let mut notification = served.notification(&shop, "201", "pending").await;
+    let gross = notification["gross_amount"].as_str().unwrap().to_owned();
     for (key, expected) in [(MAIN, 403), (TOKO, 403), (WARUNG, 200)] {
-        news["signature_key"] = signature(&shop, "201", &gross, key).into();
-        assert_eq!(served.tell(news.to_string()).await, expected, "{key}");
+        notification["signature_key"] = signature(&shop, "201", &gross, key).into();
+        assert_eq!(served.notify(notification.to_string()).await, expected, "{key}");
     }
 
     // Its contract goes to another account, its key is replaced: what was opened before stays where
@@ -126,7 +126,7 @@ async fn a_payment_keeps_the_account_that_it_was_opened_in() {
 }
 
 #[tokio::test]
-async fn the_trouble_of_one_account_is_named_and_stays_its_own() {
+async fn the_faults_of_one_account_are_named_and_stay_its_own() {
     let key = |key: &str| format!("\"{key}\"");
     let config = [
         account("test", &key(MAIN)),
@@ -177,14 +177,14 @@ async fn the_trouble_of_one_account_is_named_and_stays_its_own() {
     assert!(!log.contains("mistyped") && !ready.to_string().contains("mistyped"));
 }
 
-/// What a Midtrans that is in trouble answers to every call about an account.
+/// What a Midtrans that refuses answers to every call about an account.
 #[tokio::test]
 async fn an_account_without_its_merchant_or_over_its_quota_takes_nothing_from_the_others() {
-    let trouble = Receiver::start().await;
+    let failing = Receiver::start().await;
     let key = |key: &str| format!("\"{key}\"");
     let config = [
         account("test", &key(MAIN)),
-        account("warung", &key(WARUNG)).replace("{simulator}", &trouble.base),
+        account("warung", &key(WARUNG)).replace("{simulator}", &failing.base),
         account("toko", &key(TOKO)),
         client(),
         contract("MAIN", None),
@@ -202,8 +202,8 @@ async fn an_account_without_its_merchant_or_over_its_quota_takes_nothing_from_th
     // HTTP status, code in the body, whether only the operator can mend it.
     for (status, code, barred) in [(402, "402", true), (200, "402", true), (429, "429", false)] {
         let said = json!({"status_code": code, "status_message": "not now", "id": "x"});
-        trouble.always(Reply::Body(status, said.to_string()));
-        let before = trouble.seen().len();
+        failing.always(Reply::Body(status, said.to_string()));
+        let before = failing.seen().len();
         for _ in 0..8 {
             let answer = served.open_as(who("SHOP"), &[]).await;
             assert_eq!(answer["STATUS"], "FAILED", "{status} {code}: {answer:?}");
@@ -214,7 +214,7 @@ async fn an_account_without_its_merchant_or_over_its_quota_takes_nothing_from_th
                 assert!(began.elapsed() < Duration::from_secs(2), "{own} waited");
             }
         }
-        assert!(trouble.seen().len() >= before + 8, "{status} {code}: each was asked for");
+        assert!(failing.seen().len() >= before + 8, "{status} {code}: each was asked for");
         let refused = refused().await;
         assert!(refused.iter().all(|one| one["account"] == "warung"), "{refused:?}");
         let charge = refused.iter().any(|one| one["call"] == "charge" && one["code"] == 402);
@@ -228,12 +228,12 @@ async fn an_account_without_its_merchant_or_over_its_quota_takes_nothing_from_th
 
 #[tokio::test]
 async fn an_account_that_hangs_is_given_few_calls_and_the_others_all_of_theirs() {
-    let trouble = Receiver::start().await;
-    trouble.always(Reply::Hang);
+    let failing = Receiver::start().await;
+    failing.always(Reply::Hang);
     let key = |key: &str| format!("\"{key}\"");
     let config = [
         account("test", &key(MAIN)),
-        account("warung", &key(WARUNG)).replace("{simulator}", &trouble.base),
+        account("warung", &key(WARUNG)).replace("{simulator}", &failing.base),
         client(),
         contract("MAIN", None),
         contract("SHOP", Some("warung")),
@@ -247,7 +247,7 @@ async fn an_account_that_hangs_is_given_few_calls_and_the_others_all_of_theirs()
     for answer in slow(6).await {
         assert_eq!(answer["STATUS"], "FAILED", "{answer:?}");
     }
-    let asked = trouble.seen().len();
+    let asked = failing.seen().len();
     let began = Instant::now();
     let own = async {
         let mut slowest = Duration::ZERO;
@@ -265,15 +265,15 @@ async fn an_account_that_hangs_is_given_few_calls_and_the_others_all_of_theirs()
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert!(began.elapsed() < Duration::from_secs(30), "they do not wait for one another");
     // 8 of 128 are under way at once; the others are refused without being sent.
-    let sent = trouble.seen().iter().skip(asked).filter(|one| one.path == "/v2/charge").count();
+    let sent = failing.seen().iter().skip(asked).filter(|one| one.path == "/v2/charge").count();
     assert!((1..60).contains(&sent), "{sent} of 60 were sent");
     // As soon as it answers, it has its calls again.
-    trouble.always(Reply::Body(429, json!({"status_code": "429"}).to_string()));
+    failing.always(Reply::Body(429, json!({"status_code": "429"}).to_string()));
     served
         .eventually("its calls are sent again", async || {
-            let before = trouble.seen().len();
+            let before = failing.seen().len();
             slow(20).await;
-            trouble.seen().len() >= before + 20
+            failing.seen().len() >= before + 20
         })
         .await;
 }

@@ -72,8 +72,8 @@ async fn money_that_does_not_fit_waits_for_a_person_and_is_never_told_as_unpaid(
     let txid = in_doubt(&demo).await;
     // Midtrans need not send its notification again.
     demo.eventually("it was taken", async || {
-        let news = &demo.upstream(&txid).await["notifications"];
-        news["delivered"] == news["queued"]
+        let notification = &demo.upstream(&txid).await["notifications"];
+        notification["delivered"] == notification["queued"]
     })
     .await;
     let all = list(&demo).await;
@@ -114,7 +114,7 @@ async fn money_that_does_not_fit_waits_for_a_person_and_is_never_told_as_unpaid(
     demo.move_clock("2h").await;
     demo.run_due().await;
     demo.until_status(&txid, "SUCCEEDED").await;
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
     assert_eq!(list(&demo).await["items"], json!([]));
     assert_eq!(demo.totals().await["attention"]["at_risk_sen"], 0);
 }
@@ -129,7 +129,7 @@ async fn a_person_decides_what_money_is_that_does_not_fit(engine: Engine) {
         assert_eq!(code, 200, "{answer}");
         assert_eq!(answer["standing"], "resolved");
         assert_eq!(demo.status(&txid).await["STATUS"], status);
-        demo.until_told(&txid, 1).await;
+        demo.until_notified(&txid, 1).await;
         assert_eq!(demo.received(&txid).await[0]["status"], told);
         // Decided is decided, whatever GET status goes on saying.
         demo.move_clock("2h").await;
@@ -161,7 +161,7 @@ async fn money_that_does_not_fit_goes_back_when_a_person_wants_it(engine: Engine
     assert_eq!(ended["FAILREASON"], "LOCAL_DECLINE", "{ended:?}");
     let upstream = demo.upstream(&txid).await;
     assert_eq!((&upstream["status"], &upstream["refunded"]), (&json!("refund"), &json!(10_000)));
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
     assert_eq!(list(&demo).await["items"], json!([]));
 }
 
@@ -236,31 +236,31 @@ async fn money_of_an_order_that_the_store_does_not_know_is_kept_and_listed(engin
     let (_, metrics) = demo.get(&format!("{}/metrics", demo.admin)).await;
     assert!(metrics.contains("gopay_unknown_orders_total{form=\"ours\"}"), "{metrics}");
 
-    // Another shop under the same account is not our trouble; nor is what nobody signed.
+    // Another shop under the same account is not ours to look at; nor is what nobody signed.
     charged_past_us(&demo, "shop-7").await;
-    let news = demo.news(lost, "200", "settlement").await;
+    let notification = demo.notification(lost, "200", "settlement").await;
     let forged = json!({"signature_key": "ab"});
-    let mut other = news.clone();
+    let mut other = notification.clone();
     other["order_id"] = json!("384441201849270273");
     other["signature_key"] = forged["signature_key"].clone();
-    assert_eq!(demo.tell(other.to_string()).await, 403);
+    assert_eq!(demo.notify(other.to_string()).await, 403);
     demo.eventually("another shop's is counted", async || {
         let (_, metrics) = demo.get(&format!("{}/metrics", demo.admin)).await;
         metrics.contains("gopay_unknown_orders_total{form=\"other\"} 1")
     })
     .await;
-    assert_eq!(demo.tell(news.to_string()).await, 200, "told again");
+    assert_eq!(demo.notify(notification.to_string()).await, 200, "told again");
     assert_eq!(list(&demo).await["orders"], 1);
 
     // GET status confirms it, or it is told again.
     demo.fault(json!({"on": "status", "action": {"http": {"status": 503}}, "times": 1})).await;
-    assert_eq!(demo.tell(news.to_string()).await, 503);
+    assert_eq!(demo.notify(notification.to_string()).await, 503);
 
     assert_eq!(decide(&demo, lost, decision("refund")).await.0, 409);
     let (code, answer) = decide(&demo, lost, decision("failed")).await;
     assert_eq!(code, 200, "{answer}");
     assert_eq!(decide(&demo, lost, decision("failed")).await.0, 404);
-    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(demo.notify(notification.to_string()).await, 200);
     assert_eq!(list(&demo).await["orders"], 0, "what is decided stays so");
 }
 
@@ -270,9 +270,9 @@ async fn a_notification_without_a_transaction_id_is_taken(engine: Engine) {
         let txid = demo.pending().await;
         demo.fault(json!({"on": "notification", "action": "drop", "order_id": txid})).await;
         demo.wallet(&txid, "pay", json!({})).await;
-        let mut news = demo.news(&txid, "200", "settlement").await;
-        news.as_object_mut().expect("an object").remove(field);
-        assert_eq!(demo.tell(news.to_string()).await, 200, "without {field}");
+        let mut notification = demo.notification(&txid, "200", "settlement").await;
+        notification.as_object_mut().expect("an object").remove(field);
+        assert_eq!(demo.notify(notification.to_string()).await, 200, "without {field}");
         assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED", "without {field}");
     }
 }
@@ -368,9 +368,9 @@ async fn money_that_is_claimed_and_not_confirmed_waits_for_a_person(engine: Engi
 async fn money_of_another_transaction_of_the_order_waits_for_a_person(engine: Engine) {
     let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
-    let mut news = demo.news(&txid, "200", "settlement").await;
+    let mut notification = demo.notification(&txid, "200", "settlement").await;
     let other = "8b82e549-2a48-47a9-8cb1-fb36060b88f3";
-    news["transaction_id"] = json!(other);
+    notification["transaction_id"] = json!(other);
     let body = format!(
         r#"{{"status_code":"200","transaction_id":"{other}","order_id":"{txid}","gross_amount":"10000.00","transaction_status":"settlement"}}"#
     );
@@ -383,7 +383,7 @@ async fn money_of_another_transaction_of_the_order_waits_for_a_person(engine: En
         let answer = json!({"http": {"status": 200, "body": body}});
         demo.fault(json!({"on": "status", "action": answer, "order_id": txid})).await;
     }
-    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(demo.notify(notification.to_string()).await, 200);
     let item = &list(&demo).await["items"][0];
     assert_eq!((&item["txid"], &item["what"]), (&json!(txid), &json!("transaction_id")), "{item}");
     assert_eq!(demo.status(&txid).await["STATUS"], "PENDING");
@@ -394,18 +394,18 @@ async fn money_of_another_transaction_of_a_paid_order_waits_for_a_person(engine:
     let txid = demo.paid().await;
     let own = demo.upstream(&txid).await["transaction_id"].clone();
     let other = "8b82e549-2a48-47a9-8cb1-fb36060b88f3";
-    let mut news = demo.news(&txid, "200", "settlement").await;
-    assert_eq!(demo.tell(news.to_string()).await, 200, "its own, told again");
-    news["transaction_id"] = json!(other);
+    let mut notification = demo.notification(&txid, "200", "settlement").await;
+    assert_eq!(demo.notify(notification.to_string()).await, 200, "its own, told again");
+    notification["transaction_id"] = json!(other);
     // Nothing signs the number: of one that Midtrans does not know, the order is asked.
-    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(demo.notify(notification.to_string()).await, 200);
     assert_eq!(list(&demo).await["items"], json!([]));
     let body = format!(
         r#"{{"status_code":"200","transaction_id":"{other}","order_id":"{txid}","gross_amount":"10000.00","transaction_status":"settlement"}}"#
     );
     let answer = json!({"http": {"status": 200, "body": body}});
     demo.fault(json!({"on": "status", "action": answer, "times": null})).await;
-    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(demo.notify(notification.to_string()).await, 200);
     let item = &list(&demo).await["items"][0];
     for (field, value) in [
         ("kind", json!("order")),
@@ -423,7 +423,7 @@ async fn money_of_another_transaction_of_a_paid_order_waits_for_a_person(engine:
     assert_eq!(decide(&demo, &txid, decision("refund")).await.0, 409);
     let (code, answer) = decide(&demo, &txid, decision("failed")).await;
     assert_eq!(code, 200, "{answer}");
-    assert_eq!(demo.tell(news.to_string()).await, 200);
+    assert_eq!(demo.notify(notification.to_string()).await, 200);
     assert_eq!(list(&demo).await["items"], json!([]), "it stays decided");
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
 }
@@ -478,8 +478,8 @@ async fn what_goes_back_at_midtrans_itself_is_seen_and_never_given_back_again(en
     assert_eq!(refused["ERRMSG"], "amount: more than is left to refund; at most 400000 would pass");
     assert_eq!(demo.refund(&txid, 400_000).await["STATUS"], "SUCCEEDED");
     demo.eventually("all is told", async || {
-        let news = &demo.upstream(&txid).await["notifications"];
-        news["delivered"] == news["queued"]
+        let notification = &demo.upstream(&txid).await["notifications"];
+        notification["delivered"] == notification["queued"]
     })
     .await;
     assert_eq!(demo.totals().await["refunded_sen"], 1_000_000);

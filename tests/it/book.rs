@@ -114,7 +114,7 @@ fn the_book_builds_without_a_warning_and_its_links_lead_somewhere() {
         .current_dir(root())
         .output();
     let Ok(built) = built else {
-        return crate::support::not_tested("mdbook is not installed: the book of docs/");
+        return gopay_testkit::not_tested("mdbook is not installed: the book of docs/");
     };
     let said = format!(
         "{}{}",

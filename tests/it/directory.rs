@@ -3,8 +3,9 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use gopay_testkit::wait::{throughout, within};
 use serde_json::{Value, json};
 
 use crate::console::Browser;
@@ -100,12 +101,10 @@ async fn get_as(served: &Served, who: &str, path: &str) -> (u16, String) {
 
 /// How long it takes until a call with these credentials opens a payment.
 async fn until_served(served: &Served, who: (&str, &str, &str)) -> Duration {
-    let began = Instant::now();
-    while served.open_as(who, &[]).await.get("STATUS").is_none_or(|status| status != "PENDING") {
-        assert!(began.elapsed() < Duration::from_secs(5), "{who:?} is not served within 5 s");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    began.elapsed()
+    let opens = async || {
+        served.open_as(who, &[]).await.get("STATUS").is_some_and(|status| status == "PENDING")
+    };
+    within(Duration::from_secs(5), &format!("{who:?} is served"), opens).await
 }
 
 fn everything_in(folder: &Path) -> Vec<u8> {
@@ -311,9 +310,11 @@ async fn what_is_planned_counts_from_its_time_and_plain_secrets_need_to_be_wante
     let at = seconds(4);
     assert_eq!(import(&served, &planned, &["--valid-from", &at]).0, Some(0));
     let second = ("alpha", "password-a", "A-2");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let early = served.open_as(second, &[]).await;
-    assert_ne!(early.get("STATUS").map(String::as_str), Some("PENDING"), "{early:?}");
+    let early = async || {
+        let answer = served.open_as(second, &[]).await;
+        answer.get("STATUS").is_none_or(|status| status != "PENDING")
+    };
+    throughout(Duration::from_secs(2), "it does not count yet", early).await;
     let now = text_of(&run(&served, &["export"]));
     let then = text_of(&run(&served, &["export", "--at", &at]));
     assert!(!now.contains("A-2") && then.contains("A-2"), "{now}\n{then}");
@@ -428,13 +429,9 @@ async fn status_at(demo: &Demo, password: &str, contract: &str) -> String {
 
 /// How long it takes from now on until an instance has noticed.
 async fn until_noticed(demo: &Demo, password: &str, contract: &str, opens: bool) -> Duration {
-    let began = Instant::now();
-    while (status_at(demo, password, contract).await == "PENDING") != opens {
-        // Machines that build something beside the test are slow; the figure is told in any case.
-        assert!(began.elapsed() < Duration::from_secs(20), "{contract}, {opens}: not noticed");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    began.elapsed()
+    let noticed = async || (status_at(demo, password, contract).await == "PENDING") == opens;
+    // Machines that build something beside the test are slow; the figure is told in any case.
+    within(Duration::from_secs(20), &format!("{contract}, {opens}"), noticed).await
 }
 
 #[tokio::test]

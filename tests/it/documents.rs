@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::served::{Served, Stopped, free_port, hash_password};
 use crate::support::wire::SERVER_KEY;
-use crate::support::{Demo, Running, decode, eventually, not_tested};
+use crate::support::{Demo, Running, decode, eventually};
 
 /// A command of a document.
 #[derive(Clone, Debug)]
@@ -350,7 +350,9 @@ fn blocks(document: &str) -> Vec<String> {
 async fn the_tutorial_ends_with_a_payment_that_is_paid_refunded_settled_and_reconciled() {
     let faketime = Command::new("faketime").arg("--version").output();
     if !faketime.is_ok_and(|output| output.status.success()) {
-        return not_tested("faketime is missing: the tutorial, which needs a tomorrow");
+        return gopay_testkit::not_tested(
+            "faketime is missing: the tutorial, which needs a tomorrow",
+        );
     }
     let folder = tempfile::tempdir().expect("a folder");
     let program = Path::new(env!("CARGO_BIN_EXE_gopay-adapter"));

@@ -342,14 +342,14 @@ async fn notifications_are_good_under_both_server_keys_and_repeats_are_bounded()
     let served = Served::start(&[limits, two, party(ALPHA, "")].concat()).await;
     let opened = served.open_as(ALPHA, &[]).await;
     let txid = &opened["TXID"];
-    let mut news = served.news(txid, "201", "pending").await;
-    let gross = news["gross_amount"].as_str().unwrap().to_owned();
+    let mut notification = served.notification(txid, "201", "pending").await;
+    let gross = notification["gross_amount"].as_str().unwrap().to_owned();
     for (key, expected) in [(old, 200), (SERVER_KEY, 200), ("SB-Mid-server-other", 403)] {
-        news["signature_key"] = signature(txid, "201", &gross, key).into();
-        assert_eq!(served.tell(news.to_string()).await, expected, "{key}");
+        notification["signature_key"] = signature(txid, "201", &gross, key).into();
+        assert_eq!(served.notify(notification.to_string()).await, expected, "{key}");
     }
     // Somebody repeats one that claims what is not so, as fast as they can: 2 a second are asked about.
-    let claim = served.news(txid, "200", "settlement").await.to_string();
+    let claim = served.notification(txid, "200", "settlement").await.to_string();
     let asked = async || {
         let (_, metrics) = served.get(&format!("{}/metrics", served.admin)).await;
         let requests = metrics.lines().filter(|line| {
@@ -361,11 +361,11 @@ async fn notifications_are_good_under_both_server_keys_and_repeats_are_bounded()
     let (before, began) = (asked().await, Instant::now());
     for _ in 0..100 {
         // Looked into, or to come again.
-        let answer = served.tell(claim.clone()).await;
+        let answer = served.notify(claim.clone()).await;
         assert!(matches!(answer, 200 | 503), "{answer}");
     }
     let (asked, seconds) = (asked().await - before, began.elapsed().as_secs());
-    // Some besides: the first is news, two may be saved up, and the poll loop asks as well.
+    // Some besides: the first is notification, two may be saved up, and the poll loop asks as well.
     assert!(asked <= 2 * seconds + 10, "{asked} of 100 were asked about in {seconds} s");
     served.wallet(txid, "pay", json!({})).await;
     let who = [("txid", txid.as_str())];

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gopay_store_postgres::cluster::{Cluster, Durability, Manner};
@@ -50,6 +50,7 @@ struct Called {
 /// Calls at a steady rate to several instances in turn, each with a nonce.
 struct Load {
     stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<Vec<Called>>,
 }
 
@@ -58,7 +59,9 @@ impl Load {
         static RUN: AtomicU32 = AtomicU32::new(0);
         let run = RUN.fetch_add(1, Ordering::Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
-        let (instances, stopped) = (instances.to_vec(), Arc::clone(&stop));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let (instances, stopped, count) =
+            (instances.to_vec(), Arc::clone(&stop), Arc::clone(&answered));
         let task = tokio::spawn(async move {
             let mut pace = tokio::time::interval(Duration::from_secs(1) / a_second);
             let mut calls = tokio::task::JoinSet::new();
@@ -70,11 +73,23 @@ impl Load {
                 }
                 let instance = Arc::clone(turn.next().expect("an instance"));
                 let nonce = format!("load-{run}-{number}");
-                calls.spawn(async move { call(&instance, nonce).await });
+                let count = Arc::clone(&count);
+                calls.spawn(async move {
+                    let called = call(&instance, nonce).await;
+                    count.fetch_add(1, Ordering::Relaxed);
+                    called
+                });
             }
             calls.join_all().await
         });
-        Self { stop, task }
+        Self { stop, answered, task }
+    }
+
+    /// Waits until so many calls more were answered.
+    async fn go_on(&self, calls: usize) {
+        let wanted = self.answered.load(Ordering::Relaxed) + calls;
+        let answered = async || self.answered.load(Ordering::Relaxed) >= wanted;
+        eventually(&format!("{calls} calls more"), answered).await;
     }
 
     async fn end(self) -> Vec<Called> {
@@ -141,12 +156,12 @@ async fn a_planned_switchover_refuses_no_call() {
     let one = Arc::new(world.shared.serve_on(&url, 1).await);
     let two = Arc::new(world.shared.serve_on(&url, 2).await);
     let load = Load::start(&[Arc::clone(&one), Arc::clone(&two)], 50);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    load.go_on(90).await;
     let began = Instant::now();
     world.primary.stop(Manner::Orderly).expect("it stops");
     standby.promote().await.expect("it is promoted");
     let away = began.elapsed();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    load.go_on(150).await;
     let calls = load.end().await;
     assert!(calls.len() > 200, "{}", calls.len());
     assert!(calls.iter().all(is_pending), "away for {away:?}: {:?}", answers(&calls));
@@ -163,7 +178,7 @@ async fn a_frozen_primary_is_left_within_seconds_of_the_promotion() {
     let one = Arc::new(world.shared.serve_on(&url, 1).await);
     let two = Arc::new(world.shared.serve_on(&url, 2).await);
     let load = Load::start(&[Arc::clone(&one), Arc::clone(&two)], 20);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    load.go_on(40).await;
     world.primary.freeze().expect("it stands still");
     // As long as an orchestrator takes.
     tokio::time::sleep(Duration::from_secs(8)).await;
@@ -176,10 +191,10 @@ async fn a_frozen_primary_is_left_within_seconds_of_the_promotion() {
         }
     }
     assert!(promoted.elapsed() < within(5), "{:?}", promoted.elapsed());
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.go_on(20).await;
     // It would take writes again.
     world.primary.thaw().expect("it goes on");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.go_on(20).await;
     let calls = load.end().await;
     assert!(slowest(&calls) < within(5), "{:?}", slowest(&calls));
     // Each that was not told PENDING is repeated at the other instance.
@@ -199,9 +214,10 @@ async fn the_repeat_of_a_call_whose_commit_is_unknown_has_its_answer_when_the_da
     let one = Arc::new(world.shared.serve_on(&world.url, 1).await);
     let two = world.shared.serve_on(&world.url, 2).await;
     let load = Load::start(&[Arc::clone(&one)], 50);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.go_on(50).await;
     world.primary.freeze().expect("it stands still");
     let frozen = Instant::now();
+    // So long that calls are answered before it goes on.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let calls = load.end().await;
     world.primary.thaw().expect("it goes on");
@@ -233,7 +249,7 @@ async fn a_store_that_went_back_is_told_and_its_money_is_found() {
     let one = Arc::new(one);
     one.eventually("ready again", async || ready(&one).await.0 == 200).await;
     let load = Load::start(&[Arc::clone(&one)], 50);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    load.go_on(90).await;
     let calls = load.end().await;
     assert!(calls.len() >= 90 && calls.iter().all(is_pending), "{:?}", answers(&calls));
     let txids: Vec<&String> = calls.iter().map(|call| &call.answer["TXID"]).collect();
@@ -244,7 +260,7 @@ async fn a_store_that_went_back_is_told_and_its_money_is_found() {
         one.until_status(txid, "SUCCEEDED").await;
     }
     let load = Load::start(&[Arc::clone(&one)], 20);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    load.go_on(10).await;
     world.primary.stop(Manner::Crash).expect("it stops");
     world.primary.put_back().expect("the copy is put back");
     world.primary.start_again().expect("it starts");

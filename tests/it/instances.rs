@@ -1,11 +1,13 @@
 //! Several instances share one PostgreSQL: any of them serves any call, their workers share the
 //! queues, and what one leaves undone when it is killed another finishes.
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::support::instances::Shared;
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::wire::expect;
 use futures::future::join_all;
+use gopay_testkit::wait::within;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -112,11 +114,8 @@ async fn a_delivery_of_a_killed_instance_goes_on_elsewhere_within_twenty_seconds
     let claimed = shared.ask("SELECT leased_by FROM deliveries").await;
     let (dead, lives) = if claimed == "1" { (one, two) } else { (two, one) };
     drop(dead);
-    let died = std::time::Instant::now();
-    while receiver.seen_of(&txid).len() < 2 {
-        assert!(died.elapsed() < std::time::Duration::from_secs(20), "nobody took it over");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let taken_over = async || receiver.seen_of(&txid).len() >= 2;
+    within(Duration::from_secs(20), "somebody takes it over", taken_over).await;
     lives.until_outbox_empty().await;
     assert_eq!(receiver.seen_of(&txid).len(), 2);
 }
@@ -131,11 +130,8 @@ async fn an_instance_that_stood_still_too_long_sends_nothing_more_and_ends() {
     let txid = one.pending_for(&receiver.url()).await;
     one.signal(Signal::STOP);
     let buried = "SELECT count(*) FROM shards WHERE shard = 1 AND holder IS NULL";
-    let stopped = std::time::Instant::now();
-    while shared.ask(buried).await != "1" {
-        assert!(stopped.elapsed() < std::time::Duration::from_secs(20), "nobody saw it");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let seen = async || shared.ask(buried).await == "1";
+    within(Duration::from_secs(20), "somebody sees it", seen).await;
     two.wallet(&txid, "pay", json!({})).await;
     two.until_status(&txid, "SUCCEEDED").await;
     two.until_outbox_empty().await;

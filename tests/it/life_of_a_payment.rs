@@ -25,7 +25,7 @@ async fn cancel(demo: &Demo, txid: &str, specin: &[(&str, &str)]) -> Answer {
 /// A payment made after everything else was told: what would have been told before it, was.
 async fn all_news_is_out(demo: &Demo) {
     let canary = demo.paid().await;
-    demo.until_told(&canary, 1).await;
+    demo.until_notified(&canary, 1).await;
     demo.until_outbox_empty().await;
 }
 
@@ -61,10 +61,10 @@ async fn a_payment_is_pending_then_paid_and_told_once() {
     let paid = demo.until_status(txid, "SUCCEEDED").await;
     expect(&paid, &[("REQUESTSTATUS", "SUCCEEDED"), ("FUNDSSTATUS", "WAITING")]);
     assert!(!paid.contains_key("REDIRECTURL") && !paid.contains_key("FAILREASON"), "{paid:?}");
-    let told = demo.until_told(txid, 1).await;
+    let told = demo.until_notified(txid, 1).await;
     assert_eq!(told[0]["status"], "SUCCEEDED");
     all_news_is_out(&demo).await;
-    demo.until_told(txid, 1).await;
+    demo.until_notified(txid, 1).await;
     let by_reference = demo.call("GETTXSTATUSBYMERCHANTTXID", &[("merchanttxid", "oRDER-1")]).await;
     expect(&by_reference, &[("STATUS", "SUCCEEDED"), ("TXID", txid)]);
 }
@@ -93,10 +93,14 @@ async fn a_payment_is_found_paid_although_no_notification_came() {
     demo.wallet(&txid, "pay", json!({})).await;
     demo.advance("15s").await;
     demo.until_status(&txid, "SUCCEEDED").await;
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
     let upstream = demo.upstream(&txid).await;
-    let news = &upstream["notifications"];
-    assert_eq!((&news["attempts"], &news["dropped"]), (&json!(0), &json!(2)), "{news}");
+    let notification = &upstream["notifications"];
+    assert_eq!(
+        (&notification["attempts"], &notification["dropped"]),
+        (&json!(0), &json!(2)),
+        "{notification}"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +143,7 @@ async fn a_session_that_ends_without_money_fails_with_timeout() {
         let failed = demo.until_status(&txid, "FAILED").await;
         expect(&failed, &[("FAILREASON", "TIMEOUT"), ("FUNDSSTATUS", "NOT_EXPECTED")]);
         assert_eq!(demo.upstream(&txid).await["status"], "expire", "{way}");
-        assert_eq!(demo.until_told(&txid, 1).await[0]["status"], "FAILED", "{way}");
+        assert_eq!(demo.until_notified(&txid, 1).await[0]["status"], "FAILED", "{way}");
     }
 }
 
@@ -152,7 +156,7 @@ async fn money_that_came_before_the_deadline_counts_although_nobody_told() {
     demo.wallet(&txid, "pay", json!({})).await;
     demo.advance("11s").await;
     demo.until_status(&txid, "SUCCEEDED").await;
-    let told = demo.until_told(&txid, 1).await;
+    let told = demo.until_notified(&txid, 1).await;
     assert_eq!(told[0]["status"], "SUCCEEDED");
 }
 
@@ -171,7 +175,7 @@ async fn money_that_comes_between_the_last_check_and_the_closing_counts() {
     demo.advance("21s").await;
     demo.until_status(&txid, "SUCCEEDED").await;
     assert_eq!(demo.fired(2).await, 1, "the last check saw a pending payment");
-    let told = demo.until_told(&txid, 1).await;
+    let told = demo.until_notified(&txid, 1).await;
     assert_eq!(told[0]["status"], "SUCCEEDED");
 }
 
@@ -187,13 +191,13 @@ async fn a_silent_midtrans_delays_the_timeout_by_a_quarter_of_an_hour_and_no_mor
     demo.advance("15m").await;
     let failed = demo.until_status(&txid, "FAILED").await;
     expect(&failed, &[("FAILREASON", "TIMEOUT")]);
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
     // It turns out that the money had come.
     demo.wallet(&txid, "settle-late", json!({})).await;
     demo.clear_faults().await;
     demo.advance("2h").await;
     demo.until_status(&txid, "SUCCEEDED").await;
-    demo.until_told(&txid, 2).await;
+    demo.until_notified(&txid, 2).await;
 }
 
 #[tokio::test]
@@ -203,7 +207,7 @@ async fn late_money_after_the_timeout_succeeds_and_is_told_again_in_order() {
         let txid = demo.pending().await;
         demo.advance("1h1s").await;
         demo.until_status(&txid, "FAILED").await;
-        demo.until_told(&txid, 1).await;
+        demo.until_notified(&txid, 1).await;
         if !notified {
             demo.silence().await;
         }
@@ -214,7 +218,7 @@ async fn late_money_after_the_timeout_succeeds_and_is_told_again_in_order() {
         }
         let paid = demo.until_status(&txid, "SUCCEEDED").await;
         expect(&paid, &[("FAILREASON", ""), ("ERRMSG", ""), ("FUNDSSTATUS", "WAITING")]);
-        let told = demo.until_told(&txid, 2).await;
+        let told = demo.until_notified(&txid, 2).await;
         assert_eq!(
             (&told[0]["status"], &told[1]["status"]),
             (&json!("FAILED"), &json!("SUCCEEDED"))
@@ -230,12 +234,12 @@ async fn late_money_after_the_timeout_succeeds_and_is_told_again_in_order() {
 async fn succeeded_never_changes_back() {
     let demo = Demo::start().await;
     let txid = demo.paid().await;
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
     for (code, status) in
         [("202", "expire"), ("202", "cancel"), ("202", "deny"), ("201", "pending")]
     {
-        let news = demo.news(&txid, code, status).await;
-        assert_eq!(demo.tell(news.to_string()).await, 200, "{status}");
+        let notification = demo.notification(&txid, code, status).await;
+        assert_eq!(demo.notify(notification.to_string()).await, 200, "{status}");
         assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED", "{status}");
     }
     let canceled = cancel(&demo, &txid, &[]).await;
@@ -247,7 +251,7 @@ async fn succeeded_never_changes_back() {
     }
     assert_eq!(demo.refund(&txid, 1_000_000).await["STATUS"], "SUCCEEDED");
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED", "a refund is no failure");
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
 }
 
 #[tokio::test]
@@ -264,7 +268,7 @@ async fn an_end_at_midtrans_has_its_reason_and_is_told() {
         let failed = demo.until_status(&txid, "FAILED").await;
         expect(&failed, &[("FAILREASON", reason), ("FUNDSSTATUS", "NOT_EXPECTED")]);
         assert_eq!(demo.upstream(&txid).await["status"], upstream);
-        assert_eq!(demo.until_told(&txid, 1).await[0]["status"], "FAILED", "{action}");
+        assert_eq!(demo.until_notified(&txid, 1).await[0]["status"], "FAILED", "{action}");
     }
 }
 
@@ -281,7 +285,7 @@ async fn a_pending_payment_is_cancelled_upstream_and_told() {
     );
     assert_eq!(canceled["TXID"], txid);
     assert_eq!(demo.upstream(&txid).await["status"], "cancel");
-    assert_eq!(demo.until_told(&txid, 1).await[0]["status"], "FAILED");
+    assert_eq!(demo.until_notified(&txid, 1).await[0]["status"], "FAILED");
     let again = cancel(&demo, &txid, &[]).await;
     expect(
         &again,
@@ -315,7 +319,7 @@ async fn a_payment_that_was_paid_meanwhile_is_not_cancelled() {
             ("FAILREASON", ""),
         ],
     );
-    assert_eq!(demo.until_told(&txid, 1).await[0]["status"], "SUCCEEDED");
+    assert_eq!(demo.until_notified(&txid, 1).await[0]["status"], "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -344,7 +348,7 @@ async fn a_cancellation_whose_answer_is_lost_is_finished_all_the_same() {
         let failed = demo.until_status(&txid, "FAILED").await;
         expect(&failed, &[("FAILREASON", "CANCELED")]);
         assert_eq!(demo.upstream(&txid).await["status"], "cancel", "{action}");
-        demo.until_told(&txid, 1).await;
+        demo.until_notified(&txid, 1).await;
     }
 }
 
@@ -433,7 +437,7 @@ async fn an_end_that_midtrans_tells_before_its_answer_is_left_to_the_call() {
     demo.advance("20s").await;
     let status = demo.until_status(&txid, "FAILED").await;
     expect(&status, &[("FAILREASON", "REMOTE_DECLINE"), ("ERRMSG", "Declined by GoPay")]);
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
 }
 
 // --- a charge whose fate is unclear --------------------------------------------------------------
@@ -548,7 +552,7 @@ async fn money_for_a_charge_that_was_answered_as_failed_is_told() {
     let txid = &answer["TXID"];
     demo.wallet(txid, "pay", json!({})).await;
     demo.until_status(txid, "SUCCEEDED").await;
-    assert_eq!(demo.until_told(txid, 1).await[0]["status"], "SUCCEEDED");
+    assert_eq!(demo.until_notified(txid, 1).await[0]["status"], "SUCCEEDED");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! News: from Midtrans to the adapter, which believes nothing that it did not ask for; and from
+//! Notifications: from Midtrans to the adapter, which believes nothing that it did not ask for; and from
 //! the adapter to the PSP, which hears everything at least once and in order.
 use crate::support::Demo;
 use crate::support::postgres::{Engine, on_both_engines};
@@ -35,12 +35,12 @@ on_both_engines! {
 
 const ALWAYS: Value = Value::Null;
 
-fn with(news: &Value, changes: &[(&str, Value)]) -> String {
-    let mut news = news.clone();
+fn with(notification: &Value, changes: &[(&str, Value)]) -> String {
+    let mut notification = notification.clone();
     for (name, value) in changes {
-        news[*name] = value.clone();
+        notification[*name] = value.clone();
     }
-    news.to_string()
+    notification.to_string()
 }
 
 /// Nothing about the payment has changed, and nobody was told anything.
@@ -54,7 +54,7 @@ async fn still_pending(demo: &Demo, txid: &str, why: &str) {
 async fn all_due_is_out(demo: &Demo) {
     for _ in 0..2 {
         let canary = demo.paid().await;
-        demo.until_told(&canary, 1).await;
+        demo.until_notified(&canary, 1).await;
     }
 }
 
@@ -73,8 +73,8 @@ async fn a_forged_notification_is_refused_and_changes_nothing(engine: Engine) {
     let txid = demo.pending().await;
     // The money is there: a forged notification must not even make the adapter look.
     demo.wallet(&txid, "pay", json!({})).await;
-    let news = demo.news(&txid, "200", "settlement").await;
-    let good = news["signature_key"].as_str().expect("text").to_owned();
+    let notification = demo.notification(&txid, "200", "settlement").await;
+    let good = notification["signature_key"].as_str().expect("text").to_owned();
     let flipped = if good.starts_with('0') { "1" } else { "0" };
     for (why, signature) in [
         ("another key", signature(&txid, "200", "10000.00", "SB-Mid-server-other")),
@@ -87,11 +87,11 @@ async fn a_forged_notification_is_refused_and_changes_nothing(engine: Engine) {
         ("longer", format!("{good}0")),
         ("empty-like", " ".to_owned()),
     ] {
-        let status = demo.tell(with(&news, &[("signature_key", json!(signature))])).await;
+        let status = demo.notify(with(&notification, &[("signature_key", json!(signature))])).await;
         assert_eq!(status, 403, "{why}");
         still_pending(&demo, &txid, why).await;
     }
-    assert_eq!(demo.tell(news.to_string()).await, 200, "the genuine one");
+    assert_eq!(demo.notify(notification.to_string()).await, 200, "the genuine one");
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
 }
 
@@ -113,11 +113,11 @@ async fn what_the_signature_does_not_cover_is_not_believed(engine: Engine) {
         ("407", "expire"),
         ("200", "something_new"),
     ] {
-        let news = demo.news(&txid, code, status).await;
-        assert_eq!(demo.tell(news.to_string()).await, 200, "{code} {status}");
+        let notification = demo.notification(&txid, code, status).await;
+        assert_eq!(demo.notify(notification.to_string()).await, 200, "{code} {status}");
         still_pending(&demo, &txid, status).await;
     }
-    let news = demo.news(&txid, "200", "settlement").await;
+    let notification = demo.notification(&txid, "200", "settlement").await;
     for change in [
         ("transaction_id", json!("00000000-0000-4000-8000-000000000000")),
         ("fraud_status", json!("deny")),
@@ -126,7 +126,7 @@ async fn what_the_signature_does_not_cover_is_not_believed(engine: Engine) {
         ("settlement_time", json!("2020-01-01 00:00:00")),
     ] {
         let why = change.0;
-        assert_eq!(demo.tell(with(&news, &[change])).await, 200, "{why}");
+        assert_eq!(demo.notify(with(&notification, &[change])).await, 200, "{why}");
         still_pending(&demo, &txid, why).await;
     }
     demo.wallet(&txid, "pay", json!({})).await;
@@ -137,27 +137,27 @@ async fn a_replayed_expire_about_a_paid_payment_brings_out_that_it_is_paid(engin
     let demo = Demo::start_on(engine).await;
     demo.silence().await;
     let txid = demo.pending().await;
-    let expire = demo.news(&txid, "202", "expire").await.to_string();
+    let expire = demo.notification(&txid, "202", "expire").await.to_string();
     demo.wallet(&txid, "pay", json!({})).await;
-    assert_eq!(demo.tell(expire.clone()).await, 200);
+    assert_eq!(demo.notify(expire.clone()).await, 200);
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
-    assert_eq!(demo.tell(expire).await, 200);
+    assert_eq!(demo.notify(expire).await, 200);
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
 }
 
 async fn a_notification_about_an_unknown_order_changes_nothing(engine: Engine) {
     let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
-    let news = demo.news(&txid, "200", "settlement").await;
+    let notification = demo.notification(&txid, "200", "settlement").await;
     for order in ["999", "ORDER-1", "0", "99999999999999999999999999", "%2e%2e"] {
         let good = signature(order, "200", "10000.00", SERVER_KEY);
         let change = [("order_id", json!(order)), ("signature_key", json!(good))];
-        assert_eq!(demo.tell(with(&news, &change)).await, 200, "{order}: needs no retry");
+        assert_eq!(demo.notify(with(&notification, &change)).await, 200, "{order}: needs no retry");
         let change = [("order_id", json!(order)), ("signature_key", json!("ab"))];
-        assert_eq!(demo.tell(with(&news, &change)).await, 403, "{order}");
+        assert_eq!(demo.notify(with(&notification, &change)).await, 403, "{order}");
     }
-    still_pending(&demo, &txid, "news of others").await;
+    still_pending(&demo, &txid, "notification of others").await;
     assert_eq!(demo.totals().await["payments"], json!({"pending": 1}));
 }
 
@@ -169,13 +169,14 @@ async fn duplicates_are_taken_and_told_once(engine: Engine) {
     demo.wallet(&txid, "pay", json!({})).await;
     demo.eventually("all copies are taken", async || {
         let upstream = demo.upstream(&txid).await;
-        let news = &upstream["notifications"];
-        news["delivered"] == news["queued"] && news["queued"].as_u64() >= Some(21)
+        let notification = &upstream["notifications"];
+        notification["delivered"] == notification["queued"]
+            && notification["queued"].as_u64() >= Some(21)
     })
     .await;
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
     all_due_is_out(&demo).await;
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
 }
 
 async fn notifications_out_of_order_leave_the_true_state(engine: Engine) {
@@ -190,19 +191,20 @@ async fn notifications_out_of_order_leave_the_true_state(engine: Engine) {
     .await;
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
     all_due_is_out(&demo).await;
-    demo.until_told(&txid, 1).await;
-    // The news of the refunds, the second of which confirms the first, move nothing.
+    demo.until_notified(&txid, 1).await;
+    // The notification of the refunds, the second of which confirms the first, move nothing.
     demo.fault(json!({"on": "notification", "action": "reorder"})).await;
     assert_eq!(demo.refund(&txid, 400_000).await["STATUS"], "SUCCEEDED");
     demo.advance("2m").await;
     demo.eventually("all are taken", async || {
         let upstream = demo.upstream(&txid).await;
-        let news = &upstream["notifications"];
-        news["delivered"] == news["queued"] && news["queued"].as_u64() >= Some(4)
+        let notification = &upstream["notifications"];
+        notification["delivered"] == notification["queued"]
+            && notification["queued"].as_u64() >= Some(4)
     })
     .await;
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
 }
 
 async fn a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking(engine: Engine) {
@@ -213,7 +215,7 @@ async fn a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking(
         demo.wallet(&txid, "pay", json!({})).await;
         demo.advance("1m").await;
         demo.until_status(&txid, "SUCCEEDED").await;
-        demo.until_told(&txid, 1).await;
+        demo.until_notified(&txid, 1).await;
     }
     assert_eq!(demo.totals().await["succeeded_sen"], 2_000_000);
 }
@@ -221,10 +223,10 @@ async fn a_notification_with_a_wrong_amount_or_signature_is_made_good_by_asking(
 async fn a_body_that_is_no_notification_is_answered_as_documented(engine: Engine) {
     let demo = Demo::start_on(engine).await;
     let txid = demo.pending().await;
-    let news = demo.news(&txid, "200", "settlement").await;
-    let text = news.to_string();
+    let notification = demo.notification(&txid, "200", "settlement").await;
+    let text = notification.to_string();
     let twice = Value::String(text.clone()).to_string();
-    assert_eq!(demo.tell(twice).await, 200, "JSON in a string needs no retry");
+    assert_eq!(demo.notify(twice).await, 200, "JSON in a string needs no retry");
     let half = text.get(..text.len() / 2).expect("ASCII").to_owned();
     let form = "order_id=1&status_code=200".to_owned();
     let deep = "[".repeat(20_000);
@@ -242,20 +244,34 @@ async fn a_body_that_is_no_notification_is_answered_as_documented(engine: Engine
         ("deep", deep),
         ("a signed field twice", repeated),
     ] {
-        assert_eq!(demo.tell(body).await, 400, "{why}");
+        assert_eq!(demo.notify(body).await, 400, "{why}");
     }
     for field in ["order_id", "status_code", "gross_amount", "signature_key"] {
-        let mut less = news.clone();
+        let mut less = notification.clone();
         less.as_object_mut().expect("an object").remove(field);
-        assert_eq!(demo.tell(less.to_string()).await, 400, "without {field}");
-        assert_eq!(demo.tell(with(&news, &[(field, json!(""))])).await, 400, "empty {field}");
-        assert_eq!(demo.tell(with(&news, &[(field, json!([1]))])).await, 400, "list as {field}");
+        assert_eq!(demo.notify(less.to_string()).await, 400, "without {field}");
+        assert_eq!(
+            demo.notify(with(&notification, &[(field, json!(""))])).await,
+            400,
+            "empty {field}"
+        );
+        assert_eq!(
+            demo.notify(with(&notification, &[(field, json!([1]))])).await,
+            400,
+            "list as {field}"
+        );
     }
-    assert_eq!(demo.tell(vec![0xff, 0xfe, b'{', b'}']).await, 400, "not UTF-8");
-    assert_eq!(demo.tell(with(&news, &[("metadata", json!("x".repeat(70_000)))])).await, 400);
+    assert_eq!(demo.notify(vec![0xff, 0xfe, b'{', b'}']).await, 400, "not UTF-8");
+    assert_eq!(
+        demo.notify(with(&notification, &[("metadata", json!("x".repeat(70_000)))])).await,
+        400
+    );
     // Large, but within what metadata may make of it.
-    assert_eq!(demo.tell(with(&news, &[("metadata", json!("x".repeat(30_000)))])).await, 200);
-    still_pending(&demo, &txid, "no news").await;
+    assert_eq!(
+        demo.notify(with(&notification, &[("metadata", json!("x".repeat(30_000)))])).await,
+        200
+    );
+    still_pending(&demo, &txid, "no notification").await;
 }
 
 async fn a_notification_that_cannot_be_checked_is_asked_for_again(engine: Engine) {
@@ -263,17 +279,17 @@ async fn a_notification_that_cannot_be_checked_is_asked_for_again(engine: Engine
     demo.silence().await;
     let txid = demo.pending().await;
     demo.wallet(&txid, "pay", json!({})).await;
-    let news = demo.news(&txid, "200", "settlement").await.to_string();
+    let notification = demo.notification(&txid, "200", "settlement").await.to_string();
     for action in
         [json!({"http": {"status": 503}}), json!("lost_after"), json!("garbage"), json!("empty")]
     {
         demo.fault(json!({"on": "status", "action": action, "times": ALWAYS})).await;
-        assert_eq!(demo.tell(news.clone()).await, 503, "{action}");
+        assert_eq!(demo.notify(notification.clone()).await, 503, "{action}");
         still_pending(&demo, &txid, "nothing is confirmed").await;
         demo.clear_faults().await;
         demo.silence().await;
     }
-    assert_eq!(demo.tell(news).await, 200);
+    assert_eq!(demo.notify(notification).await, 200);
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
 }
 
@@ -291,8 +307,8 @@ async fn a_status_that_lags_behind_its_notification_is_asked_for_again_soon(engi
     }
     demo.wallet(&txid, "pay", json!({})).await;
     demo.fault(json!({"on": "status", "action": {"stale_status": {"seconds": 60}}})).await;
-    let news = demo.news(&txid, "200", "settlement").await.to_string();
-    assert_eq!(demo.tell(news).await, 200);
+    let notification = demo.notification(&txid, "200", "settlement").await.to_string();
+    assert_eq!(demo.notify(notification).await, 200);
     assert_eq!(demo.status(&txid).await["STATUS"], "PENDING");
     demo.advance("11s").await;
     demo.until_status(&txid, "SUCCEEDED").await;

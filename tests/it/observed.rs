@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::logged::Logged;
 use crate::support::receiver::Receiver;
-use crate::support::{Demo, body, body_as, decode, eventually, example, not_tested};
+use crate::support::{Demo, body, body_as, decode, eventually, example};
 
 /// A life of a payment, a refused call, a wrong password, a refund, a forged notification.
 async fn some_of_everything(demo: &Demo) {
@@ -66,7 +66,9 @@ fn promtool(text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        return not_tested("promtool is missing: whether Prometheus likes the metrics");
+        return gopay_testkit::not_tested(
+            "promtool is missing: whether Prometheus likes the metrics",
+        );
     };
     child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
     let checked = child.wait_with_output().expect("it ends");

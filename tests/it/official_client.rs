@@ -6,8 +6,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::support::Running;
 use crate::support::node::{self, said};
-use crate::support::{Running, not_tested};
 use serde_json::Value;
 
 /// What a step came to.
@@ -185,6 +185,6 @@ fn simulator() -> (Running, String) {
 
 /// Says loudly why nothing was tested; that is a failure where all tools must be there.
 fn skip<T>(why: &str) -> Option<T> {
-    not_tested(&format!("the official Midtrans client: {why}"));
+    gopay_testkit::not_tested(&format!("the official Midtrans client: {why}"));
     None
 }

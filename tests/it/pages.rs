@@ -312,7 +312,7 @@ async fn a_return_while_pending_asks_midtrans() {
     let (status, location, _) = demo.browse(&format!("{back}&result=failure"), PHONE).await;
     assert_eq!((status, &location), (302, &expected));
     assert_eq!(demo.status(&answer["TXID"]).await["STATUS"], "SUCCEEDED", "known at once");
-    demo.until_told(&answer["TXID"], 1).await;
+    demo.until_notified(&answer["TXID"], 1).await;
 }
 
 #[tokio::test]
@@ -420,7 +420,7 @@ async fn the_demo_shop_takes_a_shopper_through_and_back() {
         assert!(page.contains(part), "{part}: {page}");
     }
     let txid = shop.split("txid=").nth(1).and_then(|rest| rest.split('&').next()).expect("a TXID");
-    demo.until_told(txid, 1).await;
+    demo.until_notified(txid, 1).await;
     let order = format!("{}/shop/orders/{txid}", demo.simulator);
     for (amount, status, says) in [
         ("4000", 303, ""),

@@ -84,7 +84,7 @@ async fn a_full_refund_succeeds_once(engine: Engine) {
     );
     refused(&demo.refund(&txid, 100).await, "INPUT_DATA", "at most 0 would pass");
     assert_eq!(demo.status(&txid).await["STATUS"], "SUCCEEDED");
-    demo.until_told(&txid, 1).await;
+    demo.until_notified(&txid, 1).await;
 }
 
 async fn partial_refunds_go_to_the_last_rupiah_and_not_beyond(engine: Engine) {
@@ -304,7 +304,7 @@ async fn a_refund_with_an_open_outcome_stays_reserved_until_it_is_clear(engine: 
     let row = async |action: Value, blind: bool| {
         let demo = Demo::start_on(engine).await;
         let txid = demo.paid().await;
-        demo.until_told(&txid, 1).await;
+        demo.until_notified(&txid, 1).await;
         demo.silence().await;
         fault_on_refund(&demo, &action, &ALWAYS).await;
         if blind {

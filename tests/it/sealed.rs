@@ -140,11 +140,11 @@ async fn play(served: &Served) -> Played {
     let failed = open(served, &[]).await;
     let wrong = (PSP.0, "a-wrong-password-that-stands-nowhere", PSP.2);
     assert_eq!(served.open_as(wrong, &PERSONAL).await["TXID"], "0");
-    let mut forged = served.news(&txid, "200", "settlement").await;
+    let mut forged = served.notification(&txid, "200", "settlement").await;
     forged["signature_key"] = "0".repeat(128).into();
     forged["customer_details"] = json!({"first_name": "Kartini"});
-    served.tell(forged.to_string()).await;
-    served.tell(format!("{{\"order_id\":\"{txid}\",\"name\":\"Kartini\"")).await;
+    served.notify(forged.to_string()).await;
+    served.notify(format!("{{\"order_id\":\"{txid}\",\"name\":\"Kartini\"")).await;
     let doubtful = resolved(served).await;
     served.signal(Signal::HUP);
 

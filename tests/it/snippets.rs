@@ -60,7 +60,7 @@ fn at_hand() -> Vec<&'static Language> {
         if works.is_ok_and(|output| output.status.success()) {
             there.push(language);
         } else {
-            crate::support::not_tested(&format!("{program} is missing: its snippet"));
+            gopay_testkit::not_tested(&format!("{program} is missing: its snippet"));
         }
     }
     assert!(!there.is_empty(), "not even a shell");

@@ -379,10 +379,10 @@ async fn a_contract_without_addresses_needs_them_in_the_call() {
     let both = start().await;
     let notify = both.to_a.url();
     let home = ("merchantredirecturl", "https://shop.example/r");
-    let news = ("notificationurl", notify.as_str());
+    let notification = ("notificationurl", notify.as_str());
     for (changes, missing) in [
         (&[][..], "merchantredirecturl"),
-        (&[news][..], "merchantredirecturl"),
+        (&[notification][..], "merchantredirecturl"),
         (&[home][..], "notificationurl"),
         (&[home, ("notificationurl", "")][..], "notificationurl"),
     ] {
@@ -391,7 +391,7 @@ async fn a_contract_without_addresses_needs_them_in_the_call() {
         let text = format!("{missing}: missing; send it with a value");
         assert_eq!(answer["ERRMSG"], text, "{changes:?}");
     }
-    let paid = both.paid(A_BARE, &[home, news]).await;
+    let paid = both.paid(A_BARE, &[home, notification]).await;
     let txid = paid["TXID"].as_str();
     both.served.eventually("told", async || both.to_a.seen_of(txid).len() == 1).await;
 }

@@ -20,7 +20,7 @@ pub(crate) struct Totals {
 
 /// The simulator's sums, in rupiah.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Upstream {
+pub(crate) struct AtMidtrans {
     pub(crate) transactions: u64,
     pub(crate) charged: u64,
     pub(crate) refunded: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Queue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Books {
     pub(crate) adapter: Totals,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: AtMidtrans,
     pub(crate) queue: Queue,
 }
 
@@ -86,7 +86,7 @@ impl Books {
 }
 
 /// Waits until the books stand still for so many looks, or all is quiet.
-pub(crate) async fn settle(world: &World, still_wanted: u32) -> Books {
+pub(crate) async fn until_still(world: &World, still_wanted: u32) -> Books {
     let mut last = Books::read(world).await;
     let mut still = 0;
     for _ in 0..4_000 {
@@ -112,7 +112,7 @@ const STILL: u32 = 3;
 /// Moves the clock on, in steps in which retries, polls and the watch for late money come due,
 /// until all is quiet. Less than six days in all, so that no key at Midtrans is forgotten.
 pub(crate) async fn drain(world: &World) -> Books {
-    let mut books = settle(world, STILL).await;
+    let mut books = until_still(world, STILL).await;
     let steps = [("16m", 5), ("4h", 3), ("61m", 4), ("12h", 2), ("25h", 2)];
     let steps = steps.into_iter().flat_map(|(span, times)| std::iter::repeat_n(span, times));
     for (round, span) in steps.enumerate() {
@@ -121,7 +121,7 @@ pub(crate) async fn drain(world: &World) -> Books {
         }
         world.demo.advance(span).await;
         world.count("clock: rounds of the drain");
-        books = settle(world, STILL).await;
+        books = until_still(world, STILL).await;
         if world.dead_receivers && round == 4 {
             books = outlast_dead_receivers(world, books).await;
         }

@@ -86,7 +86,7 @@ pub(crate) fn for_order(txid: &str, unpaid: bool, dice: &mut Dice) -> Vec<Value>
     };
     let mut faults = vec![json!({"on": on, "action": action, "times": times, "order_id": txid})];
     if on == "refund" && dice.chance(500) {
-        // Nor does any news come to the rescue.
+        // Nor does any notification come to the rescue.
         faults.push(json!({"on": "notification", "action": "drop", "times": 12, "order_id": txid}));
     }
     faults

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::encoding::form;
 use crate::faults;
 use crate::people::Order;
-use crate::psp::{Manners, Moments, Psp, Sighting, nested};
+use crate::psp::{Behaviour, Moments, Psp, Sighting, nested};
 use crate::support::{Answer, Demo, body, decode};
 use gopay_testkit::Dice;
 
@@ -118,7 +118,7 @@ pub(crate) struct Life {
     pub(crate) fate: Fate,
     pub(crate) give_back: GiveBack,
     pub(crate) order: Order,
-    pub(crate) manners: Option<Manners>,
+    pub(crate) behaviour: Option<Behaviour>,
     repeat: Repeat,
     browses: bool,
     dice: Dice,
@@ -140,16 +140,16 @@ impl Life {
     pub(crate) fn draw(seed: u64, number: u64, world: &World) -> Self {
         let mut dice = Dice::of(seed, number);
         let dead = if world.dead_receivers { 1 } else { 0 };
-        let manners = dice.weighted(&[
+        let behaviour = dice.weighted(&[
             (30, None),
-            (30, Some(Manners::Steady)),
-            (25, Some(Manners::Flaky)),
-            (14, Some(Manners::Slow)),
-            (dead, Some(Manners::Dead)),
+            (30, Some(Behaviour::Steady)),
+            (25, Some(Behaviour::Flaky)),
+            (14, Some(Behaviour::Slow)),
+            (dead, Some(Behaviour::Dead)),
         ]);
         // Left to the contract, or the demo's own receiver.
-        let notify = match manners {
-            Some(manners) => Some(world.psp.url(manners, number)),
+        let notify = match behaviour {
+            Some(behaviour) => Some(world.psp.url(behaviour, number)),
             None => dice.chance(300).then(|| format!("{}/psp/notify", world.demo.simulator)),
         };
         let mut order = Order::draw(number, &mut dice, notify);
@@ -168,7 +168,7 @@ impl Life {
             fate: dice.weighted(&Fate::ODDS),
             give_back: dice.weighted(&GiveBack::ODDS),
             order,
-            manners,
+            behaviour,
             repeat,
             browses: dice.chance(250),
             dice,

@@ -9,13 +9,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod drain;
 mod encoding;
 mod faults;
 mod life;
 mod people;
 mod psp;
-mod verdict;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -25,11 +25,11 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use drain::{Books, Ticking, drain, settle};
+use audit::{Evidence, Problems};
+use drain::{Books, Ticking, drain, until_still};
 use life::{Life, World};
 use psp::{Moments, Psp};
 use support::Demo;
-use verdict::{Evidence, Problems};
 
 /// Shoppers with a call open at once.
 const CONCURRENCY: usize = 32;
@@ -76,9 +76,9 @@ async fn many_shoppers_pay_and_every_sen_is_accounted_for() {
     let books = drain(&world).await;
     lives = every(&world, lives, life::final_status).await;
     let (evidence, mut problems) = Evidence::gather(&world, &lives).await;
-    problems.extend(verdict::judge_books(&books, &lives, &evidence));
+    problems.extend(audit::judge_books(&books, &lives, &evidence));
     for life in &lives {
-        problems.extend(verdict::judge(life, &evidence));
+        problems.extend(audit::judge(life, &evidence));
     }
     let summary = summary(&world, &lives, &books, &evidence, &fired);
     println!("{summary}\nshopping {shopping:?}, in all {:?}", began.elapsed());
@@ -93,7 +93,7 @@ async fn run_wave(world: &Arc<World>, mut lives: Vec<Life>) -> Vec<Life> {
     drop(ticking);
     // The clock leaps only while no call is under way: a call lasts 30 s at most.
     world.demo.advance("90s").await;
-    settle(world, 3).await;
+    until_still(world, 3).await;
     let ticking = Ticking::start(world);
     lives = every(world, lives, life::give_back).await;
     drop(ticking);
@@ -158,7 +158,7 @@ fn summary(
     let (mut items, mut late) = (0, 0);
     for life in lives {
         let opened = life.opened.get("STATUS").map_or("", String::as_str);
-        let last = verdict::final_of(life);
+        let last = audit::final_of(life);
         *outcomes.entry(format!("{:?}: {opened} -> {last}", life.fate)).or_default() += 1;
         if let Some(reason) = life.opened.get("FAILREASON") {
             *reasons.entry(format!("{reason}: {}", life.opened["ERRMSG"])).or_default() += 1;
@@ -186,7 +186,7 @@ fn summary(
 fn failed_first(life: &Life) -> bool {
     life.was_pending()
         && life.sightings.iter().any(|sighting| sighting.status == "FAILED")
-        && verdict::final_of(life) == "SUCCEEDED"
+        && audit::final_of(life) == "SUCCEEDED"
 }
 
 /// Fails with the facts about the first few payments that something is wrong with.
@@ -212,7 +212,7 @@ fn report(world: &World, folder: &str, lives: &[Life], evidence: &Evidence, prob
         if told.len() < 4 && !told.contains(&txid.as_str()) {
             told.push(txid);
             let story = explain(folder, txid);
-            text.push_str(&verdict::facts(world, life, evidence, &story));
+            text.push_str(&audit::facts(world, life, evidence, &story));
             text.push('\n');
         }
     }

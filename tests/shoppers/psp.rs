@@ -1,4 +1,4 @@
-//! The PSP's side: receivers of notifications with different manners. They check the hash, ask for
+//! The PSP's side: receivers of notifications with different behaviour. They check the hash, ask for
 //! the status as a PSP should, and keep in which order what came.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::support::{body, decode};
 
 /// How a receiver behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Manners {
+pub(crate) enum Behaviour {
     /// Takes everything at once.
     Steady,
     /// Fails up to three times a transaction, each time in another way.
@@ -29,7 +29,7 @@ pub(crate) enum Manners {
     Dead,
 }
 
-impl Manners {
+impl Behaviour {
     pub(crate) const ALL: [Self; 4] = [Self::Steady, Self::Flaky, Self::Slow, Self::Dead];
 }
 
@@ -72,7 +72,7 @@ struct Inner {
     adapter: String,
     http: reqwest::Client,
     moments: Moments,
-    bases: Mutex<BTreeMap<Manners, String>>,
+    bases: Mutex<BTreeMap<Behaviour, String>>,
     receipts: Mutex<BTreeMap<String, Vec<Receipt>>>,
 }
 
@@ -85,20 +85,20 @@ impl Psp {
             bases: Mutex::default(),
             receipts: Mutex::default(),
         }));
-        for manners in Manners::ALL {
+        for behaviour in Behaviour::ALL {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let base = format!("http://{}", listener.local_addr().expect("bound"));
-            psp.0.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(manners, base);
-            let router = Router::new().fallback(receive).with_state((psp.clone(), manners));
+            psp.0.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(behaviour, base);
+            let router = Router::new().fallback(receive).with_state((psp.clone(), behaviour));
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         psp
     }
 
     /// An address for `notificationurl`.
-    pub(crate) fn url(&self, manners: Manners, number: u64) -> String {
+    pub(crate) fn url(&self, behaviour: Behaviour, number: u64) -> String {
         let bases = self.0.bases.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("{}/notify/{number}?via=gopay", bases[&manners])
+        format!("{}/notify/{number}?via=gopay", bases[&behaviour])
     }
 
     pub(crate) fn receipts(&self) -> BTreeMap<String, Vec<Receipt>> {
@@ -127,7 +127,7 @@ impl Psp {
     }
 }
 
-async fn receive(State((psp, manners)): State<(Psp, Manners)>, request: Request) -> Response {
+async fn receive(State((psp, behaviour)): State<(Psp, Behaviour)>, request: Request) -> Response {
     let arrived = psp.0.moments.next();
     let posted = request.method() == axum::http::Method::POST;
     let typed = request
@@ -144,20 +144,20 @@ async fn receive(State((psp, manners)): State<(Psp, Manners)>, request: Request)
     let genuine = posted && typed && fields.is_empty() && hash == expected;
     let sighting = if genuine { psp.sighting(&txid).await } else { None };
     let tries = psp.tries(&txid);
-    let status = match manners {
-        Manners::Steady => StatusCode::OK,
-        Manners::Flaky if tries < failures(&txid) => match tries {
+    let status = match behaviour {
+        Behaviour::Steady => StatusCode::OK,
+        Behaviour::Flaky if tries < failures(&txid) => match tries {
             0 => StatusCode::INTERNAL_SERVER_ERROR,
             1 => StatusCode::FOUND,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         },
-        Manners::Flaky => StatusCode::NO_CONTENT,
-        Manners::Slow => {
+        Behaviour::Flaky => StatusCode::NO_CONTENT,
+        Behaviour::Slow => {
             tokio::time::sleep(Duration::from_millis(20 + 40 * u64::from(checksum(&txid) % 5)))
                 .await;
             StatusCode::CREATED
         }
-        Manners::Dead => StatusCode::BAD_GATEWAY,
+        Behaviour::Dead => StatusCode::BAD_GATEWAY,
     };
     let answered = psp.0.moments.next();
     let accepted = status.is_success();

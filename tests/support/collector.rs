@@ -107,7 +107,7 @@ async fn take(State(collector): State<Collector>, headers: HeaderMap, body: Byte
     match collector.manner {
         Manner::Takes => {}
         Manner::Slow => tokio::time::sleep(Duration::from_secs(2)).await,
-        Manner::Silent => tokio::time::sleep(Duration::from_secs(3_600)).await,
+        Manner::Silent => std::future::pending().await,
         Manner::Refuses => return StatusCode::SERVICE_UNAVAILABLE,
     }
     StatusCode::OK

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use gopay_testkit::wait::look_again;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::served::{free_port, hash_password};
@@ -165,7 +166,7 @@ impl Demo {
             if let Some(status) = self._child.0.try_wait().expect("a child") {
                 return status.code();
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            look_again().await;
         }
     }
 }

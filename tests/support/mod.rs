@@ -13,11 +13,13 @@ pub(crate) mod served;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gopay_psp_client::{Credentials, Form, Pairs};
+pub(crate) use gopay_testkit::wait::eventually;
+use gopay_testkit::wait::look_again;
 use serde_json::{Value, json};
 
 use self::postgres::Engine;
@@ -218,7 +220,7 @@ impl Demo {
             if Duration::from_millis(age.as_u64().expect("a number")) <= asked.elapsed() {
                 return sums;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            look_again().await;
         }
     }
 
@@ -253,32 +255,14 @@ impl Demo {
         .await;
     }
 
-    /// Waits until something holds; the bound only ends a test that has failed.
     pub(crate) async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
         eventually(what, holds).await;
-    }
-}
-
-/// Waits until something holds that others do; the bound only ends a test that has failed.
-pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "still waiting for: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// The demo's PSP.
 pub(crate) fn psp() -> Credentials {
     Credentials::new("testclient", "test123", "TESTCONTRACT")
-}
-
-/// Says that something was not tested, past the capturing of a test that passes; where everything
-/// must be there, that is a failure.
-pub(crate) fn not_tested(why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "not tested: {why}");
-    // Nobody may be reading.
-    let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED: {why} ***");
 }
 
 /// A form body with the demo credentials.

@@ -24,7 +24,7 @@ pub(crate) fn signature(order: &str, code: &str, gross: &str, key: &str) -> Stri
 
 impl Demo {
     /// A notification as the simulator sends it, signed with the demo's key.
-    pub(crate) async fn news(&self, txid: &str, code: &str, status: &str) -> Value {
+    pub(crate) async fn notification(&self, txid: &str, code: &str, status: &str) -> Value {
         let upstream = self.upstream(txid).await;
         let gross = format!("{}.00", upstream["gross_amount"]);
         json!({
@@ -45,7 +45,7 @@ impl Demo {
     }
 
     /// Posts to the address for Midtrans' notifications; the status of the answer.
-    pub(crate) async fn tell(&self, body: impl Into<reqwest::Body>) -> u16 {
+    pub(crate) async fn notify(&self, body: impl Into<reqwest::Body>) -> u16 {
         let url = format!("{}/midtrans/notification", self.adapter);
         let request = self.http.post(url).header("content-type", "application/json");
         request.body(body).send().await.expect("an answer").status().as_u16()
@@ -80,7 +80,7 @@ impl Demo {
     }
 
     /// Waits until the PSP of the demo was told so often, and says what it saw.
-    pub(crate) async fn until_told(&self, txid: &str, times: usize) -> Vec<Value> {
+    pub(crate) async fn until_notified(&self, txid: &str, times: usize) -> Vec<Value> {
         self.eventually(&format!("{txid} told {times} times"), async || {
             self.received(txid).await.len() >= times
         })

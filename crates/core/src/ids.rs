@@ -63,7 +63,8 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.to_string()
+                // Quicker than by `Display`.
+                id.0.to_string()
             }
         }
     };

@@ -357,8 +357,10 @@ mod tests {
     fn an_entry_says_what_midtrans_called_the_money_and_when_it_came() {
         let (pending, _) = on(&initialized(), &created());
         let now = pending.created_at.after(Duration::from_secs(7));
-        let settled = pending.created_at.after(Duration::from_secs(5));
-        for (paid_at, midtrans_at) in [(None, None), (Some(settled), Some(settled))] {
+        let paid_at_midtrans = pending.created_at.after(Duration::from_secs(5));
+        for (paid_at, midtrans_at) in
+            [(None, None), (Some(paid_at_midtrans), Some(paid_at_midtrans))]
+        {
             let event = Event::Paid {
                 midtrans_tx_id: "m-9".into(),
                 paid_at,

@@ -1,16 +1,11 @@
 //! The product, the obvious way of `gopay_testkit::baseline` and the best ready-made crates
-//! (`benches/ready_made.rs`) accept the same calls and write the same bytes: thousands of bodies, good, bad
+//! (`gopay_testkit::ready_made`) accept the same calls and write the same bytes: thousands of bodies, good, bad
 //! and broken, from a fixed seed.
-
-#[path = "../../../benches/ready_made.rs"]
-mod ready_made;
-#[path = "../../../benches/respelled.rs"]
-mod respelled;
 
 use gopay_core::ppro::form::Scratch;
 use gopay_core::ppro::transaction::{Kyc, Terms};
 use gopay_core::translate::translate_into;
-use gopay_testkit::{Dice, baseline, payloads, product};
+use gopay_testkit::{Dice, baseline, payloads, product, ready_made, respelled};
 
 /// A contract that has nothing to stand in for what a call leaves out.
 const CLOSED: Terms<'static> = Terms {

@@ -288,7 +288,7 @@ async fn notify(State(demo): State<Demo>, body: Bytes) -> Response {
         .to_owned(),
         good: genuine,
     };
-    // Strangers fill no memory: only what is known, or proven.
+    // Unauthenticated callers fill no memory: only what is known, or proven.
     if genuine || lock(&demo.0.orders).get(tx_id).is_some() {
         lock(&demo.0.orders).change(tx_id, |order| order.messages.push_back(message));
     }

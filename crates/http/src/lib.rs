@@ -15,6 +15,7 @@ mod description;
 pub mod desk;
 mod device;
 mod directory;
+mod exposition;
 mod feed;
 pub mod guard;
 mod json;
@@ -38,11 +39,11 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use gopay_service::Service;
 use gopay_service::desk::{Adjustments, BreakReview, DirectoryDesk};
-use metrics_exporter_prometheus::PrometheusHandle;
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
 
 pub use crate::bodies::{Bodies, BodyError, Budget};
+pub use crate::exposition::Exposition;
 use crate::guard::Access;
 
 /// What handlers share. Cheap to clone: each request does.
@@ -58,7 +59,7 @@ pub struct AppParts {
     /// What is being read.
     pub bodies: Bodies,
     /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    pub metrics: Exposition,
     /// Who may use the admin listener.
     pub access: Access,
     /// Reads the config again; none where there is no file to read.

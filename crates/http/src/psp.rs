@@ -92,12 +92,18 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Our own time and that of Midtrans, in milliseconds.
 fn timing(total: Duration, upstream: Duration) -> Option<HeaderValue> {
-    let millis = |time: Duration| (time.as_millis(), time.subsec_micros() % 1_000);
-    let (ours, ours_micros) = millis(total.saturating_sub(upstream));
-    let (theirs, theirs_micros) = millis(upstream);
-    let text =
-        format!("ours;dur={ours}.{ours_micros:03}, midtrans;dur={theirs}.{theirs_micros:03}");
-    HeaderValue::try_from(text).ok()
+    let (ours, theirs) = (millis(total.saturating_sub(upstream)), millis(upstream));
+    HeaderValue::try_from(["ours;dur=", &ours, ", midtrans;dur=", &theirs].concat()).ok()
+}
+
+/// Milliseconds with three decimals.
+fn millis(time: Duration) -> String {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    // A thousand more, so that there are three digits behind its one.
+    let (mut text, decimals) = ((micros / 1_000).to_string(), (micros % 1_000 + 1_000).to_string());
+    text.push('.');
+    text.push_str(decimals.get(1..).unwrap_or_default());
+    text
 }
 
 #[cfg(test)]

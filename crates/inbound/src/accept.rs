@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
 use crate::connection::{Connection, Patience, Source, Watched};
-use crate::connections::{Connections, Place};
+use crate::connections::{Connections, Permit};
 use crate::drain::{Stop, stopped};
 use crate::peer::{Identified, Peer, RequestBody};
 use crate::proxy::{self, Proxies, Says};
@@ -149,24 +149,24 @@ where
     let mut overdue = std::pin::pin!(close_overdue(&connections, bounds.patience));
     let mut retiring = std::pin::pin!(retire_after_changes(&connections, tls));
     loop {
-        let (stream, address, place) = tokio::select! {
+        let (stream, address, permit) = tokio::select! {
             biased;
             () = &mut stopping => break,
             never = &mut overdue => match never {},
             never = &mut retiring => match never {},
             next = next(&socket, &connections) => next,
         };
-        let connection = Arc::clone(&place.connection);
+        let connection = Arc::clone(&permit.connection);
         let (door, service, http) = (door.clone(), service.clone(), http.clone());
         let (watcher, stop) = (open.watcher(), stop.clone());
         let serving = async move {
-            let entering = door.enter(stream, address, &place.connection);
+            let entering = door.enter(stream, address, &permit.connection);
             let (stream, peer) = tokio::select! {
                 entered = entering => entered?,
                 () = stopped(stop) => return Ok(()),
             };
             let service =
-                Identified::new(service, peer, door.proxies, Arc::clone(&place.connection));
+                Identified::new(service, peer, door.proxies, Arc::clone(&permit.connection));
             watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await?;
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         };
@@ -250,11 +250,11 @@ async fn close_overdue(connections: &Connections, patience: Patience) -> Infalli
     }
 }
 
-/// The next connection, and its place.
+/// The next connection, and its permit.
 async fn next(
     listener: &TcpListener,
     connections: &Arc<Connections>,
-) -> (TcpStream, SocketAddr, Place) {
+) -> (TcpStream, SocketAddr, Permit) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -262,8 +262,8 @@ async fn next(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(error = %error, "a connection without TCP_NODELAY");
                 }
-                let place = connections.place(address.ip()).await;
-                return (stream, address, place);
+                let permit = connections.permit(address.ip()).await;
+                return (stream, address, permit);
             }
             Err(error) => {
                 // Gone before it was taken, or out of file descriptors, which pass.

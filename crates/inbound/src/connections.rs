@@ -20,19 +20,19 @@ pub(crate) struct Connections {
     max: usize,
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     next: AtomicU64,
-    /// A place became free.
+    /// A permit became free.
     freed: Notify,
 }
 
-/// A place among the connections; given back when dropped.
+/// The right to be one of the connections; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Permit {
     all: Arc<Connections>,
     key: u64,
     pub(crate) connection: Arc<Connection>,
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.all.open().remove(&self.key);
         self.all.freed.notify_one();
@@ -49,12 +49,12 @@ impl Connections {
         })
     }
 
-    /// A place for a connection of this address. If there is none, those that wait longest for
+    /// A permit for a connection of this address. If there is none, those that wait longest for
     /// something go ([`Self::dispensable`]); while all others are being answered, the new one waits.
-    pub(crate) async fn place(self: &Arc<Self>, address: IpAddr) -> Place {
+    pub(crate) async fn permit(self: &Arc<Self>, address: IpAddr) -> Permit {
         loop {
-            if let Some(place) = self.free_place(address) {
-                return place;
+            if let Some(permit) = self.free_permit(address) {
+                return permit;
             }
             for connection in self.dispensable() {
                 connection.close();
@@ -81,7 +81,7 @@ impl Connections {
         }
     }
 
-    fn free_place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    fn free_permit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         let mut open = self.open();
         if open.len() >= self.max {
             return None;
@@ -89,7 +89,7 @@ impl Connections {
         let key = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(Source::of(address)));
         open.insert(key, Arc::clone(&connection));
-        Some(Place { all: Arc::clone(self), key, connection })
+        Some(Permit { all: Arc::clone(self), key, connection })
     }
 
     /// A few of those that are not being answered: first those that never had an answer, of them
@@ -130,19 +130,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_never_had_an_answer_goes_first_then_who_has_most_then_who_waits_longest() {
         let all = Connections::new(64 * 6);
-        let mut places = Vec::new();
+        let mut permits = Vec::new();
         for source in [1, 2, 2, 3, 2, 1] {
-            places.push(all.place(address(source)).await);
+            permits.push(all.permit(address(source)).await);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         for served in [0, 1] {
-            places[served].connection.answered();
+            permits[served].connection.answered();
         }
-        places[2].connection.begin();
-        places[4].connection.whole();
+        permits[2].connection.begin();
+        permits[4].connection.whole();
         let going = all.dispensable();
         let number = |connection: &Arc<Connection>| {
-            places.iter().position(|place| Arc::ptr_eq(&place.connection, connection)).unwrap()
+            permits.iter().position(|permit| Arc::ptr_eq(&permit.connection, connection)).unwrap()
         };
         let order: Vec<_> = going.iter().map(number).collect();
         // The fifth is being answered. The third is one of three of its source, and has an

@@ -18,6 +18,7 @@ use gopay_inbound::{
     TlsVersion, bind, serve,
 };
 use gopay_testkit::authority::{Authority, Signed, Valid};
+use gopay_testkit::wait;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -225,8 +226,8 @@ async fn files_are_read_again_and_bad_ones_are_not_used() {
     let client = files.clients.client("alpha", 1, Valid::Now);
     let connector = files.connector(Some(&client));
     files.write("revoked.pem", "not a list");
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(answer_of(&served, &connector).await.is_ok(), "the old list holds");
+    let holds = async || answer_of(&served, &connector).await.is_ok();
+    wait::throughout(Duration::from_millis(100), "the old list holds", holds).await;
     files.write("revoked.pem", &files.clients.revoking(&[13, 1]));
     let refused = async { while answer_of(&served, &connector).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(20), refused).await.expect("revoked meanwhile");

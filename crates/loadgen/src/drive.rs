@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::process::{Usage, usage};
-use crate::tally::{Run, Tally, Verdict};
+use crate::tally::{Judged, Run, Tally};
 use crate::wire::{Caller, Outgoing};
 
 /// Makes calls and judges their answers.
@@ -19,7 +19,7 @@ pub(crate) trait Source: Send + Sync {
     /// The next call, and what `judge` needs to know of it.
     fn next(&self) -> (Outgoing, u64);
     /// Whether the answer is what the call wanted.
-    fn judge(&self, about: u64, status: u16, body: &Bytes) -> Verdict;
+    fn judge(&self, about: u64, status: u16, body: &Bytes) -> Judged;
 }
 
 /// What to measure.
@@ -49,20 +49,20 @@ impl Shared {
         let start = intended.unwrap_or_else(Instant::now);
         let answer = caller.exchange(call).await;
         let end = Instant::now();
-        let (verdict, said) = match &answer {
+        let (judged, said) = match &answer {
             Ok((status, body)) => {
-                let verdict = self.source.judge(about, *status, body);
-                let said = (verdict == Verdict::Failed)
+                let judged = self.source.judge(about, *status, body);
+                let said = (judged == Judged::Failed)
                     .then(|| format!("{status} {}", String::from_utf8_lossy(body)));
-                (verdict, said)
+                (judged, said)
             }
-            Err(error) => (Verdict::Failed, Some(format!("{error:#}"))),
+            Err(error) => (Judged::Failed, Some(format!("{error:#}"))),
         };
         if start < self.count_from || (intended.is_none() && end > self.until) {
             return;
         }
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.count(verdict, end.saturating_duration_since(start));
+        tally.count(judged, end.saturating_duration_since(start));
         if tally.first_failure.is_none() {
             tally.first_failure = said;
         }
@@ -214,6 +214,7 @@ fn finish(
         elapsed: after.at - before.at,
         tally: std::mem::replace(&mut *tally, empty),
         server_cpu: after.server.cpu.saturating_sub(before.server.cpu),
+        written: after.server.written.saturating_sub(before.server.written),
         server: after.server,
         tool_cpu: after.tool.cpu.saturating_sub(before.tool.cpu),
     })

@@ -2,7 +2,8 @@
 //! year of business leaves behind: with references and nonces that land anywhere in an index.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -40,14 +41,14 @@ const SAMPLE: u64 = 97;
 const CALLERS: u64 = 2_048;
 
 /// Where the written-down ones of a store are.
-fn sample_path(store: &std::path::Path) -> PathBuf {
+fn sample_path(store: &Path) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(".sample");
     path.into()
 }
 
 /// Payments of a filled store to look up.
-pub(crate) fn sample(store: &std::path::Path) -> anyhow::Result<Vec<Made>> {
+pub(crate) fn sample(store: &Path) -> anyhow::Result<Vec<Made>> {
     let path = sample_path(store);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{}: not made by `fill`", path.display()))?;
@@ -69,29 +70,62 @@ async fn open(args: &Args) -> anyhow::Result<(Arc<dyn Database>, Option<SqliteSt
         return Ok((Arc::new(PgStore::open(&place, options).await?), None));
     }
     anyhow::ensure!(!args.store.exists(), "{}: exists already", args.store.display());
+    let store = open_sqlite(&args.store)?;
+    Ok((Arc::new(store.clone()), Some(store)))
+}
+
+fn open_sqlite(path: &Path) -> anyhow::Result<SqliteStore> {
     let options = Options {
         queue: 1 << 16,
         group_max: 4_096,
         checkpoint_pages: 65_536,
         ..Options::default()
     };
-    let store = SqliteStore::open(&args.store, options)?;
-    Ok((Arc::new(store.clone()), Some(store)))
+    Ok(SqliteStore::open(path, options)?)
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
+    let begun = Instant::now();
     let (store, file) = open(args).await?;
+    add(&store, 0..args.payments).await?;
+    if let Some(store) = file {
+        store.close().await?;
+        let mut file = std::io::BufWriter::new(std::fs::File::create(sample_path(&args.store))?);
+        for Made { tx_id, number } in some(args.payments)? {
+            writeln!(file, "{tx_id} {number}")?;
+        }
+        file.flush()?;
+    }
+    println!("{} payments in {:.0} s", args.payments, begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Adds the payments of these numbers to a SQLite store, which is made if it is missing.
+pub(crate) async fn grow(path: &Path, numbers: Range<u64>) -> anyhow::Result<()> {
+    let file = open_sqlite(path)?;
+    let store: Arc<dyn Database> = Arc::new(file.clone());
+    add(&store, numbers).await?;
+    Ok(file.close().await?)
+}
+
+/// Some of the first `payments` of a filled store, to look up.
+pub(crate) fn some(payments: u64) -> anyhow::Result<Vec<Made>> {
+    let numbers = (0..payments).step_by(usize::try_from(SAMPLE)?);
+    numbers.map(|number| Ok(Made { tx_id: u64::try_from(tx_id(number)?.get())?, number })).collect()
+}
+
+async fn add(store: &Arc<dyn Database>, numbers: Range<u64>) -> anyhow::Result<()> {
     let template = Arc::new(Template::transaction(Size::Minimal, None)?);
-    let next = Arc::new(AtomicU64::new(0));
+    let next = Arc::new(AtomicU64::new(numbers.start));
     let begun = Instant::now();
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        let (store, template) = (Arc::clone(&store), Arc::clone(&template));
-        let (next, payments) = (Arc::clone(&next), args.payments);
+        let (store, template) = (Arc::clone(store), Arc::clone(&template));
+        let (next, end) = (Arc::clone(&next), numbers.end);
         callers.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= payments {
+                if number >= end {
                     return anyhow::Ok(());
                 }
                 let call = recorded(&template.numbered(number));
@@ -108,20 +142,12 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         deliver(store.as_ref()).await?;
         if last.elapsed() > Duration::from_secs(10) {
             last = Instant::now();
-            let done = next.load(Ordering::Relaxed).min(args.payments);
-            println!("{done} payments, {:.0}/s", done as f64 / begun.elapsed().as_secs_f64());
+            let done = next.load(Ordering::Relaxed).min(numbers.end);
+            let added = done.saturating_sub(numbers.start) as f64;
+            println!("{done} payments, {:.0}/s", added / begun.elapsed().as_secs_f64());
         }
     }
     while deliver(store.as_ref()).await? > 0 {}
-    if let Some(store) = file {
-        store.close().await?;
-        let mut file = std::io::BufWriter::new(std::fs::File::create(sample_path(&args.store))?);
-        for number in (0..args.payments).step_by(usize::try_from(SAMPLE)?) {
-            writeln!(file, "{} {number}", tx_id(number)?)?;
-        }
-        file.flush()?;
-    }
-    println!("{} payments in {:.0} s", args.payments, begun.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -131,7 +157,7 @@ fn recorded(body: &[u8]) -> String {
     call::record(&form)
 }
 
-/// The life of a payment that goes well, until its PSP is to be told: the steps and the records that
+/// The life of a payment that goes well, until its PSP is to be notified: the steps and the records that
 /// the service makes.
 async fn live(store: &dyn Database, number: u64, call: &str) -> anyhow::Result<()> {
     let payment = payment(number)?;
@@ -148,21 +174,21 @@ async fn live(store: &dyn Database, number: u64, call: &str) -> anyhow::Result<(
     let answer = b"STATUS=PENDING&REQUESTSTATUS=SUCCEEDED".as_slice();
     store.payment_apply(tx_id, &opened, Some(answer), &sent, created).await?;
     let paid = created.after(Duration::from_secs(40));
-    let settled = Event::Paid {
+    let success = Event::Paid {
         midtrans_tx_id,
         paid_at: Some(paid),
         payment_type: Some("gopay".into()),
         payment_option: Some("GOPAY_WALLET".into()),
     };
-    let told = [
+    let notes = [
         note("notification", json!({"claimed": "settlement", "code": 200})),
         note("asked", json!({"about": "status", "answer": "settlement"})),
     ];
-    store.payment_apply(tx_id, &settled, None, &told, paid).await?;
+    store.payment_apply(tx_id, &success, None, &notes, paid).await?;
     Ok(())
 }
 
-/// Tells PSPs what they are owed; how many were told.
+/// Delivers to PSPs what they are owed; how many were notified.
 async fn deliver(store: &dyn Database) -> anyhow::Result<usize> {
     let now = Timestamp::from_micros(i64::try_from(FIRST_MS)? * 1_000).after(YEARS);
     let owed = store.delivery_claim_due(now, now.after(YEARS), 4_096, &[]).await?;

@@ -1,7 +1,7 @@
 //! Drives an adapter and its peers and measures them. Not part of the product.
 //!
 //! Reading order: `body`, `source` (what is called), `drive` (closed and open loop), `tally` (what
-//! is counted), `stage` (starting processes), `table` (the whole table), `overload` (the curve).
+//! is counted), `stage` (starting processes), `table` (the whole table), `overload` and `growth` (curves).
 #![expect(
     clippy::as_conversions,
     clippy::float_arithmetic,
@@ -13,6 +13,7 @@ mod bare;
 mod body;
 mod drive;
 mod fill;
+mod growth;
 mod midtrans;
 mod null;
 mod overload;
@@ -57,6 +58,8 @@ enum Command {
     Table(table::Args),
     /// Offered against served, at rates around the maximum.
     Overload(overload::Args),
+    /// What calls cost as a SQLite store grows, beside a fresh one.
+    Growth(growth::Args),
     /// Fills a SQLite store with payments, quickly.
     Fill(fill::Args),
     /// A stand-in of Midtrans that costs little.
@@ -148,6 +151,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => once(&args).await,
         Command::Table(args) => table::run(args).await,
         Command::Overload(args) => overload::run(args).await,
+        Command::Growth(args) => growth::run(args).await,
         Command::Fill(args) => fill::run(&args).await,
         Command::Midtrans(args) => midtrans::run(args.listen).await,
         Command::Receiver(args) => receiver::run(args.listen).await,

@@ -1,5 +1,5 @@
 //! A stand-in of Midtrans that costs little: well-formed answers with the request's order and
-//! amount, no faults, no wallet, no notifications. Whether payments are settled is one switch.
+//! amount, no faults, no wallet, no notifications. Whether payments are paid is one switch.
 //! The simulator of the product does all that and keeps everything, which costs several times the
 //! CPU.
 
@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-/// Serves until the process ends. `POST /settled` and `POST /pending` turn the switch.
+/// Serves until the process ends. `POST /paid` and `POST /pending` turn the switch.
 pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
     let amounts = RefCell::new(HashMap::new());
-    let settled = Cell::new(false);
+    let all_paid = Cell::new(false);
     crate::serve::serve(listen, move |method, path, body| {
-        route(method, path, body, &amounts, &settled)
+        route(method, path, body, &amounts, &all_paid)
     })
     .await
 }
@@ -26,15 +26,15 @@ fn route(
     path: &str,
     body: &Bytes,
     amounts: &Amounts,
-    settled: &Cell<bool>,
+    all_paid: &Cell<bool>,
 ) -> (u16, String) {
     match (method, path) {
         ("POST", "/v2/charge") => charge(body, amounts),
-        ("POST", "/settled" | "/pending") => {
-            settled.set(path == "/settled");
+        ("POST", "/paid" | "/pending") => {
+            all_paid.set(path == "/paid");
             (200, "{}".to_owned())
         }
-        _ => about(method, path, body, amounts, settled.get()),
+        _ => about(method, path, body, amounts, all_paid.get()),
     }
 }
 
@@ -58,7 +58,13 @@ fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     rest.split(['"', ',', '}']).next()
 }
 
-fn about(method: &str, path: &str, body: &[u8], amounts: &Amounts, settled: bool) -> (u16, String) {
+fn about(
+    method: &str,
+    path: &str,
+    body: &[u8],
+    amounts: &Amounts,
+    all_paid: bool,
+) -> (u16, String) {
     let not_found = || (200, r#"{"status_code":"404","status_message":"not found"}"#.to_owned());
     let Some((id, action)) = path.strip_prefix("/v2/").and_then(|rest| rest.split_once('/')) else {
         return not_found();
@@ -67,7 +73,7 @@ fn about(method: &str, path: &str, body: &[u8], amounts: &Amounts, settled: bool
     let amounts = amounts.borrow();
     let Some(amount) = amounts.get(&order) else { return not_found() };
     let (code, status, more) = match (method, action) {
-        ("GET", "status") if settled => {
+        ("GET", "status") if all_paid => {
             ("200", "settlement", r#","settlement_time":"2026-01-01 10:00:05""#.to_owned())
         }
         ("GET", "status") => ("201", "pending", String::new()),
@@ -97,10 +103,10 @@ mod tests {
 
     #[test]
     fn the_product_reads_every_answer() {
-        let (amounts, settled) = (RefCell::new(HashMap::new()), Cell::new(false));
+        let (amounts, all_paid) = (RefCell::new(HashMap::new()), Cell::new(false));
         let ask = |method: &str, path: &str, body: &'static str| {
             let (status, text) =
-                route(method, path, &Bytes::from_static(body.as_bytes()), &amounts, &settled);
+                route(method, path, &Bytes::from_static(body.as_bytes()), &amounts, &all_paid);
             (status, text.into_bytes())
         };
         let (status, body) = ask(
@@ -122,7 +128,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(!paid(ask("GET", "/v2/mt-71/status", "")));
-        ask("POST", "/settled", "");
+        ask("POST", "/paid", "");
         assert!(paid(ask("GET", "/v2/71/status", "")));
 
         let (status, body) = ask("POST", "/v2/mt-71/refund", r#"{"refund_key":"9","amount":100}"#);

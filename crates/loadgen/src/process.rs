@@ -11,6 +11,8 @@ pub(crate) struct Usage {
     pub(crate) rss: u64,
     /// The most that was ever resident, in bytes.
     pub(crate) rss_max: u64,
+    /// What was handed to disks, in bytes: pages that were made dirty, each once until it is written.
+    pub(crate) written: u64,
 }
 
 /// Linux counts in hundredths of a second towards user programs, whatever its own clock.
@@ -24,8 +26,9 @@ pub(crate) fn usage(pids: &[u32]) -> Usage {
             |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
         sum.cpu += cpu(&read("stat"));
         let status = read("status");
-        sum.rss += kilobytes(&status, "VmRSS:") * 1_024;
-        sum.rss_max += kilobytes(&status, "VmHWM:") * 1_024;
+        sum.rss += number_after(&status, "VmRSS:") * 1_024;
+        sum.rss_max += number_after(&status, "VmHWM:") * 1_024;
+        sum.written += number_after(&read("io"), "write_bytes:");
     }
     sum
 }
@@ -38,7 +41,8 @@ fn cpu(stat: &str) -> Duration {
     TICK * ticks
 }
 
-fn kilobytes(status: &str, name: &str) -> u64 {
+/// The number that follows a name at the start of a line; 0 if there is none.
+fn number_after(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
@@ -65,7 +69,7 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 4 0 100";
         assert_eq!(cpu(stat), Duration::from_secs(3));
         assert_eq!(cpu(""), Duration::ZERO);
-        assert_eq!(kilobytes("VmHWM:\t  2048 kB\nVmRSS:\t 1024 kB\n", "VmRSS:"), 1_024);
+        assert_eq!(number_after("VmHWM:\t  2048 kB\nVmRSS:\t 1024 kB\n", "VmRSS:"), 1_024);
     }
 
     #[test]

@@ -8,15 +8,14 @@ use axum::Router;
 use gopay_core::payment::Channel;
 use gopay_core::ppro::transaction::Kyc;
 use gopay_http::guard::{Access, Rules};
-use gopay_http::{App, AppParts};
+use gopay_http::{App, AppParts, Exposition};
 use gopay_inbound::{Bounds, Ending, Listener};
 use gopay_midtrans_client::{Endpoint, MidtransClient};
-use gopay_outbound::{AddressPolicy, HttpTransport};
+use gopay_outbound::{AddressPolicy, HttpTransport, HyperTransport};
 use gopay_service::{
     Contract, Directory, MidtransAccount, MidtransAccounts, Operators, Parties, Parts, Psp,
     Service, Settings, SystemClock,
 };
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::task::JoinSet;
 
 use crate::null::NullStore;
@@ -39,7 +38,7 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
         breaks: None,
         directory: OnceLock::new(),
         adjustments: None,
-        metrics: PrometheusBuilder::new().install_recorder()?,
+        metrics: Exposition::install()?,
         draining,
     });
     let routes = Router::new()
@@ -56,10 +55,11 @@ pub(crate) async fn run(listen: SocketAddr, midtrans: SocketAddr) -> anyhow::Res
 }
 
 fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service> {
-    let transport = || HttpTransport::builder(AddressPolicy::any()).build();
+    let to_midtrans = HyperTransport::builder(AddressPolicy::any()).build_hyper()?;
+    let to_receivers = HttpTransport::builder(AddressPolicy::any()).build()?;
     let mut endpoint = Endpoint::new(format!("http://{midtrans}"), SERVER_KEY.into());
     endpoint.notification_url = Some(format!("http://{address}/midtrans/notification"));
-    let client = MidtransClient::new(Arc::new(transport()?), endpoint)?;
+    let client = MidtransClient::new(Arc::new(to_midtrans), endpoint)?;
     let psp = Psp {
         login: "testclient".to_owned(),
         password_hashes: vec![crate::stage::password_hash()?.into()],
@@ -113,7 +113,7 @@ fn service(address: SocketAddr, midtrans: SocketAddr) -> anyhow::Result<Service>
             page_keys: Vec::new(),
         },
         store: Arc::new(NullStore::default()),
-        receivers: Arc::new(transport()?),
+        receivers: Arc::new(to_receivers),
         clock: Arc::new(SystemClock),
         random: Box::new(gopay_service::pooled_random),
     }))

@@ -1,4 +1,4 @@
-//! What is called: mixes of calls of a PSP and news of Midtrans, and plain requests.
+//! What is called: mixes of calls of a PSP and notifications of Midtrans, and plain requests.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use gopay_core::midtrans::signature::sign;
 
 use crate::body::{self, Size, Stem, Template};
 use crate::drive::Source;
-use crate::tally::Verdict;
+use crate::tally::Judged;
 use crate::wire::Outgoing;
 
 /// The server key between the adapter and the stand-in.
@@ -24,9 +24,9 @@ pub(crate) enum Kind {
     Status,
     /// GETTXSTATUSBYMERCHANTTXID.
     StatusByReference,
-    /// A notification of Midtrans that a payment of this run is settled.
+    /// A notification of Midtrans that a payment of this run is paid.
     Paid,
-    /// A refund of one rupiah of a payment that was notified as settled.
+    /// A refund of one rupiah of a payment that was notified as paid.
     Refund,
 }
 
@@ -163,8 +163,8 @@ fn reference(number: u64) -> String {
     format!("ORDER-{}", body::scattered(number, 13))
 }
 
-/// A notification as Midtrans sends it when a payment was settled.
-pub(crate) fn settled(tx_id: u64, gross: &str) -> String {
+/// A notification as Midtrans sends it when a payment was paid.
+pub(crate) fn paid_notification(tx_id: u64, gross: &str) -> String {
     let signature = sign(&tx_id.to_string(), "200", gross, SERVER_KEY);
     format!(
         r#"{{"transaction_time":"2026-01-01 10:00:00","transaction_status":"settlement","transaction_id":"mt-{tx_id}","status_message":"midtrans payment notification","status_code":"200","signature_key":"{signature}","settlement_time":"2026-01-01 10:00:05","payment_type":"gopay","order_id":"{tx_id}","merchant_id":"G1","gross_amount":"{gross}","fraud_status":"accept","currency":"IDR"}}"#
@@ -192,7 +192,7 @@ impl Source for Calls {
                 match made {
                     Some(made) => {
                         locked(&self.paid).push(made);
-                        let body = settled(made.tx_id, self.amounts[1]);
+                        let body = paid_notification(made.tx_id, self.amounts[1]);
                         (Outgoing::json("/midtrans/notification", body), 2)
                     }
                     None => self.transaction(Size::Full),
@@ -205,9 +205,9 @@ impl Source for Calls {
         }
     }
 
-    fn judge(&self, about: u64, status: u16, body: &Bytes) -> Verdict {
+    fn judge(&self, about: u64, status: u16, body: &Bytes) -> Judged {
         if status == 503 {
-            return Verdict::Refused;
+            return Judged::Refused;
         }
         let good = match about % KINDS {
             0 if body::value(body, "STATUS") == Some("PENDING") => {
@@ -222,7 +222,7 @@ impl Source for Calls {
             3 => body::value(body, "STATUS") == Some("SUCCEEDED"),
             _ => false,
         };
-        if good { Verdict::Good } else { Verdict::Failed }
+        if good { Judged::Good } else { Judged::Failed }
     }
 }
 
@@ -242,11 +242,11 @@ impl Source for Same {
         ((self.make)(), 0)
     }
 
-    fn judge(&self, _about: u64, status: u16, _body: &Bytes) -> Verdict {
+    fn judge(&self, _about: u64, status: u16, _body: &Bytes) -> Judged {
         match status {
-            200 | 201 => Verdict::Good,
-            503 => Verdict::Refused,
-            _ => Verdict::Failed,
+            200 | 201 => Judged::Good,
+            503 => Judged::Refused,
+            _ => Judged::Failed,
         }
     }
 }
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_notification_is_one_that_the_adapter_takes() {
         use gopay_core::midtrans::Notification;
-        let text = settled(71, "387500.00");
+        let text = paid_notification(71, "387500.00");
         let notification = Notification::parse(text.as_bytes()).unwrap();
         assert!(notification.verify(SERVER_KEY).is_ok());
     }

@@ -1,6 +1,6 @@
 //! The whole table: each row is interleaved rounds with its counterpart, in one run.
 
-mod load;
+pub(crate) mod load;
 mod notifications;
 mod rest;
 
@@ -17,6 +17,19 @@ use crate::tally::Run;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
+    bench: BenchArgs,
+    /// Only rows whose name has one of these words in it.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// A store that `fill` made, for the row of a large store. It is written to.
+    #[arg(long)]
+    many: Option<PathBuf>,
+}
+
+/// How each row is measured.
+#[derive(clap::Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
     stage: StageArgs,
     /// Rounds of each row; the middle one counts.
     #[arg(long, default_value_t = 3)]
@@ -24,12 +37,6 @@ pub(crate) struct Args {
     /// Seconds that are counted in each round, after one fifth of warm-up.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Only rows whose name has one of these words in it.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// A store that `fill` made, for the row of a large store. It is written to.
-    #[arg(long)]
-    many: Option<PathBuf>,
 }
 
 /// What a row says.
@@ -71,15 +78,16 @@ impl Row {
 }
 
 /// What all rows share.
-pub(super) struct Bench {
-    pub(super) stage: Stage,
-    pub(super) args: Args,
-    pub(super) midtrans: Server,
+pub(crate) struct Bench {
+    pub(crate) stage: Stage,
+    pub(crate) midtrans: Server,
+    pub(super) rounds: usize,
+    pub(super) seconds: f64,
     numbers: u64,
 }
 
 /// Who is called, and how.
-pub(super) struct Side<'a> {
+pub(crate) struct Side<'a> {
     pub(super) name: &'a str,
     pub(super) server: &'a Server,
     pub(super) pids: Vec<u32>,
@@ -90,14 +98,22 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    pub(super) fn closed(name: &'a str, server: &'a Server, source: Arc<dyn Source>) -> Self {
+    pub(crate) fn closed(name: &'a str, server: &'a Server, source: Arc<dyn Source>) -> Self {
         Self { name, server, pids: vec![server.pid()], connections: 64, source, rate: None }
     }
 }
 
 impl Bench {
+    /// With the stand-in of Midtrans started.
+    pub(crate) fn new(args: &BenchArgs) -> anyhow::Result<Self> {
+        let stage = Stage::new(&args.stage)?;
+        let midtrans = stage.own("midtrans", &[])?;
+        let numbers = crate::first_number();
+        Ok(Self { stage, midtrans, rounds: args.rounds, seconds: args.seconds, numbers })
+    }
+
     /// Numbers for a source of its own.
-    pub(super) fn numbers(&mut self) -> u64 {
+    pub(crate) fn numbers(&mut self) -> u64 {
         self.numbers += 10_000_000;
         self.numbers
     }
@@ -108,8 +124,8 @@ impl Bench {
             address: side.server.address,
             pids: &side.pids,
             connections: side.connections,
-            warm_up: Duration::from_secs_f64(self.args.seconds / 5.0),
-            duration: Duration::from_secs_f64(self.args.seconds),
+            warm_up: Duration::from_secs_f64(self.seconds / 5.0),
+            duration: Duration::from_secs_f64(self.seconds),
         };
         let run = match side.rate {
             Some(rate) => drive::open(&plan, Arc::clone(&side.source), rate).await?,
@@ -120,12 +136,12 @@ impl Bench {
     }
 
     /// Rounds of all sides in turn: the runs of each.
-    pub(super) async fn rounds<const N: usize>(
+    pub(crate) async fn rounds<const N: usize>(
         &self,
         sides: [&Side<'_>; N],
     ) -> anyhow::Result<[Vec<Run>; N]> {
         let mut runs = [const { Vec::new() }; N];
-        for _ in 0..self.args.rounds {
+        for _ in 0..self.rounds {
             for (side, runs) in sides.iter().zip(&mut runs) {
                 runs.push(self.measure(side).await?);
             }
@@ -135,41 +151,38 @@ impl Bench {
 }
 
 /// The middle of some values.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The middle of the ratios of runs that were neighbours.
-pub(super) fn ratio(ours: &[Run], theirs: &[Run], value: impl Fn(&Run) -> f64) -> f64 {
+pub(crate) fn ratio(ours: &[Run], theirs: &[Run], value: impl Fn(&Run) -> f64) -> f64 {
     median(ours.iter().zip(theirs).map(|(ours, theirs)| value(ours) / value(theirs)))
 }
 
-pub(super) fn rate(runs: &[Run]) -> f64 {
+pub(crate) fn rate(runs: &[Run]) -> f64 {
     median(runs.iter().map(Run::rate))
 }
 
-pub(super) fn cpu(runs: &[Run]) -> f64 {
+pub(crate) fn cpu(runs: &[Run]) -> f64 {
     median(runs.iter().map(Run::cpu_us))
 }
 
-pub(super) fn jsons(lists: &[&[Run]]) -> Vec<Value> {
+pub(crate) fn jsons(lists: &[&[Run]]) -> Vec<Value> {
     lists.iter().flat_map(|runs| runs.iter()).map(Run::json).collect()
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let stage = Stage::new(&args.stage)?;
-    let midtrans = stage.own("midtrans", &[])?;
-    let mut bench = Bench { stage, args, midtrans, numbers: crate::first_number() };
-    let wanted = |bench: &Bench, name: &str| {
-        let only = &bench.args.only;
-        only.is_empty() || only.iter().any(|word| name.contains(word.as_str()))
-    };
+    let mut bench = Bench::new(&args.bench)?;
+    let only = &args.only;
+    let wanted =
+        |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
     let mut rows = Vec::new();
     macro_rules! rows {
         ($($name:literal => $row:path),* $(,)?) => {$(
-            if wanted(&bench, $name) {
+            if wanted($name) {
                 println!("{}", $name);
                 rows.extend($row(&mut bench).await?);
             }
@@ -182,10 +195,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         "half" => load::half_rate,
         "translate" => rest::translate,
         "status" => load::status,
-        "news" => notifications::rows,
+        "notifications" => notifications::rows,
         "postgres" => load::postgres,
-        "many" => load::many,
         "footprint" => rest::footprint,
+    }
+    if let Some(store) = args.many.as_deref().filter(|_| wanted("many")) {
+        println!("many");
+        rows.extend(load::many(&mut bench, store).await?);
     }
     report(&bench, &rows)
 }

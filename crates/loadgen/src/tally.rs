@@ -11,7 +11,7 @@ use crate::process::Usage;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Judged {
     /// What was asked for was done.
     Good,
     /// Turned away for want of room (503); nothing was done.
@@ -48,18 +48,18 @@ impl Tally {
         })
     }
 
-    pub(crate) fn count(&mut self, verdict: Verdict, latency: Duration) {
+    pub(crate) fn count(&mut self, judged: Judged, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        match verdict {
-            Verdict::Good => {
+        match judged {
+            Judged::Good => {
                 self.good += 1;
                 self.latency.saturating_record(nanos);
             }
-            Verdict::Refused => {
+            Judged::Refused => {
                 self.refused += 1;
                 self.refusal_latency.saturating_record(nanos);
             }
-            Verdict::Failed => self.failed += 1,
+            Judged::Failed => self.failed += 1,
         }
     }
 }
@@ -78,6 +78,8 @@ pub(crate) struct Run {
     /// What the server used in that part.
     pub(crate) server_cpu: Duration,
     pub(crate) server: Usage,
+    /// What it handed to disks in that part, in bytes.
+    pub(crate) written: u64,
     /// What this tool used.
     pub(crate) tool_cpu: Duration,
 }
@@ -88,10 +90,18 @@ impl Run {
         self.tally.good as f64 / self.elapsed.as_secs_f64()
     }
 
+    fn exchanges(&self) -> f64 {
+        (self.tally.good + self.tally.refused + self.tally.failed).max(1) as f64
+    }
+
     /// Server CPU for each exchange of any kind, in microseconds.
     pub(crate) fn cpu_us(&self) -> f64 {
-        let exchanges = self.tally.good + self.tally.refused + self.tally.failed;
-        self.server_cpu.as_secs_f64() * 1e6 / (exchanges.max(1)) as f64
+        self.server_cpu.as_secs_f64() * 1e6 / self.exchanges()
+    }
+
+    /// What was handed to disks for each exchange of any kind, in KiB.
+    pub(crate) fn written_kib(&self) -> f64 {
+        self.written as f64 / 1_024.0 / self.exchanges()
     }
 
     /// A quantile of the latency of good exchanges, in milliseconds.
@@ -108,7 +118,7 @@ impl Run {
         let _ = write!(
             line,
             " {:>8.0}/s  p50 {:>8.3} p90 {:>8.3} p99 {:>8.3} p99.9 {:>8.3} max {:>8.3} ms  \
-             server {:>6.1} us/call {:>4.0} MB  tool {:>5.1} us/call",
+             server {:>6.1} us/call {:>4.0} MB, {:>4.1} KiB/call to disk  tool {:>5.1} us/call",
             self.rate(),
             self.ms(0.5),
             self.ms(0.9),
@@ -117,6 +127,7 @@ impl Run {
             self.tally.latency.max() as f64 / 1e6,
             self.cpu_us(),
             self.server.rss as f64 / 1e6,
+            self.written_kib(),
             self.tool_cpu.as_secs_f64() * 1e6 / self.tally.good.max(1) as f64,
         );
         for (word, count) in [
@@ -156,6 +167,7 @@ impl Run {
                 "p99": self.tally.refusal_latency.value_at_quantile(0.99) as f64 / 1e6,
             },
             "server_cpu_us_per_call": self.cpu_us(),
+            "server_written_kib_per_call": self.written_kib(),
             "server_rss_bytes": self.server.rss,
             "server_rss_max_bytes": self.server.rss_max,
             "tool_cpu_s": self.tool_cpu.as_secs_f64(),

@@ -150,7 +150,7 @@ impl MidtransClient {
 
     /// `POST /v2/charge`: opens a payment. `body` is the JSON of the request.
     ///
-    /// News of this payment go to `notification_url`, else to that of the [`Endpoint`], else to
+    /// Notifications of this payment go to `notification_url`, else to that of the [`Endpoint`], else to
     /// that of Midtrans' dashboard.
     ///
     /// # Errors
@@ -274,7 +274,7 @@ impl MidtransClient {
     fn request(&self, method: Method, path: &str, body: Bytes) -> Outgoing {
         Outgoing {
             method,
-            url: format!("{}/v2/{path}", self.base_url),
+            url: [&self.base_url, "/v2/", path].concat(),
             headers: vec![
                 ("accept", "application/json".to_owned()),
                 ("content-type", "application/json".to_owned()),

@@ -77,8 +77,39 @@ impl AddressPolicy {
         self.for_other_ports().is_some_and(near)
     }
 
+    /// A URL, and which of two ways leads there: that for ports that may be called at every address, or
+    /// that for other ports, if there is one. Names are checked when they are looked up, by the resolver
+    /// of the way; addresses are not looked up, so they are checked here, in the form to which the parser
+    /// reduced them (`2130706433` is `127.0.0.1`).
+    ///
+    /// # Errors
+    /// The URL is none that may be called.
+    pub(crate) fn checked<'w, W>(
+        &self,
+        text: &str,
+        (usual, other_ports): (&'w W, Option<&'w W>),
+    ) -> Result<(Url, &'w W), TransportReason> {
+        let url = Url::parse(text).map_err(TransportReason::Url)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(TransportReason::Scheme);
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        match (literal(&url), self.refuses(&url)) {
+            (Some(address), Some(Refusal::Address)) => {
+                Err(TransportReason::AddressBlocked(address))
+            }
+            (_, Some(Refusal::Port)) => Err(TransportReason::PortBlocked(port)),
+            // A name is refused when it is looked up.
+            _ if self.permits_port(port) => Ok((url, usual)),
+            _ => match other_ports {
+                Some(way) => Ok((url, way)),
+                None => Err(TransportReason::PortBlocked(port)),
+            },
+        }
+    }
+
     /// Whether a port may be called at every address that may be.
-    pub(crate) fn permits_port(&self, port: u16) -> bool {
+    fn permits_port(&self, port: u16) -> bool {
         match &self.0 {
             Rule::Any => true,
             Rule::Private { .. } => true,
@@ -129,7 +160,7 @@ fn is_localhost(url: &Url) -> bool {
 }
 
 /// The address that the host is, if it is no name.
-pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
+fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),
         Host::Ipv6(address) => Some(address.into()),

@@ -6,9 +6,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
 
+use hyper_util::client::legacy::connect::dns;
 use tokio::sync::Semaphore;
+
+use crate::{AddressPolicy, Cause};
 
 /// Looks up the addresses of a name; the port is put in by the caller.
 pub(crate) type LookUp = fn(&str) -> io::Result<Vec<SocketAddr>>;
@@ -65,6 +70,50 @@ impl Names {
             *known = Arc::downgrade(&new);
             new
         })
+    }
+}
+
+/// Looks names up, and keeps what the policy permits. Each connection is made to an address that was
+/// looked up for it, so a name that changes its address between two gains nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyResolver {
+    pub(crate) policy: AddressPolicy,
+    pub(crate) names: Names,
+}
+
+type Found<A> = Pin<Box<dyn Future<Output = Result<A, Cause>> + Send>>;
+
+impl PolicyResolver {
+    fn permitted(&self, name: String) -> Found<std::vec::IntoIter<SocketAddr>> {
+        let Self { policy, names } = self.clone();
+        Box::pin(async move {
+            let found = names.find(name).await?;
+            Ok(policy.only_permitted(found.into_iter())?.into_iter())
+        })
+    }
+}
+
+impl reqwest::dns::Resolve for PolicyResolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let permitted = self.permitted(name.as_str().to_owned());
+        Box::pin(async move {
+            let addresses: reqwest::dns::Addrs = Box::new(permitted.await?);
+            Ok(addresses)
+        })
+    }
+}
+
+impl tower_service::Service<dns::Name> for PolicyResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Cause;
+    type Future = Found<Self::Response>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: dns::Name) -> Self::Future {
+        self.permitted(name.as_str().to_owned())
     }
 }
 

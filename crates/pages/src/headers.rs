@@ -41,7 +41,7 @@ pub fn wants_page(accept: Option<&str>) -> bool {
 }
 
 /// Whether a request to something without a login may come from a page of our own, or from no page
-/// at all: no other site's page, and no name that a stranger could lead to this address (DNS
+/// at all: no other site's page, and no name that somebody else could lead to this address (DNS
 /// rebinding). `host`, `origin` and `fetch_site` are the headers `Host`, `Origin` and
 /// `Sec-Fetch-Site`; `known` is a host that the operator named.
 ///
@@ -114,7 +114,7 @@ mod tests {
             (local, Some("null"), None, false),
             (local, None, Some("cross-site"), false),
             (local, None, Some("same-site"), false),
-            // A name of a stranger that leads here.
+            // A name of somebody else that leads here.
             (Some("evil.example:8090"), Some("http://evil.example:8090"), None, false),
             (Some("evil.example:8090"), None, None, false),
             (Some("127.0.0.1.evil.example"), None, None, false),

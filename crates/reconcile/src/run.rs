@@ -150,14 +150,11 @@ pub fn reconcile(
     breaks.extend(tie_outs.iter().filter_map(residual));
     // What does not add up at the bank is a break of its statement already.
     tie_outs.extend(bank_ties);
-    let rows = [
-        &journal.unreadable,
-        &reports.unreadable,
-        &payouts.unreadable,
-        &statements.unreadable,
-        &transfers.unreadable,
-    ];
-    breaks.extend(rows.into_iter().flat_map(|rows| unreadable(rows)));
+    breaks.extend(unreadable(&journal.unreadable));
+    breaks.extend(unreadable(&reports.unreadable));
+    breaks.extend(unreadable(&payouts.unreadable));
+    breaks.extend(unreadable(&statements.unreadable));
+    breaks.extend(unreadable(&transfers.unreadable));
     breaks.sort_by(|one, other| order(one).cmp(&order(other)));
     let remarks = remarks(&reports, &statements, options, found.tally.before_exports);
     let covered = Covered::of(

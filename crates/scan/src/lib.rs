@@ -1,7 +1,7 @@
 //! Blocks of bytes by vector instructions: percent-escapes, `+` and separators of form bodies,
 //! where a plain run of a JSON string ends, and which bytes of a window are of which kind.
 //!
-//! The only crate with `unsafe`, a leaf, and nothing else is here. Five backends decode a body;
+//! A leaf with `unsafe` and nothing else. Five backends decode a body;
 //! [`Backend::best`] chooses one at run time by what the processor has: [`Backend::Avx512`]
 //! (64 bytes at a time, VBMI2), [`Backend::Avx2`] (32 at a time, on nearly every x86-64 since 2015),
 //! [`Backend::Sse2`] (16 at a time, on every x86-64), [`Backend::Neon`] (16 at a time, on every

@@ -185,7 +185,7 @@ impl MidtransAccounts {
     }
 
     /// The account that has signed a notification, and the notification. Each is asked for: with many
-    /// of them at most so often that strangers cannot keep a core busy; none then.
+    /// of them at most so often that unauthenticated callers cannot keep a core busy; none then.
     pub(crate) fn signed(
         &self,
         unverified: &UnverifiedNotification,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn strangers_cannot_have_many_keys_tried_all_the_time() {
+    async fn unauthenticated_callers_cannot_have_many_keys_tried_all_the_time() {
         let body = |key: &str| {
             let text = ["71", "200", "100.00", key].concat();
             let digest = <sha2::Sha512 as sha2::Digest>::digest(text);

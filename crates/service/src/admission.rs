@@ -49,7 +49,7 @@ pub(crate) struct Admission {
     notifications: Arc<Gate>,
 }
 
-/// Calls that wait for GoPay must not keep those out that only ask, nor do those that wait for news.
+/// Calls that wait for GoPay must not keep those out that only ask, nor do those that wait for changes.
 #[derive(Clone)]
 struct Gates {
     moving: Arc<Gate>,

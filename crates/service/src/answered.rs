@@ -101,7 +101,7 @@ impl Service {
     pub(crate) async fn still_known(&self) -> Result<(), StoreError> {
         let answered = &self.0.answered;
         if self.0.store.epoch() != answered.sure.load(Ordering::Acquire) {
-            self.ask_for_answered().await?;
+            Box::pin(self.ask_for_answered()).await?;
         }
         answered.lost().map_or(Ok(()), |lost| Err(StoreError::Away(Box::new(lost))))
     }

@@ -1,5 +1,5 @@
 //! Passwords. Their hashes are slow and hungry on purpose (Argon2: a tenth of a second and 19 MiB), so
-//! verifying them is what a stranger can make us do most of. Nobody may keep others from it:
+//! verifying them is what an unauthenticated caller can make us do most of. Nobody may keep others from it:
 //!
 //! - What was verified is remembered, and costs nothing again.
 //! - Each known login has a lane of its own, in which one password is verified at a time; of all

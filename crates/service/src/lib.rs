@@ -366,16 +366,17 @@ impl Service {
 
     /// The address that the PSP sends the shopper to: at most 255 characters.
     fn redirect_url(&self, payment: &Payment) -> String {
-        let (tx, rs) = (payment.tx_id, payment.redirect_secret.as_str());
+        let (tx, rs) = (String::from(payment.tx_id), payment.redirect_secret.as_str());
         let cs = self.page_code(Page::Redirect, payment);
-        format!("{}/ti/gopay?tx={tx}&rs={rs}&cs={cs}", self.settings().public_base_url)
+        let base = &self.settings().public_base_url;
+        [base, "/ti/gopay?tx=", &tx, "&rs=", rs, "&cs=", &cs].concat()
     }
 
     /// The address that the GoPay app returns to. It ends with a slash and has no query, because
     /// GoPay simply appends one (`docs/midtrans.md`, "Return from the app").
     fn return_url(&self, payment: &Payment) -> String {
-        let (tx, code) = (payment.tx_id, self.page_code(Page::Return, payment));
-        format!("{}/return/gopay/{tx}/{code}/", self.settings().public_base_url)
+        let (tx, code) = (String::from(payment.tx_id), self.page_code(Page::Return, payment));
+        [&self.settings().public_base_url, "/return/gopay/", &tx, "/", &code, "/"].concat()
     }
 
     /// The code that opens a page of a payment. Without any key there is none that does.
@@ -445,19 +446,32 @@ impl Service {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,
     {
+        let began = Instant::now();
+        match step().await {
+            // Boxed, as it is seldom needed, so that the futures of calls are no larger for it.
+            Err(error @ (StoreError::Busy | StoreError::Away(_))) => {
+                Box::pin(self.retry_while_away(began, step, error)).await
+            }
+            done => done,
+        }
+    }
+
+    /// The rest of [`Self::retry_while_busy`], after a first error.
+    async fn retry_while_away<T, F, Fut>(
+        &self,
+        began: Instant,
+        mut step: F,
+        error: StoreError,
+    ) -> Result<T, StoreError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
         /// What such a step has in its hands, about.
         const BYTES: usize = 4_096;
-        let (began, mut held) = (Instant::now(), None);
+        let mut held = None;
+        let mut done = retry_after_busy(&mut step, Err(error)).await;
         loop {
-            let tried = self.retry_busy(&mut step);
-            let done = match &held {
-                None => tried.await,
-                // Who has waited already does not wait for a silent one besides.
-                Some(_) => match timeout_at(began + hold::PATIENCE + hold::MARGIN, tried).await {
-                    Ok(done) => done,
-                    Err(_) => Err(hold::no_answer()),
-                },
-            };
             match done {
                 Err(error @ StoreError::Away(_)) => {
                     held = held.or_else(|| self.0.hold.enter(BYTES));
@@ -468,6 +482,10 @@ impl Service {
                 }
                 done => return done,
             }
+            // Who has waited already does not wait for a silent one besides.
+            let until = began + hold::PATIENCE + hold::MARGIN;
+            let tried = timeout_at(until, self.retry_busy(&mut step)).await;
+            done = tried.unwrap_or_else(|_| Err(hold::no_answer()));
         }
     }
 
@@ -477,17 +495,31 @@ impl Service {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,
     {
-        let mut wait = Duration::from_millis(10);
-        loop {
-            match step().await {
-                Err(StoreError::Busy) if wait < Duration::from_secs(1) => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
-                }
-                done => return done,
+        match step().await {
+            Err(StoreError::Busy) => {
+                Box::pin(retry_after_busy(&mut step, Err(StoreError::Busy))).await
             }
+            done => done,
         }
     }
+}
+
+/// The rest of [`Service::retry_busy`], after a first try.
+async fn retry_after_busy<T, F, Fut>(
+    mut step: F,
+    mut done: Result<T, StoreError>,
+) -> Result<T, StoreError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, StoreError>>,
+{
+    let mut wait = Duration::from_millis(10);
+    while matches!(done, Err(StoreError::Busy)) && wait < Duration::from_secs(1) {
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+        done = step().await;
+    }
+    done
 }
 
 /// A line for a payment's trail.

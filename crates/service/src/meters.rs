@@ -17,13 +17,18 @@ use metrics::{
     histogram,
 };
 
-/// Upper bounds of the buckets of every histogram, in seconds: from an answer out of memory to the
-/// end of a call's time.
-pub const BUCKETS_SECONDS: &[f64] =
+/// Upper bounds of the buckets of a histogram, growing.
+#[must_use]
+pub fn buckets(name: &str) -> &'static [f64] {
+    if name == COMMIT_STEPS { BUCKETS_STEPS } else { BUCKETS_SECONDS }
+}
+
+/// In seconds: from an answer out of memory to the end of a call's time.
+const BUCKETS_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
-/// Upper bounds of the buckets of [`COMMIT_STEPS`]: powers of two up to the largest group.
-pub const BUCKETS_STEPS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// Powers of two up to the largest group.
+const BUCKETS_STEPS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// The program: `version`, `commit`; always 1.
 pub const BUILD_INFO: &str = "gopay_build_info";

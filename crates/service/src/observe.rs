@@ -180,7 +180,7 @@ impl Seen {
             UseCase::Poll => self.moved.is_none(),
             UseCase::Notification => self.tx_id.is_none(),
             UseCase::Delivery | UseCase::Operator => false,
-            // Who waits asks twice a minute; that it is told nothing is no news.
+            // Who waits asks twice a minute; that there is nothing is not worth a line.
             UseCase::Feed => self.psp.is_none() || self.outcome == "nothing_new",
         };
         if quiet {

@@ -51,7 +51,7 @@ pub(crate) struct Questions {
     open: Arc<Open>,
 }
 
-/// What a notification says, as far as it tells repeats from news.
+/// What a notification says, as far as it tells repeats from what is new.
 type Said = (TxId, String);
 
 /// What was said lately, in two generations: when the newer is full, the older goes.
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn news_is_free_and_repeats_take_half_of_what_polls_may_ask() {
+    async fn what_is_new_is_free_and_repeats_take_half_of_what_polls_may_ask() {
         let questions = Questions::new(20);
         let asked = async |said: &str| {
             let mut asked = 0;

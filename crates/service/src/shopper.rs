@@ -28,7 +28,7 @@ pub enum Landing {
 }
 
 /// A payment that the shopper can make now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// Where the GoPay app takes over.
     pub deeplink: String,
@@ -48,6 +48,8 @@ pub struct Waiting {
     /// How long that is.
     pub left: Duration,
 }
+
+gopay_core::shows_nothing!("Waiting", Waiting);
 
 /// What a shopper may be told of a payment. Nobody is told that nothing was paid while money may
 /// be there.

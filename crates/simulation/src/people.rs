@@ -103,7 +103,7 @@ pub(crate) fn taken(world: &World, body: &Bytes) {
     let paid = world
         .engine(|engine, _| engine.transaction(&order).is_some_and(|found| found.status.is_paid()));
     if paid && status == "settlement" {
-        world.mark_told(&order);
+        world.mark_notified(&order);
     }
 }
 

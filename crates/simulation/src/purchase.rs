@@ -295,7 +295,7 @@ async fn look(world: &Arc<World>, purchase: &mut Purchase, txid: &str) {
 /// Money for what had ended, from the provider's side.
 pub(crate) fn arrive_late(world: &World, purchase: &Purchase) {
     let Some(txid) = purchase.txid().filter(|_| purchase.fate == Fate::Late) else { return };
-    // What the fraud check has denied, no provider settles.
+    // What the fraud check has denied, no provider takes the money for.
     if !purchase.was_pending() {
         return;
     }

@@ -296,7 +296,7 @@ impl World {
         lock(&self.state).doubtful.remove(txid);
     }
 
-    pub(crate) fn mark_told(&self, txid: &str) {
+    pub(crate) fn mark_notified(&self, txid: &str) {
         lock(&self.state).answered.insert(txid.to_owned());
     }
 

@@ -164,7 +164,7 @@ async fn pay(store: &PgStore, number: i64) {
         payment_type: Some("gopay".into()),
         payment_option: Some("GOPAY_WALLET".into()),
     };
-    let notes = [note("news", 400), note("status", 400)];
+    let notes = [note("notification", 400), note("status", 400)];
     store.payment_apply(tx_id(number), &event, None, &notes, now()).await.unwrap();
 }
 

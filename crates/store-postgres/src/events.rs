@@ -27,7 +27,7 @@ impl NewRecords {
 
     pub(crate) fn push(&mut self, kind: &'static str, detail: &serde_json::Value) {
         self.kinds.push(kind);
-        self.details.push(DETAIL.shorten(&detail.to_string()).into_owned());
+        self.details.push(DETAIL.shorten_value(detail));
     }
 
     pub(crate) fn extend(&mut self, notes: &[Note]) {

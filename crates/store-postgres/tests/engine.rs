@@ -10,6 +10,7 @@ use gopay_store::copy::TABLES;
 use gopay_store::{Search as _, Store as _, StoreError};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
+use gopay_testkit::wait;
 use tokio::sync::OnceCell;
 
 /// Of all tests but the one that stops it; it ends with the process.
@@ -72,22 +73,15 @@ async fn a_lock_that_is_not_to_be_had_is_busy() {
     store.ping(now()).await.unwrap();
     let hold = "BEGIN; LOCK TABLE pings; SELECT pg_sleep(3)";
     let holding = cluster.run(&url, hold);
-    let trying = async {
-        // Until the lock is there the ping succeeds.
-        loop {
-            match store.ping(now()).await {
-                Ok(()) => tokio::time::sleep(Duration::from_millis(10)).await,
-                Err(error) => return error,
-            }
-        }
-    };
+    // Until the lock is there the ping succeeds.
+    let trying = wait::found("the lock is held", async || store.ping(now()).await.err());
     let (held, error) = futures::future::join(holding, trying).await;
     held.unwrap();
     assert!(matches!(error, StoreError::Busy), "{error:?}");
     store.ping(now()).await.unwrap();
 }
 
-/// A stopped server accepts connections and answers nothing: the worst kind of trouble.
+/// A stopped server accepts connections and answers nothing: the worst kind of fault.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_hangs_is_down_and_comes_back() {
     let Some(cluster) = own().await else { return };

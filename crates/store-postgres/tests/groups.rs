@@ -1,4 +1,4 @@
-//! Steps that go in groups: what one member meets is nobody else's trouble.
+//! Steps that go in groups: what one member meets concerns nobody else.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use gopay_store::{
 };
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
-use gopay_testkit::sample;
+use gopay_testkit::{sample, wait};
 use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -65,9 +65,8 @@ impl World {
         let holder = tokio::spawn(async move {
             cluster.run(&url, &sql).await.unwrap_err();
         });
-        while self.ask(&format!("SELECT count(*) FROM ({HOLDER}) h")).await == "0" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let count = format!("SELECT count(*) FROM ({HOLDER}) h");
+        wait::eventually("it is locked", async || self.ask(&count).await != "0").await;
         holder
     }
 
@@ -80,9 +79,8 @@ impl World {
     async fn until_waiting(&self, count: usize) {
         let sql = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while self.ask(sql).await != count.to_string() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let waiting = async || self.ask(sql).await == count.to_string();
+        wait::eventually(&format!("{count} wait"), waiting).await;
     }
 
     /// In how many transactions rows were written.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::error::Error as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::money::Sen;
@@ -16,7 +16,7 @@ use gopay_store::{
 };
 use gopay_store_postgres::cluster::{Cluster, Durability, Manner};
 use gopay_store_postgres::{DatabaseUrl, NumberLease, Options, PgStore};
-use gopay_testkit::sample;
+use gopay_testkit::{sample, wait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -230,9 +230,7 @@ async fn a_number_is_taken_when_all_that_its_holder_has_begun_is_over() {
     let sleeps = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event = 'PgSleep'";
     let takes = async {
-        while world.ask(sleeps).await != "1" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait::eventually("it is under way", async || world.ask(sleeps).await == "1").await;
         let two = world.open(2).await;
         let lease = world.hold(&two, 3).await.unwrap();
         (two.payment_get(tx(1)).await.unwrap().unwrap().checks, lease)
@@ -250,11 +248,7 @@ async fn a_lease_is_renewed_while_a_step_is_under_way() {
     let first = world.ask(until).await;
     let under_way = "BEGIN; SELECT FROM shards WHERE shard = 3 FOR KEY SHARE;
         SELECT pg_sleep(600); COMMIT";
-    let renewed = async {
-        while world.ask(until).await == first {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
+    let renewed = wait::eventually("renewed", async || world.ask(until).await != first);
     tokio::select! {
         () = renewed => {}
         () = world.run(under_way) => panic!("it sleeps longer"),
@@ -296,13 +290,9 @@ async fn what_a_dead_instance_had_claimed_goes_on_elsewhere_within_twenty_second
     owed(&one, 1).await;
     assert_eq!(claim(&one, now()).await.len(), 1);
     drop(lease);
-    let died = Instant::now();
-    while claim(&two, now().after(HOUR)).await.is_empty() {
-        // By its own clock it is long due; the database decides.
-        assert!(died.elapsed() < Duration::from_secs(20), "nobody took it");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let took = died.elapsed();
+    // By its own clock it is long due; the database decides.
+    let taken = async || !claim(&two, now().after(HOUR)).await.is_empty();
+    let took = wait::within(Duration::from_secs(20), "somebody takes it", taken).await;
     assert!(took > Duration::from_secs(9), "only after the lease: {took:?}");
     let refused = one.ping(now()).await.unwrap_err();
     assert!(source(&refused).contains("lost its number"), "{refused:?}");
@@ -319,11 +309,8 @@ async fn what_an_instance_leaves_that_ends_in_good_order_goes_on_at_the_next_loo
     owed(&one, 1).await;
     assert_eq!(claim(&one, now()).await.len(), 1);
     lease.release().await;
-    let ended = Instant::now();
-    while claim(&two, now().after(HOUR)).await.is_empty() {
-        assert!(ended.elapsed() < Duration::from_secs(6), "nobody took it");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let taken = async || !claim(&two, now().after(HOUR)).await.is_empty();
+    wait::within(Duration::from_secs(6), "somebody takes it", taken).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -374,7 +361,10 @@ async fn a_database_that_was_away_for_longer_than_leases_last_costs_nobody_its_n
     tokio::time::sleep(Duration::from_secs(11)).await;
     cluster.start_again().unwrap();
     let lives = async {
-        tokio::time::sleep(Duration::from_secs(12)).await;
+        let held = "SELECT count(*) FROM shards WHERE shard IN (1, 2)
+            AND until > extract(epoch FROM clock_timestamp()) * 1000000";
+        let renewed = async || world.cluster.ask(&world.url, held).await.is_ok_and(|n| n == "2");
+        wait::eventually("both have renewed their leases", renewed).await;
         one.ping(now()).await.unwrap();
         two.ping(now()).await.unwrap();
         assert!(one.may_begin() && two.may_begin());
@@ -398,9 +388,7 @@ async fn a_number_that_an_older_program_holds_is_not_used() {
     let (_seven, lease) = world.instance(7).await;
     let store = world.open(2).await;
     let refused = async {
-        while world.ask(holds).await != "1" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait::eventually("the older one holds it", async || world.ask(holds).await == "1").await;
         world.hold(&store, 8).await.unwrap_err()
     };
     tokio::select! {

@@ -11,6 +11,7 @@ use gopay_store::contract::{Model, UnderTest};
 use gopay_store::{Search as _, Store as _, StoreError, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, NumberLease, Options, PgStore, Pooler};
+use gopay_testkit::wait;
 use tokio::sync::OnceCell;
 
 /// Of all tests of this file; they end with the process.
@@ -51,12 +52,17 @@ async fn both() -> Option<&'static (Cluster, Pooler)> {
 
 /// A database of its own behind the pooler.
 async fn place() -> Option<DatabaseUrl> {
+    Some(place_and_url().await?.0)
+}
+
+/// As [`place`], and its address beside the pooler.
+async fn place_and_url() -> Option<(DatabaseUrl, String)> {
     let (cluster, pooler) = both().await?;
     let url = cluster.empty().await.unwrap();
     let name = url.split_once("@/").unwrap().1.split_once('?').unwrap().0;
     let place = DatabaseUrl::parse(&pooler.url(name)).unwrap();
     assert_eq!(PgStore::migrate(&place).await.unwrap(), PgStore::schema_version_known());
-    Some(place)
+    Some((place, url))
 }
 
 async fn open(groups: usize) -> (UnderTest, Option<NumberLease>) {
@@ -90,7 +96,8 @@ fn source(error: &StoreError) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_share_a_store_and_hold_their_numbers() {
-    let Some(place) = place().await else { return };
+    let Some((place, url)) = place_and_url().await else { return };
+    let (cluster, _) = both().await.unwrap();
     let open = async || PgStore::open(&place, Options::default()).await.unwrap();
     let (one, two, three) = (open().await, open().await, open().await);
     let first = one.hold(&place, Some(1), Duration::ZERO).await.unwrap();
@@ -98,8 +105,12 @@ async fn instances_share_a_store_and_hold_their_numbers() {
     let refused = three.hold(&place, Some(1), Duration::ZERO).await.unwrap_err();
     assert!(source(&refused).contains("another instance with number 1"), "{refused:?}");
     upgrade::fill(&one).await;
-    // Two renewals.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let until = "SELECT until FROM shards WHERE shard = 1";
+    for _ in 0..2 {
+        let last = cluster.ask(&url, until).await.unwrap();
+        let renewed = async || cluster.ask(&url, until).await.unwrap() != last;
+        wait::eventually("the lease is renewed", renewed).await;
+    }
     let now = Timestamp::from_micros(1_767_225_600_000_000).after(Duration::from_secs(20_000));
     let until = now.after(Duration::from_secs(60));
     let claimed = two.delivery_claim_due(now, until, 9, &[]).await.unwrap();

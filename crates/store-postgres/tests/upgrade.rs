@@ -4,11 +4,11 @@
 //! ran when this was the newest. It is never made again; a later version makes a file of its own.
 
 use std::process::Command;
-use std::time::Duration;
 
 use gopay_store::{Journal as _, upgrade};
 use gopay_store_postgres::cluster::{Cluster, Durability};
 use gopay_store_postgres::{DatabaseUrl, Options, PgStore};
+use gopay_testkit::wait;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
@@ -29,9 +29,8 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     let refused = async {
         let seen = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'gopay-adapter'";
-        while cluster.ask(&old, seen).await.unwrap() != "1" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let there = async || cluster.ask(&old, seen).await.unwrap() == "1";
+        wait::eventually("the old instance runs", there).await;
         PgStore::migrate(&place).await.unwrap_err()
     };
     let error = tokio::select! {
@@ -43,11 +42,12 @@ async fn a_store_of_version_1_holds_the_same_after_its_upgrade() {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'gopay-adapter'";
     cluster.ask(&old, end).await.unwrap();
-    while let Err(error) = PgStore::migrate(&place).await {
-        // The database has not seen yet that it is gone.
+    wait::eventually("the database has seen that it is gone", async || {
+        let Err(error) = PgStore::migrate(&place).await else { return true };
         assert!(format!("{error:?}").contains("stop every instance first"), "{error:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        false
+    })
+    .await;
     assert_eq!(PgStore::migrate(&place).await.unwrap(), PgStore::schema_version_known());
     let old = PgStore::open(&place, Options::default()).await.unwrap();
     let new = DatabaseUrl::parse(&cluster.migrated().await.unwrap()).unwrap();

@@ -18,7 +18,7 @@ pub(crate) struct NewRecord {
 
 impl NewRecord {
     pub(crate) fn new(kind: &'static str, detail: &serde_json::Value) -> Self {
-        Self { kind, detail: DETAIL.shorten(&detail.to_string()).into_owned() }
+        Self { kind, detail: DETAIL.shorten_value(detail) }
     }
 
     pub(crate) fn of(notes: &[Note]) -> Vec<Self> {

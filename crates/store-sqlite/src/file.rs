@@ -155,7 +155,7 @@ impl DbFile {
     /// The caller holds the lock and has no other writer.
     ///
     /// Only with `create` may the file be missing: a store that vanished under a running service
-    /// must not come back empty.
+    /// must not come back empty. The log is written commit by commit (`gopay_wal_vfs`).
     pub(crate) fn open_writer(
         &self,
         options: &Options,
@@ -163,8 +163,9 @@ impl DbFile {
     ) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let flags = if create { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags };
-        let mut db =
-            Connection::open_with_flags(&self.path, flags).map_err(at("open", &self.path))?;
+        let vfs = gopay_wal_vfs::register().map_err(|error| StoreError::Down(Box::new(error)))?;
+        let mut db = Connection::open_with_flags_and_vfs(&self.path, flags, vfs)
+            .map_err(at("open", &self.path))?;
         schema::check(&db).map_err(|error| self.explain(error))?;
         tune_writer(&db, options).map_err(at("set up", &self.path))?;
         self.use_log(&db)?;

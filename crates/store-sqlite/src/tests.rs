@@ -13,7 +13,7 @@ use gopay_core::payment::{Event, Nonce, Payment, PaymentState};
 use gopay_core::refund::{REFUND_WINDOW_MAX, RefundRequest, RefundTerms};
 use gopay_core::time::Timestamp;
 use gopay_store::{Created, Note, Search as _, Store as _, StoreError};
-use gopay_testkit::sample;
+use gopay_testkit::{sample, wait};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 use crate::{Options, SqliteStore};
 
 mod astray;
+
+/// So long that a store which is down has tried to open its file again, once at least.
+const LOOKED_AGAIN: Duration = Duration::from_millis(400);
 
 /// A folder that lives as long as the test, and the path of a store in it.
 fn place() -> (TempDir, PathBuf) {
@@ -144,6 +147,10 @@ async fn until_queued(store: &SqliteStore, count: usize) {
     }
 }
 
+async fn until_up(store: &SqliteStore) {
+    wait::eventually("the store is up", async || store.ping(start()).await.is_ok()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_store_is_one_file_that_opens_again() {
     let (folder, path) = place();
@@ -178,14 +185,8 @@ async fn a_store_that_is_dropped_finishes_and_unlocks() {
     drop(release);
     waiting.await.unwrap().unwrap();
     drop(store);
-    let until = Instant::now() + Duration::from_secs(10);
-    let store = loop {
-        match SqliteStore::open(&path, Options::default()) {
-            Ok(store) => break store,
-            Err(error) => assert!(Instant::now() < until, "{}", chain(&error)),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let opened = async || SqliteStore::open(&path, Options::default()).ok();
+    let store = wait::found("the file is free", opened).await;
     assert!(store.payment_get(tx(1)).await.unwrap().is_some());
 }
 
@@ -372,22 +373,18 @@ async fn after_a_failed_commit_everything_is_down_until_the_file_was_read_again(
     assert!(chain(&error.unwrap_err()).contains("FOREIGN KEY"));
 
     let counted = store.counters();
-    for _ in 0..3 {
-        assert!(is_down(&store.payment_get(tx(1)).await));
-        assert!(is_down(&store.totals().await));
-        assert!(is_down(&store.payment_create(&payment(3), "{}", &[]).await));
-        tokio::time::sleep(Duration::from_millis(150)).await;
-    }
+    wait::throughout(LOOKED_AGAIN, "nothing is answered", async || {
+        is_down(&store.payment_get(tx(1)).await)
+            && is_down(&store.totals().await)
+            && is_down(&store.payment_create(&payment(3), "{}", &[]).await)
+    })
+    .await;
     assert_eq!(store.counters(), counted);
     assert!(!path.exists(), "a store that vanished must not come back empty");
     for file in files {
         std::fs::rename(away(file), path.with_extension(file)).unwrap();
     }
-    let until = Instant::now() + Duration::from_secs(10);
-    while is_down(&store.ping(start()).await) {
-        assert!(Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_up(&store).await;
     assert_eq!(store.payment_get(tx(1)).await.unwrap(), Some(payment(1)));
     assert_eq!(store.payment_get(tx(2)).await.unwrap(), None);
     create(&store, 2).await;
@@ -406,11 +403,7 @@ async fn a_full_disk_is_said_and_survived() {
     let large = "x".repeat(1_000_000);
     let error = store.payment_create(&payment(2), &large, &[]).await.unwrap_err();
     assert!(chain(&error).contains("full"), "{}", chain(&error));
-    let until = Instant::now() + Duration::from_secs(10);
-    while is_down(&store.ping(start()).await) {
-        assert!(Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_up(&store).await;
     assert_eq!(store.payment_get(tx(2)).await.unwrap(), None);
     assert_eq!(store.payment_create(&payment(2), &large, &[]).await.unwrap(), Created::New);
     assert!(store.payment_get(tx(1)).await.unwrap().is_some());

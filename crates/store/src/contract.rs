@@ -24,9 +24,12 @@ mod directory;
 mod events;
 mod journal;
 mod model;
+mod model_books;
 mod model_directory;
 mod model_leases;
 mod model_personal;
+mod model_search;
+mod model_upkeep;
 mod payments;
 mod personal;
 mod random;
@@ -107,14 +110,14 @@ cases! { $
     events_move_a_payment_and_leave_records,
     an_answer_is_kept_only_with_a_nonce_and_a_move,
     an_answer_that_missed_the_move_is_kept_once,
-    news_that_changes_nothing_leaves_only_notes,
+    an_event_that_changes_nothing_leaves_only_notes,
     what_is_noted_is_stored_without_a_delivery,
     the_trail_keeps_the_order_of_steps,
     rows_that_are_not_there_are_missing,
     due_payments_are_claimed_oldest_first,
     claims_that_race_share_no_row,
     a_check_is_only_ever_moved_forward,
-    paid_news_that_race_move_once,
+    paid_events_that_race_move_once,
     final_states_owe_deliveries,
     deliveries_of_a_payment_go_in_order,
     deliveries_are_claimed_oldest_first_under_a_lease,

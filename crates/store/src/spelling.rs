@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// Stands before a text that holds control characters itself, which is kept as it is.
 const AS_IT_IS: char = '\u{1f}';
 
@@ -85,13 +87,22 @@ pub fn unshortened(text: &str) -> Cow<'_, str> {
 }
 
 impl Spelling {
+    /// The short spelling of a value.
+    #[must_use]
+    pub fn shorten_value(&self, value: &Value) -> String {
+        // Into a vector with room; by `Display` it would grow eight times. All its names are texts, so
+        // that it cannot fail.
+        let text = serde_json::to_string(value).unwrap_or_default();
+        if let Cow::Owned(short) = self.shorten(&text) { short } else { text }
+    }
+
     /// The short spelling.
     #[must_use]
     pub fn shorten<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if let Cow::Owned(stored) = unshortened(text) {
             return stored.into();
         }
-        let mut short = String::new();
+        let mut short = String::with_capacity(text.len());
         let (mut rest, mut kept) = (text, text);
         while let Some(at) = rest.find('"') {
             let Some(from) = rest.get(at..) else { break };

@@ -21,8 +21,13 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use validator::{Validate, ValidationError};
+
+use crate::charge_body::{
+    Address, BODY_BYTES_MAX, Charge, CustomExpiry, CustomerDetails, FOLDED_BYTES, GoPay,
+    ItemDetails, TransactionDetails, descriptor, first_chars,
+};
 
 /// What is wrong is text only.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -413,81 +418,6 @@ fn read_items(text: &str) -> Outcome<Vec<Item<'_>>> {
 
 // What goes out.
 
-#[derive(Serialize)]
-struct Charge<'a> {
-    payment_type: &'static str,
-    transaction_details: TransactionDetails,
-    item_details: Vec<ItemDetails<'a>>,
-    customer_details: CustomerDetails<'a>,
-    gopay: GoPay<'a>,
-    custom_expiry: CustomExpiry,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    custom_field1: Option<String>,
-}
-
-#[derive(Serialize)]
-struct TransactionDetails {
-    order_id: String,
-    gross_amount: u64,
-}
-
-#[derive(Serialize)]
-struct ItemDetails<'a> {
-    price: i128,
-    quantity: i64,
-    name: Cow<'a, str>,
-}
-
-#[derive(Serialize)]
-struct CustomerDetails<'a> {
-    first_name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Address::is_empty")]
-    billing_address: Address<'a>,
-    #[serde(skip_serializing_if = "Address::is_empty")]
-    shipping_address: Address<'a>,
-}
-
-#[derive(PartialEq, Default, Serialize)]
-struct Address<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    city: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    postal_code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    country_code: Option<&'static str>,
-}
-
-impl Address<'_> {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[derive(Serialize)]
-struct GoPay<'a> {
-    enable_callback: bool,
-    callback_url: &'a str,
-}
-
-#[derive(Serialize)]
-struct CustomExpiry {
-    order_time: String,
-    expiry_duration: u64,
-    unit: &'static str,
-}
-
 /// Midtrans' limit, and how a body is brought under it: whole items from the end of the cart into
 /// one line, then shorter addresses.
 fn write_charge(
@@ -496,7 +426,6 @@ fn write_charge(
     items: &[Item<'_>],
     terms: &ChargeTerms<'_>,
 ) -> Outcome<Vec<u8>> {
-    const BODY_BYTES_MAX: usize = 16_000;
     let mut body = Vec::new();
     for part_max in [255, 100, 40] {
         body = serde_json::to_vec(&charge(call, amount, items, items.len(), part_max, terms)?)?;
@@ -514,8 +443,6 @@ fn write_charge(
 }
 
 fn items_that_fit(items: &[Item<'_>], surplus: usize) -> Outcome<usize> {
-    /// What the line that stands for the others may take.
-    const FOLDED_BYTES: usize = 120;
     let mut freed = 0;
     for (at, item) in items.iter().enumerate().rev() {
         freed += serde_json::to_vec(&item_details(item)?)?.len() + 1;
@@ -533,7 +460,7 @@ fn charge<'a>(
     kept: usize,
     part_max: usize,
     terms: &ChargeTerms<'a>,
-) -> Outcome<Charge<'a>> {
+) -> Outcome<Charge<'a, i128>> {
     let (shown, folded) = items.split_at_checked(kept).ok_or("fewer items than that")?;
     let mut item_details = shown.iter().map(item_details).collect::<Outcome<Vec<_>>>()?;
     if !folded.is_empty() {
@@ -550,10 +477,7 @@ fn charge<'a>(
     let country = |value: &Option<String>| value.as_deref().and_then(alpha3);
     Ok(Charge {
         payment_type: "gopay",
-        transaction_details: TransactionDetails {
-            order_id: terms.order_id.to_string(),
-            gross_amount: amount,
-        },
+        transaction_details: TransactionDetails::of(terms, amount),
         item_details,
         customer_details: CustomerDetails {
             first_name: &call.accountholdername,
@@ -578,34 +502,16 @@ fn charge<'a>(
                 country_code: country(&call.shipping_country),
             },
         },
-        gopay: GoPay {
-            enable_callback: true,
-            callback_url: call.deeplink_callback_url.as_deref().unwrap_or(terms.return_url),
-        },
-        custom_expiry: CustomExpiry {
-            order_time: terms.order_time.wib_seconds_with_offset(),
-            expiry_duration: terms.session.as_secs(),
-            unit: "second",
-        },
+        gopay: GoPay::of(terms, call.deeplink_callback_url.as_deref()),
+        custom_expiry: CustomExpiry::of(terms),
         custom_field1: call.dynamic_descriptor.as_deref().and_then(descriptor),
     })
 }
 
-fn item_details<'a>(item: &'a Item<'a>) -> Outcome<ItemDetails<'a>> {
+fn item_details<'a>(item: &'a Item<'a>) -> Outcome<ItemDetails<'a, i128>> {
     Ok(ItemDetails {
         price: item.price.to_i128().ok_or("a price beyond all bounds")?,
         quantity: item.quantity,
         name: first_chars(&item.name, 50).into(),
     })
-}
-
-fn first_chars(text: &str, max: usize) -> &str {
-    let end = text.char_indices().nth(max).map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or(text)
-}
-
-fn descriptor(text: &str) -> Option<String> {
-    let clean: String = text.chars().filter(|char| !char.is_control()).collect();
-    let short = first_chars(clean.trim(), 255).trim_end();
-    (!short.is_empty()).then(|| short.to_owned())
 }

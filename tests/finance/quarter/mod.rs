@@ -200,8 +200,7 @@ fn python(shop: &Shop) -> Option<String> {
     match Command::new("python3").args([script, text(&store), text(&out)]).output() {
         Ok(output) => Some(ended(&output).done()),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "python3: {error}");
-            eprintln!("NOT TESTED: python3: {error}");
+            gopay_testkit::not_tested(&format!("python3: {error}"));
             None
         }
     }

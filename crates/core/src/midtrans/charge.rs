@@ -30,7 +30,7 @@ pub enum ChargeReply {
 }
 
 /// A payment that the shopper can now make.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Created {
     /// Midtrans' number of the payment; the safe one to ask with.
     pub midtrans_tx_id: MidtransTxId,
@@ -43,6 +43,8 @@ pub struct Created {
     /// When GoPay stops taking the payment.
     pub expiry_time: Option<Timestamp>,
 }
+
+crate::shows_nothing!("Created", Created);
 
 impl ChargeReply {
     /// Reads an answer to `POST /v2/charge`.

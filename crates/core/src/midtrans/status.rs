@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 /// decide about money must not hide it, and what is needed and cannot be read is for a person.
 ///
 /// The wire's `payment_type` is informational: a GoPay charge paid by QR code says `qris`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StatusView {
     /// Our number of the payment, as Midtrans knows it, if given; the caller compares.
     pub order_id: Option<OrderId>,
@@ -56,6 +56,8 @@ pub struct StatusView {
     /// Where to send the shopper, if repeated here.
     pub deeplink: Option<String>,
 }
+
+crate::shows_nothing!("StatusView", StatusView);
 
 /// Midtrans' `gross_amount`.
 #[derive(Clone, Debug, PartialEq, Eq)]

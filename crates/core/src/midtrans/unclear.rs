@@ -1,4 +1,4 @@
-//! Answers that settle nothing, in words for people.
+//! Answers that decide nothing, in words for people.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use super::refusal::{Refusal, masked};
 use super::wire::Wire;
 use crate::text::Escaped;
 
-/// An answer that settles nothing, in words: its codes and texts, with whatever may be personal masked.
+/// An answer that decides nothing, in words: its codes and texts, with whatever may be personal masked.
 #[must_use]
 pub fn answer_in_words(http_status: u16, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);

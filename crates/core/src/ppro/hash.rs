@@ -69,7 +69,7 @@ pub fn page_code(page: Page, tx_id: TxId, redirect_secret: &str, key: &str) -> S
         Page::Redirect => "redirect",
         Page::Return => "return",
     };
-    keyed(key, &format!("gopay-adapter {label} {tx_id} {redirect_secret}"))
+    keyed(key, &["gopay-adapter ", label, " ", &number(tx_id), " ", redirect_secret].concat())
 }
 
 /// The key of page codes that a server key stands for. It tells nothing of the server key.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gopay_store_postgres::cluster::{Cluster, Durability};
@@ -15,12 +15,12 @@ use crate::stage::Server;
 use crate::tally::Run;
 use crate::wire::Outgoing;
 
-async fn sqlite(bench: &Bench, name: &str) -> anyhow::Result<Server> {
+pub(crate) async fn sqlite(bench: &Bench, name: &str) -> anyhow::Result<Server> {
     let store = bench.stage.fresh_sqlite(name)?;
     bench.stage.adapter(name, &store, bench.midtrans.address).await
 }
 
-fn calls(bench: &mut Bench, mix: &str) -> anyhow::Result<Arc<Calls>> {
+pub(crate) fn calls(bench: &mut Bench, mix: &str) -> anyhow::Result<Arc<Calls>> {
     let first = bench.numbers();
     Calls::new(mix, first, None).map(Arc::new)
 }
@@ -156,7 +156,7 @@ pub(super) async fn status(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// At least so many payments, made through the adapter.
-async fn make(
+pub(crate) async fn make(
     bench: &mut Bench,
     adapter: &Server,
     count: usize,
@@ -187,7 +187,7 @@ pub(super) async fn postgres(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     // The first round makes connections, and the segments of the log that a checkpoint then lets the
     // server write over, as one does that has run for a while.
     bench.measure(&ours).await?;
-    for _ in 0..bench.args.rounds {
+    for _ in 0..bench.rounds {
         cluster.run(&url, "CHECKPOINT").await?;
         ours.pids = [vec![adapter.pid()], family(cluster.server_pid()?)].concat();
         runs.push(bench.measure(&ours).await?);
@@ -220,7 +220,7 @@ fn pgbench(bench: &Bench, cluster: &Cluster) -> anyhow::Result<Option<f64>> {
         std::process::Command::new(client).args(args).status()
     };
     psql("CREATE TABLE IF NOT EXISTS bench_rows (id bigserial PRIMARY KEY, text text)")?;
-    let seconds = (bench.args.seconds.ceil() as u64).max(1).to_string();
+    let seconds = (bench.seconds.ceil() as u64).max(1).to_string();
     let output = std::process::Command::new(&program)
         .args(["-n", "-M", "prepared", "-c", "16", "-j", "1", "-T", &seconds, "-f"])
         .arg(&script)
@@ -243,13 +243,9 @@ fn pgbench_program() -> Option<std::path::PathBuf> {
 }
 
 /// With a large store beside an empty one.
-pub(super) async fn many(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
-    let Some(path) = bench.args.many.clone() else {
-        println!("  left out: --many names no store");
-        return Ok(Vec::new());
-    };
-    let sample = crate::fill::sample(&path)?;
-    read_once(path.clone()).await?;
+pub(super) async fn many(bench: &mut Bench, path: &Path) -> anyhow::Result<Vec<Row>> {
+    let sample = crate::fill::sample(path)?;
+    read_once(path.to_owned()).await?;
     let empty = sqlite(bench, "empty").await?;
     let url = format!("sqlite:{}", path.canonicalize()?.display());
     let full = bench.stage.adapter("many", &url, bench.midtrans.address).await?;
@@ -274,7 +270,7 @@ pub(super) async fn many(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// As on a machine that has run for a while: the system keeps of the file what it has memory for.
-async fn read_once(path: PathBuf) -> anyhow::Result<()> {
+pub(crate) async fn read_once(path: PathBuf) -> anyhow::Result<()> {
     let read = move || {
         let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
         std::io::copy(&mut file, &mut std::io::sink())

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::{Bench, Row, Side, median};
 use crate::process::usage;
 use crate::receiver::{self, Arrival};
-use crate::source::{Calls, Made, settled};
+use crate::source::{Calls, Made, paid_notification};
 use crate::stage::Server;
 use crate::wire::{Caller, Outgoing};
 
@@ -21,14 +21,14 @@ const CALLERS: usize = 64;
 
 pub(super) async fn rows(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let (receiver, mut arrivals) = receiver::start().await?;
-    let store = bench.stage.fresh_sqlite("news")?;
-    let adapter = bench.stage.adapter("news", &store, bench.midtrans.address).await?;
+    let store = bench.stage.fresh_sqlite("notifications")?;
+    let adapter = bench.stage.adapter("notifications", &store, bench.midtrans.address).await?;
     let notify = format!("http://{receiver}/n");
     let mut rates = Vec::new();
     let mut cpus = Vec::new();
-    for _ in 0..bench.args.rounds {
+    for _ in 0..bench.rounds {
         let made = make(bench, &adapter, &notify).await?;
-        switch(bench, "/settled").await?;
+        switch(bench, "/paid").await?;
         let before = usage(&[adapter.pid()]).cpu;
         let (count, elapsed) = storm(&adapter, made, &mut arrivals).await?;
         let used = usage(&[adapter.pid()]).cpu.saturating_sub(before);
@@ -54,7 +54,7 @@ pub(super) async fn rows(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
             runs: vec![json!({"per_s": rates})],
         },
         Row {
-            name: "idle: news to PSP".to_owned(),
+            name: "idle: notification to PSP".to_owned(),
             goal: "p50 under 4 ms".to_owned(),
             ours: format!("p50 {p50:.2}, p99 {:.2} ms", idle.value_at_quantile(0.99) as f64 / 1e6),
             theirs: String::new(),
@@ -73,7 +73,7 @@ async fn make(bench: &mut Bench, adapter: &Server, notify: &str) -> anyhow::Resu
     Ok(source.take_made())
 }
 
-/// Whether the stand-in says that payments are settled.
+/// Whether the stand-in says that payments are paid.
 async fn switch(bench: &Bench, path: &str) -> anyhow::Result<()> {
     let mut caller = Caller::new(bench.midtrans.address);
     caller.exchange(Outgoing::json(path, "{}".to_owned())).await?;
@@ -101,8 +101,10 @@ async fn storm(
         let mut caller = Caller::new(adapter.address);
         tokio::spawn(async move {
             for made in share {
-                let call =
-                    Outgoing::json("/midtrans/notification", settled(made.tx_id, "387500.00"));
+                let call = Outgoing::json(
+                    "/midtrans/notification",
+                    paid_notification(made.tx_id, "387500.00"),
+                );
                 match caller.exchange(call).await {
                     Ok((200, _)) => {}
                     other => println!("  notification of {}: {other:?}", made.tx_id),
@@ -134,13 +136,14 @@ async fn idle(
     const COUNT: usize = 300;
     let mut histogram = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
     let mut made = make(bench, adapter, notify).await?;
-    switch(bench, "/settled").await?;
+    switch(bench, "/paid").await?;
     made.truncate(COUNT);
     // Checks of the other payments would find them paid, and their deliveries would come between:
     // they are told apart by their id.
     let mut caller = Caller::new(adapter.address);
     for made in made {
-        let call = Outgoing::json("/midtrans/notification", settled(made.tx_id, "387500.00"));
+        let call =
+            Outgoing::json("/midtrans/notification", paid_notification(made.tx_id, "387500.00"));
         let begun = Instant::now();
         caller.exchange(call).await?;
         loop {

@@ -23,7 +23,7 @@ pub(super) async fn own_latency(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let ours = one("product, one at a time", &adapter, Arc::new(calls) as _);
     let upstream = one("stand-in alone", &bench.midtrans, Arc::new(load::charge()?) as _);
     let (mut own, mut syncs, mut runs) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..bench.args.rounds {
+    for _ in 0..bench.rounds {
         let run = bench.measure(&ours).await?;
         let alone = bench.measure(&upstream).await?;
         let sync = fdatasync(bench)?;

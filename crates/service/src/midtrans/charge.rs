@@ -45,7 +45,7 @@ impl Service {
             return (Event::ChargeRefused(failure), vec![]);
         };
         let started = Instant::now();
-        let key = format!("c{}", payment.tx_id);
+        let key = ["c", &String::from(payment.tx_id)].concat();
         let mut notes = Vec::new();
         let mut may_exist = false;
         for attempt in 0..TRIES_MAX {

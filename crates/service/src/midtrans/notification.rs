@@ -211,7 +211,7 @@ fn other_transaction<'n>(
         .then_some(named)
 }
 
-/// What tells news from repeats. What the signature does not cover can be changed by whoever repeats
+/// What tells a new notification from a repeat. What the signature does not cover can be changed by whoever repeats
 /// it, so of that only the words count that there are.
 pub(super) fn said(notification: &Notification) -> String {
     let claimed = notification.claimed_status();

@@ -23,6 +23,7 @@ use crate::answer::{
     Answer, crashed, credentials, over_quota, overload, refused, transaction_unavailable,
 };
 use crate::credentials::{Attempt, Caller};
+use crate::directory::Contract;
 use crate::observe::{UseCase, learn, observed, waited_upstream};
 use crate::unbroken::unbroken;
 use crate::{Parties, Service, meters, trace};
@@ -136,7 +137,8 @@ impl Service {
                     return Answer { overloaded: true, ..self.answer(&reply) };
                 }
                 Dispatch::Verify { attempt, tx_type, place } => {
-                    let good = verify(&parties.directory, attempt, &progress.caller).await;
+                    let verified = verify(&parties.directory, attempt, &progress.caller);
+                    let good = Box::pin(verified).await;
                     drop(place);
                     if !good {
                         parties.directory.credentials().pace(progress.caller.source).await;
@@ -145,7 +147,7 @@ impl Service {
                     progress.verified = Some(parties);
                 }
                 Dispatch::Spend { attempt, place: _held } => {
-                    parties.directory.credentials().spend(attempt).await;
+                    Box::pin(parties.directory.credentials().spend(attempt)).await;
                     progress.paid = true;
                 }
                 Dispatch::Foreign(reply) => {
@@ -176,10 +178,10 @@ impl Service {
             }
             Other::Refund(draft) => Box::pin(self.refund(*draft)).await,
             Other::RefundStatus { contract, refund_id } => {
-                self.refund_status(&contract, refund_id).await
+                Box::pin(self.refund_status(&contract, refund_id)).await
             }
             Other::RefundStatusByReference { contract, reference } => {
-                self.refund_status_by_reference(&contract, &reference).await
+                Box::pin(self.refund_status_by_reference(&contract, &reference)).await
             }
             Other::Cancel { contract, tx_id, body } => {
                 Box::pin(self.cancel(&contract, tx_id, &body)).await
@@ -266,12 +268,23 @@ impl Service {
         {
             return Dispatch::Other(Other::Answer(refused(Some(tx_type), &rejection)));
         }
-        let contract = contract.to_owned();
+        if tx_type == TxType::Transaction {
+            return Dispatch::Transaction(Box::new(self.draft(form, items, login, terms)));
+        }
+        Dispatch::Other(self.other(tx_type, form, body, (login, terms)))
+    }
+
+    /// What a call without faults wants that makes no payment.
+    fn other(
+        &self,
+        tx_type: TxType,
+        form: &Form<'_>,
+        body: &Bytes,
+        (login, terms): (&str, &Contract),
+    ) -> Other {
+        let contract = terms.id.clone();
         let wrong = |rejection: Rejection| Other::Answer(refused(Some(tx_type), &rejection));
-        let other = match tx_type {
-            TxType::Transaction => {
-                return Dispatch::Transaction(Box::new(self.draft(form, items, login, terms)));
-            }
+        match tx_type {
             TxType::GetTxStatus => match call::tx_id(form) {
                 Ok(tx_id) => Other::Status { contract, tx_id },
                 Err(rejection) => wrong(rejection),
@@ -299,11 +312,11 @@ impl Service {
                 Ok(tx_id) => Other::Cancel { contract, tx_id, body: body.clone() },
                 Err(rejection) => wrong(rejection),
             },
-            TxType::RequestData => Other::Answer(reply::request_failed(
+            // A payment is drafted before.
+            TxType::Transaction | TxType::RequestData => Other::Answer(reply::request_failed(
                 RequestFailReason::Unknown,
                 "No data available",
             )),
-        };
-        Dispatch::Other(other)
+        }
     }
 }

@@ -16,7 +16,7 @@ pub enum Who {
     /// A worker that sends what is owed to PSPs.
     Deliveries(u8),
     /// A notification of Midtrans being handled.
-    News(u8),
+    Notification(u8),
     /// A person who decides about money in doubt.
     Person(Judgement),
 }
@@ -24,7 +24,7 @@ pub enum Who {
 impl Who {
     /// Its clock is ahead, where clocks differ.
     pub(crate) const fn is_ahead(self) -> bool {
-        matches!(self, Self::Deliveries(1) | Self::Checks(1) | Self::News(1))
+        matches!(self, Self::Deliveries(1) | Self::Checks(1) | Self::Notification(1))
     }
 
     /// The number by which its ids differ from those of others.
@@ -33,7 +33,7 @@ impl Who {
             Self::Call(slot) => (0, slot),
             Self::Checks(slot) => (1, slot),
             Self::Deliveries(slot) => (2, slot),
-            Self::News(slot) => (3, slot),
+            Self::Notification(slot) => (3, slot),
             Self::Person(_) => (4, 0),
         };
         kind * 16 + u16::from(slot)

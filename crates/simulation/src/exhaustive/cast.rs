@@ -69,12 +69,15 @@ const NOTHING: Budget = Budget {
 };
 
 const OPENED: &[Action] = &[Action::Begin(Who::Call(0))];
-const OWED: &[Action] =
-    &[Action::Begin(Who::Call(0)), Action::Outside(Outside::Pays), Action::Bring(0, Who::News(0))];
+const OWED: &[Action] = &[
+    Action::Begin(Who::Call(0)),
+    Action::Outside(Outside::Pays),
+    Action::Bring(0, Who::Notification(0)),
+];
 const PAID: &[Action] = &[
     Action::Begin(Who::Call(0)),
     Action::Outside(Outside::Pays),
-    Action::Bring(0, Who::News(0)),
+    Action::Bring(0, Who::Notification(0)),
     Action::Begin(Who::Deliveries(0)),
 ];
 
@@ -201,7 +204,11 @@ pub const WORLDS: &[SmallWorld] = &[
         name: "late-notifications",
         about: "money after the end, of which the notification comes, is repeated, or is lost",
         calls: &[Call::Transaction { nonce: "n" }],
-        prologue: &[Action::Begin(Who::Call(0)), Action::Leap, Action::Bring(0, Who::News(0))],
+        prologue: &[
+            Action::Begin(Who::Call(0)),
+            Action::Leap,
+            Action::Bring(0, Who::Notification(0)),
+        ],
         budget: Budget { pays_late: 1, notifications: 2, drops: 1, deliveries: 1, ..NOTHING },
         amount_is_wrong: false,
         verdicts: &[],
@@ -211,7 +218,11 @@ pub const WORLDS: &[SmallWorld] = &[
         name: "late-money",
         about: "money after the end, two workers that tell the PSP, receivers that refuse",
         calls: &[Call::Transaction { nonce: "n" }],
-        prologue: &[Action::Begin(Who::Call(0)), Action::Leap, Action::Bring(0, Who::News(0))],
+        prologue: &[
+            Action::Begin(Who::Call(0)),
+            Action::Leap,
+            Action::Bring(0, Who::Notification(0)),
+        ],
         budget: Budget {
             pays_late: 1,
             notifications: 1,

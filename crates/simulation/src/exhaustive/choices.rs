@@ -99,7 +99,7 @@ impl Inner {
     }
 
     /// Forgets a notification.
-    pub(super) fn take_news(&mut self, nth: u8) {
+    pub(super) fn take_notification(&mut self, nth: u8) {
         let mut free = self
             .notifications
             .iter()
@@ -174,7 +174,7 @@ fn workers(stage: &Stage, all: &mut Vec<Action>) {
     let free = inner.notifications.iter().filter(|notifications| notifications.under_way.is_none());
     for (nth, notifications) in (0_u8..).zip(free) {
         if inner.spent.notifications < budget.notifications && !notifications.refused {
-            all.extend(slot(&inner, Who::News).map(|who| Action::Bring(nth, who)));
+            all.extend(slot(&inner, Who::Notification).map(|who| Action::Bring(nth, who)));
         }
         if inner.spent.drops < budget.drops {
             all.push(Action::Drop(nth));
@@ -238,7 +238,7 @@ pub(super) fn next_in_peace(stage: &Stage) -> Option<Action> {
     }
     let free = stage.inner().notifications.iter().position(|notifications| !notifications.refused);
     if let Some(nth) = free {
-        return u8::try_from(nth).ok().map(|nth| Action::Bring(nth, Who::News(0)));
+        return u8::try_from(nth).ok().map(|nth| Action::Bring(nth, Who::Notification(0)));
     }
     if delivery_is_due(stage, now) {
         return Some(Action::Begin(Who::Deliveries(0)));

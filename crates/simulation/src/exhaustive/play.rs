@@ -71,7 +71,7 @@ pub(crate) fn play(world: &'static SmallWorld, history: &[Action], to_the_end: b
 }
 
 /// Runs all tasks until each waits for the outside.
-async fn settle(stage: &Stage) {
+async fn until_all_wait(stage: &Stage) {
     /// More than one task wakes in turn on the way of an answer back to its caller.
     const HOPS: usize = 6;
     loop {
@@ -92,7 +92,7 @@ async fn act(stage: &Arc<Stage>, action: Action) {
         Action::Drop(nth) => {
             let mut inner = stage.inner();
             inner.spent_mut().count(|spent| &mut spent.drops);
-            inner.take_news(nth);
+            inner.take_notification(nth);
         }
         Action::Step(who, nth, fate) => {
             stage.inner().spend(who, nth, fate);
@@ -136,7 +136,7 @@ async fn act(stage: &Arc<Stage>, action: Action) {
         }
         Action::Outside(outside) => happen(stage, outside),
     }
-    settle(stage).await;
+    until_all_wait(stage).await;
     stage.inner().sweep();
 }
 
@@ -163,7 +163,7 @@ fn happen(stage: &Stage, outside: Outside) {
             inner.engine.clear_faults();
         }
     }
-    inner.collect_news();
+    inner.collect_notifications();
 }
 
 /// Lets processes that pause go on: a short pause between two tries, or else the long one of who
@@ -174,7 +174,7 @@ async fn wake(stage: &Stage) {
     let before = stage.progress();
     for _ in 0..SHORT {
         tokio::time::advance(Duration::from_secs(1)).await;
-        settle(stage).await;
+        until_all_wait(stage).await;
         if stage.progress() != before {
             return;
         }
@@ -229,7 +229,7 @@ fn begin(stage: &Arc<Stage>, who: Who) {
                 stage.ended(who);
             });
         }
-        Who::News(_) => {}
+        Who::Notification(_) => {}
     }
 }
 

@@ -63,7 +63,7 @@ struct Process {
 
 /// A notification of Midtrans that was not yet taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct Notification {
     pub(super) body: bytes::Bytes,
     /// Who handles it.
     pub(super) under_way: Option<Who>,
@@ -85,7 +85,7 @@ pub(super) struct Inner {
     waiting: Vec<Waiting>,
     processes: BTreeMap<Who, Process>,
     pub(super) late: Vec<ApiRequest>,
-    pub(super) notifications: Vec<News>,
+    pub(super) notifications: Vec<Notification>,
     pub(super) spent: Budget,
     pub(super) begun_calls: BTreeSet<u8>,
     /// Keys under which Midtrans did something: it repeats what it answered.
@@ -332,7 +332,7 @@ impl Stage {
         {
             inner.keys.insert(key.to_owned());
         }
-        inner.collect_news();
+        inner.collect_notifications();
         Incoming { status: reply.status, body: reply.body, date: Some(now.into()) }
     }
 
@@ -420,12 +420,12 @@ impl Inner {
         self.processes.is_empty() && self.late.is_empty()
     }
 
-    pub(super) fn collect_news(&mut self) {
+    pub(super) fn collect_notifications(&mut self) {
         let now = self.now;
         for notifications in self.engine.due_notifications(now) {
             let taken = NotificationOutcome::Status(200);
             self.engine.notification_result(notifications.id, now, taken);
-            self.notifications.push(News {
+            self.notifications.push(Notification {
                 body: notifications.body,
                 under_way: None,
                 refused: false,
@@ -441,7 +441,7 @@ impl Inner {
         self.now = now;
         self.engine.tick(now);
         self.notifications.iter_mut().for_each(|notifications| notifications.refused = false);
-        self.collect_news();
+        self.collect_notifications();
     }
 }
 

@@ -122,7 +122,7 @@ impl LockedRows {
     }
 
     /// None if the payment is not locked, or the rules meet a bug of theirs, which is nobody
-    /// else's trouble.
+    /// else's fault.
     fn apply(&mut self, application: &Application) -> Option<Applied> {
         let Application { tx_id, event, answer, records, now } = application;
         let stored = self.payments.get(&tx_id.get())?;

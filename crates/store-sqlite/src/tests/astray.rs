@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use super::*;
@@ -20,25 +20,16 @@ async fn running() -> (TempDir, PathBuf, PathBuf, SqliteStore) {
     (folder, path, copy, store)
 }
 
-async fn until_up(store: &SqliteStore) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while let Err(error) = store.ping(start()).await {
-        assert!(Instant::now() < until, "{}", chain(&error));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Everything is refused from the first step on, soon with this reason, and stays so.
 async fn stays_down(store: &SqliteStore, reason: &str) {
-    let (until, mut told) = (Instant::now() + Duration::from_secs(10), 0);
-    while told < 3 {
+    let told = async || {
         let error = store.payment_create(&payment(2), "{}", &[]).await.unwrap_err();
         assert!(matches!(error, StoreError::Down(_)), "{error}");
         let unready = chain(&store.ping(start()).await.unwrap_err());
-        told += usize::from(chain(&error).contains(reason) && unready.contains(reason));
-        assert!(Instant::now() < until, "{reason}: {unready}");
-        tokio::time::sleep(Duration::from_millis(150)).await;
-    }
+        chain(&error).contains(reason) && unready.contains(reason)
+    };
+    wait::eventually(reason, told).await;
+    wait::throughout(LOOKED_AGAIN, reason, told).await;
     assert!(is_down(&store.payment_get(tx(1)).await));
 }
 
@@ -97,53 +88,70 @@ fn write_over(path: &Path, at: u64, bytes: &[u8]) {
     file.write_all_at(bytes, at).unwrap();
 }
 
-/// While steps are taken and the log is copied all the time.
+/// While steps are taken and the log is copied all the time. What falls into a copy of ours, and leaves
+/// lengths and headers as they were, cannot be told from it (see `held`); that is rare, and does not
+/// come four times in turn.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_step_that_comes_after_a_file_was_written_over_is_answered() {
-    let deeds: [Deed; 3] = [
-        |path, copy| {
+    let deeds: [(&str, Deed); 3] = [
+        ("a copy onto the main file", |path, copy| {
             std::fs::copy(copy, path).unwrap();
-        },
-        |path, _| {
+        }),
+        ("an empty log", |path, _| {
             std::fs::File::create(path.with_extension("db-wal")).unwrap();
-        },
-        |path, _| {
+        }),
+        ("a foreign log", |path, _| {
             let log = path.with_extension("db-wal");
             let foreign = std::fs::read(&log).unwrap().len();
             write_over(&log, 0, &vec![7; foreign]);
-        },
+        }),
     ];
-    for deed in deeds {
-        let (_folder, path, copy, store) = busy().await;
-        let over = Arc::new(AtomicBool::new(false));
-        let writers: Vec<_> = (0..4)
-            .map(|writer| {
-                let (store, over) = (store.clone(), Arc::clone(&over));
-                tokio::spawn(async move {
-                    for number in 0..100_000 {
-                        let came_after = over.load(Ordering::SeqCst);
-                        let made = payment(10 + writer + 4 * number);
-                        let answer = store.payment_create(&made, "{}", &[]).await;
-                        if answer.is_err() {
-                            return false;
-                        }
-                        if came_after {
-                            return true;
-                        }
-                    }
-                    panic!("it was never written over");
-                })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        deed(&path, &copy);
-        over.store(true, Ordering::SeqCst);
-        for writer in writers {
-            assert!(!writer.await.unwrap(), "a step was answered");
+    for (name, deed) in deeds {
+        let mut answered = true;
+        for _ in 0..4 {
+            let (_folder, path, copy, store) = busy().await;
+            answered = answered_after(&store, || deed(&path, &copy)).await;
+            if !answered {
+                stays_down(&store, "written over").await;
+                store.close().await.unwrap();
+                break;
+            }
         }
-        stays_down(&store, "written over").await;
-        store.close().await.unwrap();
+        assert!(!answered, "steps were answered after {name}");
     }
+}
+
+/// Whether a step is answered that comes after the deed, while others make payments.
+async fn answered_after(store: &SqliteStore, deed: impl FnOnce()) -> bool {
+    let (over, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (store, over, made) = (store.clone(), Arc::clone(&over), Arc::clone(&made));
+            tokio::spawn(async move {
+                for number in 0..100_000 {
+                    let came_after = over.load(Ordering::SeqCst);
+                    let next = payment(10 + writer + 4 * number);
+                    if store.payment_create(&next, "{}", &[]).await.is_err() {
+                        return false;
+                    }
+                    if came_after {
+                        return true;
+                    }
+                    made.fetch_add(1, Ordering::SeqCst);
+                }
+                panic!("it was never written over");
+            })
+        })
+        .collect();
+    let at_work = async || made.load(Ordering::SeqCst) >= 40;
+    wait::eventually("all are at work, and the log was copied", at_work).await;
+    deed();
+    over.store(true, Ordering::SeqCst);
+    let mut answered = false;
+    for writer in writers {
+        answered |= writer.await.unwrap();
+    }
+    answered
 }
 
 /// A store whose log is copied after every few steps, with a payment, and a copy of it.

@@ -104,16 +104,16 @@ pub async fn a_check_is_only_ever_moved_forward(store: UnderTest) {
     assert_eq!(claimed.len(), 1);
 }
 
-/// The same news from everywhere at once: one move, one record, one delivery.
-pub async fn paid_news_that_race_move_once(store: UnderTest) {
+/// The same event from everywhere at once: one move, one record, one delivery.
+pub async fn paid_events_that_race_move_once(store: UnderTest) {
     create(&store, &payment(1)).await;
-    let news = (0..16).map(|_| {
+    let told = (0..16).map(|_| {
         let store = Arc::clone(&store);
         tokio::spawn(async move { apply(&store, tx(1), &paid(), start().after(SECOND)).await })
     });
-    let news: Vec<_> = news.collect();
+    let told: Vec<_> = told.collect();
     let (mut moved, mut owed) = (0, 0);
-    for told in news {
+    for told in told {
         let applied = told.await.unwrap();
         assert_eq!(applied.payment.state, PaymentState::Succeeded);
         assert!(matches!(applied.effect, Effect::Moved | Effect::Same), "{applied:?}");

@@ -103,7 +103,7 @@ pub async fn an_answer_is_kept_only_with_a_nonce_and_a_move(store: UnderTest) {
     }
 }
 
-/// News may move a payment before its call ends: its answer comes by itself then, and once.
+/// A notification may move a payment before its call ends: its answer comes by itself then, and once.
 pub async fn an_answer_that_missed_the_move_is_kept_once(store: UnderTest) {
     create(
         &store,
@@ -125,7 +125,7 @@ pub async fn an_answer_that_missed_the_move_is_kept_once(store: UnderTest) {
 }
 
 /// Told twice, or stale: the payment stays, byte for byte.
-pub async fn news_that_changes_nothing_leaves_only_notes(store: UnderTest) {
+pub async fn an_event_that_changes_nothing_leaves_only_notes(store: UnderTest) {
     let before = create_paid(&store, &payment(1)).await;
     let lines = trail(&store, tx(1)).await;
     let later = start().after(DAY);
@@ -150,7 +150,7 @@ pub async fn news_that_changes_nothing_leaves_only_notes(store: UnderTest) {
     assert_eq!(stored(&store, tx(1)).await, before);
     assert_eq!(store.deliveries_of(tx(1)).await.unwrap().len(), 1);
 
-    // No news of an open payment does not move its next check either: that is for the claim.
+    // An event that leaves a payment open does not move its next check either: that is for the claim.
     create(&store, &payment(2)).await;
     let open = apply(&store, tx(2), &charge_created(), start().after(SECOND)).await.payment;
     let applied = apply(&store, tx(2), &Event::NoAnswer, start().after(MINUTE)).await;

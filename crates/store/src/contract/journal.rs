@@ -252,9 +252,9 @@ pub async fn shards_are_read_together_in_pages(store: UnderTest) {
     let text = end.to_string();
     assert_eq!(text.parse(), Ok(end.clone()), "{text}");
     create_paid(&store, &payment(1)).await;
-    let news = store.journal_read(&end, 10).await.unwrap();
-    assert_eq!(news.records.len(), 1);
-    assert_eq!(news.next, end.advanced(0, 15));
+    let new = store.journal_read(&end, 10).await.unwrap();
+    assert_eq!(new.records.len(), 1);
+    assert_eq!(new.next, end.advanced(0, 15));
 }
 
 /// Whether the records of each shard are numbered from 1, in order and without gaps.

@@ -2,26 +2,23 @@
 //! which an engine is compared. It keeps nothing after the process.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use gopay_core::ids::{RefundId, TxId};
 use gopay_core::journal::{self, Entry};
 use gopay_core::payment::{Event, Payment, PaymentState};
-use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, RefundState, SeenBack};
+use gopay_core::refund::{Refund, RefundOutcome, RefundRequest, SeenBack};
 use gopay_core::time::Timestamp;
 
 use crate::engine::{self, KIND_ATTEMPT, KIND_REFUND, KIND_STATE, case_key, refund_detail};
 use crate::lease::StoredLease;
 use crate::sealing::{KeyProof, WrappedKey};
 use crate::{
-    Applied, Archive, AttemptOutcome, AttentionSums, Backlog, ClosedSettlement, Created, Cursor,
-    Delivery, DeliveryFilter, DeliveryState, DirectoryEntry, Erasure, EventRecord, Filed,
-    FiledEvent, Journal, JournalPage, JournalQuery, JournalRecord, JournalSubject, Leaving, Listed,
-    Lookup, Note, Order, OrderResolution, Page, PaymentFilter, ReconciliationRun, Reconciliations,
-    RefundFilter, Reserved, ReviewAct, Reviews, Search, SettlementAccount, Settlements, Store,
-    StoreError, StoredBreak, Times, Totals, UnknownOrder, Upkeep,
+    Applied, Archive, AttemptOutcome, ClosedSettlement, Created, Cursor, Delivery, DeliveryState,
+    DirectoryEntry, Erasure, EventRecord, Journal, JournalPage, JournalQuery, JournalRecord,
+    JournalSubject, Lookup, Note, OrderResolution, ReconciliationRun, Reserved, ReviewAct,
+    SettlementAccount, Store, StoreError, StoredBreak, UnknownOrder,
 };
 
 /// A store in memory.
@@ -39,19 +36,19 @@ pub(super) struct Rows {
     pub(super) keys: BTreeMap<TxId, WrappedKey>,
     pub(super) proofs: Vec<KeyProof>,
     pub(super) erasures: BTreeMap<TxId, Erasure>,
-    archives: Vec<Archive>,
+    pub(super) archives: Vec<Archive>,
     /// Whose call and trail are in which.
-    archived: BTreeMap<TxId, i64>,
+    pub(super) archived: BTreeMap<TxId, i64>,
     pub(super) directory: Vec<DirectoryEntry>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) leases: Leases,
-    journal: BTreeMap<(u16, i64), Entry>,
-    orders: BTreeMap<TxId, UnknownOrder>,
-    settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
-    acts: Vec<ReviewAct>,
-    runs: Vec<ReconciliationRun>,
+    pub(super) journal: BTreeMap<(u16, i64), Entry>,
+    pub(super) orders: BTreeMap<TxId, UnknownOrder>,
+    pub(super) settlements: BTreeMap<(SettlementAccount, i64), ClosedSettlement>,
+    pub(super) acts: Vec<ReviewAct>,
+    pub(super) runs: Vec<ReconciliationRun>,
     /// By series and id, as of the last change.
-    breaks: BTreeMap<(String, String), StoredBreak>,
+    pub(super) breaks: BTreeMap<(String, String), StoredBreak>,
 }
 
 /// Which number holds what, and who has claimed what.
@@ -154,44 +151,6 @@ impl Rows {
         Ok(())
     }
 
-    fn open_archive(&mut self, number: i64) -> Result<&mut Archive, StoreError> {
-        let open = |one: &&mut Archive| one.number == number && one.ended_at.is_none();
-        self.archives.iter_mut().find(open).ok_or(StoreError::Missing { table: "archives" })
-    }
-
-    fn archivable(&self, tx_id: TxId, before: Timestamp) -> bool {
-        let Some(payment) = self.payments.get(&tx_id) else { return false };
-        let over = matches!(payment.state, PaymentState::Succeeded | PaymentState::Failed(_))
-            && payment.final_at.is_some_and(|at| at < before)
-            && payment.next_check_at.is_none()
-            && payment.at_risk().is_none();
-        let resolved = |refund: &Refund| {
-            refund.state != RefundState::Unresolved
-                && refund.next_check_at.is_none()
-                && refund.resolved_at.is_none_or(|at| at < before)
-        };
-        let mut refunds = self.refunds.values().filter(|refund| refund.tx_id == tx_id);
-        let mut deliveries = self.deliveries.iter().filter(|delivery| delivery.tx_id == tx_id);
-        let orders = self.orders.get(&tx_id);
-        over && orders.is_none_or(|order| order.resolution.is_some())
-            && !self.archived.contains_key(&tx_id)
-            && refunds.all(resolved)
-            && deliveries.all(|delivery| delivery.state == DeliveryState::Delivered)
-    }
-
-    fn attention(&self) -> AttentionSums {
-        let payments: Vec<_> = self.payments.values().filter_map(|row| row.at_risk()).collect();
-        let orders: Vec<_> =
-            self.orders.values().filter(|order| order.resolution.is_none()).collect();
-        let of_orders = orders.iter().filter_map(|order| order.amount);
-        let at_risk = payments.iter().copied().chain(of_orders);
-        AttentionSums {
-            payments: u64::try_from(payments.len()).unwrap_or(u64::MAX),
-            orders: u64::try_from(orders.len()).unwrap_or(u64::MAX),
-            at_risk_sen: at_risk.map(|sen| sen.get()).sum(),
-        }
-    }
-
     pub(super) fn first_of_payment(&self, delivery: &Delivery) -> bool {
         !self.deliveries.iter().any(|other| {
             other.tx_id == delivery.tx_id
@@ -207,14 +166,6 @@ fn nonce_of(payment: &Payment) -> Option<&str> {
 
 fn same_reference(stored: Option<&String>, wanted: &str) -> bool {
     stored.is_some_and(|stored| case_key(stored) == case_key(wanted))
-}
-
-fn count<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for word in words {
-        *counts.entry(word.to_owned()).or_insert(0) += 1;
-    }
-    counts
 }
 
 #[async_trait]
@@ -580,240 +531,6 @@ impl Store for Model {
     }
 }
 
-/// The page of these rows; `scan` at most are looked at.
-fn listed<T: Clone>(
-    rows: impl Iterator<Item = (i64, T)>,
-    (first, last): (i64, i64),
-    page: &Page,
-    scan: usize,
-    fits: impl Fn(&T) -> bool,
-) -> Listed<T> {
-    let mut rows: Vec<(i64, T)> = rows.filter(|(key, _)| (first..=last).contains(key)).collect();
-    rows.sort_by_key(|(key, _)| *key);
-    if page.order == Order::NewestFirst {
-        rows.reverse();
-    }
-    rows.truncate(scan);
-    let end = rows.last().filter(|_| rows.len() >= scan).map(|(key, _)| *key);
-    rows.retain(|(_, row)| fits(row));
-    rows.truncate(page.rows_max());
-    let full = rows.len() >= page.rows_max();
-    let next = if full { rows.last().map(|(key, _)| *key) } else { end };
-    Listed { rows: rows.into_iter().map(|(_, row)| row).collect(), next }
-}
-
-#[async_trait]
-impl Search for Model {
-    async fn payment_trail(&self, tx_id: TxId) -> Result<Vec<EventRecord>, StoreError> {
-        Ok(self.rows().trails.get(&tx_id).cloned().unwrap_or_default())
-    }
-
-    async fn deliveries_of(&self, tx_id: TxId) -> Result<Vec<Delivery>, StoreError> {
-        Ok(self.rows().deliveries.iter().filter(|row| row.tx_id == tx_id).cloned().collect())
-    }
-
-    async fn payments_list(
-        &self,
-        filter: &PaymentFilter,
-        page: &Page,
-    ) -> Result<Listed<Payment>, StoreError> {
-        let rows = self.rows();
-        let keyed = rows.payments.values().map(|row| (row.tx_id.get(), row.clone()));
-        let scan = if filter.is_indexed() { usize::MAX } else { page.scan_max() };
-        Ok(listed(keyed, page.keys(&filter.called), page, scan, |row| filter.fits(row)))
-    }
-
-    async fn refunds_list(
-        &self,
-        filter: &RefundFilter,
-        page: &Page,
-    ) -> Result<Listed<Refund>, StoreError> {
-        let rows = self.rows();
-        let keyed = rows.refunds.values().map(|row| (row.refund_id.get(), row.clone()));
-        Ok(listed(keyed, page.keys(&filter.called), page, page.scan_max(), |row| filter.fits(row)))
-    }
-
-    async fn deliveries_list(
-        &self,
-        filter: &DeliveryFilter,
-        page: &Page,
-    ) -> Result<Listed<Delivery>, StoreError> {
-        let rows = self.rows();
-        let keyed = rows.deliveries.iter().map(|row| (row.delivery_id, row.clone()));
-        Ok(listed(keyed, page.keys(&Times::default()), page, page.scan_max(), |row| {
-            filter.fits(row)
-        }))
-    }
-
-    async fn payments_in_doubt(&self, limit: usize) -> Result<Vec<Payment>, StoreError> {
-        let rows = self.rows();
-        let mut found: Vec<Payment> =
-            rows.payments.values().filter(|row| row.is_in_doubt()).cloned().collect();
-        found.sort_by_key(|row| (row.at_risk(), row.tx_id));
-        found.truncate(limit);
-        Ok(found)
-    }
-
-    async fn orders_open(&self, limit: usize) -> Result<Vec<UnknownOrder>, StoreError> {
-        let rows = self.rows();
-        let open = rows.orders.values().filter(|order| order.resolution.is_none());
-        let mut found: Vec<UnknownOrder> = open.cloned().collect();
-        found.sort_by_key(|order| (order.first_seen_at, order.tx_id));
-        found.truncate(limit);
-        Ok(found)
-    }
-
-    async fn order_get(&self, tx_id: TxId) -> Result<Option<UnknownOrder>, StoreError> {
-        Ok(self.rows().orders.get(&tx_id).cloned())
-    }
-
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
-        let rows = self.rows();
-        let mut backlog = Backlog::default();
-        for payment in
-            rows.payments.values().filter(|row| !row.state.is_final() && row.at_risk().is_none())
-        {
-            backlog.add(payment.state.as_str(), payment.created_at, now);
-        }
-        for refund in rows.refunds.values().filter(|row| row.state == RefundState::Unresolved) {
-            backlog.add(refund.state.as_str(), refund.created_at, now);
-        }
-        let waiting = |row: &&Delivery| row.state == DeliveryState::Waiting;
-        for delivery in rows.deliveries.iter().filter(waiting) {
-            backlog.add(delivery.state.as_str(), delivery.final_at, now);
-        }
-        Ok(backlog)
-    }
-
-    async fn attention(&self) -> Result<AttentionSums, StoreError> {
-        Ok(self.rows().attention())
-    }
-
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        self.totals_counted().await
-    }
-}
-
-#[async_trait]
-impl Upkeep for Model {
-    async fn totals_counted(&self) -> Result<Totals, StoreError> {
-        let rows = self.rows();
-        let paid = rows.payments.values().filter(|row| row.state == PaymentState::Succeeded);
-        let back = rows.refunds.values().filter(|row| row.state == RefundState::Succeeded);
-        Ok(Totals {
-            payments: count(rows.payments.values().map(|row| row.state.as_str())),
-            succeeded_sen: paid.filter_map(|row| row.amount).map(|sum| sum.sen().get()).sum(),
-            refunded_sen: back.filter_map(|row| row.amount).map(|sum| sum.sen().get()).sum(),
-            refunds: count(rows.refunds.values().map(|row| row.state.as_str())),
-            deliveries: count(rows.deliveries.iter().map(|row| row.state.as_str())),
-            attention: rows.attention(),
-        })
-    }
-
-    async fn totals_refill(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn archivable(
-        &self,
-        ids: Range<i64>,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<TxId>, StoreError> {
-        let rows = self.rows();
-        let of_ids = rows.payments.keys().filter(|tx_id| ids.contains(&tx_id.get()));
-        let may = of_ids.filter(|tx_id| rows.archivable(**tx_id, before));
-        Ok(may.take(limit).copied().collect())
-    }
-
-    async fn archive_read(&self, tx_ids: &[TxId]) -> Result<Vec<Filed>, StoreError> {
-        let rows = self.rows();
-        let there = rows.payments.keys().filter(|tx_id| tx_ids.contains(tx_id));
-        let event = |(seq, record): (i64, &EventRecord)| FiledEvent {
-            seq,
-            at: record.at,
-            kind: record.kind.clone(),
-            detail: record.detail.to_string(),
-        };
-        let filed = there.map(|tx_id| {
-            let trail = rows.trails.get(tx_id).map(Vec::as_slice).unwrap_or_default();
-            Filed {
-                tx_id: *tx_id,
-                payment: serde_json::Map::new(),
-                call: rows.requests.get(tx_id).cloned().unwrap_or_default(),
-                events: (1..).zip(trail).map(event).collect(),
-            }
-        });
-        Ok(filed.collect())
-    }
-
-    async fn archives(&self) -> Result<Vec<Archive>, StoreError> {
-        Ok(self.rows().archives.clone())
-    }
-
-    async fn archive_begin(&self, archive: &Archive) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        let next = rows.archives.last().map_or(1, |last| last.number + 1);
-        if archive.number != next || rows.archives.iter().any(|one| one.ended_at.is_none()) {
-            return Err(StoreError::Conflict);
-        }
-        rows.archives.push(archive.clone());
-        Ok(())
-    }
-
-    async fn archive_take(&self, number: i64, leaving: &[Leaving]) -> Result<u64, StoreError> {
-        let mut rows = self.rows();
-        let before = rows.open_archive(number)?.before;
-        let mut taken = 0;
-        for Leaving { tx_id, seqs, call } in leaving {
-            if !rows.archivable(*tx_id, before) {
-                continue;
-            }
-            let trail = rows.trails.entry(*tx_id).or_default();
-            let mut seq = 0;
-            trail.retain(|_| {
-                seq += 1;
-                !seqs.contains(&seq)
-            });
-            rows.requests.insert(*tx_id, call.clone());
-            rows.archived.insert(*tx_id, number);
-            taken += 1;
-        }
-        rows.open_archive(number)?.taken += taken;
-        Ok(taken)
-    }
-
-    async fn archive_end(&self, number: i64, at: Timestamp) -> Result<(), StoreError> {
-        self.rows().open_archive(number)?.ended_at = Some(at);
-        Ok(())
-    }
-
-    async fn archive_of(&self, tx_id: TxId) -> Result<Option<i64>, StoreError> {
-        Ok(self.rows().archived.get(&tx_id).copied())
-    }
-
-    async fn archive_give_back(&self, number: i64, filed: &[Filed]) -> Result<u64, StoreError> {
-        let mut rows = self.rows();
-        let mut given = 0;
-        for one in filed {
-            if rows.archived.get(&one.tx_id) != Some(&number) {
-                continue;
-            }
-            rows.archived.remove(&one.tx_id);
-            rows.requests.insert(one.tx_id, one.call.clone());
-            let record = |event: &FiledEvent| EventRecord {
-                at: event.at,
-                kind: event.kind.clone(),
-                detail: serde_json::from_str(&event.detail).unwrap(),
-            };
-            let trail = rows.trails.entry(one.tx_id).or_default();
-            trail.splice(0..0, one.events.iter().map(record));
-            given += 1;
-        }
-        Ok(given)
-    }
-}
-
 #[async_trait]
 impl Journal for Model {
     async fn journal_read(&self, after: &Cursor, limit: usize) -> Result<JournalPage, StoreError> {
@@ -834,123 +551,5 @@ impl Journal for Model {
 
     async fn journal_end(&self) -> Result<Cursor, StoreError> {
         Ok(self.rows().heads())
-    }
-}
-
-#[async_trait]
-impl Settlements for Model {
-    async fn settlement_head(
-        &self,
-        account: SettlementAccount,
-    ) -> Result<Option<ClosedSettlement>, StoreError> {
-        Ok(self.settlements_after(account, 0, usize::MAX).await?.pop())
-    }
-
-    async fn settlement_heads(&self) -> Result<Vec<ClosedSettlement>, StoreError> {
-        let rows = self.rows();
-        let chains = rows.settlements.iter().map(|((account, _), closed)| (*account, closed));
-        let last: BTreeMap<_, _> = chains.collect();
-        let plain = |closed: &ClosedSettlement| ClosedSettlement {
-            adjustments: Vec::new(),
-            ..closed.clone()
-        };
-        Ok(last.into_values().map(plain).collect())
-    }
-
-    async fn settlements_after(
-        &self,
-        account: SettlementAccount,
-        ordinal: i64,
-        limit: usize,
-    ) -> Result<Vec<ClosedSettlement>, StoreError> {
-        let rows = self.rows();
-        let chain = rows.settlements.range((account, ordinal + 1)..=(account, i64::MAX));
-        Ok(chain.take(limit).map(|(_, closed)| closed.clone()).collect())
-    }
-
-    async fn settlement_close(&self, closed: &ClosedSettlement) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        let account = closed.account;
-        let chain: Vec<_> = rows
-            .settlements
-            .range((account, 0)..=(account, i64::MAX))
-            .map(|(_, one)| one)
-            .collect();
-        closed.follows(chain.last().copied())?;
-        let used = chain.iter().flat_map(|one| &one.adjustments).chain(&closed.adjustments);
-        let mut ids = std::collections::BTreeSet::new();
-        if !used.into_iter().all(|one| ids.insert(&one.id)) {
-            return Err(StoreError::Conflict);
-        }
-        rows.settlements.insert((account, closed.ordinal), closed.clone());
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Reviews for Model {
-    async fn reviews_after(
-        &self,
-        scope: &str,
-        act: i64,
-        limit: usize,
-    ) -> Result<Vec<(i64, ReviewAct)>, StoreError> {
-        let rows = self.rows();
-        let placed = (1..).zip(&rows.acts);
-        let found = placed.filter(|(place, one)| *place > act && one.scope == scope);
-        Ok(found.take(limit).map(|(place, one)| (place, one.clone())).collect())
-    }
-
-    async fn reviews_add(&self, acts: &[ReviewAct]) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        ReviewAct::all_follow(acts, &rows.acts)?;
-        rows.acts.extend_from_slice(acts);
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Reconciliations for Model {
-    async fn reconciliation_last(&self) -> Result<i64, StoreError> {
-        Ok(self.rows().runs.last().map_or(0, |run| run.run))
-    }
-
-    async fn reconciliation_runs(
-        &self,
-        series: &str,
-        run: i64,
-        limit: usize,
-    ) -> Result<Vec<ReconciliationRun>, StoreError> {
-        let rows = self.rows();
-        let found = rows.runs.iter().filter(|one| one.series == series && one.run > run);
-        Ok(found.take(limit).cloned().collect())
-    }
-
-    async fn reconciliation_breaks(
-        &self,
-        series: &str,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<StoredBreak>, StoreError> {
-        let rows = self.rows();
-        let found = rows.breaks.iter().filter(|((of, id), _)| of == series && id.as_str() > after);
-        Ok(found.take(limit).map(|(_, one)| one.clone()).collect())
-    }
-
-    async fn reconciliation_record(
-        &self,
-        run: &ReconciliationRun,
-        changes: &[StoredBreak],
-        acts: &[ReviewAct],
-    ) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        run.follows(rows.runs.last().map_or(0, |run| run.run))?;
-        ReviewAct::all_follow(acts, &rows.acts)?;
-        rows.runs.push(run.clone());
-        rows.acts.extend_from_slice(acts);
-        for one in changes {
-            rows.breaks.insert((run.series.clone(), one.break_id.clone()), one.clone());
-        }
-        Ok(())
     }
 }

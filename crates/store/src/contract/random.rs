@@ -166,7 +166,7 @@ async fn play(
         }
         Step::Apply { number, event, answer } => {
             let answer = answer.then_some(b"answer".as_slice());
-            let notes = [note("news")];
+            let notes = [note("notification")];
             shown(store.payment_apply(tx(*number), event, answer, &notes, now).await)
         }
         Step::Answer { number, answer } => {

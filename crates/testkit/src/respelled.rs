@@ -1,11 +1,13 @@
 //! Other legal spellings of one body, from a fixed seed: senders differ in the order of parameters and
 //! of members, in what they escape and how, and in blanks. All of them mean the same payment.
 
-use gopay_testkit::Dice;
 use serde_json::Value;
 
+use crate::Dice;
+
 /// So many spellings of a body, each another one.
-pub(crate) fn spellings(body: &[u8], count: usize) -> Vec<Vec<u8>> {
+#[must_use]
+pub fn spellings(body: &[u8], count: usize) -> Vec<Vec<u8>> {
     const SEED: u64 = 20_251_126;
     let pairs: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
     (0..).zip(0..count).map(|(number, _)| spelling(&pairs, &mut Dice::of(SEED, number))).collect()

@@ -4,11 +4,10 @@
 //! only what they alone can: e-mails, addresses, phones.
 //!
 //! It accepts the same calls as the product and writes the same bytes, as
-//! `crates/core/tests/baseline.rs` proves. Of the product it borrows what `gopay_testkit::baseline` does: the arguments and the
+//! `crates/core/tests/baseline.rs` proves. Of the product it borrows what [`crate::baseline`] does: the arguments and the
 //! tables of countries, schemes and blanks.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -19,14 +18,18 @@ use gopay_core::text::{is_blank, is_system_scheme};
 use gopay_core::translate::ChargeTerms;
 use regex::Regex;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use validator::{ValidateEmail as _, ValidateUrl as _};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::baseline::Outcome;
+use crate::charge_body::{
+    Address, BODY_BYTES_MAX, Charge, CustomExpiry, CustomerDetails, FOLDED_BYTES, GoPay,
+    ItemDetails, TransactionDetails, descriptor, first_chars,
+};
 
 /// Buffers that calls reuse.
 #[derive(Default)]
-pub(crate) struct Buffers {
+pub struct Buffers {
     text: Vec<u8>,
     out: Vec<u8>,
 }
@@ -36,7 +39,7 @@ impl Buffers {
     ///
     /// # Errors
     /// The first thing that is wrong with the body, in no set order.
-    pub(crate) fn translate(
+    pub fn translate(
         &mut self,
         body: &[u8],
         terms: Terms<'_>,
@@ -461,62 +464,6 @@ fn read_items(text: &str) -> Outcome<Vec<Item<'_>>> {
 
 // What goes out.
 
-#[derive(Serialize)]
-struct Charge<'a> {
-    payment_type: &'static str,
-    transaction_details: TransactionDetails,
-    item_details: Vec<ItemDetails<'a>>,
-    customer_details: CustomerDetails<'a>,
-    gopay: GoPay<'a>,
-    custom_expiry: CustomExpiry,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    custom_field1: Option<String>,
-}
-
-#[derive(Serialize)]
-struct TransactionDetails {
-    order_id: String,
-    gross_amount: u64,
-}
-
-#[derive(Serialize)]
-struct ItemDetails<'a> {
-    price: i64,
-    quantity: i64,
-    name: Cow<'a, str>,
-}
-
-#[derive(Serialize)]
-struct CustomerDetails<'a> {
-    first_name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Address::is_empty")]
-    billing_address: Address<'a>,
-    #[serde(skip_serializing_if = "Address::is_empty")]
-    shipping_address: Address<'a>,
-}
-
-#[derive(PartialEq, Default, Serialize)]
-struct Address<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    city: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    postal_code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    country_code: Option<&'static str>,
-}
-
 impl<'a> Address<'a> {
     fn of(parts: &Parts<'a>, part_max: usize) -> Self {
         let part = |value: Option<&'a str>| {
@@ -532,23 +479,6 @@ impl<'a> Address<'a> {
             country_code: parts.country.and_then(alpha3),
         }
     }
-
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[derive(Serialize)]
-struct GoPay<'a> {
-    enable_callback: bool,
-    callback_url: &'a str,
-}
-
-#[derive(Serialize)]
-struct CustomExpiry {
-    order_time: String,
-    expiry_duration: u64,
-    unit: &'static str,
 }
 
 /// Brings a long body under Midtrans' limit as the product does.
@@ -559,7 +489,6 @@ fn write_charge(
     terms: &ChargeTerms<'_>,
     out: &mut Vec<u8>,
 ) -> Outcome<()> {
-    const BODY_BYTES_MAX: usize = 16_000;
     let write = |kept, part_max, out: &mut Vec<u8>| -> Outcome<()> {
         out.clear();
         Ok(sonic_rs::to_writer(out, &charge(call, amount, items, kept, part_max, terms)?)?)
@@ -579,7 +508,6 @@ fn write_charge(
 }
 
 fn items_that_fit(items: &[Item<'_>], surplus: usize) -> Outcome<usize> {
-    const FOLDED_BYTES: usize = 120;
     let mut freed = 0;
     for (at, item) in items.iter().enumerate().rev() {
         freed += sonic_rs::to_vec(&item_details(item))?.len() + 1;
@@ -597,7 +525,7 @@ fn charge<'a>(
     kept: usize,
     part_max: usize,
     terms: &ChargeTerms<'a>,
-) -> Outcome<Charge<'a>> {
+) -> Outcome<Charge<'a, i64>> {
     let (shown, folded) = items.split_at_checked(kept).ok_or("fewer items than that")?;
     let mut item_details: Vec<_> = shown.iter().map(item_details).collect();
     if !folded.is_empty() {
@@ -609,10 +537,7 @@ fn charge<'a>(
     }
     Ok(Charge {
         payment_type: "gopay",
-        transaction_details: TransactionDetails {
-            order_id: terms.order_id.to_string(),
-            gross_amount: amount,
-        },
+        transaction_details: TransactionDetails::of(terms, amount),
         item_details,
         customer_details: CustomerDetails {
             first_name: needed(call.accountholdername)?,
@@ -621,37 +546,16 @@ fn charge<'a>(
             billing_address: Address::of(&call.billing, part_max),
             shipping_address: Address::of(&call.shipping, part_max),
         },
-        gopay: GoPay {
-            enable_callback: true,
-            callback_url: call.deeplink_callback_url.unwrap_or(terms.return_url),
-        },
-        custom_expiry: CustomExpiry {
-            order_time: terms.order_time.wib_seconds_with_offset(),
-            expiry_duration: terms.session.as_secs(),
-            unit: "second",
-        },
+        gopay: GoPay::of(terms, call.deeplink_callback_url),
+        custom_expiry: CustomExpiry::of(terms),
         custom_field1: call.dynamic_descriptor.and_then(descriptor),
     })
 }
 
-fn item_details<'a>(item: &'a Item<'a>) -> ItemDetails<'a> {
+fn item_details<'a>(item: &'a Item<'a>) -> ItemDetails<'a, i64> {
     ItemDetails {
         price: item.price,
         quantity: item.quantity,
         name: first_chars(&item.name, 50).into(),
     }
-}
-
-fn first_chars(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
-    }
-    let end = text.char_indices().nth(max).map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or(text)
-}
-
-fn descriptor(text: &str) -> Option<String> {
-    let clean: String = text.chars().filter(|char| !char.is_control()).collect();
-    let short = first_chars(clean.trim(), 255).trim_end();
-    (!short.is_empty()).then(|| short.to_owned())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::drain::Books;
 use crate::life::{Life, World, shown_call};
-use crate::psp::{Manners, Receipt, Sighting};
+use crate::psp::{Behaviour, Receipt, Sighting};
 
 /// A transaction in the simulator's books; amounts in rupiah.
 #[derive(Clone, Debug, Deserialize)]
@@ -145,7 +145,7 @@ pub(crate) fn judge_books(books: &Books, lives: &[Life], evidence: &Evidence) ->
         format!("{accepted} refunds here, {} there", books.upstream.refunds),
     );
     let given_up = books.adapter.deliveries.get("given_up").copied().unwrap_or(0);
-    let hopeless = lives.iter().any(|life| life.manners == Some(Manners::Dead));
+    let hopeless = lives.iter().any(|life| life.behaviour == Some(Behaviour::Dead));
     expect(given_up == 0 || hopeless, format!("{given_up} notifications given up"));
     problems
 }
@@ -231,7 +231,7 @@ fn judge_sightings(life: &Life, evidence: &Evidence) -> Vec<String> {
         .flatten()
         .filter_map(|receipt| receipt.sighting.clone())
         .collect();
-    if life.manners.is_some() {
+    if life.behaviour.is_some() {
         let both: Vec<Sighting> = life.sightings.iter().chain(&told).cloned().collect();
         problems.extend(reversals(&both));
     } else {
@@ -264,7 +264,7 @@ fn judge_notifications(life: &Life, evidence: &Evidence) -> Vec<String> {
     if receipts.iter().any(|receipt| !receipt.genuine) {
         problems.push(format!("a notification without a genuine hash: {receipts:?}"));
     }
-    if !evidence.demo_complete && life.manners.is_none() {
+    if !evidence.demo_complete && life.behaviour.is_none() {
         return problems;
     }
     let accepted: Vec<&Receipt> = receipts.iter().filter(|receipt| receipt.accepted).collect();
@@ -276,11 +276,12 @@ fn judge_notifications(life: &Life, evidence: &Evidence) -> Vec<String> {
         (false, "FAILED") => 0,
         _ => 1,
     };
-    let heard = if life.manners == Some(Manners::Dead) { receipts.len() } else { accepted.len() };
+    let heard =
+        if life.behaviour == Some(Behaviour::Dead) { receipts.len() } else { accepted.len() };
     if heard < least {
         problems.push(format!("told {heard} times, at least {least} expected: {receipts:?}"));
     }
-    if life.manners == Some(Manners::Dead) && !receipts.is_empty() && heard % 193 != 0 {
+    if life.behaviour == Some(Behaviour::Dead) && !receipts.is_empty() && heard % 193 != 0 {
         problems.push(format!("{heard} tries at a receiver that never answers well"));
     }
     // Oldest first: a later state is told only after the earlier one was taken.
@@ -301,7 +302,7 @@ fn judge_notifications(life: &Life, evidence: &Evidence) -> Vec<String> {
             .filter(|one| one.finaltimestamp == **earlier)
             .map(|one| one.answered)
             .min();
-        let in_order = life.manners == Some(Manners::Dead)
+        let in_order = life.behaviour == Some(Behaviour::Dead)
             || taken.is_some_and(|taken| first_of_later.is_some_and(|first| taken < first));
         if !in_order {
             problems.push(format!("told in the wrong order: {receipts:?}"));
@@ -325,7 +326,7 @@ pub(crate) fn facts(world: &World, life: &Life, evidence: &Evidence, story: &str
         world.seed,
         life.fate,
         life.give_back,
-        life.manners,
+        life.behaviour,
         shown_call(life),
         life.opened,
         life.sightings,

@@ -1,4 +1,4 @@
-//! Stores and neighbours in trouble: the program says so, takes no new work that it cannot keep,
+//! Stores and peers that are unavailable: the program says so, takes no new work that it cannot keep,
 //! and finishes everything by itself afterwards.
 
 use std::path::Path;
@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::books::verdict;
+use crate::books::audit;
 use crate::gate::Way;
 use crate::kills::{tell, tick};
 use crate::life::{Fate, GiveBack, Life, RefundTry, live};
 use crate::program::Engine;
 use crate::strace::{Aim, Strike, Tracer, When};
-use crate::support::{body, decode, not_tested};
+use crate::support::{body, decode};
 use crate::time::have;
 use crate::world::World;
 use gopay_testkit::Dice;
+use gopay_testkit::wait::throughout;
 
 pub(crate) fn life(number: u64, fate: Fate, back: GiveBack) -> Life {
     Life::of(number, fate, back, Dice::of(7, number))
@@ -110,7 +111,7 @@ pub(crate) async fn finishes(world: &Arc<World>, mut lives: Vec<Life>) {
     let again = (10..15).map(|number| live(world, life(number, Fate::Pays, GiveBack::Whole)));
     lives.extend(join_all(again).await);
     ticking.abort();
-    let problems = verdict(world, &mut lives).await;
+    let problems = audit(world, &mut lives).await;
     tell(world, 0, &problems);
 }
 
@@ -126,7 +127,9 @@ impl<'a> Disk<'a> {
             .status()
             .is_ok_and(|status| status.success());
         if !mounted {
-            not_tested("no small file system can be mounted; run as root, with CAP_SYS_ADMIN");
+            gopay_testkit::not_tested(
+                "no small file system can be mounted; run as root, with CAP_SYS_ADMIN",
+            );
         }
         mounted.then_some(Self(at))
     }
@@ -179,7 +182,7 @@ async fn on_a_full_disk_nothing_succeeds_until_there_is_room() {
         (10..calls.start).map(|number| live(&world, life(number, Fate::Pays, GiveBack::Whole)));
     lives.extend(join_all(again).await);
     ticking.abort();
-    let problems = verdict(&world, &mut lives).await;
+    let problems = audit(&world, &mut lives).await;
     tell(&world, 0, &problems);
     world.program.kill();
 }
@@ -258,9 +261,9 @@ async fn gopay_gone_for_minutes_costs_no_payment() {
         assert_eq!(answer["FAILREASON"], "REMOTE_ERROR", "{answer:?}");
         for _ in 0..5 {
             world.time.advance(Duration::from_secs(60));
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            let ready = async || world.admin("/health/ready").await.0 == 200;
+            throughout(Duration::from_millis(200), "calls can be answered", ready).await;
         }
-        assert_eq!(world.admin("/health/ready").await.0, 200, "calls can still be answered");
         assert!(world.program.log().contains("Midtrans"), "{}", world.program.log());
         world.gate.turn(Way::Open);
         let mut all = vec![refused];
@@ -269,7 +272,7 @@ async fn gopay_gone_for_minutes_costs_no_payment() {
             all.push(life.await.expect("a life ends well"));
         }
         ticking.abort();
-        let problems = verdict(&world, &mut all).await;
+        let problems = audit(&world, &mut all).await;
         tell(&world, 0, &problems);
     }
 }
