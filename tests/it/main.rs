@@ -1,5 +1,5 @@
 //! Drives the built program as a PSP, a shopper and an operator would, over HTTP: a module a use
-//! case. `GOPAY_TEST_STORE=postgres` runs all of it on PostgreSQL.
+//! case. `GOPAY_TEST_STORE=postgres` runs all of it on PostgreSQL, `GOPAY_TEST_STORE=parts` with tables in parts.
 #![allow(clippy::indexing_slicing, reason = "a missing key fails the test, as it should")]
 
 #[path = "../support/mod.rs"]

@@ -19,15 +19,24 @@ pub(crate) async fn cluster() -> Option<&'static Cluster> {
 pub(crate) enum Engine {
     Sqlite,
     Postgres,
+    /// With tables in parts, see `Cluster::partitioned`.
+    Parts,
 }
 
 impl Engine {
-    /// SQLite, unless `GOPAY_TEST_STORE=postgres` asks for the other.
+    /// SQLite, unless `GOPAY_TEST_STORE=postgres` or `GOPAY_TEST_STORE=parts` asks for another.
     pub(crate) fn wanted() -> Self {
         match std::env::var("GOPAY_TEST_STORE").as_deref() {
             Ok("postgres") => Self::Postgres,
+            Ok("parts") => Self::Parts,
             Ok(_) | Err(_) => Self::Sqlite,
         }
+    }
+
+    /// What a case for PostgreSQL runs on: whole tables, unless those in parts are asked for.
+    #[allow(dead_code, reason = "not every test binary has such cases")]
+    pub(crate) fn of_postgres() -> Self {
+        if Self::wanted() == Self::Parts { Self::Parts } else { Self::Postgres }
     }
 
     /// A new database; none for a file, or if this machine has no PostgreSQL.
@@ -35,6 +44,7 @@ impl Engine {
         match self {
             Self::Sqlite => None,
             Self::Postgres => Some(cluster().await?.migrated().await.expect("a database")),
+            Self::Parts => Some(cluster().await?.partitioned().await.expect("a database")),
         }
     }
 }
@@ -55,7 +65,7 @@ macro_rules! on_both_engines {
             $(#[tokio::test]
             async fn $case() {
                 if $crate::support::postgres::cluster().await.is_some() {
-                    super::$case($crate::support::postgres::Engine::Postgres).await;
+                    super::$case($crate::support::postgres::Engine::of_postgres()).await;
                 }
             })+
         }

@@ -304,6 +304,18 @@ impl Cluster {
         Ok(url)
     }
 
+    /// The same with every table that has the shard in its key in eight parts: what an engine that
+    /// distributes tables would do with them, without one.
+    ///
+    /// # Errors
+    /// If the server does not.
+    pub async fn partitioned(&self) -> Result<String, StoreError> {
+        let url = self.migrated().await?;
+        let sql: String = PARTITIONED.iter().map(|table| in_parts(table)).collect();
+        self.run(&url, &sql).await?;
+        Ok(url)
+    }
+
     /// Runs SQL in a database, for what no method of the store does.
     ///
     /// # Errors
@@ -334,6 +346,47 @@ impl Drop for Cluster {
         // It ends by itself; nothing depends on how.
         let _ = self.keeper.wait();
     }
+}
+
+/// The tables that have the shard in their keys.
+const PARTITIONED: [&str; 11] = [
+    "payments",
+    "payment_requests",
+    "payment_keys",
+    "erasures",
+    "events",
+    "refunds",
+    "deliveries",
+    "unknown_orders",
+    "journal",
+    "journal_heads",
+    "day_sums",
+];
+
+/// Makes a table of the migrated schema one of parts. A key without the shard is refused there; that of
+/// nonces has none, and gets it, so a nonce is used once in a shard.
+fn in_parts(table: &str) -> String {
+    const PARTS: usize = 8;
+    let nonces = match table {
+        "payments" => {
+            "DROP INDEX payments_nonce;
+            CREATE UNIQUE INDEX ON payments (shard, contract, nonce) WHERE nonce IS NOT NULL;"
+        }
+        _ => "",
+    };
+    let parts: String = (0..PARTS)
+        .map(|part| {
+            format!(
+                "CREATE TABLE {table}_part_{part} PARTITION OF {table}
+                FOR VALUES WITH (MODULUS {PARTS}, REMAINDER {part});"
+            )
+        })
+        .collect();
+    format!(
+        "{nonces} ALTER TABLE {table} RENAME TO whole;
+        CREATE TABLE {table} (LIKE whole INCLUDING ALL) PARTITION BY HASH (shard);
+        DROP TABLE whole; {parts}"
+    )
 }
 
 fn settings(folder: &Path, durability: Durability) -> String {

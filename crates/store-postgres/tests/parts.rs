@@ -15,24 +15,6 @@ use gopay_store_postgres::{DatabaseUrl, NumberLease, Options, PgStore};
 use gopay_testkit::wait;
 use serde_json::Value;
 
-/// The tables that have the shard in their keys.
-const TABLES: [&str; 11] = [
-    "payments",
-    "payment_requests",
-    "payment_keys",
-    "erasures",
-    "events",
-    "refunds",
-    "deliveries",
-    "unknown_orders",
-    "journal",
-    "journal_heads",
-    "day_sums",
-];
-
-/// Of each table.
-const PARTS: usize = 8;
-
 /// Statements that may touch more than one part, and why. No step of a payment is among them but the
 /// look-ups by what the PSP gave.
 const MORE: &[(&str, &str)] = &[
@@ -71,31 +53,6 @@ const MORE: &[(&str, &str)] = &[
     ("archive_give_back: calls", "retain"),
 ];
 
-/// Makes a table of the migrated schema one of parts. A key without the shard is refused there; that of
-/// nonces has none, and gets it: the suite uses a nonce in one shard only.
-fn partitioned(table: &str) -> String {
-    let nonces = match table {
-        "payments" => {
-            "DROP INDEX payments_nonce;
-            CREATE UNIQUE INDEX ON payments (shard, contract, nonce) WHERE nonce IS NOT NULL;"
-        }
-        _ => "",
-    };
-    let parts: String = (0..PARTS)
-        .map(|part| {
-            format!(
-                "CREATE TABLE {table}_part_{part} PARTITION OF {table}
-                FOR VALUES WITH (MODULUS {PARTS}, REMAINDER {part});"
-            )
-        })
-        .collect();
-    format!(
-        "{nonces} ALTER TABLE {table} RENAME TO whole;
-        CREATE TABLE {table} (LIKE whole INCLUDING ALL) PARTITION BY HASH (shard);
-        DROP TABLE whole; {parts}"
-    )
-}
-
 /// A store with partitioned tables, which is empty for each case.
 struct Partitioned {
     cluster: Cluster,
@@ -108,10 +65,7 @@ impl Partitioned {
     async fn open(options: Options) -> Option<Self> {
         let start = || Cluster::start(Durability::Off).unwrap();
         let cluster = tokio::task::spawn_blocking(start).await.unwrap()?;
-        let url = cluster.migrated().await.unwrap();
-        for table in TABLES {
-            cluster.run(&url, &partitioned(table)).await.unwrap();
-        }
+        let url = cluster.partitioned().await.unwrap();
         // Plans as they are before a value is known, each in the server's log.
         for set in [
             "session_preload_libraries = 'auto_explain'",
@@ -223,8 +177,8 @@ fn named() -> BTreeSet<String> {
     names
 }
 
-/// Statements about numbers, the schema and whole stores, which touch no table of [`TABLES`] or are made for
-/// a store at rest.
+/// Statements about numbers, the schema and whole stores, which touch no table of payments, or are made
+/// for a store at rest.
 fn is_of_a_step(name: &str) -> bool {
     !name.starts_with("lease: ")
 }
