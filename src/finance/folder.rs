@@ -80,20 +80,29 @@ impl Drop for Staging {
 
 /// Makes a folder and locks it; none if another took it for abandoned before it was locked.
 fn made(path: &Path) -> io::Result<Option<File>> {
-    let there = |found: io::Result<File>| match found {
+    fs::create_dir(path)?;
+    let Some(lock) = if_there(File::open(path))? else { return Ok(None) };
+    lock.lock()?;
+    Ok(is_at(path, &lock)?.then_some(lock))
+}
+
+/// Whether the path leads to this open folder, and not to another of its name or to none.
+fn is_at(path: &Path, folder: &File) -> io::Result<bool> {
+    let Some(found) = if_there(fs::metadata(path))? else { return Ok(false) };
+    let own = folder.metadata()?;
+    Ok((found.dev(), found.ino()) == (own.dev(), own.ino()))
+}
+
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         found => found.map(Some),
-    };
-    fs::create_dir(path)?;
-    let Some(lock) = there(File::open(path))? else { return Ok(None) };
-    lock.lock()?;
-    let Some(found) = there(File::open(path))? else { return Ok(None) };
-    let (found, own) = (found.metadata()?, lock.metadata()?);
-    Ok(((found.dev(), found.ino()) == (own.dev(), own.ino())).then_some(lock))
+    }
 }
 
 /// Removes what killed processes left of the same set. Each is locked until it is gone: who has just made
-/// it waits for the lock, and finds that it is.
+/// it waits for the lock, and finds that it is. One that was locked after another had removed it is not
+/// what stands at its path now.
 fn remove_abandoned(out: &Path, name: &str) {
     let Ok(entries) = fs::read_dir(out) else { return };
     let prefix = format!(".{name}.");
@@ -105,6 +114,7 @@ fn remove_abandoned(out: &Path, name: &str) {
         if left
             && let Ok(folder) = File::open(&path)
             && folder.try_lock().is_ok()
+            && is_at(&path, &folder).is_ok_and(|is_at| is_at)
         {
             let _ = fs::remove_dir_all(&path);
         }
@@ -188,21 +198,23 @@ mod tests {
     fn nobody_takes_a_folder_that_was_just_made_for_abandoned() {
         let folder = tempfile::tempdir().unwrap();
         let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
+        let kept = std::thread::scope(|scope| {
+            for _ in 0..3 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
                         remove_abandoned(folder.path(), "set");
                     }
                 });
             }
-            for number in 0..500 {
-                let staging = Staging::new(folder.path(), "set").unwrap();
-                fs::write(staging.path().join("file"), "content").unwrap();
-                assert!(staging.path().join("file").exists(), "{number}");
-            }
+            let kept = (0..500).all(|_| {
+                let Ok(staging) = Staging::new(folder.path(), "set") else { return false };
+                let written = fs::write(staging.path().join("file"), "content");
+                written.is_ok() && staging.path().join("file").exists()
+            });
             done.store(true, Ordering::Relaxed);
+            kept
         });
+        assert!(kept, "a folder was removed in which somebody worked");
         // What a killed process leaves has no lock.
         fs::create_dir(folder.path().join(".set.1.under-way")).unwrap();
         drop(Staging::new(folder.path(), "set").unwrap());
