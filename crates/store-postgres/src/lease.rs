@@ -13,6 +13,7 @@ use gopay_core::time::Timestamp;
 use gopay_store::StoreError;
 use gopay_store::lease::{LOOK, StoredLease, TERM, WORKERS, Watch};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -25,6 +26,7 @@ use crate::pool::Connections;
 use crate::reclaim::{self, Claims};
 use crate::shards;
 use crate::statement::Value;
+use crate::statistics;
 
 /// How long the database may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -67,6 +69,8 @@ impl NumberLease {
             connections: Arc::clone(connections),
             fence,
             watch: Watch::default(),
+            analyzed: 0,
+            analyzing: None,
         };
         let keeper = tokio::spawn(async move {
             keeper.keep(client).await;
@@ -304,7 +308,14 @@ struct Keeper {
     connections: Arc<Connections>,
     fence: Fence,
     watch: Watch,
+    /// How often the statistics of the database were made anew.
+    analyzed: u32,
+    analyzing: Option<JoinHandle<()>>,
 }
+
+/// Statistics are made anew so often at most: each time for a database that has grown fourfold. One whose
+/// tables are another role's stays as it is.
+const ANALYZED_MAX: u32 = 8;
 
 /// What a look found.
 enum Seen {
@@ -369,7 +380,23 @@ impl Keeper {
         for dead in self.watch.look(found.now, &leases) {
             self.bury(client, dead, Timestamp::from_micros(found.now)).await?;
         }
+        let under_way = self.analyzing.as_ref().is_some_and(|task| !task.is_finished());
+        if self.analyzed < ANALYZED_MAX && !under_way && statistics::are_outgrown(client).await? {
+            self.analyze();
+        }
         Ok(Seen::Held)
+    }
+
+    /// Has statistics made anew, on a connection of its own: that may take longer than a look.
+    fn analyze(&mut self) {
+        self.analyzed += 1;
+        let desk = Arc::clone(&self.desk);
+        self.analyzing = Some(tokio::spawn(async move {
+            let done = async { statistics::analyze(&desk.client().await?).await };
+            if let Err(error) = done.await {
+                tracing::warn!(%error, "the statistics of the database were not made anew");
+            }
+        }));
     }
 
     /// Ends a lease whose holder is dead, and makes due what it had claimed, in one transaction: it waits

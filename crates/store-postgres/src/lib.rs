@@ -55,6 +55,7 @@ mod session;
 mod settlements;
 mod shards;
 mod statement;
+mod statistics;
 mod store;
 mod sums;
 
