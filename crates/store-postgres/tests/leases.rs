@@ -404,3 +404,20 @@ async fn a_number_that_an_older_program_holds_is_not_used() {
         () = world.run(&older) => panic!("it sleeps longer"),
     }
 }
+
+#[tokio::test]
+async fn statistics_of_a_database_that_grows_from_nothing_are_made_anew_at_once() {
+    let Some(world) = world().await else { return };
+    // As the migration leaves it: the planner takes the table for empty.
+    let (store, lease) = world.instance(0).await;
+    for table in ["payments", "events"] {
+        world.run(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).await;
+    }
+    for number in 1..=150 {
+        store.payment_create(&sample::payment(number, now()), "{}", &[]).await.unwrap();
+    }
+    let known = "SELECT min(reltuples) >= 100 FROM pg_class WHERE oid = 'payments'::regclass";
+    let analyzed = async || world.ask(known).await == "t";
+    wait::eventually("the planner knows of the payments", analyzed).await;
+    lease.release().await;
+}
