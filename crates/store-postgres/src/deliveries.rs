@@ -12,7 +12,7 @@ use crate::error::DbError;
 use crate::events::NewRecords;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
-use crate::shards::{self, Claimed, shard};
+use crate::shards::{Claimed, shard};
 use crate::statement::Value;
 use crate::sums::NewSums;
 
@@ -38,13 +38,9 @@ pub(crate) async fn delivery_claim_due(
     limit: usize,
     busy: &[String],
 ) -> Result<Vec<Delivery>, DbError> {
-    let mut claimed = Claimed::new(limit);
-    for shard in shards::in_turn(session).await? {
-        if claimed.is_full() {
-            break;
-        }
-        let times = (now, lease_until);
-        claimed.add(claim_in(session, shard, times, claimed.left(), busy).await)?;
+    let mut claimed = Claimed::begin(session, limit).await?;
+    while let Some((shard, left)) = claimed.next() {
+        claimed.add(claim_in(session, shard, (now, lease_until), left, busy).await)?;
     }
     Ok(claimed.into_rows())
 }

@@ -21,7 +21,7 @@ use crate::events::{self, NewRecords};
 use crate::journal::NewEntries;
 use crate::row::{Cells, PgRow, key, limit_cell, read_all, read_opt};
 use crate::session::Session;
-use crate::shards::{self, Claimed, shard};
+use crate::shards::{Claimed, shard};
 use crate::statement::Value;
 use crate::sums::NewSums;
 
@@ -339,12 +339,9 @@ pub(crate) async fn payment_claim_due(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Payment>, DbError> {
-    let mut claimed = Claimed::new(limit);
-    for shard in shards::in_turn(session).await? {
-        if claimed.is_full() {
-            break;
-        }
-        claimed.add(claim_in(session, shard, now, claimed.left()).await)?;
+    let mut claimed = Claimed::begin(session, limit).await?;
+    while let Some((shard, left)) = claimed.next() {
+        claimed.add(claim_in(session, shard, now, left).await)?;
     }
     Ok(claimed.into_rows())
 }

@@ -260,12 +260,9 @@ pub(crate) async fn refund_claim_due(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Refund>, DbError> {
-    let mut claimed = Claimed::new(limit);
-    for shard in shards::in_turn(session).await? {
-        if claimed.is_full() {
-            break;
-        }
-        claimed.add(claim_in(session, shard, now, claimed.left()).await)?;
+    let mut claimed = Claimed::begin(session, limit).await?;
+    while let Some((shard, left)) = claimed.next() {
+        claimed.add(claim_in(session, shard, now, left).await)?;
     }
     Ok(claimed.into_rows())
 }

@@ -45,35 +45,30 @@ pub(crate) async fn known(session: &Session) -> Result<Vec<i16>, DbError> {
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
-/// The same, each time from the next one on: a claim that is full after the first few does not leave
-/// the same ones out for ever.
-pub(crate) async fn in_turn(session: &Session) -> Result<Vec<i16>, DbError> {
-    static TURN: AtomicUsize = AtomicUsize::new(0);
-    let mut shards = known(session).await?;
-    let turn = TURN.fetch_add(1, Ordering::Relaxed);
-    let first = turn.checked_rem(shards.len()).unwrap_or_default();
-    shards.rotate_left(first);
-    Ok(shards)
-}
-
 /// What a worker claims, shard by shard, each in a transaction of its own.
 pub(crate) struct Claimed<T> {
+    /// Those that were not asked yet.
+    shards: std::vec::IntoIter<i16>,
     rows: Vec<T>,
     limit: usize,
 }
 
 impl<T> Claimed<T> {
-    pub(crate) const fn new(limit: usize) -> Self {
-        Self { rows: Vec::new(), limit }
+    /// Nothing yet. Each claim begins with the next shard: one that is full after the first few does not
+    /// leave the same ones out for ever.
+    pub(crate) async fn begin(session: &Session, limit: usize) -> Result<Self, DbError> {
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let mut shards = known(session).await?;
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        let first = turn.checked_rem(shards.len()).unwrap_or_default();
+        shards.rotate_left(first);
+        Ok(Self { shards: shards.into_iter(), rows: Vec::new(), limit })
     }
 
-    /// How many more are wanted.
-    pub(crate) const fn left(&self) -> usize {
-        self.limit.saturating_sub(self.rows.len())
-    }
-
-    pub(crate) const fn is_full(&self) -> bool {
-        self.left() == 0
+    /// The next shard to be asked, and for how many; none when there are enough, or no more shards.
+    pub(crate) fn next(&mut self) -> Option<(i16, usize)> {
+        let left = self.limit.saturating_sub(self.rows.len());
+        if left == 0 { None } else { self.shards.next().map(|shard| (shard, left)) }
     }
 
     /// Adds what one shard had. What others had is claimed, and is not forgotten because this one fails:
